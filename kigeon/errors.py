@@ -1,0 +1,159 @@
+"""Every error that kigeon raises on purpose, as one tree.
+
+::
+
+    KigeonError
+    ├── ConfigurationError            the configuration can't be used; carries every Problem
+    ├── StartError                    kigeon can't start for another reason
+    │   └── DataDirectoryInUse        another kigeon holds the lock of global.dataDir
+    ├── TemporaryError                worth another try; says after how long, where the other side said it
+    │   ├── KubernetesError           the API server is away, slow, or answered with an error
+    │   │   └── Unauthorized          401: the credentials are to be read again
+    │   ├── QueueError                JetStream is away, or did not answer in time
+    │   └── SenderError               a sender's destination is away
+    └── PermanentError                the same input will fail the same way
+        ├── UnreadableEvent           bytes that are no Event
+        ├── UnreadableEnvelope        a JetStream message that is no envelope of a known format
+        ├── UnreadablePosition        a sender's position record that can't be understood
+        ├── Fenced                    another writer owns the stream or the position
+        └── HookError                 a hook gave no usable answer for one event
+            ├── HookLoadError         the script can't be loaded: file, line, column, message
+            ├── HookRaised            transform() failed
+            ├── HookTimeout           transform() took longer than hook.timeout
+            ├── HookCrashed           the worker died or was killed
+            └── HookResultInvalid     what transform() returned is no valid config
+
+What is temporary or permanent is said by the type. Causes are chained, and text that came from the
+other side of a wire is cut to ``MAX_BODY`` characters by :func:`shorten`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_BODY = 500
+"""The most characters of somebody else's text that an error or a log line repeats."""
+
+
+def shorten(text: str | bytes, limit: int = MAX_BODY) -> str:
+    """Return *text* on one line, at most *limit* characters long, with a mark where it was cut."""
+    decoded = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    line = " ".join(decoded.split())
+    return line if len(line) <= limit else f"{line[:limit]}… ({len(line)} characters)"
+
+
+class KigeonError(Exception):
+    """The root of the tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a configuration.
+
+    ``path`` is the dotted key (``eventsenders[0].config.url``), ``line`` and ``column`` count from 1
+    (0: not from a file), ``message`` says what is wrong and ``cure`` what would be right (may be empty).
+    Neither repeats a secret.
+    """
+
+    path: str
+    message: str
+    cure: str = ""
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        place = f"{self.line}:{self.column}: " if self.line else ""
+        cure = f" ({self.cure})" if self.cure else ""
+        return f"{place}{self.path or '(top level)'}: {self.message}{cure}"
+
+
+class ConfigurationError(KigeonError):
+    """The configuration can't be used. ``problems`` holds everything found in one run."""
+
+    def __init__(self, source: str, problems: tuple[Problem, ...]) -> None:
+        self.source = source
+        self.problems = problems
+        super().__init__("\n".join(f"{source}: {problem}" for problem in problems))
+
+    def __reduce__(self) -> tuple[type[ConfigurationError], tuple[str, tuple[Problem, ...]]]:
+        return type(self), (self.source, self.problems)
+
+
+class StartError(KigeonError):
+    """kigeon can't start, and the configuration file is not the reason."""
+
+
+class DataDirectoryInUse(StartError):
+    """Another kigeon holds the lock of ``global.dataDir``."""
+
+
+class TemporaryError(KigeonError):
+    """Worth another try, not before ``retry_after`` seconds where that is known."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class KubernetesError(TemporaryError):
+    """The API server is away, slow, or answered with an error; ``status`` is 0 without an answer."""
+
+    def __init__(self, message: str, status: int = 0, retry_after: float | None = None) -> None:
+        self.status = status
+        super().__init__(message, retry_after)
+
+
+class Unauthorized(KubernetesError):
+    """401: the credentials are to be read again before the next try."""
+
+
+class QueueError(TemporaryError):
+    """JetStream is away, or did not answer in time."""
+
+
+class SenderError(TemporaryError):
+    """A sender's destination is away."""
+
+
+class PermanentError(KigeonError):
+    """The same input will fail the same way."""
+
+
+class UnreadableEvent(PermanentError):
+    """Bytes that are no Event."""
+
+
+class UnreadableEnvelope(PermanentError):
+    """A JetStream message that is no envelope of a known format."""
+
+
+class UnreadablePosition(PermanentError):
+    """A sender's position record that can't be understood."""
+
+
+class Fenced(PermanentError):
+    """Another writer owns the stream or the position."""
+
+
+class HookError(PermanentError):
+    """A hook gave no usable answer for one event."""
+
+
+class HookLoadError(HookError):
+    """The script can't be loaded: the message names file, line and column."""
+
+
+class HookRaised(HookError):
+    """``transform()`` failed."""
+
+
+class HookTimeout(HookError):
+    """``transform()`` took longer than ``hook.timeout``."""
+
+
+class HookCrashed(HookError):
+    """The worker died or was killed while it had the event."""
+
+
+class HookResultInvalid(HookError):
+    """What ``transform()`` returned is no valid config."""
