@@ -99,9 +99,7 @@ def read_headers(headers: Mapping[str, str] | None) -> Headers:
     """Read what :func:`write_headers` wrote; :class:`UnreadableEnvelope` says which header is wrong."""
     found = headers or {}
     if found.get("Kigeon-Format") != FORMAT:
-        raise UnreadableEnvelope(
-            f"Kigeon-Format is {found.get('Kigeon-Format')!r}, this kigeon reads {FORMAT!r}"
-        )
+        raise UnreadableEnvelope(f"Kigeon-Format is {found.get('Kigeon-Format')!r}, this kigeon reads {FORMAT!r}")
     try:
         digests = b64decode(found.get("Kigeon-Digests", ""), validate=True)
     except ValueError as error:

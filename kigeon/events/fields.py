@@ -7,7 +7,8 @@ of the wrong type becomes its text, anything else counts as absent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 NAMESPACED_KINDS = frozenset(
     {
@@ -25,7 +26,8 @@ CLUSTER_EVENT_NAMESPACES = frozenset({"", "default", "kube-system"})
 _NOTHING: Mapping[str, Any] = {}
 
 
-class EventFields(NamedTuple):
+@dataclass(slots=True)
+class EventFields:
     """What a log line tells of an Event; every text is ``""`` when the Event has no such thing."""
 
     name: str

@@ -67,9 +67,7 @@ def parse_time(stamp: str) -> int:
     try:
         zone = UTC if sign is None else _zone(sign, int(zone_hours), int(zone_minutes))
         # A leap second is the last moment of its minute: datetime knows none.
-        whole = datetime(
-            int(year), int(month), int(day), int(hour), int(minute), min(int(second), 59), tzinfo=zone
-        )
+        whole = datetime(int(year), int(month), int(day), int(hour), int(minute), min(int(second), 59), tzinfo=zone)
         nanoseconds = int(whole.timestamp()) * 10**9 + int((fraction or "0").ljust(9, "0")[:9])
     except (ValueError, OverflowError):
         return 0

@@ -1,0 +1,1 @@
+"""What is durable: the streams in JetStream, who writes them and how they are read."""

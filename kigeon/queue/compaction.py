@@ -1,0 +1,92 @@
+"""Digests outlive their events: they are compacted into the seen stream before eviction can reach them.
+
+What only the events stream knows is *due*. It is written to the seen stream as one message when there is enough of
+it, when it could come near the events stream's size, or when nothing else happens; then a record says how
+far the seen stream covers the events stream. A crash between the two leaves digests due that are covered already:
+writing them again changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import orjson
+from nats.aio.client import Client
+
+from kigeon.config.settings import QueueSettings
+from kigeon.events.envelope import Envelope
+from kigeon.events.occurrence import DIGEST_SIZE
+from kigeon.queue.connection import queue_errors
+from kigeon.queue.publisher import Tail, read_tail
+from kigeon.queue.scan import last_sequence
+from kigeon.queue.state import StateRecord
+from kigeon.queue.streams import EVENTS, SEEN, SEEN_SUBJECT
+
+log = logging.getLogger(__name__)
+
+COMPACT_DIGESTS = 4096
+MAX_MESSAGE_DIGESTS = 64 * 1024
+
+
+class Compactor:
+    """Keeps what is due, in the process that writes the events stream; ``record`` is the queue's own."""
+
+    def __init__(self, client: Client, settings: QueueSettings) -> None:
+        self._client = client
+        self._js = client.jetstream()
+        self._record = StateRecord(client, "queue.covered")
+        self._most_bytes = settings.events_max_bytes // 4
+        self._due = bytearray()
+        self._due_bytes = 0
+
+    async def open(self) -> Tail:
+        """Read how far the seen stream covers the events; return the end of the events stream."""
+        known = _read_covered(await self._record.read())
+        tail, digests = await read_tail(self._client, known)
+        self._due[:] = digests
+        return tail
+
+    def stored(self, envelope: Envelope) -> None:
+        """Note that *envelope* is in the events stream."""
+        self._due += envelope.digests
+        self._due_bytes += len(envelope.payload)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether compaction should not wait for a quiet moment."""
+        return len(self._due) >= COMPACT_DIGESTS * DIGEST_SIZE or self._due_bytes >= self._most_bytes
+
+    async def compact(self, tail: Tail) -> None:
+        """Write what is due, all of it stored up to *tail*. :class:`QueueError`: nothing is lost, try again later."""
+        if not self._due:
+            return
+        step = MAX_MESSAGE_DIGESTS * DIGEST_SIZE
+        with queue_errors("compacting digests"):
+            for start in range(0, len(self._due), step):
+                await self._js.publish(SEEN_SUBJECT, bytes(self._due[start : start + step]), stream=SEEN)
+        await self._record.write(_write_covered(tail))
+        self._due.clear()
+        self._due_bytes = 0
+
+
+async def covered(client: Client) -> Tail:
+    """Return up to where the seen stream covers the events stream."""
+    tail = _read_covered(await StateRecord(client, "queue.covered").read())
+    return tail if tail.sequence <= await last_sequence(client, EVENTS) else Tail()
+
+
+def _write_covered(tail: Tail) -> bytes:
+    record = {"sequence": tail.sequence, "number": tail.next_number, "resourceVersion": tail.resource_version}
+    return orjson.dumps(record)
+
+
+def _read_covered(value: bytes | None) -> Tail:
+    if value is None:
+        return Tail()
+    try:
+        record = orjson.loads(value)
+        return Tail(int(record["sequence"]), int(record["number"]), str(record["resourceVersion"]))
+    except (ValueError, KeyError, TypeError) as error:
+        # Everything is then read from the events stream itself: slower, and as complete as that is.
+        log.warning("the record of compacted digests can't be read", extra={"error": str(error)})
+        return Tail()

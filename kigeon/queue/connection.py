@@ -1,0 +1,69 @@
+"""A connection to JetStream that comes back by itself, and the errors of nats-py as kigeon's own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import nats
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from kigeon.errors import QueueError, shorten
+
+log = logging.getLogger(__name__)
+
+PENDING_BYTES = 32 * 1024 * 1024
+"""What nats-py may hold while it is disconnected; kigeon never has more than a few messages under way."""
+
+
+async def connect(url: str, token: str, name: str) -> Client:
+    """Connect to *url* and keep trying, for ever, whenever the connection is lost.
+
+    *name* is shown by the server for this connection. The first attempt is retried too.
+    """
+
+    async def lost() -> None:
+        log.info("disconnected from the queue")
+
+    async def back() -> None:
+        log.info("connected to the queue again")
+
+    async def failed(error: Exception) -> None:
+        log.debug("the connection to the queue reports", extra={"error": shorten(repr(error))})
+
+    return await nats.connect(
+        url,
+        token=token,
+        name=name,
+        allow_reconnect=True,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.1,
+        connect_timeout=2,
+        ping_interval=5,
+        max_outstanding_pings=2,
+        pending_size=PENDING_BYTES,
+        disconnected_cb=lost,
+        reconnected_cb=back,
+        error_cb=failed,
+    )
+
+
+@asynccontextmanager
+async def connected(url: str, token: str, name: str) -> AsyncIterator[Client]:
+    """Have a connection for the length of a block."""
+    client = await connect(url, token, name)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+@contextmanager
+def queue_errors(doing: str) -> Iterator[None]:
+    """Turn what nats-py raises while *doing* something into :class:`QueueError`."""
+    try:
+        yield
+    except (NatsError, TimeoutError, OSError) as error:
+        raise QueueError(f"{doing}: {shorten(str(error) or type(error).__name__)}") from error

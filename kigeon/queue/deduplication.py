@@ -1,0 +1,81 @@
+"""What of a batch is new, against the memory of what was stored and what is on its way to be stored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kigeon.events.envelope import Envelope, keep
+from kigeon.queue.digests import DigestMemory, integers
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What became of a batch: ``envelope`` holds the events that are new (None: there are none)."""
+
+    envelope: Envelope | None
+    repeated: int
+
+
+class SteadyClock:
+    """The wall clock as it was at the start, going on evenly: a clock that is set does not cost any memory."""
+
+    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
+        self._steady = steady
+        self._offset = wall() - steady()
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        return self._steady() + self._offset
+
+
+class Deduplication:
+    """Examines batches. A digest counts as seen from the moment its batch was let through.
+
+    Until the Queue confirms a batch its digests are provisional: :meth:`restart` forgets them, for the next epoch
+    is told what the stream really holds.
+    """
+
+    def __init__(self, memory: DigestMemory, clock: SteadyClock) -> None:
+        self._memory = memory
+        self._clock = clock
+        self._passing: dict[int, frozenset[int]] = {}
+
+    def examine(self, number: int, envelope: Envelope) -> Examined:
+        """Return what is new in batch *number*. In one batch, too, an occurrence counts once."""
+        values = integers(envelope.digests)
+        new: dict[int, int] = {}
+        for index, value in enumerate(values):
+            if value not in new and not self._is_known(value):
+                new[value] = index
+        if not new:
+            return Examined(None, len(values))
+        self._passing[number] = frozenset(new)
+        if len(new) == len(values):
+            return Examined(envelope, 0)
+        return Examined(keep(envelope, new.values()), len(values) - len(new))
+
+    def stored(self, number: int) -> None:
+        """Remember the digests of batch *number* for as long as they have to be."""
+        values = self._passing.pop(number, None)
+        if values:
+            self._memory.add(values, self._clock.now())
+
+    def restart(self) -> None:
+        """Forget what was let through and never confirmed."""
+        self._passing.clear()
+
+    def remember(self, digests: bytes, age: float) -> None:
+        """Take over digests that the stream holds, stored *age* seconds ago."""
+        self._memory.add(integers(digests), self._clock.now() - age)
+
+    def forget(self) -> int:
+        """Drop what is old enough; return how many digests went."""
+        return self._memory.forget(self._clock.now())
+
+    def __len__(self) -> int:
+        return len(self._memory)
+
+    def _is_known(self, value: int) -> bool:
+        return value in self._memory or any(value in batch for batch in self._passing.values())

@@ -1,0 +1,125 @@
+"""Where events wait that can't go now, and where those stay that never can: the retry and dead-letter streams.
+
+Both hold packed events, as envelopes do. Headers of the retry stream:
+
+===================== ============================================================================================
+``Kigeon-Format``     ``1``
+``Kigeon-Key``        what the events wait for: a destination, or ``hook``
+``Kigeon-Numbers``    the running number of each event, comma-separated: its origin
+``Kigeon-Stored-At``  when the oldest was stored in the queue, seconds since the epoch: it waits no longer than that
+===================== ============================================================================================
+
+Headers of the dead-letter stream: ``Kigeon-Format``, ``Kigeon-Reason``, ``Kigeon-Sequence`` (of the envelope), and
+``Kigeon-Time`` (RFC 3339). Its subject ends in the event's running number (``e<sequence>`` for a whole envelope),
+and holds one message: parking an event again replaces it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from nats.aio.client import Client
+from nats.js.errors import NotFoundError
+
+from kigeon.errors import UnreadableEnvelope, shorten
+from kigeon.events.envelope import pack, unpack
+from kigeon.queue.connection import queue_errors
+from kigeon.queue.scan import scan
+from kigeon.queue.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, RETRY, RETRY_SUBJECT
+
+FORMAT = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message of the retry stream, without its events."""
+
+    sequence: int
+    key: str
+    numbers: tuple[int, ...]
+    stored_at: float
+
+
+class RetryStore:
+    """One sender's part of the retry stream. Every method raises :class:`QueueError` when the queue is away."""
+
+    def __init__(self, client: Client, sender: str) -> None:
+        self._client = client
+        self._js = client.jetstream()
+        self._subject = f"{RETRY_SUBJECT}.{sender}"
+
+    async def put(self, key: str, events: Sequence[bytes], numbers: Sequence[int], stored_at: float) -> int:
+        """Store *events* and return the message's sequence. A full stream refuses: :class:`QueueError`."""
+        headers = {
+            "Kigeon-Format": FORMAT,
+            "Kigeon-Key": key,
+            "Kigeon-Numbers": ",".join(map(str, numbers)),
+            "Kigeon-Stored-At": f"{stored_at:.6f}",
+        }
+        with queue_errors("moving events to the retry stream"):
+            ack = await self._js.publish(self._subject, pack(events, b"").payload, headers=headers, stream=RETRY)
+        return int(ack.seq)
+
+    async def waiting(self) -> list[Waiting]:
+        """Return every message of this sender, oldest first; one that can't be read raises UnreadableEnvelope."""
+        return [
+            _read_waiting(message.sequence, dict(message.headers))
+            async for message in scan(self._client, RETRY, self._subject, 1, headers_only=True)
+        ]
+
+    async def load(self, sequence: int) -> list[bytes]:
+        """Return the events of a message; :class:`UnreadableEnvelope` when it is damaged or gone."""
+        with queue_errors("reading the retry stream"):
+            try:
+                message = await self._js.get_msg(RETRY, sequence)
+            except NotFoundError as error:
+                raise UnreadableEnvelope(f"message {sequence} of the retry stream is gone") from error
+        return unpack(message.data or b"")
+
+    async def delete(self, sequence: int) -> None:
+        """Delete a message; one that is gone already is no error."""
+        with queue_errors("deleting from the retry stream"):
+            try:
+                await self._js.delete_msg(RETRY, sequence)
+            except NotFoundError:
+                return
+
+
+class DeadLetterStore:
+    """One sender's part of the dead-letter stream. Methods raise :class:`QueueError` when the queue is away."""
+
+    def __init__(self, client: Client, sender: str) -> None:
+        self._js = client.jetstream()
+        self._subject = f"{DEAD_LETTER_SUBJECT}.{sender}"
+
+    async def park(self, number: int, sequence: int, event: bytes, reason: str) -> None:
+        """Keep one event with the *reason* why it can't be delivered."""
+        await self._store(str(number), sequence, pack([event], b"").payload, reason)
+
+    async def park_envelope(self, sequence: int, payload: bytes, reason: str) -> None:
+        """Keep a whole envelope that can't be read, as it was found."""
+        await self._store(f"e{sequence}", sequence, payload, reason)
+
+    async def _store(self, name: str, sequence: int, payload: bytes, reason: str) -> None:
+        headers = {
+            "Kigeon-Format": FORMAT,
+            "Kigeon-Reason": shorten(reason),
+            "Kigeon-Sequence": str(sequence),
+            "Kigeon-Time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        }
+        with queue_errors("parking an event"):
+            await self._js.publish(f"{self._subject}.{name}", payload, headers=headers, stream=DEAD_LETTER)
+
+
+def _read_waiting(sequence: int, headers: dict[str, str]) -> Waiting:
+    try:
+        if headers["Kigeon-Format"] != FORMAT:
+            raise ValueError(f"format {headers['Kigeon-Format']!r}")
+        numbers = tuple(int(number) for number in headers["Kigeon-Numbers"].split(","))
+        return Waiting(sequence, headers["Kigeon-Key"], numbers, float(headers["Kigeon-Stored-At"]))
+    except (KeyError, ValueError) as error:
+        raise UnreadableEnvelope(
+            f"message {sequence} of the retry stream has no readable headers: {error!r}"
+        ) from error

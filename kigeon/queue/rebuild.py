@@ -1,0 +1,37 @@
+"""The Deduplicator's memory, rebuilt from what the streams hold."""
+
+from __future__ import annotations
+
+import time
+
+from nats.aio.client import Client
+
+from kigeon.events.occurrence import DIGEST_SIZE
+from kigeon.queue.compaction import covered
+from kigeon.queue.deduplication import Deduplication
+from kigeon.queue.publisher import readable
+from kigeon.queue.scan import scan
+from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, SEEN, SEEN_SUBJECT
+
+
+async def rebuild(client: Client, deduplication: Deduplication) -> int:
+    """Fill *deduplication* from the seen stream and from the headers of the events after it.
+
+    Returns the last sequence of the events stream that is in it. Raises :class:`QueueError`.
+    """
+    known = await covered(client)
+    async for message in scan(client, SEEN, SEEN_SUBJECT, 1):
+        usable = len(message.payload) - len(message.payload) % DIGEST_SIZE
+        deduplication.remember(message.payload[:usable], time.time() - message.timestamp)
+    return await catch_up(client, deduplication, known.sequence)
+
+
+async def catch_up(client: Client, deduplication: Deduplication, known: int) -> int:
+    """Add the digests of every envelope after sequence *known*; return the last sequence that is in it."""
+    reached = known
+    async for message in scan(client, EVENTS, EVENTS_SUBJECT, known + 1, headers_only=True):
+        headers = readable(message.headers, message.sequence)
+        if headers is not None:
+            deduplication.remember(headers.digests, time.time() - message.timestamp)
+        reached = message.sequence
+    return reached

@@ -1,0 +1,93 @@
+"""Reading a stream from some sequence to its end, as fast as it comes, through a consumer that holds no state."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from nats.aio.client import Client
+from nats.js import api
+from nats.js.client import JetStreamContext
+
+from kigeon.queue.connection import queue_errors
+
+FETCH_TIMEOUT = 2.0
+"""Seconds that one fetch waits for messages; the reference measured that longer ones hide a lost consumer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message of a stream: ``timestamp`` is when it was stored, seconds since the epoch."""
+
+    sequence: int
+    subject: str
+    timestamp: float
+    headers: Mapping[str, str]
+    payload: bytes
+
+
+def consumer(start: int, headers_only: bool = False) -> api.ConsumerConfig:
+    """Return a consumer from *start* on: no acknowledgements, in memory, gone soon after its reader is."""
+    return api.ConsumerConfig(
+        deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=max(start, 1),
+        ack_policy=api.AckPolicy.NONE,
+        headers_only=headers_only,
+        inactive_threshold=60.0,
+        mem_storage=True,
+        num_replicas=1,
+    )
+
+
+async def fetch(subscription: JetStreamContext.PullSubscription, most: int, timeout: float) -> list[Stored]:
+    """Return up to *most* messages; an empty list when none came within *timeout* seconds."""
+    try:
+        messages = await subscription.fetch(most, timeout=timeout)
+    except TimeoutError:
+        return []
+    return [
+        Stored(
+            message.metadata.sequence.stream,
+            message.subject,
+            message.metadata.timestamp.timestamp(),
+            message.headers or {},
+            message.data,
+        )
+        for message in messages
+    ]
+
+
+async def last_sequence(client: Client, stream: str) -> int:
+    """Return the last sequence that *stream* gave out; raises :class:`QueueError`."""
+    with queue_errors(f"asking for the state of {stream}"):
+        info = await client.jetstream().stream_info(stream)
+    return int(info.state.last_seq)
+
+
+async def scan(
+    client: Client, stream: str, subject: str, start: int, headers_only: bool = False
+) -> AsyncIterator[Stored]:
+    """Yield what *stream* holds under *subject* from sequence *start* to the end that it has now.
+
+    Raises :class:`QueueError` when the queue does not answer; start again from the last one seen.
+    """
+    end = await last_sequence(client, stream)
+    if end < start:
+        return
+    js = client.jetstream()
+    with queue_errors(f"reading {stream}"):
+        subscription = await js.pull_subscribe(subject, stream=stream, config=consumer(start, headers_only))
+    try:
+        reached = start - 1
+        while reached < end:
+            with queue_errors(f"reading {stream}"):
+                messages = await fetch(subscription, 256, FETCH_TIMEOUT)
+                info = None if messages else await subscription.consumer_info()
+            for message in messages:
+                reached = message.sequence
+                yield message
+            # Messages at the end may have been evicted or deleted: then nothing is pending and none will come.
+            if info is not None and not info.num_pending:
+                return
+    finally:
+        await subscription.unsubscribe()

@@ -1,0 +1,104 @@
+"""The streams and the bucket that hold all durable state, and how they are declared.
+
+====================== ============================== =========================================================
+stream                 subjects                       holds
+====================== ============================== =========================================================
+``kigeon-events``      ``kigeon.events``              envelopes, by eventsMaxAge and eventsMaxBytes
+``kigeon-seen``        ``kigeon.seen``                digests alone, as long as an event is remembered
+``kigeon-retry``       ``kigeon.retry.<sender>``      events that wait for their destination or their hook
+``kigeon-dead-letter`` ``kigeon.dead-letter.<sender>.<number>``  events that can never be delivered, one a message
+``KV_kigeon-state``    key-value bucket               each sender's position; how far digests are compacted
+====================== ============================== =========================================================
+
+Declaring is idempotent: it creates what is missing, changes what differs, and recovers a stream whose metadata on
+disk was damaged (the server then finds its messages again).
+"""
+
+from __future__ import annotations
+
+from nats.js import JetStreamContext, api
+from nats.js.errors import BadRequestError, NotFoundError
+
+from kigeon.config.settings import QueueSettings
+
+EVENTS = "kigeon-events"
+SEEN = "kigeon-seen"
+RETRY = "kigeon-retry"
+DEAD_LETTER = "kigeon-dead-letter"
+STATE = "kigeon-state"
+
+EVENTS_SUBJECT = "kigeon.events"
+SEEN_SUBJECT = "kigeon.seen"
+RETRY_SUBJECT = "kigeon.retry"
+DEAD_LETTER_SUBJECT = "kigeon.dead-letter"
+
+STREAM_NAME_IN_USE = 10058
+"""What JetStream answers when a stream exists with another configuration."""
+
+_SEEN_BYTES = 256 * 1024**2
+_STATE_BYTES = 64 * 1024**2
+
+
+def remembered_for(settings: QueueSettings) -> float:
+    """Return for how many seconds a digest is kept: the lifetime, and as long as etcd may exceed it.
+
+    The API server shares one lease among the Events of a minute (or of 5 % of the lifetime), so an Event may be
+    listed that much longer than its lifetime.
+    """
+    lifetime = settings.kubernetes_events_max_lifetime
+    return lifetime + max(120.0, lifetime * 0.05)
+
+
+def file_store_bytes(settings: QueueSettings) -> int:
+    """Return the most that all streams together may take on disk."""
+    return sum(int(config.max_bytes or 0) for config in stream_configs(settings)) + 2 * _STATE_BYTES
+
+
+def stream_configs(settings: QueueSettings) -> list[api.StreamConfig]:
+    """Return what each stream is to look like."""
+    return [
+        _stream(EVENTS, EVENTS_SUBJECT, settings.events_max_bytes, max_age=settings.events_max_age),
+        _stream(SEEN, SEEN_SUBJECT, _SEEN_BYTES, max_age=remembered_for(settings)),
+        # Nothing may leave it unseen: its sender ends each event of it, by age too. Full, it refuses more.
+        _stream(RETRY, f"{RETRY_SUBJECT}.*", settings.events_max_bytes, discard=api.DiscardPolicy.NEW),
+        # A subject for each event: parking it twice replaces it.
+        _stream(DEAD_LETTER, f"{DEAD_LETTER_SUBJECT}.*.*", settings.events_max_bytes // 10, per_subject=1),
+    ]
+
+
+def _stream(
+    name: str,
+    subject: str,
+    max_bytes: int,
+    max_age: float = 0,
+    per_subject: int = -1,
+    discard: api.DiscardPolicy = api.DiscardPolicy.OLD,
+) -> api.StreamConfig:
+    return api.StreamConfig(
+        name=name,
+        subjects=[subject],
+        retention=api.RetentionPolicy.LIMITS,
+        storage=api.StorageType.FILE,
+        discard=discard,
+        max_bytes=max_bytes,
+        max_age=max_age,
+        max_msgs_per_subject=per_subject,
+        # Kigeon publishes no message ids: the smallest window that the server takes.
+        duplicate_window=0.1,
+        allow_direct=True,
+    )
+
+
+async def declare(js: JetStreamContext, settings: QueueSettings) -> None:
+    """Create or update every stream and the bucket; raises nats' own errors."""
+    for config in stream_configs(settings):
+        try:
+            await js.add_stream(config)
+        except BadRequestError as error:
+            if error.err_code != STREAM_NAME_IN_USE:
+                raise
+            await js.update_stream(config)
+    try:
+        await js.key_value(STATE)
+    except NotFoundError:
+        await js.create_key_value(api.KeyValueConfig(bucket=STATE, history=1, max_bytes=_STATE_BYTES))

@@ -1,0 +1,221 @@
+"""A sender's books: which event of which envelope has ended, and how.
+
+Every event of the queue has a running number, and ends in exactly one :class:`Outcome` for each sender. The ledger
+knows the *pages* that are open: an envelope, or a message of the retry stream, with a bit for each event that has
+ended (or moved on to the retry stream). What lies before the lowest open envelope has ended. From the numbers follows
+exactly how many events the queue's retention evicted before the sender had them.
+
+Pure: no I/O. :mod:`kigeon.senders.position` makes it durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How an event ended for a sender."""
+
+    SENT = "sent"
+    FILTERED = "filtered"
+    SKIPPED = "skipped"
+    PARKED = "parked"
+    EVICTED = "evicted"
+
+
+@dataclass(slots=True, eq=False)
+class Page:
+    """``count`` events at ``sequence`` of a stream; bit *i* of ``ended`` says that event *i* is done with.
+
+    ``first`` is the running number of the first; a page of the retry stream has the number of each in ``numbers``.
+    ``stored_at`` is when its oldest event was stored in the queue, seconds since the epoch.
+    """
+
+    sequence: int
+    first: int
+    count: int
+    ended: int = 0
+    numbers: tuple[int, ...] = ()
+    stored_at: float = 0.0
+    key: str = ""
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether it is a message of the retry stream."""
+        return bool(self.numbers)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every event of it has ended."""
+        return self.ended == (1 << self.count) - 1
+
+    @property
+    def open_count(self) -> int:
+        """How many events of it have not ended."""
+        return self.count - self.ended.bit_count()
+
+    def open_indexes(self) -> Iterator[int]:
+        """Yield the index of each event that has not ended."""
+        return (index for index in range(self.count) if not self.ended >> index & 1)
+
+    def number(self, index: int) -> int:
+        """Return the running number of the event at *index*."""
+        return self.numbers[index] if self.numbers else self.first + index
+
+
+@dataclass(slots=True)
+class Position:
+    """What is durable of a ledger: the next envelope to read, the open pages, the counts of outcomes."""
+
+    next_sequence: int = 1
+    next_number: int = 1
+    open: list[Page] = field(default_factory=list)
+    retry: dict[int, int] = field(default_factory=dict)
+    """The ended bits of pages of the retry stream, by sequence; only of those that have any."""
+    counts: dict[Outcome, int] = field(default_factory=dict)
+
+
+class Ledger:
+    """The books of one sender, from a :class:`Position` on. Not thread-safe."""
+
+    def __init__(self, position: Position) -> None:
+        self._next_sequence = position.next_sequence
+        self._next_number = position.next_number
+        self._pages = {page.sequence: page for page in sorted(position.open, key=lambda page: page.sequence)}
+        self._unread = set(self._pages)
+        self._retry: dict[int, Page] = {}
+        self._retry_bits = dict(position.retry)
+        self._moved: set[int] = set()
+        self._unreadable_before = False
+        self.counts: dict[Outcome, int] = {outcome: position.counts.get(outcome, 0) for outcome in Outcome}
+
+    @property
+    def read_from(self) -> int:
+        """The lowest sequence of the events stream that has to be read."""
+        return min(self._unread, default=self._next_sequence)
+
+    @property
+    def next_sequence(self) -> int:
+        """The sequence after the last envelope that was admitted."""
+        return self._next_sequence
+
+    @property
+    def lowest_open(self) -> int:
+        """The lowest sequence with an event that has not ended; the next sequence when there is none."""
+        return min(self._pages, default=self._next_sequence)
+
+    @property
+    def lowest_number(self) -> int:
+        """No event with a running number below this one can still be open in the events stream."""
+        return min((page.first for page in self._pages.values()), default=self._next_number)
+
+    @property
+    def open_events(self) -> int:
+        """How many events of the events stream were admitted and have not ended or moved."""
+        return sum(page.open_count for page in self._pages.values())
+
+    @property
+    def retry_pages(self) -> list[Page]:
+        """The pages of the retry stream, oldest first."""
+        return list(self._retry.values())
+
+    def restore_retry(self, pages: Iterable[Page]) -> None:
+        """Take over what the retry stream holds. An event that was copied there counts as moved."""
+        for page in sorted(pages, key=lambda page: page.sequence):
+            page.ended |= self._retry_bits.get(page.sequence, 0) & ((1 << page.count) - 1)
+            self._retry[page.sequence] = page
+            self._moved.update(page.numbers)
+        for page in list(self._pages.values()):
+            self._mark_moved(page)
+
+    def admit(self, sequence: int, first: int, count: int, stored_at: float) -> Page | None:
+        """Open the envelope at *sequence*; None when all of it has ended.
+
+        What the numbers show to be missing before it was evicted (or lay in an unreadable envelope: then it is parked).
+        """
+        self._evict_before(sequence)
+        if sequence in self._unread:
+            self._unread.discard(sequence)
+            page = self._pages[sequence]
+            page.stored_at = stored_at
+            return None if page.is_done else page
+        if sequence < self._next_sequence:
+            return None
+        if first > self._next_number:
+            self._count(Outcome.PARKED if self._unreadable_before else Outcome.EVICTED, first - self._next_number)
+        self._unreadable_before = False
+        page = Page(sequence, first, count, stored_at=stored_at)
+        self._next_sequence, self._next_number = sequence + 1, first + count
+        self._pages[sequence] = page
+        self._mark_moved(page)
+        return page if sequence in self._pages else None
+
+    def admit_unreadable(self, sequence: int) -> None:
+        """Pass by an envelope whose headers can't be read: the next one's number tells how many it held."""
+        self._evict_before(sequence)
+        if sequence in self._unread:
+            self._unread.discard(sequence)
+            page = self._pages.pop(sequence)
+            self._count(Outcome.PARKED, page.open_count)
+        elif sequence >= self._next_sequence:
+            self._next_sequence = sequence + 1
+            self._unreadable_before = True
+
+    def rewind(self, next_number: int) -> None:
+        """Begin again at the start of a stream that was made anew: its sequences tell nothing of the old one's."""
+        lost = sum(page.open_count for page in self._pages.values())
+        self._count(Outcome.EVICTED, lost)
+        self._pages.clear()
+        self._unread.clear()
+        self._next_sequence, self._next_number = 1, next_number
+
+    def add_retry(self, page: Page) -> None:
+        """Open a page that was written to the retry stream."""
+        self._retry[page.sequence] = page
+
+    def forget_retry(self, page: Page) -> None:
+        """Close a page that was deleted from the retry stream."""
+        self._retry.pop(page.sequence, None)
+
+    def end(self, page: Page, index: int, outcome: Outcome) -> None:
+        """Book the end of the event at *index* of *page*; a second end of the same event is a mistake."""
+        self._set(page, index)
+        self._count(outcome, 1)
+
+    def move(self, page: Page, index: int) -> None:
+        """Book that the event at *index* of *page* goes on in the retry stream."""
+        self._set(page, index)
+
+    def position(self) -> Position:
+        """Return what has to be durable now."""
+        bits = {sequence: page.ended for sequence, page in self._retry.items() if page.ended}
+        return Position(self._next_sequence, self._next_number, list(self._pages.values()), bits, dict(self.counts))
+
+    def _set(self, page: Page, index: int) -> None:
+        bit = 1 << index
+        if page.ended & bit:
+            raise AssertionError(f"event {page.number(index)} has ended before")
+        page.ended |= bit
+        if page.is_done and not page.is_retry:
+            self._pages.pop(page.sequence, None)
+
+    def _mark_moved(self, page: Page) -> None:
+        if not self._moved:
+            return
+        for index in list(page.open_indexes()):
+            if page.number(index) in self._moved:
+                self._moved.discard(page.number(index))
+                page.ended |= 1 << index
+        if page.is_done:
+            self._pages.pop(page.sequence, None)
+            self._unread.discard(page.sequence)
+
+    def _evict_before(self, sequence: int) -> None:
+        for lower in [unread for unread in self._unread if unread < sequence]:
+            self._unread.discard(lower)
+            self._count(Outcome.EVICTED, self._pages.pop(lower).open_count)
+
+    def _count(self, outcome: Outcome, events: int) -> None:
+        self.counts[outcome] += events
