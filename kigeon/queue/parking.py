@@ -62,11 +62,14 @@ class RetryStore:
             ack = await self._js.publish(self._subject, pack(events, b"").payload, headers=headers, stream=RETRY)
         return int(ack.seq)
 
-    async def waiting(self) -> list[Waiting]:
-        """Return every message of this sender, oldest first; one that can't be read raises UnreadableEnvelope."""
+    async def waiting(self, after: int = 0) -> list[Waiting]:
+        """Return the messages of this sender after sequence *after*, oldest first.
+
+        One whose headers can't be read raises :class:`UnreadableEnvelope`.
+        """
         return [
             _read_waiting(message.sequence, dict(message.headers))
-            async for message in scan(self._client, RETRY, self._subject, 1, headers_only=True)
+            async for message in scan(self._client, RETRY, self._subject, after + 1, headers_only=True)
         ]
 
     async def load(self, sequence: int) -> list[bytes]:

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
-from kigeon.backoff import Backoff
 from nats.aio.client import Client
 from nats.js import api
 from nats.js.errors import BadRequestError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
 
+from kigeon.backoff import Backoff
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import Fenced, QueueError, UnreadableEnvelope
 from kigeon.events.envelope import Envelope, Headers, read_headers, write_headers
@@ -118,7 +118,9 @@ async def read_tail(client: Client, known: Tail) -> tuple[Tail, bytes]:
     An envelope whose headers can't be read has no digests; those after it say how many events it held.
     """
     end = await last_sequence(client, EVENTS)
-    tail, digests = known if known.sequence <= end else Tail(), bytearray()
+    # A stream that ends before what was known was made anew; running numbers go on all the same.
+    tail = known if known.sequence <= end else Tail(next_number=known.next_number)
+    digests = bytearray()
     async for message in scan(client, EVENTS, EVENTS_SUBJECT, tail.sequence + 1, headers_only=True):
         headers = readable(message.headers, message.sequence)
         if headers is not None:

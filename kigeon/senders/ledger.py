@@ -30,7 +30,8 @@ class Page:
     """``count`` events at ``sequence`` of a stream; bit *i* of ``ended`` says that event *i* is done with.
 
     ``first`` is the running number of the first; a page of the retry stream has the number of each in ``numbers``.
-    ``stored_at`` is when its oldest event was stored in the queue, seconds since the epoch.
+    ``stored_at`` is when its oldest event was stored in the queue, seconds since the epoch. Of a page of the retry
+    stream, ``key`` is what it waits for, ``loaded`` has a bit for each event in memory, and ``attempts`` counts tries.
     """
 
     sequence: int
@@ -40,6 +41,8 @@ class Page:
     numbers: tuple[int, ...] = ()
     stored_at: float = 0.0
     key: str = ""
+    loaded: int = 0
+    attempts: int = 0
 
     @property
     def is_retry(self) -> bool:
@@ -70,8 +73,11 @@ class Position:
     """What is durable of a ledger: the next envelope to read, the open pages, the counts of outcomes."""
 
     next_sequence: int = 1
-    next_number: int = 1
+    next_number: int = 0
+    """0 for a new sender: it begins with what the queue still holds, whatever its number."""
     open: list[Page] = field(default_factory=list)
+    retry_sequence: int = 0
+    """The highest sequence in the retry stream whose events are booked as moved there."""
     retry: dict[int, int] = field(default_factory=dict)
     """The ended bits of pages of the retry stream, by sequence; only of those that have any."""
     counts: dict[Outcome, int] = field(default_factory=dict)
@@ -87,7 +93,7 @@ class Ledger:
         self._unread = set(self._pages)
         self._retry: dict[int, Page] = {}
         self._retry_bits = dict(position.retry)
-        self._moved: set[int] = set()
+        self._retry_sequence = position.retry_sequence
         self._unreadable_before = False
         self.counts: dict[Outcome, int] = {outcome: position.counts.get(outcome, 0) for outcome in Outcome}
 
@@ -107,28 +113,35 @@ class Ledger:
         return min(self._pages, default=self._next_sequence)
 
     @property
-    def lowest_number(self) -> int:
-        """No event with a running number below this one can still be open in the events stream."""
-        return min((page.first for page in self._pages.values()), default=self._next_number)
+    def next_number(self) -> int:
+        """The running number after the last event that was admitted."""
+        return self._next_number
+
+    @property
+    def open_pages(self) -> int:
+        """How many envelopes were read and have events that have not ended or moved."""
+        return len(self._pages) - len(self._unread)
 
     @property
     def open_events(self) -> int:
-        """How many events of the events stream were admitted and have not ended or moved."""
-        return sum(page.open_count for page in self._pages.values())
+        """How many events were read and have not ended or moved."""
+        return sum(page.open_count for page in self._pages.values() if page.sequence not in self._unread)
 
     @property
     def retry_pages(self) -> list[Page]:
         """The pages of the retry stream, oldest first."""
         return list(self._retry.values())
 
-    def restore_retry(self, pages: Iterable[Page]) -> None:
-        """Take over what the retry stream holds. An event that was copied there counts as moved."""
-        for page in sorted(pages, key=lambda page: page.sequence):
-            page.ended |= self._retry_bits.get(page.sequence, 0) & ((1 << page.count) - 1)
-            self._retry[page.sequence] = page
-            self._moved.update(page.numbers)
-        for page in list(self._pages.values()):
-            self._mark_moved(page)
+    def restore_retry(self, page: Page) -> bool:
+        """Take over a page that the retry stream holds; False for one whose move was never booked.
+
+        Such a copy is to be deleted: its events are open where they came from.
+        """
+        if page.sequence > self._retry_sequence:
+            return False
+        page.ended = self._retry_bits.get(page.sequence, 0) & ((1 << page.count) - 1)
+        self._retry[page.sequence] = page
+        return True
 
     def admit(self, sequence: int, first: int, count: int, stored_at: float) -> Page | None:
         """Open the envelope at *sequence*; None when all of it has ended.
@@ -143,14 +156,13 @@ class Ledger:
             return None if page.is_done else page
         if sequence < self._next_sequence:
             return None
-        if first > self._next_number:
+        if self._next_number and first > self._next_number:
             self._count(Outcome.PARKED if self._unreadable_before else Outcome.EVICTED, first - self._next_number)
         self._unreadable_before = False
         page = Page(sequence, first, count, stored_at=stored_at)
         self._next_sequence, self._next_number = sequence + 1, first + count
         self._pages[sequence] = page
-        self._mark_moved(page)
-        return page if sequence in self._pages else None
+        return page
 
     def admit_unreadable(self, sequence: int) -> None:
         """Pass by an envelope whose headers can't be read: the next one's number tells how many it held."""
@@ -163,17 +175,20 @@ class Ledger:
             self._next_sequence = sequence + 1
             self._unreadable_before = True
 
-    def rewind(self, next_number: int) -> None:
-        """Begin again at the start of a stream that was made anew: its sequences tell nothing of the old one's."""
-        lost = sum(page.open_count for page in self._pages.values())
-        self._count(Outcome.EVICTED, lost)
-        self._pages.clear()
-        self._unread.clear()
-        self._next_sequence, self._next_number = 1, next_number
+    def rewind(self) -> None:
+        """Begin again at the start of a stream that was made anew: its sequences say nothing of the old one's.
 
-    def add_retry(self, page: Page) -> None:
-        """Open a page that was written to the retry stream."""
-        self._retry[page.sequence] = page
+        What was open and not read is gone with the old stream; what is in memory goes on.
+        """
+        for sequence in list(self._unread):
+            self._count(Outcome.EVICTED, self._pages.pop(sequence).open_count)
+        self._unread.clear()
+        self._next_sequence = 1
+
+    @property
+    def retry_sequence(self) -> int:
+        """The highest sequence in the retry stream whose events are booked as moved there."""
+        return self._retry_sequence
 
     def forget_retry(self, page: Page) -> None:
         """Close a page that was deleted from the retry stream."""
@@ -184,33 +199,32 @@ class Ledger:
         self._set(page, index)
         self._count(outcome, 1)
 
-    def move(self, page: Page, index: int) -> None:
-        """Book that the event at *index* of *page* goes on in the retry stream."""
-        self._set(page, index)
+    def move(self, moved: Iterable[tuple[Page, int]], copy: Page) -> None:
+        """Book that events of open pages go on as *copy*, a page of the retry stream."""
+        for page, index in moved:
+            self._set(page, index)
+        self._retry[copy.sequence] = copy
+        self._retry_sequence = max(self._retry_sequence, copy.sequence)
 
     def position(self) -> Position:
         """Return what has to be durable now."""
         bits = {sequence: page.ended for sequence, page in self._retry.items() if page.ended}
-        return Position(self._next_sequence, self._next_number, list(self._pages.values()), bits, dict(self.counts))
+        return Position(
+            self._next_sequence,
+            self._next_number,
+            list(self._pages.values()),
+            self._retry_sequence,
+            bits,
+            dict(self.counts),
+        )
 
     def _set(self, page: Page, index: int) -> None:
         bit = 1 << index
         if page.ended & bit:
             raise AssertionError(f"event {page.number(index)} has ended before")
         page.ended |= bit
-        if page.is_done and not page.is_retry:
-            self._pages.pop(page.sequence, None)
-
-    def _mark_moved(self, page: Page) -> None:
-        if not self._moved:
-            return
-        for index in list(page.open_indexes()):
-            if page.number(index) in self._moved:
-                self._moved.discard(page.number(index))
-                page.ended |= 1 << index
-        if page.is_done:
-            self._pages.pop(page.sequence, None)
-            self._unread.discard(page.sequence)
+        if page.is_done and self._pages.get(page.sequence) is page:
+            del self._pages[page.sequence]
 
     def _evict_before(self, sequence: int) -> None:
         for lower in [unread for unread in self._unread if unread < sequence]:

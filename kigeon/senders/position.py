@@ -4,7 +4,7 @@
 
     {"format": 1, "sequence": 42, "number": 9001,
      "open": [[40, 8500, 3, "5"]],            sequence, first number, count, hexadecimal bits of ended events
-     "retry": {"7": "3f"},                    ended bits of pages of the retry stream
+     "retrySequence": 9, "retry": {"7": "3f"},  what moved to the retry stream, and what of it has ended
      "counts": {"sent": 8400, "filtered": 99}}
 """
 
@@ -28,6 +28,7 @@ def write_position(position: Position) -> bytes:
             "sequence": position.next_sequence,
             "number": position.next_number,
             "open": [[page.sequence, page.first, page.count, f"{page.ended:x}"] for page in position.open],
+            "retrySequence": position.retry_sequence,
             "retry": {str(sequence): f"{bits:x}" for sequence, bits in position.retry.items()},
             "counts": {str(outcome): count for outcome, count in position.counts.items()},
         }
@@ -53,11 +54,12 @@ def read_position(record: bytes | None) -> Position:
 def _read(found: dict[str, Any]) -> Position:
     return Position(
         _natural(found["sequence"]),
-        _natural(found["number"]),
+        int(found["number"]),
         [
             Page(_natural(seq), _natural(first), _natural(count), int(bits, 16))
             for seq, first, count, bits in found["open"]
         ],
+        int(found["retrySequence"]),
         {int(sequence): int(bits, 16) for sequence, bits in found["retry"].items()},
         {Outcome(outcome): int(count) for outcome, count in found["counts"].items()},
     )

@@ -1,0 +1,102 @@
+"""A lane: the events that wait for one destination, in order, and when it may be tried again. Pure, but for a clock."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from kigeon.backoff import Backoff
+from kigeon.senders.sink import Destination, Entry
+
+from kigeon.senders.ledger import Page
+
+MAX_PUSH_BYTES = 1024 * 1024
+"""Uncompressed bytes of one push. Loki's distributor passes a push on in messages of at most 4 MiB."""
+
+MAX_PUSH_EVENTS = 5000
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """An event in memory: where it is from, its raw JSON, and what to push of it once that is known."""
+
+    page: Page
+    index: int
+    raw: bytes
+    entry: Entry | None = None
+    attempts: int = 0
+
+
+class Lane:
+    """The way to one destination. At most one push is under way on it."""
+
+    def __init__(self, destination: Destination, clock: Callable[[], float] = time.monotonic) -> None:
+        self.destination = destination
+        self.items: deque[Item] = deque()
+        self._backoff = Backoff(base=0.5, cap=30.0)
+        self._clock = clock
+        self._due = 0.0
+        self.failures = 0
+
+    @property
+    def label(self) -> str:
+        """The destination's name, without secrets."""
+        return self.destination.label
+
+    @property
+    def wait(self) -> float:
+        """Seconds until the destination may be tried, 0 when it may be now."""
+        return max(self._due - self._clock(), 0.0)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the last try failed."""
+        return self.failures > 0
+
+    @property
+    def has_retries(self) -> bool:
+        """Whether events from the retry stream are loaded on it."""
+        return bool(self.items) and self.items[0].page.is_retry
+
+    def add(self, items: Iterable[Item]) -> None:
+        """Append events that came later than all others; those from the retry stream go before them."""
+        items = list(items)
+        self.items.extendleft(item for item in reversed(items) if item.page.is_retry)
+        self.items.extend(item for item in items if not item.page.is_retry)
+
+    def take(self) -> list[Item]:
+        """Take the next push off the lane: as much as fits into one."""
+        taken: list[Item] = []
+        size = 0
+        while self.items and len(taken) < MAX_PUSH_EVENTS:
+            entry = self.items[0].entry
+            size += entry.size if entry else 0
+            if taken and size > MAX_PUSH_BYTES:
+                break
+            taken.append(self.items.popleft())
+        return taken
+
+    def take_waiting(self) -> list[Item]:
+        """Take every event off the lane that is of the events stream."""
+        waiting = [item for item in self.items if not item.page.is_retry]
+        self.items = deque(item for item in self.items if item.page.is_retry)
+        return waiting
+
+    def succeeded(self) -> None:
+        """Note that the destination answered and stored."""
+        self._backoff.succeeded()
+        self.failures, self._due = 0, 0.0
+
+    def refused(self, items: Iterable[Item], retry_after: float | None) -> tuple[float, list[Item]]:
+        """Put *items* back and wait; return for how long, and the events that are unloaded.
+
+        Those from the retry stream are unloaded: they are safe there, and the way back may be long.
+        """
+        self.items.extendleft(reversed(list(items)))
+        waiting = self.take_waiting()
+        unloaded, self.items = list(self.items), deque(waiting)
+        delay = self._backoff.failed(retry_after)
+        self.failures, self._due = self.failures + 1, self._clock() + delay
+        return delay, unloaded

@@ -1,0 +1,59 @@
+"""The ledger made durable: saves that come together are one write, and a write is tried until it is stored."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from kigeon.backoff import Backoff
+
+from kigeon.errors import QueueError
+from kigeon.senders.ledger import Ledger
+from kigeon.senders.ports import PositionRecord
+from kigeon.senders.position import write_position
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+async def persistently(doing: str, action: Callable[[], Awaitable[T]]) -> T:
+    """Repeat *action* until the queue takes it, with backoff; what else it raises is raised."""
+    backoff = Backoff(base=0.1, cap=5.0)
+    while True:
+        try:
+            return await action()
+        except QueueError as error:
+            delay = backoff.failed(error.retry_after)
+            log.warning("the queue is away, trying again", extra={"doing": doing, "error": str(error), "delay": delay})
+            await asyncio.sleep(delay)
+
+
+class Progress:
+    """A ledger and the record that holds its position."""
+
+    def __init__(self, ledger: Ledger, record: PositionRecord) -> None:
+        self.ledger = ledger
+        self._record = record
+        self._lock = asyncio.Lock()
+        self._asked = 0
+        self._saved = 0
+        self._written = write_position(ledger.position())
+
+    async def save(self) -> None:
+        """Return when a position that includes all that the ledger holds at this moment is durable.
+
+        Raises :class:`~kigeon.errors.Fenced` when another kigeon owns the position.
+        """
+        self._asked += 1
+        ticket = self._asked
+        async with self._lock:
+            if self._saved >= ticket:
+                return
+            covers, position = self._asked, write_position(self.ledger.position())
+            if position != self._written:
+                await persistently("writing the position", lambda: self._record.write(position))
+                self._written = position
+            self._saved = covers

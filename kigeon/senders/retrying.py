@@ -1,0 +1,186 @@
+"""The sender's own retry stream: what can't go now moves out of the way, durably, and comes back in order.
+
+Pages that wait for a destination are loaded oldest first, one at a time, before anything newer goes to it. Pages that
+wait for their hook (or for a namespace's labels) come back each on a schedule of its own. A page is loaded only for
+a try: when the destination is still away its events leave the memory again.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import random
+import time
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from kigeon.errors import QueueError, UnreadableEnvelope
+from kigeon.senders.delivery import Delivery
+from kigeon.senders.lanes import Item
+from kigeon.senders.ledger import Outcome, Page
+from kigeon.senders.ports import RetryStore
+from kigeon.senders.progress import Progress, persistently
+
+log = logging.getLogger(__name__)
+
+UNDECIDED = "hook"
+"""The key of pages whose events have no destination yet."""
+
+MAX_PAGE_EVENTS = 500
+
+Place = Callable[[Sequence[Item]], Awaitable[list[Item]]]
+"""Prepares items and places them on their lanes; returns those that can't be decided now."""
+
+
+def retry_delay(attempts: int) -> float:
+    """Return seconds until the next try of something undecided: doubling from half a second to a minute."""
+    return float(min(0.5 * 2.0 ** min(attempts, 10), 60.0)) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+
+
+class RetryDesk:
+    """The pages of the retry stream, and when each is due. ``max_age``: seconds that an event stays in the queue."""
+
+    def __init__(self, store: RetryStore, progress: Progress, delivery: Delivery, place: Place, max_age: float) -> None:
+        self._store = store
+        self._progress = progress
+        self._delivery = delivery
+        self._place = place
+        self._max_age = max_age
+        self._backlogs: defaultdict[str, deque[Page]] = defaultdict(deque)
+        self._undecided: list[tuple[float, int, Page]] = []
+        self._order = itertools.count()
+        self._strays = False
+
+    async def restore(self) -> None:
+        """Take over what the stream holds, before anything of the events stream is read."""
+        for message in await self._store.waiting():
+            numbers = message.numbers
+            page = Page(message.sequence, numbers[0], len(numbers), 0, numbers, message.stored_at, message.key)
+            if not self._progress.ledger.restore_retry(page):
+                await self._store.delete(page.sequence)
+            elif page.is_done:
+                await self.close(page)
+            else:
+                self._queue(page)
+
+    @property
+    def waiting_events(self) -> int:
+        """How many events wait in the retry stream."""
+        return sum(page.open_count for page in self._progress.ledger.retry_pages)
+
+    def waits_for(self, label: str) -> bool:
+        """Whether pages wait for the destination *label*."""
+        return bool(self._backlogs.get(label))
+
+    def labels(self) -> list[str]:
+        """Return the destinations for which pages wait."""
+        return [label for label, backlog in self._backlogs.items() if backlog]
+
+    async def move(self, items: Sequence[Item], key: str) -> list[Item]:
+        """Move *items* of the events stream out of the way; return those that the retry stream did not take.
+
+        The position is durable before a moved event can be sent: were it sent first, a crash would send it twice. A
+        copy that is stored although its answer was lost is never booked, and deleted.
+        """
+        for start in range(0, len(items), MAX_PAGE_EVENTS):
+            chunk = items[start : start + MAX_PAGE_EVENTS]
+            try:
+                page = await self._copy(chunk, key)
+            except QueueError as error:
+                self._strays = True
+                log.warning("events can't move to the retry stream, they wait", extra={"error": str(error)})
+                return list(items[start:])
+            self._progress.ledger.move([(item.page, item.index) for item in chunk], page)
+            await self._progress.save()
+            self._queue(page)
+        return []
+
+    async def load_next(self, label: str) -> None:
+        """Load the oldest page that waits for the destination *label*, onto the lanes of its events."""
+        backlog = self._backlogs.get(label)
+        if backlog:
+            await self._load(backlog.popleft())
+
+    async def load_due(self, most: int = 4) -> None:
+        """Load up to *most* undecided pages whose time has come."""
+        for _ in range(most):
+            if not self._undecided or self._undecided[0][0] > time.monotonic():
+                return
+            await self._load(heapq.heappop(self._undecided)[2])
+
+    def unload(self, items: Sequence[Item], label: str) -> None:
+        """Take back events whose destination *label* is away; their pages are the next ones to be tried for it."""
+        pages: dict[Page, None] = {}
+        for item in items:
+            item.page.loaded &= ~(1 << item.index)
+            pages[item.page] = None
+        for page in reversed(pages):
+            self._backlogs[label].appendleft(page)
+
+    async def close_done(self, items: Sequence[Item]) -> None:
+        """Delete the pages among those of *items* of which every event has ended; the position must be saved."""
+        for page in {item.page for item in items if item.page.is_retry}:
+            if page.is_done:
+                await self.close(page)
+
+    async def close(self, page: Page) -> None:
+        """Delete a page of which every event has ended."""
+        await persistently("deleting from the retry stream", lambda: self._store.delete(page.sequence))
+        self._progress.ledger.forget_retry(page)
+
+    async def _copy(self, chunk: Sequence[Item], key: str) -> Page:
+        if self._strays:
+            for stray in await self._store.waiting(self._progress.ledger.retry_sequence):
+                await self._store.delete(stray.sequence)
+            self._strays = False
+        numbers = tuple(item.page.number(item.index) for item in chunk)
+        stored_at = min(item.page.stored_at for item in chunk)
+        sequence = await self._store.put(key, [item.raw for item in chunk], numbers, stored_at)
+        return Page(sequence, numbers[0], len(numbers), 0, numbers, stored_at, key)
+
+    async def _load(self, page: Page) -> None:
+        indexes = [index for index in page.open_indexes() if not page.loaded >> index & 1]
+        if not indexes:
+            return
+        if time.time() - page.stored_at > self._max_age:
+            log.warning("events waited for longer than the queue keeps any", extra={"events": len(indexes)})
+            await self._end(page, indexes, Outcome.EVICTED)
+            return
+        try:
+            events = await persistently("reading the retry stream", lambda: self._store.load(page.sequence))
+        except UnreadableEnvelope as error:
+            await self._delivery.park_envelope(page.sequence, b"", f"a page of the retry stream: {error}")
+            await self._end(page, indexes, Outcome.PARKED)
+            return
+        for index in indexes:
+            page.loaded |= 1 << index
+        undecided = await self._place([Item(page, index, events[index]) for index in indexes])
+        await self._settle(page, undecided)
+
+    async def _settle(self, page: Page, undecided: Sequence[Item]) -> None:
+        """Bring a page back later for what is still undecided; close it when nothing of it is open."""
+        for item in undecided:
+            page.loaded &= ~(1 << item.index)
+        if undecided:
+            page.attempts += 1
+            self._queue_undecided(page, retry_delay(page.attempts))
+        elif page.is_done:
+            await self._progress.save()
+            await self.close(page)
+
+    async def _end(self, page: Page, indexes: Sequence[int], outcome: Outcome) -> None:
+        for index in indexes:
+            self._progress.ledger.end(page, index, outcome)
+        await self._progress.save()
+        if page.is_done:
+            await self.close(page)
+
+    def _queue(self, page: Page) -> None:
+        if page.key == UNDECIDED:
+            self._queue_undecided(page, retry_delay(page.attempts))
+        else:
+            self._backlogs[page.key].append(page)
+
+    def _queue_undecided(self, page: Page, delay: float) -> None:
+        heapq.heappush(self._undecided, (time.monotonic() + delay, next(self._order), page))

@@ -1,0 +1,109 @@
+"""From raw Events to what is to be pushed: namespace filter, hook, entry. Blocking; it runs beside the pushes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+from kigeon.senders.sink import Entry, Sink
+
+from kigeon.config.settings import LokiSettings
+from kigeon.errors import shorten
+from kigeon.senders.ledger import Outcome
+
+log = logging.getLogger(__name__)
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The event ends here, for this sender."""
+
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Nothing can be said of the event now: another try later."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Push the event with *settings*; None is the sender's own."""
+
+    settings: LokiSettings | None = None
+
+
+Prepared = Entry | Ended | Deferred
+
+
+class Judge(Protocol):
+    """The namespace filter: True passes, False does not, None can't be judged now."""
+
+    def __call__(self, events: Sequence[Event]) -> Sequence[bool | None]: ...
+
+
+class Transform(Protocol):
+    """The hook, its errors already turned into what onError says."""
+
+    def __call__(self, events: Sequence[Event]) -> Sequence[Use | Ended | Deferred]: ...
+
+
+class Preparer:
+    """Prepares batches; owned by one thread at a time."""
+
+    def __init__(self, sink: Sink, judge: Judge | None = None, transform: Transform | None = None) -> None:
+        self._sink = sink
+        self._judge = judge
+        self._transform = transform
+
+    def prepare(self, raw: Sequence[bytes]) -> list[Prepared]:
+        """Return what is to be done with each of the *raw* events, in order."""
+        prepared: list[Prepared | None] = [None] * len(raw)
+        events: dict[int, Event] = {}
+        for index, line in enumerate(raw):
+            event = _read(line)
+            if event is None:
+                prepared[index] = Ended(Outcome.PARKED, "not a JSON object")
+            else:
+                events[index] = event
+        self._filter(events, prepared)
+        self._decide(events, prepared)
+        return [step for step in prepared if step is not None]
+
+    def _filter(self, events: dict[int, Event], prepared: list[Prepared | None]) -> None:
+        if self._judge is None or not events:
+            return
+        for index, passes in zip(list(events), self._judge(list(events.values())), strict=True):
+            if passes is None:
+                prepared[index] = Deferred("the namespace's labels are not known")
+            elif not passes:
+                prepared[index] = Ended(Outcome.FILTERED)
+            if not passes:
+                del events[index]
+
+    def _decide(self, events: dict[int, Event], prepared: list[Prepared | None]) -> None:
+        if self._transform is None:
+            for index, event in events.items():
+                prepared[index] = self._sink.entry(event, None)
+            return
+        if not events:
+            return
+        for (index, event), step in zip(events.items(), self._transform(list(events.values())), strict=True):
+            prepared[index] = self._sink.entry(event, step.settings) if isinstance(step, Use) else step
+
+
+def _read(line: bytes) -> Event | None:
+    try:
+        event = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        log.warning("a stored event can't be read", extra={"error": str(error), "beginning": shorten(line, 200)})
+        return None
+    return event if isinstance(event, dict) else None
