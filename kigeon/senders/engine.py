@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from kigeon.backoff import Backoff
 from kigeon.senders.sink import Destination, Entry, Sink
 
+from kigeon.backoff import Backoff, persistently
 from kigeon.errors import QueueError, UnreadableEnvelope, UnreadablePosition
 from kigeon.events.envelope import read_headers, unpack
 from kigeon.senders.delivery import Delivery
@@ -24,7 +24,7 @@ from kigeon.senders.lanes import Item, Lane
 from kigeon.senders.ledger import Ledger, Outcome, Position
 from kigeon.senders.ports import DeadLetterStore, EventLog, PositionRecord, RetryStore, StoredEnvelope
 from kigeon.senders.position import read_position
-from kigeon.senders.progress import Progress, persistently
+from kigeon.senders.progress import Progress
 from kigeon.senders.retrying import UNDECIDED, RetryDesk, retry_delay
 from kigeon.senders.steps import Deferred, Ended, Prepared
 

@@ -3,32 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
-from kigeon.backoff import Backoff
-
-from kigeon.errors import QueueError
 from kigeon.senders.ledger import Ledger
 from kigeon.senders.ports import PositionRecord
 from kigeon.senders.position import write_position
-
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-
-async def persistently(doing: str, action: Callable[[], Awaitable[T]]) -> T:
-    """Repeat *action* until the queue takes it, with backoff; what else it raises is raised."""
-    backoff = Backoff(base=0.1, cap=5.0)
-    while True:
-        try:
-            return await action()
-        except QueueError as error:
-            delay = backoff.failed(error.retry_after)
-            log.warning("the queue is away, trying again", extra={"doing": doing, "error": str(error), "delay": delay})
-            await asyncio.sleep(delay)
 
 
 class Progress:

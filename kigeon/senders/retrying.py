@@ -15,12 +15,13 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 
+from kigeon.backoff import persistently
 from kigeon.errors import QueueError, UnreadableEnvelope
 from kigeon.senders.delivery import Delivery
 from kigeon.senders.lanes import Item
 from kigeon.senders.ledger import Outcome, Page
 from kigeon.senders.ports import RetryStore
-from kigeon.senders.progress import Progress, persistently
+from kigeon.senders.progress import Progress
 
 log = logging.getLogger(__name__)
 

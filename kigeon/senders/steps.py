@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from kigeon.senders.sink import Entry, Sink
@@ -44,16 +44,11 @@ class Use:
 Prepared = Entry | Ended | Deferred
 
 
-class Judge(Protocol):
-    """The namespace filter: True passes, False does not, None can't be judged now."""
+Judge = Callable[[Sequence[Event]], Sequence[bool | None]]
+"""The namespace filter: True passes, False does not, None can't be judged now."""
 
-    def __call__(self, events: Sequence[Event]) -> Sequence[bool | None]: ...
-
-
-class Transform(Protocol):
-    """The hook, its errors already turned into what onError says."""
-
-    def __call__(self, events: Sequence[Event]) -> Sequence[Use | Ended | Deferred]: ...
+Transform = Callable[[Sequence[Event]], Sequence[Use | Ended | Deferred]]
+"""The hook, its errors already turned into what onError says."""
 
 
 class Preparer:
