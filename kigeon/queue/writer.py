@@ -1,8 +1,8 @@
 """The Queue's work: store what comes in order, say what is durable, compact when there is time.
 
-Everything on the way to the stream belongs to an *epoch*. A new one begins when the Watcher, the Deduplicator or the Queue
-was replaced, or something was lost between them: what is older is dropped (its sender still has it), the end of
-the stream is announced, and from there all go on. In an epoch batches come numbered without gaps.
+Everything on the way to the stream belongs to an *epoch*. A new one begins when the Watcher, the Deduplicator or the
+Queue was replaced, or something was lost between them: what is older is dropped (its sender still has it), the end
+of the stream is announced, and from there all go on. In an epoch batches come numbered without gaps.
 """
 
 from __future__ import annotations

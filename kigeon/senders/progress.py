@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from kigeon.backoff import persistently
 from kigeon.senders.ledger import Ledger
 from kigeon.senders.ports import PositionRecord
 from kigeon.senders.position import write_position
