@@ -1,0 +1,134 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kigeon.errors import UnreadablePosition
+from kigeon.senders.ledger import Ledger, Outcome, Page, Position
+from kigeon.senders.position import read_position, write_position
+
+PAGES = st.lists(st.integers(1, 5), min_size=1, max_size=8)
+ENDS = (Outcome.SENT, Outcome.FILTERED, Outcome.SKIPPED, Outcome.PARKED)
+
+
+def started(position: Position | None = None) -> Ledger:
+    """Return a ledger that reads from the first event on."""
+    return Ledger(position or Position(next_number=1))
+
+
+def restarted(ledger: Ledger) -> Ledger:
+    """Return what the next process makes of the position that this one saved."""
+    return Ledger(read_position(write_position(ledger.position())))
+
+
+def total(ledger: Ledger) -> int:
+    return sum(ledger.counts.values())
+
+
+@given(PAGES, st.data())
+def test_every_event_ends_in_exactly_one_outcome_through_restarts(sizes: list[int], data: st.DataObject) -> None:
+    """Whatever is admitted, ended and moved in whatever order, with restarts in between: the books are exact."""
+    ledger, first, ended = started(), 1, 0
+    stream = {}
+    for sequence, size in enumerate(sizes, start=1):
+        stream[sequence] = (first, size)
+        first += size
+    retry: dict[int, Page] = {}
+    pages: dict[int, Page] = {}
+    for sequence in sorted(stream):
+        page = ledger.admit(sequence, *stream[sequence], stored_at=0.0)
+        assert page is not None
+        pages[sequence] = page
+        for open_page in [*pages.values(), *retry.values()]:
+            for index in [i for i in open_page.open_indexes() if data.draw(st.booleans(), label="act")]:
+                if not open_page.is_retry and data.draw(st.booleans(), label="move"):
+                    copy = Page(len(retry) + 1, 0, 1, numbers=(open_page.number(index),))
+                    ledger.move([(open_page, index)], copy)
+                    retry[copy.sequence] = copy
+                else:
+                    ledger.end(open_page, index, data.draw(st.sampled_from(ENDS)))
+                    ended += 1
+        if data.draw(st.booleans(), label="restart"):
+            ledger = restarted(ledger)
+            copies = [Page(c.sequence, 0, 1, numbers=c.numbers) for c in retry.values()]
+            assert all(ledger.restore_retry(copy) for copy in copies)
+            retry = {copy.sequence: copy for copy in copies}
+            again = {s: ledger.admit(s, *stream[s], stored_at=0.0) for s in range(ledger.read_from, sequence + 1)}
+            pages = {s: page for s, page in again.items() if page is not None}
+        assert total(ledger) == ended
+    for page in [*pages.values(), *retry.values()]:
+        for index in list(page.open_indexes()):
+            ledger.end(page, index, Outcome.SENT)
+    assert total(ledger) == first - 1
+    assert ledger.lowest_open == len(sizes) + 1
+    assert ledger.counts[Outcome.EVICTED] == 0
+
+
+@given(st.integers(1, 50), st.integers(0, 50), st.integers(1, 5))
+def test_what_retention_evicted_is_counted_by_the_running_numbers(read: int, gone: int, count: int) -> None:
+    ledger = started()
+    ledger.admit(1, 1, read, stored_at=0.0)
+    ledger.admit(9, 1 + read + gone, count, stored_at=0.0)
+    assert ledger.counts[Outcome.EVICTED] == gone
+
+
+def test_open_events_that_were_evicted_while_nobody_ran_are_counted_too() -> None:
+    ledger = started()
+    page = ledger.admit(1, 1, 4, stored_at=0.0)
+    assert page is not None
+    ledger.end(page, 2, Outcome.SENT)
+    ledger = restarted(ledger)
+    ledger.admit(7, 11, 1, stored_at=0.0)
+    assert ledger.counts[Outcome.EVICTED] == 3 + 6
+
+
+def test_a_new_sender_begins_with_what_the_queue_still_holds() -> None:
+    ledger = Ledger(Position())
+    ledger.admit(500, 9001, 3, stored_at=0.0)
+    assert ledger.counts[Outcome.EVICTED] == 0
+
+
+def test_an_event_cannot_end_twice() -> None:
+    ledger = started()
+    page = ledger.admit(1, 1, 1, stored_at=0.0)
+    assert page is not None
+    ledger.end(page, 0, Outcome.SENT)
+    with pytest.raises(AssertionError, match="has ended before"):
+        ledger.end(page, 0, Outcome.SENT)
+
+
+def test_an_unreadable_envelope_is_parked_not_evicted() -> None:
+    ledger = started()
+    ledger.admit(1, 1, 2, stored_at=0.0)
+    ledger.admit_unreadable(2)
+    ledger.admit(3, 6, 1, stored_at=0.0)
+    assert ledger.counts[Outcome.PARKED] == 3
+    assert ledger.counts[Outcome.EVICTED] == 0
+
+
+def test_a_copy_whose_move_was_never_booked_is_not_taken_over() -> None:
+    ledger = restarted(started())
+    assert not ledger.restore_retry(Page(4, 0, 1, numbers=(3,)))
+
+
+def test_a_stream_that_was_made_anew_is_read_from_its_start() -> None:
+    ledger = started()
+    ledger.admit(40, 1, 5, stored_at=0.0)
+    ledger = restarted(ledger)
+    ledger.rewind()
+    assert ledger.read_from == 1
+    assert ledger.counts[Outcome.EVICTED] == 5
+    assert ledger.admit(1, 6, 1, stored_at=0.0) is not None
+    assert ledger.counts[Outcome.EVICTED] == 5
+
+
+@pytest.mark.parametrize(
+    "record",
+    [b"", b"[]", b"{}", b'{"format":2}', b'{"format":1,"sequence":0}', b"\xff", write_position(Position())[:-9] + b"}"],
+)
+def test_a_position_that_cannot_be_read_says_so(record: bytes) -> None:
+    with pytest.raises(UnreadablePosition):
+        read_position(record)
+
+
+def test_nothing_stored_is_where_a_new_sender_begins() -> None:
+    assert read_position(None) == Position()
