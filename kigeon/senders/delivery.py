@@ -7,13 +7,12 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
-from kigeon.senders.sink import Answer, Sink, Verdict
-
 from kigeon.backoff import persistently
 from kigeon.senders.lanes import Item, Lane
 from kigeon.senders.ledger import Outcome
 from kigeon.senders.ports import DeadLetterStore
 from kigeon.senders.progress import Progress
+from kigeon.senders.sink import Answer, Sink, Verdict
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from kigeon.senders.sink import Destination, Entry, Sink
-
 from kigeon.backoff import Backoff, persistently
 from kigeon.errors import QueueError, UnreadableEnvelope, UnreadablePosition
 from kigeon.events.envelope import read_headers, unpack
@@ -26,6 +24,7 @@ from kigeon.senders.ports import DeadLetterStore, EventLog, PositionRecord, Retr
 from kigeon.senders.position import read_position
 from kigeon.senders.progress import Progress
 from kigeon.senders.retrying import UNDECIDED, RetryDesk, retry_delay
+from kigeon.senders.sink import Destination, Entry, Sink
 from kigeon.senders.steps import Deferred, Ended, Prepared
 
 log = logging.getLogger(__name__)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from kigeon.senders.sink import Entry, Sink
 
 from kigeon.config.settings import LokiSettings
 from kigeon.errors import shorten
 from kigeon.senders.ledger import Outcome
+from kigeon.senders.sink import Entry, Sink
 
 log = logging.getLogger(__name__)
 

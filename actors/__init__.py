@@ -1,0 +1,1 @@
+"""The running system: actors on Thespian, thin around the library's domain objects."""

@@ -1,0 +1,208 @@
+"""What every actor of kigeon has in common.
+
+*Let it crash.* An exception in a handler is logged and ends the process: the Supervisor replaces it, and the
+protocol between the actors makes good what was lost. (Thespian would call the handler a second time with the
+same message.) The same holds for the actor's loop: an asyncio event loop in a thread of its own, for everything that
+waits. Nothing but this module crosses from the loop to the actor: :meth:`KigeonActor.post` puts an object into a
+queue and wakes the actor through a socket that Thespian watches.
+
+Lifecycle, in this order: ``Start`` → :meth:`started` (and :meth:`work` in the loop) → messages → ``Stop`` →
+:meth:`finish` in the loop → ``Stopped``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from thespian.actors import ActorTypeDispatcher, ChildActorExited, ThespianWatch, WatchMessage
+
+from actors.messages import Ping, Pong, Start, Stop, Stopped
+from actors.processes import crash_on_fatal_signals
+from actors.transport import register
+from kigeon.observability.logs import configure
+
+log = logging.getLogger(__name__)
+
+CRASHED = 70
+"""Exit status of an actor that gave up."""
+
+BEAT = 0.2
+"""Seconds between two signs of life of an actor's loop."""
+
+# Thespian replaces logging's root in each process by one that sends records as messages. These are the ones to go back
+# to: records go straight to standard error, from every process.
+_ROOT, _MANAGER = logging.root, logging.Logger.manager
+
+register()
+
+
+def crash(reason: str, error: BaseException | None = None) -> None:
+    """Log why, and end the process at once."""
+    log.error("the actor crashed, it will be replaced", extra={"reason": reason}, exc_info=error)
+    os._exit(CRASHED)
+
+
+class Loop:
+    """An asyncio event loop in a daemon thread. A task that fails crashes the process."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._beat = time.monotonic()
+        self._tasks: set[asyncio.Task[None]] = set()
+        threading.Thread(target=self._run, name="loop", daemon=True).start()
+        self.spawn(self._keep_beating())
+
+    @property
+    def beat_age(self) -> float:
+        """Seconds since the loop last turned."""
+        return time.monotonic() - self._beat
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run *work* in the loop; from any thread."""
+        self._loop.call_soon_threadsafe(self._spawn, work)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            crash("a task of its loop failed", error)
+
+    async def _keep_beating(self) -> None:
+        while True:
+            self._beat = time.monotonic()
+            await asyncio.sleep(BEAT)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+
+class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
+    """An actor that is told who it is by ``Start``, answers ``Ping``, and finishes on ``Stop``."""
+
+    def __init__(self) -> None:
+        crash_on_fatal_signals()
+        # The root decides when to end; a terminal's Ctrl-C reaches every process.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        logging.root, logging.Logger.root, logging.Logger.manager = _ROOT, _ROOT, _MANAGER
+        self.name = type(self).__name__.lower()
+        self.supervisor: Any = None
+        self.loop: Loop | None = None
+        self._posted: deque[object] = deque()
+        self._wake, self._woken = socket.socketpair()
+        self._wake.setblocking(False)
+        self._woken.setblocking(False)
+
+    # ------------------------------------------------------------------------------------- for the actors to define
+
+    def started(self, start: Start) -> None:
+        """Begin: called once, in the actor's thread, before its :meth:`work`."""
+
+    async def work(self) -> None:
+        """Do what waits: runs in the loop from the start on. An exception crashes the actor."""
+
+    async def finish(self, grace: float) -> None:
+        """Bring to an end what was begun; runs in the loop. What takes longer than *grace* seconds is cut off."""
+
+    def posted(self, item: Any) -> None:
+        """Handle what the loop or a thread has posted; in the actor's thread."""
+
+    def report(self) -> Mapping[str, Any]:
+        """Return what the actor tells of itself; in the actor's thread."""
+        return {}
+
+    # --------------------------------------------------------------------------------------------- from any thread
+
+    def post(self, item: object) -> None:
+        """Hand *item* to :meth:`posted` in the actor's thread; from any thread."""
+        self._posted.append(item)
+        try:
+            self._wake.send(b"\0")
+        except BlockingIOError:
+            return  # It has been woken often enough.
+
+    # ------------------------------------------------------------------------------------------------- from Thespian
+
+    def receiveMessage(self, message: Any, sender: Any) -> ThespianWatch:
+        """Dispatch *message*; the watch has to be handed back after every single one."""
+        try:
+            if isinstance(message, WatchMessage):
+                self._take_posted()
+            else:
+                super().receiveMessage(message, sender)
+        except BaseException as error:  # noqa: BLE001 - an actor that failed ends: there is nothing to let through
+            crash(f"handling {type(message).__name__} failed", error)
+        return ThespianWatch([self._woken.fileno()])
+
+    def receiveMsg_Start(self, message: Start, sender: Any) -> None:
+        """Begin to work."""
+        if self.loop is not None:
+            return
+        self.name = message.spec.name
+        self.supervisor = sender
+        configure(message.settings.global_.log_level, message.settings.global_.log_format)
+        self.loop = Loop()
+        self.started(message)
+        self.loop.spawn(self.work())
+
+    def receiveMsg_Ping(self, message: Ping, sender: Any) -> None:
+        """Answer that the actor and its loop are well."""
+        age = self.loop.beat_age if self.loop else 0.0
+        self.send(sender, Pong(message.nonce, self.name, os.getpid(), age, self.report()))
+
+    def receiveMsg_Stop(self, message: Stop, sender: Any) -> None:
+        """Finish, then say so."""
+        if self.loop is None:
+            self.send(sender, Stopped(self.name, {}))
+        else:
+            self.loop.spawn(self._finish(message.grace, sender))
+
+    def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Any) -> None:
+        """No actor but the Supervisor has children."""
+
+    def receiveUnrecognizedMessage(self, message: Any, sender: Any) -> None:
+        """Say so: Thespian would drop it silently."""
+        if type(message).__module__.startswith("actors."):
+            log.error("a message has no handler", extra={"actor": self.name, "type": type(message).__name__})
+
+    # ------------------------------------------------------------------------------------------------------- inside
+
+    def _take_posted(self) -> None:
+        try:
+            while self._woken.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+        while self._posted:
+            item = self._posted.popleft()
+            if isinstance(item, _Finished):
+                self.send(item.asker, Stopped(self.name, self.report()))
+            else:
+                self.posted(item)
+
+    async def _finish(self, grace: float, asker: Any) -> None:
+        try:
+            await asyncio.wait_for(self.finish(grace), grace)
+        except TimeoutError:
+            log.warning("the actor did not finish in time", extra={"actor": self.name, "grace": grace})
+        self.post(_Finished(asker))
+
+
+class _Finished:
+    """The actor has finished: *asker* is to be told."""
+
+    def __init__(self, asker: Any) -> None:
+        self.asker = asker

@@ -1,0 +1,174 @@
+"""Every message between actors: frozen, slotted, of plain data, so that it survives pickling.
+
+Delivery is at most once (a message to an actor that is killed is gone): whoever needs an answer keeps what it sent
+until the answer came, and sends it again in the next epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kigeon.config.settings import SenderSettings, Settings
+from kigeon.events.envelope import Envelope
+from kigeon.kube.access import ClusterSource
+
+# ------------------------------------------------------------------------------------------------------- lifecycle
+
+
+@dataclass(frozen=True, slots=True)
+class QueueAddress:
+    """Where JetStream listens, and the token that it asks for."""
+
+    url: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """An actor that the Supervisor keeps running.
+
+    ``actor`` is the dotted path of its class. Those of the ``pipeline`` share an epoch; a sender is on its own.
+    """
+
+    name: str
+    actor: str
+    pipeline: bool = False
+    sender: SenderSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Supervise:
+    """To the Supervisor, once: what to run, and with what."""
+
+    settings: Settings
+    queue: QueueAddress
+    cluster: ClusterSource | None
+    children: tuple[ChildSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """To an actor, first of all."""
+
+    spec: ChildSpec
+    settings: Settings
+    queue: QueueAddress
+    cluster: ClusterSource | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """To the actors of the pipeline: an epoch begins, and this is who they are in it."""
+
+    epoch: int
+    watcher: Any
+    deduplicator: Any
+    queue: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """To the Supervisor: something was lost in the pipeline, an epoch has to begin."""
+
+    epoch: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerFailing:
+    """To the Supervisor: nats-server answers but does not store. It passes it on to the root."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Are you well? ``nonce`` comes back in the answer."""
+
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """I am: process id, seconds since the actor's own loop last turned, and what it tells of itself."""
+
+    nonce: int
+    name: str
+    pid: int
+    beat_age: float
+    report: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The Supervisor's answer to a Ping: every child, and whether nats-server should be restarted."""
+
+    nonce: int
+    pid: int
+    children: Mapping[str, Mapping[str, Any]]
+    broker_failing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Finish within ``grace`` seconds: accept nothing more, store and send what there is, answer Stopped."""
+
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """I have finished; ``report`` is the last one."""
+
+    name: str
+    report: Mapping[str, Any]
+
+
+# -------------------------------------------------------------------------------------------------- the way of an event
+
+
+@dataclass(frozen=True, slots=True)
+class QueueOpened:
+    """Queue to Deduplicator: the epoch has begun for the Queue, and this is where the events stream ends."""
+
+    epoch: int
+    sequence: int
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Deduplicator to Watcher: the way is free; a Watcher that is new resumes at this version ("": list)."""
+
+    epoch: int
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Watcher to Deduplicator: what was read; ``number`` counts from 1 in each epoch."""
+
+    epoch: int
+    number: int
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Deduplicator to Queue: what of a batch is new; ``order`` counts from 1 in each epoch."""
+
+    epoch: int
+    order: int
+    number: int
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """To Watcher and Deduplicator: batch ``number`` is durable; ``sequence`` is 0 when nothing of it was new."""
+
+    epoch: int
+    number: int
+    sequence: int

@@ -1,0 +1,105 @@
+"""Processes: dying with one's parent, adopting orphans, and finding what runs below."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_FATAL = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option}) failed")
+
+
+def become_subreaper() -> None:
+    """Adopt every descendant whose parent ends: none escapes, and all can be reaped."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent(parent: int | None = None, patience: float = 2.0) -> None:
+    """Be killed when the parent process ends.
+
+    With *parent*: wait until that process is the parent (an intermediate one of a double fork may still have
+    to end: its end must not kill). A parent that has ended already, or never comes, ends this process at once.
+    """
+    deadline = time.monotonic() + patience
+    while parent is not None and os.getppid() != parent and time.monotonic() < deadline:
+        time.sleep(0.001)
+    before = os.getppid()
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != before or (parent is not None and before != parent):
+        os._exit(1)
+
+
+def crash_on_fatal_signals() -> None:
+    """Let a memory fault end the process: caught, it would repeat for ever."""
+    for fatal in _FATAL:
+        signal.signal(fatal, signal.SIG_DFL)
+
+
+def parents() -> dict[int, int]:
+    """Return the parent of every process that is visible, zombies left out."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+            except (OSError, ValueError):
+                continue
+            if state != "Z":
+                found[int(entry.name)] = int(parent)
+    return found
+
+
+def descendants(root: int, spare: frozenset[int] = frozenset()) -> list[int]:
+    """Return every process below *root*, those in *spare* and below them left out; parents come first."""
+    children: dict[int, list[int]] = {}
+    for pid, parent in parents().items():
+        children.setdefault(parent, []).append(pid)
+    found: list[int] = []
+    waiting = [pid for pid in children.get(root, []) if pid not in spare]
+    while waiting:
+        pid = waiting.pop(0)
+        found.append(pid)
+        waiting += [child for child in children.get(pid, []) if child not in spare]
+    return found
+
+
+def reap() -> dict[int, int]:
+    """Collect every child that has ended: its wait status by process id."""
+    ended: dict[int, int] = {}
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended
+        if pid == 0:
+            return ended
+        ended[pid] = status
+
+
+def kill(pid: int, number: int = signal.SIGKILL) -> None:
+    """Send a signal to a process that may have ended already."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def kill_descendants(root: int, spare: frozenset[int] = frozenset(), patience: float = 5.0) -> None:
+    """Kill every process below *root* but *spare*, and those that they start meanwhile; return when none is left."""
+    deadline = time.monotonic() + patience
+    while (left := descendants(root, spare)) and time.monotonic() < deadline:
+        for pid in left:
+            kill(pid)
+        reap()
+        time.sleep(0.005)

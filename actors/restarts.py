@@ -1,0 +1,59 @@
+"""When a child is restarted, and when it counts as hung. Pure: times are handed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+DELAYS = (0.0, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds before each restart in a row; the last one from then on."""
+
+HEALTHY = 60.0
+"""A child that ran for so many seconds begins the delays anew."""
+
+START_DEADLINE = 15.0
+"""Seconds within which a new child has to answer its first Ping."""
+
+ANSWER_DEADLINE = 8.0
+"""Seconds without an answer after which a child counts as hung."""
+
+
+@dataclass(slots=True)
+class Lifeline:
+    """What is known of one child's life. ``restarts`` counts all, ``in_a_row`` those without health between."""
+
+    restarts: int = 0
+    in_a_row: int = 0
+    created_at: float = 0.0
+    answered_at: float = 0.0
+    due_at: float | None = field(default=0.0)
+    """When it is to be created; None while there is one."""
+
+    def is_due(self, now: float) -> bool:
+        """Whether the child is to be created now."""
+        return self.due_at is not None and now >= self.due_at
+
+    def created(self, now: float) -> None:
+        """Note that there is a child."""
+        self.created_at, self.answered_at, self.due_at = now, 0.0, None
+
+    def answered(self, now: float) -> None:
+        """Note a sign of life."""
+        self.answered_at = now
+
+    def ended(self, now: float) -> float:
+        """Note that the child is gone; return in how many seconds the next one is due."""
+        if self.answered_at - self.created_at >= HEALTHY:
+            self.in_a_row = 0
+        delay = DELAYS[min(self.in_a_row, len(DELAYS) - 1)]
+        self.restarts += 1
+        self.in_a_row += 1
+        self.due_at = now + delay
+        return delay
+
+    def is_hung(self, now: float) -> bool:
+        """Whether there is a child that should have answered by now."""
+        if self.due_at is not None:
+            return False
+        if not self.answered_at:
+            return now - self.created_at > START_DEADLINE
+        return now - self.answered_at > ANSWER_DEADLINE

@@ -1,0 +1,232 @@
+"""The Supervisor: creates the actors, watches them, replaces those that fail; it holds no data.
+
+Watcher, Deduplicator and Queue share an epoch: whenever one of them is replaced or asks for it, and all three are
+there, a new one begins.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from thespian.actors import ChildActorExited, WakeupMessage
+
+from actors.base import KigeonActor
+from actors.messages import (
+    BrokerFailing,
+    ChildSpec,
+    Connect,
+    Ping,
+    Pong,
+    Resync,
+    Start,
+    Status,
+    Stop,
+    Stopped,
+    Supervise,
+)
+from actors.processes import kill, parents
+from actors.restarts import Lifeline
+from kigeon.observability.logs import configure
+
+log = logging.getLogger(__name__)
+
+TICK = 0.1
+"""Seconds between two looks at the children."""
+
+PING_EVERY = 0.5
+
+
+@dataclass(slots=True)
+class Child:
+    """One child: what it is, where it is, how it fares."""
+
+    spec: ChildSpec
+    life: Lifeline = field(default_factory=Lifeline)
+    address: Any = None
+    pid: int = 0
+    ready: bool = False
+    report: dict[str, Any] = field(default_factory=dict)
+    told: bool = False
+    """Whether it was told to stop."""
+    stopped: bool = False
+
+
+class Supervisor(KigeonActor):
+    """Begins with ``Supervise``; answers ``Ping`` with ``Status``; ``Stop`` stops the children as the events flow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._children: dict[str, Child] = {}
+        self._plan: Supervise | None = None
+        self._epoch = 0
+        self._epoch_due = False
+        self._broker_failing = ""
+        self._pinged_at = 0.0
+        self._nonce = 0
+        self._stopping: tuple[Stop, Any, float] | None = None
+
+    def receiveMsg_Supervise(self, message: Supervise, sender: Any) -> None:
+        """Create the children and begin to watch them."""
+        if self._plan is not None:
+            return
+        configure(message.settings.global_.log_level, message.settings.global_.log_format)
+        self._plan = message
+        self._children = {spec.name: Child(spec) for spec in message.children}
+        self._look()
+
+    def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Any) -> None:
+        """Look at the children again."""
+        self._look()
+
+    def receiveMsg_Ping(self, message: Ping, sender: Any) -> None:
+        """Tell how every child fares; the root asks every second."""
+        failing, self._broker_failing = self._broker_failing, ""
+        self.send(sender, Status(message.nonce, os.getpid(), self._status(), failing))
+
+    def receiveMsg_Pong(self, message: Pong, sender: Any) -> None:
+        """Note a child's sign of life; one whose loop hangs gives none."""
+        child = self._children.get(message.name)
+        if child is None or child.life.due_at is not None or (child.pid and child.pid != message.pid):
+            return
+        child.report = dict(message.report)
+        if message.beat_age < 2.0:
+            child.life.answered(time.monotonic())
+        if not child.ready:
+            child.ready, child.pid, child.address = True, message.pid, sender
+            log.info("started", extra={"actor": message.name, "pid": message.pid})
+            self._begin_epoch_if_due()
+
+    def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Any) -> None:
+        """Have the child replaced. Thespian may tell the same end twice."""
+        for child in self._children.values():
+            if child.address is not None and child.address == message.childAddress:
+                self._ended(child, "it ended")
+
+    def receiveMsg_Resync(self, message: Resync, sender: Any) -> None:
+        """Begin an epoch, unless one has begun since."""
+        if message.epoch == self._epoch:
+            log.warning("the pipeline begins a new epoch", extra={"reason": message.reason})
+            self._epoch_due = True
+            self._begin_epoch_if_due()
+
+    def receiveMsg_BrokerFailing(self, message: BrokerFailing, sender: Any) -> None:
+        """Keep it for the root's next Ping."""
+        self._broker_failing = message.reason
+
+    def receiveMsg_Stop(self, message: Stop, sender: Any) -> None:
+        """Stop the children: the Watcher first, then what is on the way, then the senders."""
+        self._stopping = (message, sender, time.monotonic() + message.grace)
+        self._stop_next()
+
+    def receiveMsg_Stopped(self, message: Stopped, sender: Any) -> None:
+        """Go on with the next child."""
+        child = self._children.get(message.name)
+        if child is not None:
+            child.stopped = True
+            child.report = dict(message.report) or child.report
+        self._stop_next()
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        for child in self._children.values():
+            if self._stopping is None and child.life.is_due(now):
+                self._create(child, now)
+            elif child.life.is_hung(now):
+                self._kill(child)
+        if now - self._pinged_at >= PING_EVERY:
+            self._pinged_at = now
+            self._ping()
+        self.wakeupAfter(TICK)
+
+    def _create(self, child: Child, now: float) -> None:
+        assert self._plan is not None, "children come with the plan"  # noqa: S101 - for the types
+        plan = self._plan
+        module, _, name = child.spec.actor.rpartition(".")
+        child.life.created(now)
+        child.pid, child.ready, child.stopped = 0, False, False
+        child.address = self.createActor(getattr(import_module(module), name))
+        self.send(child.address, Start(child.spec, plan.settings, plan.queue, plan.cluster))
+        self.send(child.address, Ping(0))
+
+    def _ping(self) -> None:
+        self._nonce += 1
+        for child in self._children.values():
+            if child.life.due_at is None and child.address is not None:
+                self.send(child.address, Ping(self._nonce))
+
+    def _kill(self, child: Child) -> None:
+        """Kill a child that does not answer. One that never did is a process of ours that no child has told of."""
+        log.error("an actor does not answer, it is killed", extra={"actor": child.spec.name, "pid": child.pid})
+        known = {other.pid for other in self._children.values()}
+        strays = [pid for pid, parent in parents().items() if parent == os.getpid() and pid not in known]
+        for pid in [child.pid] if child.pid else strays:
+            kill(pid)
+        self._ended(child, "it did not answer")
+
+    def _ended(self, child: Child, reason: str) -> None:
+        if child.life.due_at is not None:
+            return
+        delay = child.life.ended(time.monotonic())
+        child.address, child.ready, child.pid = None, False, 0
+        if self._stopping is not None:
+            child.stopped = True
+            self._stop_next()
+            return
+        log.warning(
+            "an actor is replaced",
+            extra={"actor": child.spec.name, "reason": reason, "delay": delay, "restarts": child.life.restarts},
+        )
+        self._epoch_due = self._epoch_due or child.spec.pipeline
+        if child.life.is_due(time.monotonic()):
+            self._create(child, time.monotonic())
+
+    def _begin_epoch_if_due(self) -> None:
+        pipeline = {name: child for name, child in self._children.items() if child.spec.pipeline}
+        if not pipeline or not all(child.ready for child in pipeline.values()):
+            return
+        if self._epoch and not self._epoch_due:
+            return
+        self._epoch, self._epoch_due = self._epoch + 1, False
+        addresses = {name: child.address for name, child in pipeline.items()}
+        connect = Connect(self._epoch, addresses.get("watcher"), addresses.get("deduplicator"), addresses.get("queue"))
+        for child in pipeline.values():
+            self.send(child.address, connect)
+
+    def _stop_next(self) -> None:
+        if self._stopping is None:
+            return
+        order, asker, deadline = self._stopping
+        left = max(deadline - time.monotonic(), 0.1)
+        pipeline = [child for child in self._children.values() if child.spec.pipeline]
+        for child in pipeline:
+            if not child.stopped and child.ready:
+                self._stop_once(child, left)
+                return
+        senders = [child for child in self._children.values() if not child.spec.pipeline]
+        for child in senders:
+            self._stop_once(child, left)
+        if all(child.stopped or not child.ready for child in senders):
+            self._stopping = (order, None, deadline)
+            if asker is not None:
+                self.send(asker, Stopped(self.name, self._status()))
+
+    def _stop_once(self, child: Child, grace: float) -> None:
+        if not child.stopped and child.ready and not child.told:
+            child.told = True
+            self.send(child.address, Stop(grace))
+
+    def _status(self) -> dict[str, dict[str, Any]]:
+        return {
+            name: {
+                **child.report,
+                "pid": child.pid,
+                "ready": child.ready,
+                "restarts": child.life.restarts,
+            }
+            for name, child in self._children.items()
+        }

@@ -1,0 +1,279 @@
+"""The root process: locks the data directory, runs nats-server and the actor system, and outlives both.
+
+It has no threads and holds no data. It waits for signals and for the ends of processes, asks the Supervisor every
+second how things are, and replaces what is gone: nats-server on the same port; the actor system as a whole when its
+admin, its logger or the Supervisor ends or does not answer.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import select
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
+
+from thespian.actors import ActorSystem, ActorSystemException
+
+from actors.messages import ChildSpec, Ping, QueueAddress, Status, Stop, Stopped, Supervise
+from actors.processes import become_subreaper, kill_descendants, parents, reap
+from actors.restarts import DELAYS
+from actors.supervisor import Supervisor
+from actors.transport import DIRECTORY, ROOT_PID, SYSTEM_BASE
+from kigeon.config.settings import Settings
+from kigeon.errors import StartError
+from kigeon.kube.access import ClusterSource
+from kigeon.queue.server import NatsServer
+from kigeon.queue.streams import file_store_bytes
+
+log = logging.getLogger(__name__)
+
+TERMINATION_GRACE = 10.0
+"""Seconds from a signal to the end: what can be sent by then is sent."""
+
+TICK = 0.2
+PING_EVERY = 1.0
+ANSWER_WITHIN = 3.0
+START_WITHIN = 15.0
+_PREFIX = "kigeon-"
+
+
+def children_of(settings: Settings) -> tuple[ChildSpec, ...]:
+    """Return the actors that *settings* ask for, in the order in which events flow."""
+    pipeline = (
+        ChildSpec("watcher", "actors.watcher.Watcher", pipeline=True),
+        ChildSpec("deduplicator", "actors.deduplicator.Deduplicator", pipeline=True),
+        ChildSpec("queue", "actors.queue.Queue", pipeline=True),
+    )
+    senders = (ChildSpec(f"sender/{sender.name}", "actors.sender.Sender", sender=sender) for sender in settings.senders)
+    return (*pipeline, *senders)
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to run. ``observe`` sees every Status; True ends kigeon as a signal would (the demo uses it)."""
+
+    settings: Settings
+    cluster: ClusterSource | None
+    children: tuple[ChildSpec, ...]
+    observe: Callable[[Status], bool] = lambda status: False
+    last: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What every child reported last; filled in while running."""
+
+
+def run(plan: Plan) -> int:
+    """Run until SIGTERM or SIGINT; return the exit status. Raises :class:`StartError` when it can't start."""
+    become_subreaper()
+    os.environ[ROOT_PID] = str(os.getpid())
+    gc.collect()
+    gc.freeze()
+    store = NatsServer(plan.settings.global_.data_dir, file_store_bytes(plan.settings.queue))
+    with Signals() as signals, store as server:
+        server.start()
+        try:
+            return Root(plan, server, signals).run()
+        finally:
+            kill_descendants(os.getpid(), frozenset({server.pid}))
+
+
+class Signals:
+    """SIGTERM and SIGINT, noted; each wakes whoever polls ``descriptor``, as the end of a child does."""
+
+    def __init__(self) -> None:
+        self.stops = 0
+        self._pipe: tuple[int, int] = (-1, -1)
+        self._saved: dict[int, Any] = {}
+
+    @property
+    def descriptor(self) -> int:
+        """Readable after a signal."""
+        return self._pipe[0]
+
+    def __enter__(self) -> Self:
+        self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            self._saved[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._saved.items():
+            signal.signal(number, handler)
+        for descriptor in self._pipe:
+            os.close(descriptor)
+
+    def wait(self, seconds: float) -> None:
+        """Return after a signal, at the latest after *seconds*."""
+        if select.select([self.descriptor], [], [], max(seconds, 0.0))[0]:
+            os.read(self.descriptor, 4096)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if number != signal.SIGCHLD:
+            self.stops += 1
+
+
+class Root:
+    """The loop of the root process."""
+
+    def __init__(self, plan: Plan, server: NatsServer, signals: Signals) -> None:
+        self._plan = plan
+        self._server = server
+        self._signals = signals
+        self._system: System | None = None
+        self._builds = 0
+        self._server_due = 0.0
+        self._server_failures = 0
+        self._pinged_at = 0.0
+
+    def run(self) -> int:
+        """Run until told to stop."""
+        while not self._signals.stops:
+            self._keep_server()
+            self._keep_system()
+            self._signals.wait(TICK)
+            reap()
+        return self._stop()
+
+    def _keep_server(self) -> None:
+        if not self._server.is_running and time.monotonic() >= self._server_due:
+            self._restart_server("it ended")
+
+    def _restart_server(self, reason: str) -> None:
+        log.error("nats-server is restarted", extra={"reason": reason, "restarts": self._server.restarts})
+        try:
+            self._server.restart()
+            self._server_failures = 0
+        except StartError as error:
+            log.error("nats-server can't be restarted", extra={"error": str(error)})
+            self._server_failures += 1
+        self._server_due = time.monotonic() + DELAYS[min(self._server_failures, len(DELAYS) - 1)]
+
+    def _keep_system(self) -> None:
+        if self._system is None or not self._system.is_alive():
+            self._build()
+        elif time.monotonic() - self._pinged_at >= PING_EVERY:
+            self._pinged_at = time.monotonic()
+            status = self._system.ping(ANSWER_WITHIN)
+            if status is None:
+                log.error("the Supervisor does not answer")
+                self._build()
+            else:
+                self._heed(status)
+
+    def _heed(self, status: Status) -> None:
+        self._plan.last = status.children
+        if status.broker_failing:
+            self._restart_server(status.broker_failing)
+        if self._plan.observe(status):
+            self._signals.stops += 1
+
+    def _build(self) -> None:
+        """Tear down what is left of the actor system, and begin a new one."""
+        if self._system is not None:
+            log.error("the actor system is built again", extra={"builds": self._builds})
+            self._system.tear_down(self._server.pid)
+            self._signals.wait(DELAYS[min(self._builds - 1, 4)])
+        self._builds += 1
+        address = QueueAddress(self._server.url, self._server.token)
+        order = Supervise(self._plan.settings, address, self._plan.cluster, self._plan.children)
+        self._system = System(order, self._plan.settings.global_.data_dir / "run" / "sockets")
+        self._pinged_at = time.monotonic()
+
+    def _stop(self) -> int:
+        log.info("stopping", extra={"grace": TERMINATION_GRACE})
+        if self._system is not None:
+            report = self._system.stop(TERMINATION_GRACE, lambda: self._signals.stops > 1)
+            self._plan.last = report or self._plan.last
+            self._system.tear_down(self._server.pid)
+        self._server.stop()
+        log.info("stopped")
+        return 0
+
+
+class System:
+    """One actor system with its Supervisor, its sockets in a private directory.
+
+    ``note`` is a file that remembers the directory, for the next kigeon to remove after a crash.
+    """
+
+    def __init__(self, order: Supervise, note: Path) -> None:
+        self._nonce = 0
+        self._pids: tuple[int, ...] = ()
+        self._directory = _fresh_directory(note)
+        self._actors: ActorSystem | None = None
+        try:
+            capabilities = {DIRECTORY: self._directory}
+            self._actors = ActorSystem(SYSTEM_BASE, capabilities, {"version": 1}, transientUnique=True)
+            self._supervisor = self._actors.createActor(Supervisor)
+            self._actors.tell(self._supervisor, order)
+            status = self.ping(START_WITHIN)
+        except (ActorSystemException, OSError) as error:
+            log.error("the actor system does not start", extra={"error": repr(error)})
+            return
+        if status is not None:
+            self._pids = _thespians(status.pid)
+
+    def is_alive(self) -> bool:
+        """Whether the admin, the logger and the Supervisor are there."""
+        return bool(self._pids) and all(Path(f"/proc/{pid}").exists() for pid in self._pids)
+
+    def ping(self, within: float) -> Status | None:
+        """Ask the Supervisor how things are; None without an answer *within* seconds."""
+        if self._actors is None:
+            return None
+        self._nonce += 1
+        deadline = time.monotonic() + within
+        answer = self._actors.ask(self._supervisor, Ping(self._nonce), within)
+        while answer is not None and time.monotonic() < deadline:
+            if isinstance(answer, Status) and answer.nonce == self._nonce:
+                return answer
+            answer = self._actors.listen(deadline - time.monotonic())
+        return None
+
+    def stop(self, grace: float, hurry: Callable[[], bool]) -> Mapping[str, Mapping[str, Any]] | None:
+        """Have the actors finish within *grace* seconds, less when in a *hurry*; return their last reports."""
+        if not self.is_alive() or self._actors is None:
+            return None
+        deadline = time.monotonic() + grace
+        self._actors.tell(self._supervisor, Stop(grace - 0.5))
+        while time.monotonic() < deadline and not hurry():
+            answer = self._actors.listen(0.1)
+            if isinstance(answer, Stopped):
+                return answer.report
+        log.warning("not everything finished in time; what was not sent is sent after the next start")
+        return None
+
+    def tear_down(self, spared: int) -> None:
+        """End every process below this one but *spared*, and remove the sockets."""
+        kill_descendants(os.getpid(), frozenset({spared}))
+        self._actors = None
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _fresh_directory(note: Path) -> str:
+    """Make a private directory with a short path (a socket's has at most 107 bytes), and remove its forerunner."""
+    try:
+        forerunner = Path(note.read_text())
+        if forerunner.name.startswith(_PREFIX):
+            shutil.rmtree(forerunner, ignore_errors=True)
+    except OSError:
+        log.debug("no sockets are left of an earlier run")
+    directory = tempfile.mkdtemp(prefix=_PREFIX)
+    note.write_text(directory)
+    return directory
+
+
+def _thespians(supervisor: int) -> tuple[int, ...]:
+    """Return the processes that the actor system can't do without: the Supervisor, the admin and its logger."""
+    tree = parents()
+    admin = tree.get(supervisor, 0)
+    return (supervisor, admin, *(pid for pid, parent in tree.items() if parent == admin and pid != supervisor))

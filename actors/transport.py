@@ -1,0 +1,185 @@
+"""Thespian's actors on Unix sockets in a private directory.
+
+Thespian's own transport listens on 0.0.0.0 in every process and unpickles whatever arrives there: whoever reaches the
+port runs code. This one is the same transport on AF_UNIX sockets in a directory that only its owner may enter, and
+nothing listens on the network. The pinned version's internals are used, where noted.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from actors.processes import die_with_parent
+
+
+@contextmanager
+def _no_name_lookups() -> Iterator[None]:
+    """Keep the import of Thespian from looking its own host name up: without a resolver that hangs for minutes."""
+    saved = socket.getfqdn, socket.getaddrinfo
+    socket.getfqdn = lambda name="": "localhost"
+    socket.getaddrinfo = lambda *args, **kwargs: []
+    try:
+        yield
+    finally:
+        socket.getfqdn, socket.getaddrinfo = saved
+
+
+with _no_name_lookups():
+    from thespian.actors import ActorAddress
+    from thespian.system.multiprocCommon import multiprocessCommon
+    from thespian.system.transport import ExternalInterfaceTransportInit
+    from thespian.system.transport.TCPTransport import ExternalTransportCopy, TCPEndpoint, TCPTransport
+
+SYSTEM_BASE = "kigeonUnixBase"
+"""The name under which ActorSystem() finds this transport."""
+
+DIRECTORY = "kigeon.directory"
+ROOT_PID = "kigeon.root"
+_BACKLOG = 1024
+
+_numbers = itertools.count()
+
+
+class UnixSocket(socket.socket):
+    """A Unix socket that ignores TCP options, which Thespian sets unasked."""
+
+    def setsockopt(self, level: int, *args: Any) -> None:
+        """Set an option, unless it is one of TCP."""
+        if level != socket.IPPROTO_TCP:
+            super().setsockopt(level, *args)
+
+    def accept(self) -> tuple[UnixSocket, Any]:
+        """Accept a connection as a socket of this class."""
+        descriptor, address = self._accept()  # type: ignore[attr-defined]
+        return UnixSocket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=descriptor), address
+
+
+class UnixAddress:
+    """What Thespian knows of an actor's address: the path of its socket."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UnixAddress) and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    def __str__(self) -> str:
+        return f"(unix|{os.path.basename(self.path)})"  # noqa: PTH119 - it is text
+
+    @property
+    def socketArgs(self) -> tuple[int, int, int]:
+        """Arguments of socket()."""
+        return socket.AF_UNIX, socket.SOCK_STREAM, 0
+
+    @property
+    def connectArgs(self) -> tuple[str]:
+        """Arguments of connect()."""
+        return (self.path,)
+
+    bindArgs = connectArgs  # noqa: N815 - Thespian's name
+
+    def isLocalAddr(self) -> bool:
+        """Every such address is of this machine."""
+        return True
+
+    def isSameSystem(self, other: object) -> bool:
+        """Every such address is of this system."""
+        return True
+
+
+class UnixTransport(TCPTransport):  # type: ignore[misc]
+    """TCPTransport with other sockets; a process that is made for an actor dies with its parent."""
+
+    def __init__(self, kind: Any, *args: Any) -> None:
+        super(TCPTransport, self).__init__()
+        self._parentAddr = None
+        self.txOnly = False
+        path = None
+        if isinstance(kind, ExternalInterfaceTransportInit):
+            self._adminAddr = self.getAdminAddr(args[0])
+        elif isinstance(kind, ExternalTransportCopy):
+            self._adminAddr = args[0]
+        elif isinstance(kind, TCPEndpoint):
+            _, assigned, self._parentAddr, self._adminAddr, _, _ = kind.args
+            is_admin = assigned is not None and assigned == self._adminAddr
+            path = assigned.addressDetails.path if assigned is not None else None
+            # The admin is forked twice: its parent is to be the root, which adopts orphans.
+            die_with_parent(int(os.environ[ROOT_PID]) if is_admin else None)
+        else:
+            raise TypeError(f"{type(kind).__name__} is no way to begin a transport")
+        self._open(path or self._new_path())
+
+    def _new_path(self) -> str:
+        directory = os.path.dirname(self._adminAddr.addressDetails.path)  # noqa: PTH120 - it is text
+        return f"{directory}/{os.getpid()}-{next(_numbers)}"
+
+    def _open(self, path: str) -> None:
+        """Listen on *path*; the fields are those that TCPTransport's own __init__ makes (4.0.1)."""
+        self.socket = UnixSocket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.bind(path)
+        self.socket.listen(_BACKLOG)
+        self.myAddress = ActorAddress(UnixAddress(path))
+        self._transmitIntents: dict[int, Any] = {}
+        self._waitingTransmits: list[Any] = []
+        self._incomingSockets: dict[int, Any] = {}
+        self._incomingEnvelopes: list[Any] = []
+        self._finished_intents: list[Any] = []
+        self._watches: list[int] = []
+        self._openSockets: dict[Any, Any] = {}
+        self._checkChildren = False
+        self._shutdownSignalled = False
+
+    def new_socket(self, op: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Make sockets of this transport's class."""
+        return super().new_socket(UnixSocket if op is socket.socket else op, *args, **kwargs)
+
+    @staticmethod
+    def getAdminAddr(capabilities: dict[str, Any]) -> Any:
+        """Return the admin's address: a socket of a fixed name in the private directory."""
+        return ActorAddress(UnixAddress(f"{capabilities[DIRECTORY]}/admin"))
+
+    @staticmethod
+    def getConventionAddress(capabilities: dict[str, Any]) -> None:
+        """Return None: there are no other systems to convene with."""
+
+    @staticmethod
+    def probeAdmin(addr: Any) -> bool:
+        """Return whether an admin listens at *addr*."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            return probe.connect_ex(addr.addressDetails.path) == 0
+
+    def external_transport_clone(self) -> UnixTransport:
+        """Return another transport to the same admin, with a socket of its own."""
+        return UnixTransport(ExternalTransportCopy(), self._adminAddr)
+
+
+class ActorSystemBase(multiprocessCommon):  # type: ignore[misc]
+    """Each actor a process, messages on Unix sockets, ThespianWatch supported."""
+
+    transportType = UnixTransport  # noqa: N815 - Thespian's name
+
+    def __init__(self, system: Any, logDefs: Any = None) -> None:  # noqa: N803 - Thespian's name
+        system.capabilities["Thespian ActorSystem Name"] = SYSTEM_BASE
+        system.capabilities["Thespian ActorSystem Version"] = 1
+        system.capabilities["Thespian Watch Supported"] = True
+        system.capabilities["Process Startup Method"] = "fork"
+        super().__init__(system, logDefs)
+
+
+def register() -> None:
+    """Let ``ActorSystem(SYSTEM_BASE)`` find this module's base among Thespian's own."""
+    module = ModuleType(f"thespian.system.{SYSTEM_BASE}")
+    module.ActorSystemBase = ActorSystemBase  # type: ignore[attr-defined]
+    sys.modules[module.__name__] = module
+    multiprocessing.set_start_method("fork", force=True)

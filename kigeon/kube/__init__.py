@@ -1,0 +1,1 @@
+"""Access to a cluster: credentials, the reflector, and what is looked up."""

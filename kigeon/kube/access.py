@@ -1,0 +1,176 @@
+"""How to reach the API server: configuration, credentials and TLS come from the kubernetes package, requests go raw."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import urllib3
+from kubernetes import client as kubernetes_client
+from kubernetes import config as kubernetes_config
+from kubernetes.config.config_exception import ConfigException
+from kubernetes.config.incluster_config import SERVICE_CERT_FILENAME, SERVICE_TOKEN_FILENAME, InClusterConfigLoader
+
+from kigeon import __version__
+from kigeon.errors import KubernetesError, StartError, Unauthorized, shorten
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 30.0
+
+_KEEPALIVE = [
+    *urllib3.connection.HTTPConnection.default_socket_options,
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 20),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSource:
+    """Where the credentials are: a kubeconfig file, or (None) the Pod that this process runs in."""
+
+    kubeconfig: Path | None = None
+
+
+def discover(kubeconfig: Path | None, environ: Mapping[str, str] = os.environ) -> ClusterSource:
+    """Find the cluster: the given file, else the Pod's own, else KUBECONFIG, else ``~/.kube/config``.
+
+    Raises :class:`StartError` that says what was looked for.
+    """
+    if kubeconfig is not None:
+        if not kubeconfig.is_file():
+            raise StartError(f"--kubeconfig {kubeconfig}: there is no such file")
+        return ClusterSource(kubeconfig)
+    token, authority = Path(SERVICE_TOKEN_FILENAME), Path(SERVICE_CERT_FILENAME)
+    if environ.get("KUBERNETES_SERVICE_HOST") and token.is_file() and authority.is_file():
+        return ClusterSource()
+    named = [Path(part).expanduser() for part in environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    default = Path("~/.kube/config").expanduser()
+    for candidate in [*named, default]:
+        if candidate.is_file():
+            return ClusterSource(candidate)
+    in_pod = "set" if "KUBERNETES_SERVICE_HOST" in environ else "not set"
+    looked_for = (
+        f"a Pod's service account (KUBERNETES_SERVICE_HOST is {in_pod}, {token}: {_presence(token)})",
+        f"KUBECONFIG ({environ['KUBECONFIG']})" if named else "KUBECONFIG (not set)",
+        str(default),
+    )
+    raise StartError("no cluster was found; looked for: " + "; ".join(looked_for) + ". Give one with --kubeconfig FILE")
+
+
+def _presence(path: Path) -> str:
+    return "there" if path.is_file() else "not there"
+
+
+class ClusterAccess:
+    """Raw requests to one API server; thread-safe."""
+
+    def __init__(self, source: ClusterSource) -> None:
+        self._source = source
+        self._lock = threading.Lock()
+        self._api = self._load()
+
+    @property
+    def host(self) -> str:
+        """The API server's URL, for logs."""
+        return str(self._api.configuration.host)
+
+    def refresh(self) -> None:
+        """Read the credentials again: files, tokens, plug-ins. One that can't be read keeps the old ones in use."""
+        try:
+            api = self._load()
+        except StartError as error:
+            log.error("the credentials can't be read again", extra={"error": str(error)})
+            return
+        with self._lock:
+            self._api = api
+
+    def get(self, path: str, query: Mapping[str, str], read_timeout: float = READ_TIMEOUT) -> urllib3.BaseHTTPResponse:
+        """Send GET and return the response, its body unread.
+
+        Raises :class:`KubernetesError` for anything but a 2xx, with its Retry-After; 401 is :class:`Unauthorized`.
+        """
+        with self._lock:
+            api = self._api
+        url = f"{api.configuration.host.rstrip('/')}{path}?{urlencode(query)}"
+        try:
+            headers = {"Accept": "application/json", "User-Agent": f"kigeon/{__version__}", **_credentials(api)}
+            response = api.rest_client.pool_manager.request(
+                "GET",
+                url,
+                headers=headers,
+                preload_content=False,
+                retries=False,
+                redirect=False,
+                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=read_timeout),
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise KubernetesError(f"{api.configuration.host} does not answer: {shorten(str(error))}") from error
+        except ConfigException as error:
+            raise Unauthorized(f"the credentials can't be read: {shorten(str(error))}") from error
+        if not 200 <= response.status < 300:
+            raise error_of(path, response)
+        return response
+
+    def read(self, path: str, query: Mapping[str, str], read_timeout: float = READ_TIMEOUT) -> bytes:
+        """Send GET and return the whole body; raises as :meth:`get` does."""
+        response = self.get(path, query, read_timeout)
+        try:
+            return bytes(response.read())
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise KubernetesError(f"reading {path} failed: {shorten(str(error))}") from error
+        finally:
+            response.release_conn()
+
+    def _load(self) -> Any:
+        configuration = kubernetes_client.Configuration()
+        try:
+            if self._source.kubeconfig is None:
+                InClusterConfigLoader(SERVICE_TOKEN_FILENAME, SERVICE_CERT_FILENAME).load_and_set(configuration)
+            else:
+                kubernetes_config.load_kube_config(str(self._source.kubeconfig), client_configuration=configuration)
+        except Exception as error:
+            # The loader raises whatever it stumbles over: its own exceptions, YAML's, KeyError, OSError.
+            place = self._source.kubeconfig or "the Pod's service account"
+            raise StartError(f"{place} can't be used as credentials: {shorten(repr(error))}") from error
+        configuration.socket_options = _KEEPALIVE
+        configuration.retries = False
+        return kubernetes_client.ApiClient(configuration)
+
+
+def error_of(path: str, response: urllib3.BaseHTTPResponse) -> KubernetesError:
+    """Return the error that a response other than 2xx is; it reads what the response says, and lets it go."""
+    try:
+        body = bytes(response.read(4096))
+    except (urllib3.exceptions.HTTPError, OSError):
+        body = b""
+    finally:
+        response.drain_conn()
+        response.release_conn()
+    message = f"GET {path}: {response.status} {shorten(body)}"
+    retry_after = response.headers.get("Retry-After", "")
+    seconds = float(retry_after) if retry_after.isdigit() else None
+    if response.status == 401:
+        return Unauthorized(message, 401, seconds)
+    return KubernetesError(message, response.status, seconds)
+
+
+def _credentials(api: Any) -> dict[str, str]:
+    """Return the headers that authenticate; reading them renews what is due (a rotated token, a plug-in's answer)."""
+    headers = dict(api.default_headers)
+    headers.pop("User-Agent", None)
+    for setting in api.configuration.auth_settings().values():
+        if setting["in"] == "header" and setting["value"]:
+            headers[setting["key"]] = setting["value"]
+    return headers

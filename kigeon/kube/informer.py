@@ -1,0 +1,219 @@
+"""The informer: drives a reflector against a real API server, in the thread that calls it."""
+
+from __future__ import annotations
+
+import logging
+import random
+import socket
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import urllib3
+
+from kigeon.errors import KubernetesError, UnreadableEvent, shorten
+from kigeon.kube.access import READ_TIMEOUT, ClusterAccess
+from kigeon.kube.lines import LineSplitter, WatchLine, parse_line, parse_page
+from kigeon.kube.reflector import PAGE_SIZE, ListPage, Probe, Reflector, Step
+
+log = logging.getLogger(__name__)
+
+SILENCE = 60.0
+"""Seconds without a byte after which a watch counts as half-open and is made anew."""
+
+WATCH_SECONDS = (240, 360)
+"""For how long the server is asked to keep a watch: spread, so that watches that began together do not end together."""
+
+CHUNK = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What is listed and watched: a collection's path, and a query that narrows it down."""
+
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+class Handler(Protocol):
+    """Takes what comes. It may block: that is the flow control."""
+
+    def page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
+        """A page of the list; ``resource_version`` is the list's on its last page, "" before."""
+
+    def lines(self, lines: Sequence[WatchLine]) -> None:
+        """Lines of the watch, bookmarks among them."""
+
+    def relisting(self, reason: str) -> None:
+        """The next page is the first of a list that should not have been needed."""
+
+    def unreadable(self, count: int) -> None:
+        """So many lines or items could not be read, and were skipped."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What an informer has done so far."""
+
+    lists: int = 0
+    relists: int = 0
+    watches: int = 0
+    errors: int = 0
+    unreadable: int = 0
+
+
+class Informer:
+    """Lists and watches until it is stopped. ``stop`` may be called from any thread."""
+
+    def __init__(
+        self,
+        access: ClusterAccess,
+        resource: Resource,
+        handler: Handler,
+        resume_from: str = "",
+        silence: float = SILENCE,
+    ) -> None:
+        self._access = access
+        self._resource = resource
+        self._handler = handler
+        self._reflector = Reflector(resume_from)
+        self._silence = silence
+        self._stop = threading.Event()
+        self._again = threading.Event()
+        self._response: urllib3.BaseHTTPResponse | None = None
+        self.counters = Counters()
+        self.is_watching = False
+
+    def run(self) -> None:
+        """Work until stopped; raises nothing that the API server can cause."""
+        while not self._stop.is_set():
+            step = self._reflector.next()
+            if step.refresh_credentials:
+                self._access.refresh()
+            if step.delay and self._stop.wait(step.delay):
+                return
+            try:
+                self._act(step)
+            except KubernetesError as error:
+                self._failed(error)
+            if self._again.is_set():
+                self._again.clear()
+                self._reflector.list_again()
+            if self._reflector.relisted:
+                self._relisting(self._reflector.relisted)
+
+    def list_again(self) -> None:
+        """Have everything listed anew, although nothing is known to be wrong."""
+        self._again.set()
+        self._cut()
+
+    def stop(self) -> None:
+        """End :meth:`run`, also where it waits for the server."""
+        self._stop.set()
+        self._cut()
+
+    def _act(self, step: Step) -> None:
+        if isinstance(step.action, ListPage):
+            self._list(step.action.continue_token)
+        elif isinstance(step.action, Probe):
+            body = self._access.read(self._resource.path, {**self._resource.query, "limit": "1"}, READ_TIMEOUT)
+            self._reflector.probed(parse_page(body).resource_version)
+        else:
+            self._watch(step.action.resource_version)
+
+    def _list(self, token: str) -> None:
+        query = {**self._resource.query, "limit": str(PAGE_SIZE)}
+        if token:
+            query["continue"] = token
+        page = parse_page(self._access.read(self._resource.path, query, READ_TIMEOUT))
+        if page.unreadable:
+            self._unreadable(page.unreadable, "an item of a list is no object")
+        is_last = not page.continue_token
+        self._handler.page(page.items, page.resource_version if is_last else "")
+        self._reflector.page(page.resource_version, page.continue_token)
+        if is_last:
+            self.counters.lists += 1
+            log.info("listed", extra={"path": self._resource.path, "resource_version": page.resource_version})
+
+    def _watch(self, version: str) -> None:
+        query = {
+            **self._resource.query,
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(random.randint(*WATCH_SECONDS)),  # noqa: S311 - spread, not a secret
+        }
+        response = self._access.get(self._resource.path, query, self._silence)
+        self.counters.watches += 1
+        self._response, self.is_watching = response, True
+        try:
+            self._read(response)
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            if not (self._stop.is_set() or self._again.is_set()):
+                raise KubernetesError(f"the watch was lost: {shorten(str(error))}") from error
+        finally:
+            self._response, self.is_watching = None, False
+            response.close()
+
+    def _read(self, response: urllib3.BaseHTTPResponse) -> None:
+        splitter = LineSplitter()
+        seen = 0
+        for chunk in response.stream(CHUNK):
+            if self._stop.is_set() or self._again.is_set():
+                return
+            lines = self._parse(splitter.feed(chunk))
+            if splitter.too_long:
+                self._unreadable(splitter.too_long, "a line of a watch is too long")
+                splitter.too_long = 0
+            seen += len(lines)
+            goes_on = [line for line in lines if self._reflector.line(line)]
+            if goes_on:
+                self._handler.lines(goes_on)
+            if len(goes_on) < len(lines):
+                log.info("the watch ended", extra={"path": self._resource.path, "status": lines[-1].object})
+                return
+        self._reflector.closed(seen)
+
+    def _parse(self, lines: Sequence[bytes]) -> list[WatchLine]:
+        """Read lines up to the first ERROR; what can't be read is counted and left out."""
+        parsed = []
+        for line in lines:
+            try:
+                parsed.append(parse_line(line))
+            except UnreadableEvent as error:
+                self._unreadable(1, str(error))
+                continue
+            if parsed[-1].type == "ERROR":
+                break
+        return parsed
+
+    def _unreadable(self, count: int, what: str) -> None:
+        log.warning("skipped what can't be read", extra={"path": self._resource.path, "what": what, "count": count})
+        self.counters.unreadable += count
+        self._handler.unreadable(count)
+
+    def _failed(self, error: KubernetesError) -> None:
+        if self._stop.is_set():
+            return
+        self.counters.errors += 1
+        level = logging.ERROR if error.status == 403 else logging.WARNING
+        cure = "grant list and watch on this path (deploy/kubernetes/rbac.yaml)" if error.status == 403 else ""
+        log.log(level, "the API server refuses or is away", extra={"error": str(error), "cure": cure})
+        self._reflector.failed(error)
+
+    def _relisting(self, reason: str) -> None:
+        self._reflector.relisted = ""
+        self.counters.relists += 1
+        log.warning("listing anew", extra={"path": self._resource.path, "reason": reason})
+        self._handler.relisting(reason)
+
+    def _cut(self) -> None:
+        """End a read that waits in another thread."""
+        response = self._response
+        sock = getattr(getattr(response, "connection", None), "sock", None)
+        if sock is not None:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return

@@ -1,0 +1,101 @@
+"""What the API server sends, as bytes: watch lines and list pages, read without a model that could reject them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from kigeon.errors import KubernetesError, UnreadableEvent, shorten
+
+MAX_LINE_BYTES = 8 * 1024 * 1024
+"""A longer line is skipped: etcd holds no object of even half that size."""
+
+_PREFIXES = tuple(f'{{"type":"{kind}","object":'.encode() for kind in ("ADDED", "MODIFIED", "DELETED"))
+
+
+@dataclass(frozen=True, slots=True)
+class WatchLine:
+    """One line of a watch: ``type`` ADDED, MODIFIED, DELETED, BOOKMARK or ERROR, the object, and its own bytes."""
+
+    type: str
+    object: dict[str, Any]
+    raw: bytes
+
+    @property
+    def resource_version(self) -> str:
+        """The version that the watch has reached with it, "" where it tells none."""
+        return resource_version_of(self.object)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list: the objects with their own bytes, and where the list goes on ("": it is the last page)."""
+
+    resource_version: str
+    continue_token: str
+    items: list[tuple[dict[str, Any], bytes]] = field(default_factory=list)
+    unreadable: int = 0
+
+
+class LineSplitter:
+    """Cuts a stream of bytes into lines, at newlines alone. A line that grows too long is dropped and counted."""
+
+    def __init__(self, most: int = MAX_LINE_BYTES) -> None:
+        self._most = most
+        self._rest = b""
+        self._dropping = False
+        self.too_long = 0
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the lines that *data* completes; blank ones are none."""
+        *lines, rest = (self._rest + data).split(b"\n")
+        if self._dropping and lines:
+            del lines[0]
+            self._dropping = False
+        self._rest = b"" if self._dropping else rest
+        if len(self._rest) > self._most:
+            self._rest, self._dropping = b"", True
+            self.too_long += 1
+        return [line for line in lines if line.strip()]
+
+
+def parse_line(line: bytes) -> WatchLine:
+    """Read one line of a watch; :class:`UnreadableEvent` says what is wrong with it.
+
+    The object's own bytes are cut out of the line where it has the form in which Go writes it.
+    """
+    try:
+        found = orjson.loads(line)
+        kind, obj = found["type"], found["object"]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise UnreadableEvent(f"no line of a watch ({error!r}): {shorten(line, 200)}") from error
+    if not isinstance(kind, str) or not isinstance(obj, dict):
+        raise UnreadableEvent(f"no line of a watch: {shorten(line, 200)}")
+    for prefix in _PREFIXES:
+        # With just these two keys, what stands between the prefix and the last brace is the object.
+        if line.startswith(prefix) and len(found) == 2 and line.endswith(b"}"):
+            return WatchLine(kind, obj, line[len(prefix) : -1])
+    return WatchLine(kind, obj, orjson.dumps(obj))
+
+
+def parse_page(body: bytes) -> Page:
+    """Read a page of a list; :class:`KubernetesError` when it is none."""
+    try:
+        found = orjson.loads(body)
+        metadata, items = found["metadata"], found.get("items") or []
+        version, token = metadata["resourceVersion"], metadata.get("continue") or ""
+        objects = [item for item in items if isinstance(item, dict)]
+        if not isinstance(version, str) or not isinstance(token, str):
+            raise TypeError("its metadata are of the wrong types")
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise KubernetesError(f"the API server's list can't be read ({error!r}): {shorten(body, 200)}") from error
+    return Page(version, token, [(obj, orjson.dumps(obj)) for obj in objects], len(items) - len(objects))
+
+
+def resource_version_of(obj: dict[str, Any]) -> str:
+    """Return metadata.resourceVersion of *obj*, "" where there is none."""
+    metadata = obj.get("metadata")
+    version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
+    return version if isinstance(version, str) else ""

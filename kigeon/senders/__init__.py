@@ -1,0 +1,1 @@
+"""From the queue to a destination: what becomes of each event, for each sender on its own."""

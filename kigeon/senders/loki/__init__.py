@@ -1,0 +1,1 @@
+"""Grafana Loki: bodies, pushes, and what the answers mean."""
