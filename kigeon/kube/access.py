@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import threading
 from collections.abc import Mapping
@@ -106,7 +107,7 @@ class ClusterAccess:
         url = f"{api.configuration.host.rstrip('/')}{path}?{urlencode(query)}"
         try:
             headers = {"Accept": "application/json", "User-Agent": f"kigeon/{__version__}", **_credentials(api)}
-            response = api.rest_client.pool_manager.request(
+            response: urllib3.BaseHTTPResponse = api.rest_client.pool_manager.request(
                 "GET",
                 url,
                 headers=headers,
@@ -138,12 +139,18 @@ class ClusterAccess:
         try:
             if self._source.kubeconfig is None:
                 InClusterConfigLoader(SERVICE_TOKEN_FILENAME, SERVICE_CERT_FILENAME).load_and_set(configuration)
+                # The way to the API server of one's own cluster never leads through a proxy.
+                configuration.proxy = None
             else:
-                kubernetes_config.load_kube_config(str(self._source.kubeconfig), client_configuration=configuration)
+                kubernetes_config.load_kube_config(
+                    str(self._source.kubeconfig), client_configuration=configuration, persist_config=False
+                )
         except Exception as error:
-            # The loader raises whatever it stumbles over: its own exceptions, YAML's, KeyError, OSError.
+            # The loader raises whatever it stumbles over: its own exceptions, YAML's, KeyError, OSError. Their texts may
+            # repeat a whole entry of the file, its token among it: no more is told than stands before one.
             place = self._source.kubeconfig or "the Pod's service account"
-            raise StartError(f"{place} can't be used as credentials: {shorten(repr(error))}") from error
+            said = shorten(re.split(r"[{\[]", str(error))[0], 200)
+            raise StartError(f"{place} can't be used as credentials: {type(error).__name__}: {said}") from None
         configuration.socket_options = _KEEPALIVE
         configuration.retries = False
         return kubernetes_client.ApiClient(configuration)
@@ -172,5 +179,6 @@ def _credentials(api: Any) -> dict[str, str]:
     headers.pop("User-Agent", None)
     for setting in api.configuration.auth_settings().values():
         if setting["in"] == "header" and setting["value"]:
-            headers[setting["key"]] = setting["value"]
+            # A token file may end in a newline, which no header may hold.
+            headers[setting["key"]] = " ".join(setting["value"].split())
     return headers

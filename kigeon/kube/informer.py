@@ -146,9 +146,13 @@ class Informer:
         }
         response = self._access.get(self._resource.path, query, self._silence)
         self.counters.watches += 1
-        self._response, self.is_watching = response, True
+        self._response, self.is_watching = response, not self._stop.is_set()
         try:
-            self._read(response)
+            if self.is_watching:
+                self._read(response)
+        except urllib3.exceptions.ReadTimeoutError:
+            log.debug("the watch was silent, it is made anew", extra={"path": self._resource.path})
+            self._reflector.closed(0)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             if not (self._stop.is_set() or self._again.is_set()):
                 raise KubernetesError(f"the watch was lost: {shorten(str(error))}") from error

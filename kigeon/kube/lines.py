@@ -12,7 +12,7 @@ from kigeon.errors import KubernetesError, UnreadableEvent, shorten
 MAX_LINE_BYTES = 8 * 1024 * 1024
 """A longer line is skipped: etcd holds no object of even half that size."""
 
-_PREFIXES = tuple(f'{{"type":"{kind}","object":'.encode() for kind in ("ADDED", "MODIFIED", "DELETED"))
+_PREFIXES = tuple((kind, f'{{"type":"{kind}","object":'.encode()) for kind in ("ADDED", "MODIFIED", "DELETED"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +66,31 @@ def parse_line(line: bytes) -> WatchLine:
 
     The object's own bytes are cut out of the line where it has the form in which Go writes it.
     """
-    try:
-        found = orjson.loads(line)
-        kind, obj = found["type"], found["object"]
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise UnreadableEvent(f"no line of a watch ({error!r}): {shorten(line, 200)}") from error
+    for kind, prefix in _PREFIXES:
+        if line.startswith(prefix) and line.endswith(b"}"):
+            raw = line[len(prefix) : -1]
+            obj = _object(raw)
+            if obj is not None and isinstance(obj.get("metadata"), dict):
+                return WatchLine(kind, obj, raw)
+    return _parse_any(line)
+
+
+def _parse_any(line: bytes) -> WatchLine:
+    found = _object(line)
+    kind, obj = (found.get("type"), found.get("object")) if found else (None, None)
     if not isinstance(kind, str) or not isinstance(obj, dict):
         raise UnreadableEvent(f"no line of a watch: {shorten(line, 200)}")
-    for prefix in _PREFIXES:
-        # With just these two keys, what stands between the prefix and the last brace is the object.
-        if line.startswith(prefix) and len(found) == 2 and line.endswith(b"}"):
-            return WatchLine(kind, obj, line[len(prefix) : -1])
+    if kind != "ERROR" and not isinstance(obj.get("metadata"), dict):
+        raise UnreadableEvent(f"an object without metadata: {shorten(line, 200)}")
     return WatchLine(kind, obj, orjson.dumps(obj))
+
+
+def _object(text: bytes) -> dict[str, Any] | None:
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def parse_page(body: bytes) -> Page:

@@ -19,6 +19,8 @@ from kigeon.kube.lines import WatchLine
 
 PAGE_SIZE = 500
 GONE = 410
+UNAUTHORIZED = 401
+FORBIDDEN = 403
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,7 @@ class Reflector:
         return Watch(self._version) if self._probed else Probe()
 
     def page(self, resource_version: str, continue_token: str) -> None:
-        """A page came."""
-        self._backoff.succeeded()
+        """A page came. The schedule goes on: lists that succeed and watches that fail must not take turns at speed."""
         self._token = continue_token
         if not continue_token:
             self._version, self._probed, self.relisted = resource_version, True, ""
@@ -107,8 +108,9 @@ class Reflector:
         return True
 
     def closed(self, lines: int) -> None:
-        """The watch ended cleanly after so many *lines*. One that brought nothing may come too often: wait a little."""
+        """The watch ended cleanly, or fell silent, after so many *lines*. One that brought nothing: wait a little."""
         self._probed = False
+        self._backoff.succeeded()
         if not lines:
             self._delay = 1.0
 
@@ -117,7 +119,8 @@ class Reflector:
         self._probed = False
         if error.status == GONE:
             self._relist("a continue token has expired" if self._token else "the version has expired")
-        self._refresh = isinstance(error, Unauthorized)
+        # An exec plug-in that failed leaves requests anonymous: they may be refused as 403.
+        self._refresh = isinstance(error, Unauthorized) or error.status == FORBIDDEN
         self._delay = self._backoff.failed(error.retry_after)
 
     def list_again(self) -> None:
@@ -126,11 +129,12 @@ class Reflector:
 
     def _error_line(self, line: WatchLine) -> None:
         self._probed = False
-        code, reason = line.object.get("code"), line.object.get("reason")
-        self._delay = self._backoff.failed()
+        code, reason, details = (line.object.get(key) for key in ("code", "reason", "details"))
+        seconds = details.get("retryAfterSeconds") if isinstance(details, dict) else None
+        self._delay = self._backoff.failed(float(seconds) if isinstance(seconds, int) else None)
+        self._refresh = code in (UNAUTHORIZED, FORBIDDEN)
         if code == GONE or reason in ("Expired", "Gone"):
             self._relist("the version has expired under way")
-            self._delay = 0.0
 
     def _relist(self, reason: str) -> None:
         self.list_again()

@@ -15,9 +15,7 @@ def body_of(entries: Sequence[Entry]) -> bytes:
     """Return the gzipped body; streams come in the order of their first entry, entries in the order given."""
     streams: dict[tuple[tuple[str, str], ...], list[Any]] = {}
     for entry in entries:
-        value = (
-            [str(entry.timestamp), entry.line, entry.metadata] if entry.metadata else [str(entry.timestamp), entry.line]
-        )
-        streams.setdefault(entry.stream, []).append(value)
+        value = (str(entry.timestamp), entry.line, entry.metadata)
+        streams.setdefault(entry.stream, []).append(value if entry.metadata else value[:2])
     body = {"streams": [{"stream": dict(stream), "values": values} for stream, values in streams.items()]}
     return gzip.compress(orjson.dumps(body), compresslevel=1, mtime=0)
