@@ -145,9 +145,8 @@ class ClusterAccess:
                 kubernetes_config.load_kube_config(
                     str(self._source.kubeconfig), client_configuration=configuration, persist_config=False
                 )
-        except Exception as error:
-            # The loader raises whatever it stumbles over: its own exceptions, YAML's, KeyError, OSError. Their texts may
-            # repeat a whole entry of the file, its token among it: no more is told than stands before one.
+        except Exception as error:  # noqa: BLE001 - its own exceptions, YAML's, KeyError, OSError: whatever it met
+            # Their texts may repeat a whole entry of the file, its token too: no more is told than stands before one.
             place = self._source.kubeconfig or "the Pod's service account"
             said = shorten(re.split(r"[{\[]", str(error))[0], 200)
             raise StartError(f"{place} can't be used as credentials: {type(error).__name__}: {said}") from None

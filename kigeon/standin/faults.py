@@ -1,0 +1,66 @@
+"""How the stand-in API server misbehaves when it is told to."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from threading import Condition, Event
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An answer instead of the right one; ``kind`` is list, watch, get or any."""
+
+    status: int
+    kind: str = "any"
+    retry_after: int | None = None
+
+
+@dataclass(slots=True)
+class OpenWatch:
+    """A watch that is being served: what it was told to do next."""
+
+    collection: str
+    injected: deque[bytes] = field(default_factory=deque)
+    ending: str = ""
+    """close (cleanly), drop (half a line, then the connection is cut), expire (an ERROR line with 410)."""
+
+
+class Faults:
+    """Thread-safe; ``changed`` is the store's, so that open watches hear of it."""
+
+    def __init__(self, changed: Condition) -> None:
+        self._changed = changed
+        self._failures: deque[Failure] = deque()
+        self.watches: list[OpenWatch] = []
+        self.answering = Event()
+        self.answering.set()
+        self.latency = 0.0
+
+    def fail_next(self, count: int, status: int, kind: str = "any", retry_after: int | None = None) -> None:
+        """Answer the next *count* requests of a *kind* with *status*."""
+        with self._changed:
+            self._failures.extend([Failure(status, kind, retry_after)] * count)
+
+    def take(self, kind: str) -> Failure | None:
+        """Return the failure that a request of *kind* is to meet, if any."""
+        with self._changed:
+            for failure in self._failures:
+                if failure.kind in (kind, "any"):
+                    self._failures.remove(failure)
+                    return failure
+        return None
+
+    def end_watches(self, how: str) -> None:
+        """End every open watch: close, drop or expire."""
+        with self._changed:
+            for watch in self.watches:
+                watch.ending = how
+            self._changed.notify_all()
+
+    def inject(self, line: bytes) -> None:
+        """Send *line* (without its newline) to every open watch."""
+        with self._changed:
+            for watch in self.watches:
+                watch.injected.append(line + b"\n")
+            self._changed.notify_all()

@@ -1,0 +1,161 @@
+"""The stand-in API server's side of HTTP."""
+
+from __future__ import annotations
+
+import socket
+import time
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+import orjson
+
+from kigeon.standin.faults import OpenWatch
+from kigeon.standin.store import Gone
+
+if TYPE_CHECKING:
+    from kigeon.standin.apiserver import ApiServer
+
+BURST = 200
+"""Lines of a watch that are written at once."""
+
+_REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 410: "Expired", 429: "TooManyRequests"}
+
+
+def status_of(code: int) -> dict[str, Any]:
+    """Return a Status object, as the API server answers."""
+    reason = _REASONS.get(code, "InternalError")
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": reason, "code": code}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves one connection. ``api`` is set on a subclass for each server."""
+
+    api: ApiServer
+    protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        """Send small chunks at once."""
+        super().setup()
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Stay silent."""
+
+    def do_GET(self) -> None:
+        """Answer, or misbehave."""
+        parts = urlsplit(self.path)
+        query = dict(parse_qsl(parts.query))
+        kind = "watch" if "watch" in query else "get" if "/pods/" in parts.path else "list"
+        self.api.note(self.command, parts.path, query)
+        faults = self.api.faults
+        self.api.stopping.wait(faults.latency)
+        while not faults.answering.is_set() and not self.api.stopping.is_set():
+            faults.answering.wait(0.1)
+        failure = faults.take(kind)
+        if failure is not None:
+            self._fail(failure.status, failure.retry_after)
+        elif self.headers.get("Authorization") != f"Bearer {self.api.token}":
+            self._fail(401)
+        else:
+            self._answer(parts.path, query, kind)
+
+    def _answer(self, path: str, query: dict[str, str], kind: str) -> None:
+        segments = path.strip("/").split("/")
+        if len(segments) == 6 and segments[4] == "pods":
+            pod = self.api.store.get("pods", (segments[3], segments[5]))
+            self._send(200, pod) if pod is not None else self._fail(404)
+        elif path in ("/api/v1/events", "/api/v1/namespaces"):
+            self._watch(segments[-1], query) if kind == "watch" else self._list(segments[-1], query)
+        else:
+            self._fail(404)
+
+    def _list(self, collection: str, query: dict[str, str]) -> None:
+        only = query.get("fieldSelector", "").removeprefix("metadata.name=")
+        try:
+            self._send(
+                200, self.api.store.list(collection, int(query.get("limit", 0)), query.get("continue", ""), only)
+            )
+        except Gone:
+            self._fail(410)
+
+    def _watch(self, collection: str, query: dict[str, str]) -> None:
+        store, watch = self.api.store, OpenWatch(collection)
+        try:
+            cursor = store.begin_watch(collection, int(query["resourceVersion"]))
+        except Gone:
+            cursor, watch.ending = 0, "expire"
+        with store.changed:
+            self.api.faults.watches.append(watch)
+            store.changed.notify_all()
+        try:
+            self._send_head(200, {"Transfer-Encoding": "chunked"})
+            self._serve(watch, cursor, int(query["resourceVersion"]), time.monotonic() + float(query["timeoutSeconds"]))
+        except OSError:
+            self.close_connection = True
+        finally:
+            with store.changed:
+                self.api.faults.watches.remove(watch)
+                store.changed.notify_all()
+
+    def _serve(self, watch: OpenWatch, cursor: int, version: int, deadline: float) -> None:
+        while True:
+            lines = self._next_lines(watch, cursor, version, deadline)
+            if self.api.stopping.is_set() or watch.ending == "drop":
+                self._drop()
+                return
+            if watch.ending == "expire":
+                self._chunk(b'{"type":"ERROR","object":' + orjson.dumps(status_of(410)) + b"}\n")
+            if watch.ending or (not lines and time.monotonic() >= deadline):
+                self.wfile.write(b"0\r\n\r\n")
+                return
+            if not watch.injected:
+                cursor += len(lines)
+            else:
+                lines = [watch.injected.popleft()]
+            if lines:
+                self._chunk(b"".join(lines))
+
+    def _next_lines(self, watch: OpenWatch, cursor: int, version: int, deadline: float) -> list[bytes]:
+        """Wait for something to do; return the lines after *cursor*, none of a version before *version*."""
+        store, faults = self.api.store, self.api.faults
+        history = store.collections[watch.collection]
+
+        def is_ready() -> bool:
+            if self.api.stopping.is_set() or watch.ending:
+                return True
+            has_news = len(history.lines) > cursor and history.versions[-1] > version
+            return faults.answering.is_set() and (has_news or bool(watch.injected))
+
+        with store.changed:
+            store.changed.wait_for(is_ready, max(deadline - time.monotonic(), 0.0))
+            if not is_ready() or watch.ending or watch.injected:
+                return []
+            found = zip(history.versions[cursor : cursor + BURST], history.lines[cursor : cursor + BURST], strict=True)
+            return [line if number > version else b"" for number, line in found]
+
+    def _chunk(self, data: bytes) -> None:
+        if data:
+            self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+    def _drop(self) -> None:
+        """Cut the connection in the middle of a line."""
+        self.wfile.write(b'1000\r\n{"type":"ADDED","object":{"kind":"Ev')
+        self.wfile.flush()
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def _fail(self, code: int, retry_after: int | None = None) -> None:
+        self._send(
+            code, orjson.dumps(status_of(code)), {} if retry_after is None else {"Retry-After": str(retry_after)}
+        )
+
+    def _send(self, code: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self._send_head(code, {**(headers or {}), "Content-Length": str(len(body))})
+        self.wfile.write(body)
+
+    def _send_head(self, code: int, headers: dict[str, str]) -> None:
+        self.send_response(code)
+        for name, value in {"Content-Type": "application/json", **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()

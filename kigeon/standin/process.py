@@ -1,0 +1,60 @@
+"""The stand-in API server as a process: ``python -m kigeon.standin.process --kubeconfig FILE --events N --rate R``.
+
+It writes the kubeconfig, prints a line of JSON when it listens and another when every event was told, and goes on
+serving until its standard input is closed: it does not outlive who started it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from kigeon.events.occurrence import identity_of
+from kigeon.standin.apiserver import ApiServer
+from kigeon.standin.story import NAMESPACES, Storyteller
+
+
+def main() -> None:
+    """Serve a story."""
+    parser = argparse.ArgumentParser(description="a stand-in API server that tells lifelike Events")
+    parser.add_argument("--kubeconfig", type=Path, required=True, help="where to write the kubeconfig")
+    parser.add_argument("--events", type=int, default=200, help="how many events to tell")
+    parser.add_argument("--rate", type=float, default=20.0, help="events a second; 0: all at once")
+    parser.add_argument("--seed", type=int, default=0, help="which story")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    over = threading.Event()
+    with ApiServer() as server:
+        for name, labels in NAMESPACES.items():
+            server.put_namespace(name, labels)
+        server.write_kubeconfig(arguments.kubeconfig)
+        _say({"url": server.url})
+        told = (server, arguments.events, arguments.rate, arguments.seed, over)
+        threading.Thread(target=_tell, args=told, daemon=True).start()
+        sys.stdin.buffer.read()
+        over.set()
+
+
+def _tell(server: ApiServer, events: int, rate: float, seed: int, over: threading.Event) -> None:
+    occurrences: set[bytes] = set()
+    story = itertools.islice(Storyteller(seed).tell(), events)
+    while batch := list(itertools.islice(story, 1 if rate else 1000)):
+        server.put_events(batch)
+        occurrences.update(identity_of(event) for event in batch)
+        if rate and over.wait(1 / rate):
+            return
+    _say({"told": events, "occurrences": len(occurrences)})
+
+
+def _say(what: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

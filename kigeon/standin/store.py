@@ -1,0 +1,173 @@
+"""What the stand-in API server holds: objects by collection, one resourceVersion for all, and a history to watch."""
+
+from __future__ import annotations
+
+import itertools
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Condition
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+Key = tuple[str, str]
+"""Namespace ("" for what has none) and name."""
+
+
+@dataclass(slots=True)
+class Stored:
+    """An object and its bytes: as an item of a list, that is without kind and apiVersion."""
+
+    object: dict[str, Any]
+    item: bytes
+    version: int
+
+
+@dataclass(slots=True)
+class Collection:
+    """The objects of one kind, and what became of them: lines of a watch in the order of their versions."""
+
+    kind: str
+    objects: dict[Key, Stored] = field(default_factory=dict)
+    versions: list[int] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
+    floor: int = 0
+    """The lowest version from which a watch can still be told everything."""
+
+    def line(self, event: str, stored: Stored) -> bytes:
+        """Return a line of a watch, in the form in which Go writes it."""
+        head = f'{{"type":"{event}","object":{{"kind":"{self.kind}","apiVersion":"v1",'.encode()
+        return head + stored.item[1:] + b"}\n"
+
+
+class Gone(Exception):
+    """The version or the token has expired."""
+
+
+class Store:
+    """Thread-safe; ``changed`` is notified of whatever a watch may have to react to."""
+
+    def __init__(self, first_version: int = 1000) -> None:
+        self.changed = Condition()
+        self.collections = {
+            "events": Collection("Event"),
+            "namespaces": Collection("Namespace"),
+            "pods": Collection("Pod"),
+        }
+        self.version = first_version
+        self._snapshots: dict[str, list[bytes]] = {}
+        self._tokens = itertools.count(1)
+
+    def put(self, name: str, objects: Iterable[Mapping[str, Any]]) -> None:
+        """Create or replace *objects*; what metadata lack (uid, creationTimestamp) is made."""
+        with self.changed:
+            collection = self.collections[name]
+            for given in objects:
+                metadata = dict(given.get("metadata", {}))
+                key = (metadata.get("namespace", ""), metadata["name"])
+                before = collection.objects.get(key)
+                if before is not None:
+                    metadata.setdefault("uid", before.object["metadata"]["uid"])
+                    metadata.setdefault("creationTimestamp", before.object["metadata"]["creationTimestamp"])
+                metadata.setdefault("uid", str(uuid4()))
+                metadata.setdefault("creationTimestamp", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+                stored = self._stored({**given, "metadata": metadata})
+                collection.objects[key] = stored
+                self._record(collection, "MODIFIED" if before else "ADDED", stored)
+            self.changed.notify_all()
+
+    def delete(self, name: str, keys: Iterable[Key]) -> None:
+        """Delete objects; one that is not there is no error."""
+        with self.changed:
+            collection = self.collections[name]
+            for key in keys:
+                before = collection.objects.pop(key, None)
+                if before is not None:
+                    self._record(collection, "DELETED", self._stored(before.object))
+            self.changed.notify_all()
+
+    def keys(self, name: str) -> list[Key]:
+        """Return the keys of a collection."""
+        with self.changed:
+            return list(self.collections[name].objects)
+
+    def get(self, name: str, key: Key) -> bytes | None:
+        """Return an object as a GET of it shows it; None when there is none."""
+        with self.changed:
+            collection = self.collections[name]
+            stored = collection.objects.get(key)
+            if stored is None:
+                return None
+            return f'{{"kind":"{collection.kind}","apiVersion":"v1",'.encode() + stored.item[1:]
+
+    def list(self, name: str, limit: int, token: str, only: str = "") -> bytes:
+        """Return a page of a list, as one snapshot over all its pages; :class:`Gone` when *token* has expired.
+
+        *only* is the name of the one object that is asked for.
+        """
+        with self.changed:
+            collection = self.collections[name]
+            if token:
+                if token not in self._snapshots:
+                    raise Gone
+                items = self._snapshots.pop(token)
+            elif limit == 1 and not only:
+                items = [stored.item for stored in itertools.islice(collection.objects.values(), 2)]
+            else:
+                items = [
+                    collection.objects[key].item for key in sorted(collection.objects) if not only or key[1] == only
+                ]
+            page, rest = (items[:limit], items[limit:]) if limit else (items, [])
+            metadata: dict[str, Any] = {"resourceVersion": str(self.version)}
+            if rest:
+                metadata |= {"continue": str(next(self._tokens)), "remainingItemCount": len(rest)}
+                self._snapshots[metadata["continue"]] = rest
+            head = orjson.dumps({"kind": f"{collection.kind}List", "apiVersion": "v1", "metadata": metadata})
+            return head[:-1] + b',"items":[' + b",".join(page) + b"]}"
+
+    def begin_watch(self, name: str, version: int) -> int:
+        """Return the place in the history after *version*; :class:`Gone` when that is forgotten."""
+        with self.changed:
+            collection = self.collections[name]
+            if version < collection.floor:
+                raise Gone
+            return bisect_right(collection.versions, version)
+
+    def expire_history(self) -> None:
+        """Forget what happened until now: a watch from an earlier version is told 410."""
+        with self.changed:
+            for collection in self.collections.values():
+                collection.floor = self.version
+            self.changed.notify_all()
+
+    def expire_tokens(self) -> None:
+        """Forget every list that has further pages."""
+        with self.changed:
+            self._snapshots.clear()
+
+    def restore(self, version: int) -> None:
+        """Go back to *version*, as etcd does when a backup is restored: the same objects, lower versions."""
+        with self.changed:
+            self.version = version
+            for collection in self.collections.values():
+                collection.objects = {key: self._stored(old.object) for key, old in collection.objects.items()}
+                collection.versions.clear()
+                collection.lines.clear()
+                collection.floor = 0
+            self.changed.notify_all()
+
+    def _stored(self, given: Mapping[str, Any]) -> Stored:
+        self.version += 1
+        metadata = {**given["metadata"], "resourceVersion": str(self.version)}
+        obj = {
+            **{key: value for key, value in given.items() if key not in ("kind", "apiVersion")},
+            "metadata": metadata,
+        }
+        return Stored(obj, orjson.dumps(obj), self.version)
+
+    def _record(self, collection: Collection, event: str, stored: Stored) -> None:
+        collection.versions.append(stored.version)
+        collection.lines.append(collection.line(event, stored))
