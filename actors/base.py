@@ -95,8 +95,9 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
 
     def __init__(self) -> None:
         crash_on_fatal_signals()
-        # The root decides when to end; a terminal's Ctrl-C reaches every process.
+        # The root decides when to end; a terminal's Ctrl-C, or a service manager's signal, reaches every process.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         logging.root, logging.Logger.root, logging.Logger.manager = _ROOT, _ROOT, _MANAGER
         self.name = type(self).__name__.lower()
         self.supervisor: Any = None

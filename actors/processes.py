@@ -60,6 +60,15 @@ def parents() -> dict[int, int]:
     return found
 
 
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, other than as a zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
 def descendants(root: int, spare: frozenset[int] = frozenset()) -> list[int]:
     """Return every process below *root*, those in *spare* and below them left out; parents come first."""
     children: dict[int, list[int]] = {}

@@ -29,7 +29,7 @@ from actors.messages import (
     Stopped,
     Supervise,
 )
-from actors.processes import kill, parents
+from actors.processes import is_running, kill
 from actors.restarts import Lifeline
 from kigeon.observability.logs import configure
 
@@ -91,13 +91,13 @@ class Supervisor(KigeonActor):
     def receiveMsg_Pong(self, message: Pong, sender: Any) -> None:
         """Note a child's sign of life; one whose loop hangs gives none."""
         child = self._children.get(message.name)
-        if child is None or child.life.due_at is not None or (child.pid and child.pid != message.pid):
+        if child is None or child.pid != message.pid:
             return
         child.report = dict(message.report)
         if message.beat_age < 2.0:
             child.life.answered(time.monotonic())
         if not child.ready:
-            child.ready, child.pid, child.address = True, message.pid, sender
+            child.ready, child.address = True, sender
             log.info("started", extra={"actor": message.name, "pid": message.pid})
             self._begin_epoch_if_due()
 
@@ -138,6 +138,8 @@ class Supervisor(KigeonActor):
                 self._create(child, now)
             elif child.life.is_hung(now):
                 self._kill(child)
+            elif child.pid and not child.ready and not is_running(child.pid):
+                self._ended(child, "it ended before it began")
         if now - self._pinged_at >= PING_EVERY:
             self._pinged_at = now
             self._ping()
@@ -148,8 +150,10 @@ class Supervisor(KigeonActor):
         plan = self._plan
         module, _, name = child.spec.actor.rpartition(".")
         child.life.created(now)
-        child.pid, child.ready, child.stopped = 0, False, False
+        child.ready, child.told, child.stopped = False, False, False
         child.address = self.createActor(getattr(import_module(module), name))
+        # Thespian (4.0.1) has forked it by now. One that dies before it has connected back is told by nobody.
+        child.pid = self._myRef._child_procs[-1].childProc.pid
         self.send(child.address, Start(child.spec, plan.settings, plan.queue, plan.cluster))
         self.send(child.address, Ping(0))
 
@@ -160,12 +164,9 @@ class Supervisor(KigeonActor):
                 self.send(child.address, Ping(self._nonce))
 
     def _kill(self, child: Child) -> None:
-        """Kill a child that does not answer. One that never did is a process of ours that no child has told of."""
+        """Kill a child that does not answer."""
         log.error("an actor does not answer, it is killed", extra={"actor": child.spec.name, "pid": child.pid})
-        known = {other.pid for other in self._children.values()}
-        strays = [pid for pid, parent in parents().items() if parent == os.getpid() and pid not in known]
-        for pid in [child.pid] if child.pid else strays:
-            kill(pid)
+        kill(child.pid)
         self._ended(child, "it did not answer")
 
     def _ended(self, child: Child, reason: str) -> None:

@@ -24,8 +24,8 @@ from typing import Any, Self
 from thespian.actors import ActorSystem, ActorSystemException
 
 from actors.messages import ChildSpec, Ping, QueueAddress, Status, Stop, Stopped, Supervise
-from actors.processes import become_subreaper, kill_descendants, parents, reap
-from actors.restarts import DELAYS
+from actors.processes import become_subreaper, is_running, kill_descendants, parents, reap
+from actors.restarts import Lifeline
 from actors.supervisor import Supervisor
 from actors.transport import DIRECTORY, ROOT_PID, SYSTEM_BASE
 from kigeon.config.settings import Settings
@@ -129,13 +129,13 @@ class Root:
         self._server = server
         self._signals = signals
         self._system: System | None = None
-        self._builds = 0
-        self._server_due = 0.0
-        self._server_failures = 0
+        self._system_life = Lifeline()
+        self._server_life = Lifeline()
         self._pinged_at = 0.0
 
     def run(self) -> int:
-        """Run until told to stop."""
+        """Run until told to stop; nats-server is running already."""
+        self._server_life.created(time.monotonic())
         while not self._signals.stops:
             self._keep_server()
             self._keep_system()
@@ -144,45 +144,51 @@ class Root:
         return self._stop()
 
     def _keep_server(self) -> None:
-        if not self._server.is_running and time.monotonic() >= self._server_due:
-            self._restart_server("it ended")
-
-    def _restart_server(self, reason: str) -> None:
-        log.error("nats-server is restarted", extra={"reason": reason, "restarts": self._server.restarts})
-        try:
-            self._server.restart()
-            self._server_failures = 0
-        except StartError as error:
-            log.error("nats-server can't be restarted", extra={"error": str(error)})
-            self._server_failures += 1
-        self._server_due = time.monotonic() + DELAYS[min(self._server_failures, len(DELAYS) - 1)]
+        now = time.monotonic()
+        if self._server.is_running:
+            self._server_life.answered(now)
+        elif self._server_life.due_at is None:
+            delay = self._server_life.ended(now)
+            log.error("nats-server ended, it is restarted", extra={"delay": delay})
+        if self._server_life.is_due(now):
+            self._server_life.created(now)
+            try:
+                self._server.restart()
+            except StartError as error:
+                log.error("nats-server can't be restarted", extra={"error": str(error)})
 
     def _keep_system(self) -> None:
-        if self._system is None or not self._system.is_alive():
-            self._build()
-        elif time.monotonic() - self._pinged_at >= PING_EVERY:
-            self._pinged_at = time.monotonic()
+        now = time.monotonic()
+        if self._system is not None and not self._system.is_alive():
+            self._tear_down("a process that it needs has ended")
+        elif self._system is not None and now - self._pinged_at >= PING_EVERY:
+            self._pinged_at = now
             status = self._system.ping(ANSWER_WITHIN)
             if status is None:
-                log.error("the Supervisor does not answer")
-                self._build()
+                self._tear_down("the Supervisor does not answer")
             else:
+                self._system_life.answered(now)
                 self._heed(status)
+        if self._system is None and self._system_life.is_due(now) and not self._signals.stops:
+            self._build(now)
 
     def _heed(self, status: Status) -> None:
         self._plan.last = status.children
-        if status.broker_failing:
-            self._restart_server(status.broker_failing)
+        if status.broker_failing and self._server.is_running:
+            log.error("nats-server does not store, it is restarted", extra={"reason": status.broker_failing})
+            self._server.stop()
         if self._plan.observe(status):
             self._signals.stops += 1
 
-    def _build(self) -> None:
-        """Tear down what is left of the actor system, and begin a new one."""
+    def _tear_down(self, reason: str) -> None:
         if self._system is not None:
-            log.error("the actor system is built again", extra={"builds": self._builds})
             self._system.tear_down(self._server.pid)
-            self._signals.wait(DELAYS[min(self._builds - 1, 4)])
-        self._builds += 1
+            self._system = None
+        delay = self._system_life.ended(time.monotonic())
+        log.error("the actor system is built again", extra={"reason": reason, "delay": delay})
+
+    def _build(self, now: float) -> None:
+        self._system_life.created(now)
         address = QueueAddress(self._server.url, self._server.token)
         order = Supervise(self._plan.settings, address, self._plan.cluster, self._plan.children)
         self._system = System(order, self._plan.settings.global_.data_dir / "run" / "sockets")
@@ -224,7 +230,7 @@ class System:
 
     def is_alive(self) -> bool:
         """Whether the admin, the logger and the Supervisor are there."""
-        return bool(self._pids) and all(Path(f"/proc/{pid}").exists() for pid in self._pids)
+        return bool(self._pids) and all(is_running(pid) for pid in self._pids)
 
     def ping(self, within: float) -> Status | None:
         """Ask the Supervisor how things are; None without an answer *within* seconds."""
@@ -261,14 +267,14 @@ class System:
 
 def _fresh_directory(note: Path) -> str:
     """Make a private directory with a short path (a socket's has at most 107 bytes), and remove its forerunner."""
+    directory = tempfile.mkdtemp(prefix=_PREFIX)
     try:
-        forerunner = Path(note.read_text())
+        forerunner = Path(note.read_text()) if note.exists() else Path()
         if forerunner.name.startswith(_PREFIX):
             shutil.rmtree(forerunner, ignore_errors=True)
-    except OSError:
-        log.debug("no sockets are left of an earlier run")
-    directory = tempfile.mkdtemp(prefix=_PREFIX)
-    note.write_text(directory)
+        note.write_text(directory)
+    except OSError as error:
+        log.warning("the directory of sockets can't be noted", extra={"error": str(error)})
     return directory
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -114,6 +115,8 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
             _, assigned, self._parentAddr, self._adminAddr, _, _ = kind.args
             is_admin = assigned is not None and assigned == self._adminAddr
             path = assigned.addressDetails.path if assigned is not None else None
+            # It is forked from a process whose signals are waited for elsewhere.
+            signal.set_wakeup_fd(-1)
             # The admin is forked twice: its parent is to be the root, which adopts orphans.
             die_with_parent(int(os.environ[ROOT_PID]) if is_admin else None)
         else:

@@ -8,7 +8,7 @@ is stored; a new epoch (somebody on the way was replaced) sends everything out a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from threading import Condition
 
@@ -42,9 +42,13 @@ class Batch:
 
 
 class Outbox:
-    """Thread-safe: the reading thread offers, the actor takes and confirms."""
+    """Thread-safe: the reading thread offers, the actor takes and confirms.
 
-    def __init__(self) -> None:
+    ``on_offer`` is called in the reading thread when there is something to take, before it may be held back.
+    """
+
+    def __init__(self, on_offer: Callable[[], None] = lambda: None) -> None:
+        self._on_offer = on_offer
         self._condition = Condition()
         self._waiting: deque[Received] = deque()
         self._waiting_bytes = 0
@@ -61,6 +65,7 @@ class Outbox:
             for event in received:
                 self._waiting.append(event)
                 self._waiting_bytes += len(event.raw)
+            self._on_offer()
             self._condition.wait_for(lambda: self._closed or not self._is_full())
             return not self._closed
 

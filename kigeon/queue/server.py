@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 MAX_PAYLOAD = 8 * 1024 * 1024
 """Bytes of the largest message: more than the largest envelope that can be written."""
 
+LOCK_PATIENCE = 2.0
+"""Seconds to wait for the lock: the processes of a kigeon that was killed may still be ending."""
+
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -155,15 +158,16 @@ class NatsServer:
             lock = os.open(self._data_dir / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise self._unusable(error) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        deadline = time.monotonic() + LOCK_PATIENCE
+        while not _flock(lock) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if not _flock(lock):
             holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(lock)
             raise DataDirectoryInUse(
                 f"global.dataDir {self._data_dir} is in use by another kigeon (process {holder}): "
                 "stop that one, or give this one a directory of its own"
-            ) from None
+            )
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         self._lock = lock
@@ -212,6 +216,14 @@ def _die_with_parent() -> Callable[[], None]:
             os._exit(1)
 
     return arrange
+
+
+def _flock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _read_port(run: Path) -> int:

@@ -1,0 +1,122 @@
+"""The Deduplicator: lets through what was not seen within the lifetime, and knows that from the streams alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from actors.base import KigeonActor
+from actors.messages import Batch, Connect, QueueOpened, Resume, Resync, Start, Store, Stored
+from kigeon.backoff import persistently
+from kigeon.queue.connection import connect
+from kigeon.queue.deduplication import Deduplication, SteadyClock
+from kigeon.queue.digests import DigestMemory
+from kigeon.queue.rebuild import catch_up, rebuild
+from kigeon.queue.streams import remembered_for
+
+FORGET_EVERY = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """The memory holds all that the stream holds: the epoch can begin."""
+
+    opened: QueueOpened
+
+
+class Forget:
+    """It is time to forget what is old enough."""
+
+
+class Deduplicator(KigeonActor):
+    """Between Watcher and Queue. An epoch begins for it when the Queue has said where the stream ends."""
+
+    def started(self, start: Start) -> None:
+        """Prepare an empty memory."""
+        self._queue_address = start.queue
+        self._deduplication = Deduplication(DigestMemory(remembered_for(start.settings.queue)), SteadyClock())
+        self._opened: asyncio.Queue[QueueOpened] | None = None
+        self._connect = Connect(0, None, None, None)
+        self._is_open = False
+        self._sequence = -1
+        self._next_number = 1
+        self._next_order = 1
+        self._repeated = 0
+        self._passed = 0
+
+    async def work(self) -> None:
+        """Rebuild the memory, and bring it up to date at the beginning of each epoch."""
+        self._opened = asyncio.Queue()
+        client = await connect(self._queue_address.url, self._queue_address.token, self.name)
+        self.post(None)
+        asyncio.get_running_loop().create_task(self._remind())
+        while True:
+            opened = await self._opened.get()
+            if self._sequence < 0 or self._sequence > opened.sequence:
+                self._sequence = await persistently(
+                    "rebuilding the memory of events", lambda: rebuild(client, self._deduplication)
+                )
+            else:
+                self._sequence = await persistently(
+                    "bringing the memory of events up to date",
+                    lambda: catch_up(client, self._deduplication, self._sequence),
+                )
+            self.post(CaughtUp(opened))
+
+    def receiveMsg_Connect(self, message: Connect, sender: Any) -> None:
+        """Forget what was on its way: the stream tells what of it is stored."""
+        self._connect, self._is_open = message, False
+
+    def receiveMsg_QueueOpened(self, message: QueueOpened, sender: Any) -> None:
+        """Read what the stream holds beyond what is known."""
+        if message.epoch == self._connect.epoch and self.loop is not None:
+            self._deduplication.restart()
+            self.loop.spawn(self._hand_over(message))
+
+    def receiveMsg_Batch(self, message: Batch, sender: Any) -> None:
+        """Pass on what is new; answer at once when nothing is."""
+        if not self._is_open or message.epoch != self._connect.epoch:
+            return
+        if message.number != self._next_number:
+            reason = f"batch {message.number} came where {self._next_number} was due"
+            self.send(self.supervisor, Resync(message.epoch, reason))
+            return
+        self._next_number += 1
+        examined = self._deduplication.examine(message.number, message.envelope)
+        self._repeated += examined.repeated
+        if examined.envelope is None:
+            self.send(self._connect.watcher, Stored(message.epoch, message.number, 0))
+            return
+        self._passed += examined.envelope.count
+        self.send(self._connect.queue, Store(message.epoch, self._next_order, message.number, examined.envelope))
+        self._next_order += 1
+
+    def receiveMsg_Stored(self, message: Stored, sender: Any) -> None:
+        """Keep the digests of a batch for good."""
+        if message.epoch == self._connect.epoch:
+            self._deduplication.stored(message.number)
+            self._sequence = message.sequence
+
+    def posted(self, item: Any) -> None:
+        """Begin the epoch; or forget."""
+        if isinstance(item, Forget):
+            self._deduplication.forget()
+        elif isinstance(item, CaughtUp) and item.opened.epoch == self._connect.epoch:
+            self._is_open, self._next_number, self._next_order = True, 1, 1
+            self.send(self._connect.watcher, Resume(item.opened.epoch, item.opened.resource_version))
+
+    def report(self) -> Mapping[str, Any]:
+        """Tell how much was let through and how much was not."""
+        return {"passed": self._passed, "repeated": self._repeated, "remembered": len(self._deduplication)}
+
+    async def _hand_over(self, opened: QueueOpened) -> None:
+        while self._opened is None:
+            await asyncio.sleep(0.01)
+        await self._opened.put(opened)
+
+    async def _remind(self) -> None:
+        while True:
+            await asyncio.sleep(FORGET_EVERY)
+            self.post(Forget())

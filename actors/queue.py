@@ -1,0 +1,84 @@
+"""The Queue: the one writer of the events stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from actors.base import KigeonActor
+from actors.messages import BrokerFailing, Connect, QueueOpened, Resync, Start, Store, Stored
+from kigeon.queue.connection import connect
+from kigeon.queue.writer import Disturbed, Durable, Opened, Report, ToStore, Writer
+
+
+class Queue(KigeonActor):
+    """Stores batches through a Writer in its loop, and answers when they are durable."""
+
+    def started(self, start: Start) -> None:
+        """Prepare to write."""
+        self._start = start
+        self._writer: Writer | None = None
+        self._connect = Connect(0, None, None, None)
+        self._stored = 0
+        self._sequence = 0
+
+    async def work(self) -> None:
+        """Write until the end."""
+        queue = self._start.queue
+        client = await connect(queue.url, queue.token, self.name)
+        writer = Writer(client, self._start.settings, self.post, lambda reason: self.post(BrokerFailing(reason)))
+        self.post(writer)
+        await writer.run()
+
+    def receiveMsg_Connect(self, message: Connect, sender: Any) -> None:
+        """Begin an epoch after what is being stored."""
+        self._connect = message
+        self._tell_writer(lambda writer: writer.begin(message.epoch))
+
+    def receiveMsg_Store(self, message: Store, sender: Any) -> None:
+        """Store a batch after those before it."""
+        batch = ToStore(message.epoch, message.order, message.number, message.envelope)
+        self._tell_writer(lambda writer: writer.store(batch))
+
+    def posted(self, item: Any) -> None:
+        """Pass on what the writer reports."""
+        if isinstance(item, Writer):
+            self._writer = item
+            if self._connect.epoch:
+                self.receiveMsg_Connect(self._connect, None)
+        elif isinstance(item, BrokerFailing):
+            self.send(self.supervisor, item)
+        else:
+            self._report(item)
+
+    def report(self) -> Mapping[str, Any]:
+        """Tell how many batches were stored."""
+        return {"stored": self._stored, "sequence": self._sequence}
+
+    async def finish(self, grace: float) -> None:
+        """Leave as little as possible to be read at the next start."""
+        if self._writer is not None:
+            await self._writer.close()
+
+    def _report(self, report: Report) -> None:
+        if isinstance(report, Durable):
+            self._stored += 1
+            self._sequence = report.sequence
+            stored = Stored(report.epoch, report.number, report.sequence)
+            self.send(self._connect.watcher, stored)
+            self.send(self._connect.deduplicator, stored)
+        elif isinstance(report, Opened):
+            tail = report.tail
+            self.send(self._connect.deduplicator, QueueOpened(report.epoch, tail.sequence, tail.resource_version))
+        elif isinstance(report, Disturbed):
+            self.send(self.supervisor, Resync(self._connect.epoch, report.reason))
+
+    def _tell_writer(self, what: Callable[[Writer], None]) -> None:
+        """Have *what* done with the writer, in its loop; before there is one, the latest epoch alone matters."""
+        if self._writer is not None and self.loop is not None:
+            writer = self._writer
+
+            async def tell() -> None:
+                what(writer)
+
+            self.loop.spawn(tell())

@@ -1,0 +1,55 @@
+"""The Sender: one for each configured sender; it reads the events stream from its own position."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from actors.base import KigeonActor
+from actors.messages import Start
+from actors.sending import preparer_of, sink_of
+from kigeon.queue.connection import connect
+from kigeon.queue.parking import DeadLetterStore, RetryStore
+from kigeon.queue.reader import EventLog
+from kigeon.queue.state import StateRecord
+from kigeon.senders.engine import Engine, Plan, Stores, open_engine
+
+
+class Sender(KigeonActor):
+    """Runs an engine in its loop."""
+
+    def started(self, start: Start) -> None:
+        """Prepare to send."""
+        self._start = start
+        self._engine: Engine | None = None
+
+    async def work(self) -> None:
+        """Send until the end."""
+        start, sender = self._start, self._start.spec.sender
+        if sender is None:
+            raise ValueError("a Sender is started with a sender's settings")
+        client = await connect(start.queue.url, start.queue.token, self.name)
+        queue = start.settings.queue
+        stores = Stores(
+            EventLog(client, queue),
+            StateRecord(client, f"position.{sender.name}"),
+            RetryStore(client, sender.name),
+            DeadLetterStore(client, sender.name),
+        )
+        sink = sink_of(sender)
+        preparer = await asyncio.to_thread(preparer_of, sender, start.settings, start.cluster, sink)
+        plan = Plan(sink, preparer.prepare, sender.hook is not None, queue.events_max_age)
+        engine = await open_engine(stores, plan)
+        self._engine = engine
+        await engine.run()
+
+    def report(self) -> Mapping[str, Any]:
+        """Tell the accounts."""
+        return {"sender": True, **(self._engine.report() if self._engine else {}), "process": os.getpid()}
+
+    async def finish(self, grace: float) -> None:
+        """Send what can be sent."""
+        if self._engine is not None:
+            await self._engine.drain()

@@ -1,0 +1,147 @@
+"""What a Sender is made of: the rooms of the library put together, as its configuration says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kigeon.hooks.cache import ConfigCache
+from kigeon.hooks.runner import Failed, HookRunner, Skipped, Transformed
+
+from kigeon.config.settings import HookSettings, SenderSettings, Settings
+from kigeon.errors import HookError, KubernetesError
+from kigeon.events.fields import namespace_of
+from kigeon.kube.access import ClusterAccess, ClusterSource
+from kigeon.kube.namespaces import NamespaceFilter, Namespaces
+from kigeon.kube.pods import Missing, PodLookup, pod_key_of
+from kigeon.queue.streams import remembered_for
+from kigeon.senders.ledger import Outcome
+from kigeon.senders.loki.sink import LokiSink
+from kigeon.senders.sink import Sink
+from kigeon.senders.stdout import StdoutSink
+from kigeon.senders.steps import Deferred, Ended, Event, Preparer, Use
+
+log = logging.getLogger(__name__)
+
+
+def sink_of(sender: SenderSettings) -> Sink:
+    """Return the sink of a sender's type."""
+    return LokiSink(sender.loki) if sender.loki is not None else StdoutSink()
+
+
+def preparer_of(sender: SenderSettings, settings: Settings, cluster: ClusterSource | None, sink: Sink) -> Preparer:
+    """Return a sender's preparer, its filter's watch and its hook's worker started.
+
+    Raises :class:`~kigeon.errors.HookLoadError` when the script can't be loaded.
+    """
+    access = ClusterAccess(cluster) if cluster is not None and _asks_the_cluster(sender) else None
+    judge = transform = None
+    if sender.filter is not None:
+        judge = NamespaceJudge(sender, settings, access)
+    if sender.hook is not None:
+        pods = PodLookup(access) if access is not None and sender.hook.enrich_pod else None
+        transform = HookTransform(sender, sender.hook, pods)
+    return Preparer(sink, judge, transform)
+
+
+def _asks_the_cluster(sender: SenderSettings) -> bool:
+    return sender.filter is not None or (sender.hook is not None and sender.hook.enrich_pod)
+
+
+class NamespaceJudge:
+    """The namespace filter, with look-ups of namespaces that are not known yet."""
+
+    def __init__(self, sender: SenderSettings, settings: Settings, access: ClusterAccess | None) -> None:
+        assert sender.filter is not None, "a judge needs a filter"  # noqa: S101 - for the types
+        self._namespaces: Namespaces | None = None
+        if access is not None and sender.filter.match_labels:
+            refresh = sender.filter.hard_refresh_interval
+            self._namespaces = Namespaces(access, remembered_for(settings.queue), refresh)
+            self._namespaces.start()
+        self._filter = NamespaceFilter(sender.filter, self._labels)
+
+    def __call__(self, events: Sequence[Event]) -> list[bool | None]:
+        """Judge *events*; one whose namespace can't be looked up now is not judged."""
+        looked_up: dict[str, bool | None] = {}
+        verdicts = []
+        for event in events:
+            verdict = self._filter.judge(event)
+            if verdict is None:
+                name = namespace_of(event) or ""
+                if name not in looked_up:
+                    looked_up[name] = self._look_up(name)
+                verdict = looked_up[name]
+            verdicts.append(verdict)
+        return verdicts
+
+    def _labels(self, name: str) -> Mapping[str, str] | None:
+        return self._namespaces.labels(name) if self._namespaces is not None else {}
+
+    def _look_up(self, name: str) -> bool | None:
+        assert self._namespaces is not None, "without namespaces every label is known"  # noqa: S101 - for the types
+        try:
+            return self._filter.matches(self._namespaces.lookup(name) or {})
+        except KubernetesError as error:
+            log.warning("a namespace can't be looked up", extra={"namespace": name, "error": str(error)})
+            return None
+
+
+class HookTransform:
+    """The hook of a sender: Pods looked up, the script run, its errors turned into what onError says."""
+
+    def __init__(self, sender: SenderSettings, hook: HookSettings, pods: PodLookup | None) -> None:
+        self._hook = hook
+        self._pods = pods
+        self._runner = HookRunner(hook, sender.config)
+        self._runner.start()
+        self._configs = ConfigCache(sender.type)
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self._runner.pid
+
+    def __call__(self, events: Sequence[Event]) -> list[Use | Ended | Deferred]:
+        """Run the hook on *events*."""
+        steps: list[Use | Ended | Deferred | None] = [None] * len(events)
+        shown = self._enrich(events, steps)
+        for index, result in zip(shown, self._runner.transform(list(shown.values())), strict=True):
+            try:
+                steps[index] = self._step(result)
+            except HookError as error:
+                steps[index] = self._on_error(error, events[index])
+        return [step for step in steps if step is not None]
+
+    def _enrich(self, events: Sequence[Event], steps: list[Any]) -> dict[int, Event]:
+        """Return what the hook is to be shown, by index; an event whose Pod is gone may end here."""
+        if self._pods is None:
+            return dict(enumerate(events))
+        keys = {index: key for index, event in enumerate(events) if (key := pod_key_of(event)) is not None}
+        pods = self._pods.get_many(keys.values())
+        shown: dict[int, Event] = {}
+        for index, event in enumerate(events):
+            pod = pods[keys[index]] if index in keys else Missing.UNAVAILABLE
+            if pod is Missing.GONE and self._hook.skip_on_pod_not_found:
+                steps[index] = Ended(Outcome.SKIPPED, "its Pod is gone")
+            else:
+                shown[index] = event if isinstance(pod, Missing) else {**event, "pod": pod}
+        return shown
+
+    def _step(self, result: Transformed | Skipped | Failed) -> Use | Ended | Deferred:
+        if isinstance(result, Transformed):
+            return Use(None if result.config is None else self._configs.settings_of(result.config))
+        if isinstance(result, Skipped):
+            return Ended(Outcome.SKIPPED, "the hook returned None")
+        raise result.error
+
+    def _on_error(self, error: HookError, event: Event) -> Use | Ended | Deferred:
+        metadata = event.get("metadata")
+        uid = metadata.get("uid") if isinstance(metadata, dict) else None
+        extra = {"uid": uid, "error": str(error), "kind": type(error).__name__, "onError": self._hook.on_error}
+        log.warning("the hook failed", extra=extra)
+        if self._hook.on_error == "use-default":
+            return Use(None)
+        if self._hook.on_error == "skip":
+            return Ended(Outcome.SKIPPED, str(error))
+        return Deferred(str(error))

@@ -1,0 +1,97 @@
+"""The Watcher: reads the cluster's Events and hands them on in batches; it keeps each until it is stored."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from actors.base import KigeonActor
+from actors.messages import Batch, Connect, Resume, Resync, Start, Stored
+from kigeon.events.outbox import Outbox
+from kigeon.kube.access import ClusterAccess, ClusterSource
+from kigeon.kube.informer import Informer, Resource
+from kigeon.kube.intake import EventIntake
+
+EVENTS = Resource("/api/v1/events")
+
+PATIENCE = 60.0
+"""Seconds for a batch to be stored; after that the Watcher asks for a new epoch, in which it is sent again."""
+
+
+class Watcher(KigeonActor):
+    """Runs an informer in a thread; the outbox holds it back while batches are not stored."""
+
+    def started(self, start: Start) -> None:
+        """Prepare to read; reading begins when the way is free."""
+        self._cluster = start.cluster or ClusterSource()
+        self._outbox = Outbox(on_offer=lambda: self.post(None))
+        self._intake = EventIntake(self._outbox)
+        self._informer: Informer | None = None
+        self._deduplicator: Any = None
+        self._epoch = 0
+        self._resuming = False
+        self._moved_at = time.monotonic()
+
+    def receiveMsg_Connect(self, message: Connect, sender: Any) -> None:
+        """Note who is who; the Deduplicator says when the way is free."""
+        self._epoch, self._deduplicator = message.epoch, message.deduplicator
+        self._moved_at = time.monotonic()
+
+    def receiveMsg_Resume(self, message: Resume, sender: Any) -> None:
+        """Send again what was on its way; begin to read, the first time."""
+        if message.epoch != self._epoch:
+            return
+        self._outbox.connect(message.epoch)
+        if not self._resuming:
+            self._resuming = True
+            threading.Thread(target=self._read, args=(message.resource_version,), name="reader", daemon=True).start()
+        self._pump()
+
+    def receiveMsg_Stored(self, message: Stored, sender: Any) -> None:
+        """Let go of a batch, and send the next."""
+        self._moved_at = time.monotonic()
+        self._outbox.stored(message.epoch, message.number)
+        self._pump()
+
+    def posted(self, item: Any) -> None:
+        """Something was read."""
+        self._pump()
+
+    def report(self) -> Mapping[str, Any]:
+        """Tell what was read; ask for a new epoch when nothing has moved for too long."""
+        if self._outbox.is_empty:
+            self._moved_at = time.monotonic()
+        elif self._epoch and time.monotonic() - self._moved_at > PATIENCE:
+            self._moved_at = time.monotonic()
+            self.send(self.supervisor, Resync(self._epoch, "a batch was not stored in time"))
+        counters = self._informer.counters if self._informer else None
+        return {
+            "received": self._intake.received,
+            "deleted": self._intake.deleted,
+            "unreadable": self._intake.unreadable_count,
+            "waiting": self._outbox.waiting,
+            "watching": bool(self._informer and self._informer.is_watching),
+            "lists": counters.lists if counters else 0,
+            "relists": counters.relists if counters else 0,
+            "errors": counters.errors if counters else 0,
+        }
+
+    async def finish(self, grace: float) -> None:
+        """Read no more; return when everything that was read is stored."""
+        if self._informer is not None:
+            self._informer.stop()
+        self._outbox.close()
+        while not self._outbox.is_empty:
+            await asyncio.sleep(0.01)
+
+    def _read(self, resource_version: str) -> None:
+        """Read for as long as the process lives; an error that nothing foresaw ends it."""
+        self._informer = Informer(ClusterAccess(self._cluster), EVENTS, self._intake, resource_version)
+        self._informer.run()
+
+    def _pump(self) -> None:
+        while batch := self._outbox.take():
+            self.send(self._deduplicator, Batch(batch.epoch, batch.number, batch.envelope))

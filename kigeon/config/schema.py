@@ -1,0 +1,348 @@
+"""What a configuration may say, key by key. The only module that knows voluptuous.
+
+A validator gets what the file says and returns what the settings hold; what is wrong is a :class:`Wrong` with its
+cure. Everything wrong is found in one run: voluptuous collects, and :class:`Section` adds keys that nobody knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+from urllib.parse import urlsplit
+
+import voluptuous
+
+from kigeon.config.quantities import parse_duration, parse_size
+from kigeon.config.settings import DEFAULT_EVENT_LABELS, DEFAULT_STRUCTURED_METADATA
+
+Validator = Callable[[Any], Any]
+
+LABEL_FIELDS = (
+    "name", "namespace", "involved_object_kind", "involved_object_name", "involved_object_namespace",
+    "involved_object_uid", "field_path", "reason", "type", "count", "source_component", "source_host", "event_uid",
+    "action", "reporting_component",
+)  # fmt: skip
+"""What eventLabels and structuredMetadata may name."""
+
+MIN_QUEUE_BYTES = 16 * 1024 * 1024
+"""Less would not hold a few of the largest batches."""
+
+_NAME = re.compile(r"[a-z0-9-]{1,63}")
+_LOKI_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,1023}")
+_KUBERNETES_LABEL = re.compile(
+    r"(?:[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+)
+_KUBERNETES_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
+
+
+class Wrong(voluptuous.Invalid):
+    """Something is wrong, and this would be right."""
+
+    def __init__(self, message: str, cure: str = "", path: Iterable[str | int] = ()) -> None:
+        super().__init__(message, list(path))
+        self.cure = cure
+
+
+class Section:
+    """A mapping with known keys. A key with a default may be left out; one without is required."""
+
+    def __init__(self, keys: Mapping[str, tuple[Validator, Any] | Validator]) -> None:
+        self._keys = list(keys)
+        schema: dict[Any, Validator] = {}
+        for key, found in keys.items():
+            if isinstance(found, tuple):
+                schema[voluptuous.Optional(key, default=lambda value=found[1]: value)] = found[0]
+            else:
+                schema[voluptuous.Required(key, msg="is required")] = found
+        self._schema = voluptuous.Schema(schema)
+
+    def __call__(self, given: Any) -> dict[str, Any]:
+        """Validate *given*; an empty section is one in which everything is left out."""
+        if given is not None and not isinstance(given, dict):
+            raise Wrong("must be a mapping of keys to values")
+        given = given or {}
+        wrong: list[voluptuous.Invalid] = [self._unknown(key) for key in given if key not in self._keys]
+        try:
+            return dict(self._schema({key: value for key, value in given.items() if key in self._keys}))
+        except voluptuous.MultipleInvalid as error:
+            wrong += error.errors
+        finally:
+            if wrong:
+                raise voluptuous.MultipleInvalid(wrong)
+        return {}
+
+    def _unknown(self, key: str) -> Wrong:
+        lowered = {known.lower(): known for known in self._keys}
+        close = get_close_matches(key.lower(), lowered, n=1, cutoff=0.6)
+        cure = f"did you mean `{lowered[close[0]]}`?" if close else f"known keys: {', '.join(self._keys)}"
+        return Wrong("unknown key", cure, [key])
+
+
+def check(schema: Validator, given: Any) -> tuple[Any, list[tuple[tuple[str | int, ...], str, str]]]:
+    """Return what *schema* makes of *given*, and everything wrong with it as path, message and cure."""
+    try:
+        return schema(given), []
+    except voluptuous.MultipleInvalid as error:
+        return None, [_told(each) for each in error.errors]
+    except voluptuous.Invalid as error:
+        return None, [_told(error)]
+
+
+def _told(error: voluptuous.Invalid) -> tuple[tuple[str | int, ...], str, str]:
+    path = tuple(part if isinstance(part, int) else str(part) for part in error.path)
+    return path, error.error_message, getattr(error, "cure", "")
+
+
+def text(given: Any) -> str:
+    """A text; a number or a boolean has to be put in quotes."""
+    if not isinstance(given, str):
+        raise Wrong("must be a text", "" if given is None else "put it in quotes")
+    return given
+
+
+def some_text(given: Any) -> str:
+    """A text that is not empty."""
+    if not text(given):
+        raise Wrong("must not be empty")
+    return str(given)
+
+
+def boolean(given: Any) -> bool:
+    """True or false."""
+    if not isinstance(given, bool):
+        raise Wrong("must be true or false")
+    return given
+
+
+def one_of(*choices: str) -> Validator:
+    """One of a few words."""
+
+    def validate(given: Any) -> str:
+        if given not in choices or not isinstance(given, str):
+            close = get_close_matches(str(given), choices, n=1)
+            cure = f"did you mean `{close[0]}`?" if close else ""
+            raise Wrong(f"must be one of {', '.join(choices)}", cure)
+        return given
+
+    return validate
+
+
+def duration(zero: bool = False, least: float = 0.0) -> Validator:
+    """A duration in seconds; *zero* says that 0 has a meaning."""
+
+    def validate(given: Any) -> float:
+        shown = "0" if given == 0 and not isinstance(given, bool) else given
+        if not isinstance(shown, str):
+            raise Wrong("must be a duration with a unit", "for example 100ms, 5s, 1h30m")
+        try:
+            seconds = parse_duration(shown)
+        except ValueError:
+            raise Wrong(f"`{shown[:40]}` is no duration", "for example 100ms, 5s, 1h30m") from None
+        if not zero and seconds <= 0:
+            raise Wrong("must be longer than 0")
+        if seconds and seconds < least:
+            raise Wrong(f"must be at least {least:g}s")
+        return seconds
+
+    return validate
+
+
+def size(least: int) -> Validator:
+    """A size in bytes."""
+
+    def validate(given: Any) -> int:
+        if isinstance(given, bool) or not isinstance(given, (int, str)):
+            raise Wrong("must be a size", "for example 500Mi, 1Gi, 1048576")
+        try:
+            found = parse_size(str(given))
+        except ValueError:
+            raise Wrong(f"`{str(given)[:40]}` is no size", "for example 500Mi, 1Gi, 1048576") from None
+        if found < least:
+            raise Wrong(f"must be at least {least // 2**20}Mi")
+        return found
+
+    return validate
+
+
+def sender_name(given: Any) -> str:
+    """A name that may stand in durable names."""
+    if not _NAME.fullmatch(text(given)):
+        raise Wrong("must consist of a-z, 0-9 and `-`, at most 63 of them")
+    return str(given)
+
+
+def url(given: Any) -> str:
+    """A base URL: scheme, host, maybe a port, and nothing else."""
+    try:
+        parts = urlsplit(some_text(given))
+        port_is_wrong = parts.port == 0
+    except ValueError:
+        raise Wrong("is no URL", "for example http://loki-gateway.loki.svc:80") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port_is_wrong:
+        raise Wrong("must be a URL that begins with http:// or https://", "for example http://loki-gateway.loki.svc:80")
+    if parts.username is not None or parts.password is not None:
+        raise Wrong("must not hold credentials", "put them into basicAuth")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise Wrong("must be a base URL without path", "/loki/api/v1/push is appended")
+    return str(given).rstrip("/")
+
+
+def labels(key: re.Pattern[str], value: Callable[[str], bool], what: str) -> Validator:
+    """A mapping of label names to values."""
+
+    def validate(given: Any) -> dict[str, str]:
+        given = {} if given is None else given
+        if not isinstance(given, dict):
+            raise Wrong("must be a mapping of label names to values")
+        wrong: list[voluptuous.Invalid] = [
+            Wrong(f"is no name of {what}", path=[name]) for name in given if not key.fullmatch(str(name))
+        ]
+        for name, found in given.items():
+            if not isinstance(found, str):
+                wrong.append(Wrong("must be a text", "put it in quotes", [name]))
+            elif not value(found):
+                wrong.append(Wrong(f"is no value of {what}", path=[name]))
+        if wrong:
+            raise voluptuous.MultipleInvalid(wrong)
+        return dict(given)
+
+    return validate
+
+
+def label_fields(given: Any) -> tuple[str, ...]:
+    """A list of the event's fields."""
+    if not isinstance(given, (list, tuple)):
+        raise Wrong("must be a list of fields", f"known: {', '.join(LABEL_FIELDS)}")
+    wrong: list[voluptuous.Invalid] = []
+    for index, name in enumerate(given):
+        if name not in LABEL_FIELDS:
+            close = get_close_matches(str(name), LABEL_FIELDS, n=1)
+            cure = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(LABEL_FIELDS)}"
+            wrong.append(Wrong("is no field of an event", cure, [index]))
+    if wrong:
+        raise voluptuous.MultipleInvalid(wrong)
+    return tuple(dict.fromkeys(given))
+
+
+stream_labels = labels(_LOKI_LABEL, lambda value: 0 < len(value) <= 2048, "a stream label")
+match_labels = labels(_KUBERNETES_LABEL, lambda value: bool(_KUBERNETES_VALUE.fullmatch(value)), "a Kubernetes label")
+
+
+BASIC_AUTH = Section(
+    {
+        "username": (text, None),
+        "password": (text, None),
+        "usernameEnvVar": (some_text, None),
+        "passwordEnvVar": (some_text, None),
+    }
+)
+
+LOKI: Mapping[str, tuple[Validator, Any] | Validator] = {
+    "url": url,
+    "tenantID": (some_text, None),
+    "streamLabels": (stream_labels, {}),
+    "basicAuth": (BASIC_AUTH, None),
+    "tlsConfig": (Section({"insecureSkipVerify": (boolean, False)}), {"insecureSkipVerify": False}),
+    "eventLabels": (label_fields, DEFAULT_EVENT_LABELS),
+    "structuredMetadata": (label_fields, DEFAULT_STRUCTURED_METADATA),
+}
+
+HOOK = Section(
+    {
+        "script": some_text,
+        "timeout": (duration(), 0.1),
+        "onError": (one_of("use-default", "skip", "fail"), "use-default"),
+        "enrichPod": (boolean, False),
+        "skipOnPodNotFound": (boolean, False),
+    }
+)
+
+CONFIGS: Mapping[str, Section] = {"loki": Section(LOKI), "stdout": Section({})}
+"""A type's config as a hook may return it."""
+
+CONFIGS_IN_FILE: Mapping[str, Section] = {
+    "loki": Section({**LOKI, "hook": (HOOK, None)}),
+    "stdout": Section({"hook": (HOOK, None)}),
+}
+
+SENDER = Section(
+    {
+        "name": sender_name,
+        "type": one_of("loki", "stdout"),
+        "filter": (
+            Section(
+                {
+                    "namespaceSelector": (Section({"matchLabels": (match_labels, {})}), {"matchLabels": {}}),
+                    "includeNonNamespaced": (boolean, False),
+                    "hardRefreshInterval": (duration(zero=True, least=1.0), 0.0),
+                }
+            ),
+            None,
+        ),
+        "config": (lambda given: given, None),
+    }
+)
+
+
+def senders(given: Any) -> list[dict[str, Any]]:
+    """The list of senders, each with its config as its type wants it; ``raw`` is that config as the file has it."""
+    if not isinstance(given, list) or not given:
+        raise Wrong("must be a list of at least one sender")
+    wrong: list[voluptuous.Invalid] = []
+    found: list[dict[str, Any]] = []
+    names: dict[str, int] = {}
+    for index, item in enumerate(given):
+        sender, problems = check(sender_with_config, item)
+        wrong += [Wrong(message, cure, [index, *path]) for path, message, cure in problems]
+        name = item.get("name") if isinstance(item, dict) else None
+        if isinstance(name, str) and names.setdefault(name, index) != index:
+            wrong.append(Wrong(f"is the name of eventsenders[{names[name]}] too", "names are unique", [index, "name"]))
+        if sender is not None:
+            found.append(sender)
+    if wrong:
+        raise voluptuous.MultipleInvalid(wrong)
+    return found
+
+
+def sender_with_config(given: Any) -> dict[str, Any]:
+    """One sender; what is wrong with its config is found also where other things are wrong."""
+    sender, problems = check(SENDER, given)
+    raw = given.get("config") if isinstance(given, dict) else None
+    kind = given.get("type") if isinstance(given, dict) else None
+    config = None
+    if isinstance(kind, str) and kind in CONFIGS_IN_FILE:
+        config, wrong = check(CONFIGS_IN_FILE[kind], raw)
+        problems += [(("config", *path), message, cure) for path, message, cure in wrong]
+    if problems:
+        raise voluptuous.MultipleInvalid([Wrong(message, cure, path) for path, message, cure in problems])
+    return {**sender, "config": config, "raw": raw or {}}
+
+
+FILE = Section(
+    {
+        "global": (
+            Section(
+                {
+                    "dataDir": (some_text, "/var/lib/kigeon/data"),
+                    "logLevel": (one_of("debug", "info", "warn", "error"), "info"),
+                    "logFormat": (one_of("json", "text"), "json"),
+                }
+            ),
+            None,
+        ),
+        "queue": (
+            Section(
+                {
+                    "eventsMaxAge": (duration(least=60.0), 24 * 3600.0),
+                    "eventsMaxBytes": (size(MIN_QUEUE_BYTES), 500 * 2**20),
+                    "kubernetesEventsMaxLifetime": (duration(least=1.0), 3600.0),
+                }
+            ),
+            None,
+        ),
+        "pusher": (Section({"pushTimeout": (duration(least=0.1), 5.0)}), None),
+        "eventsenders": senders,
+    }
+)

@@ -1,0 +1,108 @@
+"""A hook's worker as its parent sees it: a child process, its pipes, and how much of the processor it has used."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from kigeon.hooks.frames import Decoder
+
+_WORKER = Path(__file__).with_name("worker.py")
+_CHUNK = 256 * 1024
+
+
+class WorkerEnded(Exception):
+    """The worker closed its pipe: it died, or was killed."""
+
+
+class WorkerProcess:
+    """One child process. Nothing here waits without an end; :meth:`exchange` is called until what is due has come."""
+
+    def __init__(self) -> None:
+        found = importlib.util.find_spec("starlark")
+        site = Path(found.origin).parent.parent if found and found.origin else Path()
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-B", _WORKER, site, str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"RUST_BACKTRACE": "0"},
+            cwd="/",
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None and self._process.stdout is not None, "both are pipes"  # noqa: PT018, S101
+        self._into, self._out_of = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(self._into, False)
+        os.set_blocking(self._out_of, False)
+        self._unsent = b""
+        self._decoder = Decoder()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def send(self, data: bytes) -> None:
+        """Have *data* written by the following exchanges."""
+        self._unsent += data
+
+    def exchange(self, seconds: float) -> list[tuple[bytes, bytes]]:
+        """Write what can be written, and return the frames that come within *seconds*; none, when none comes.
+
+        Raises :class:`WorkerEnded`, or :class:`~kigeon.hooks.frames.BrokenStream`.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            writing = [self._into] if self._unsent else []
+            left = max(deadline - time.monotonic(), 0.0)
+            readable, writable, _ = select.select([self._out_of], writing, [], left)
+            if writable:
+                self._write()
+            if readable:
+                data = os.read(self._out_of, _CHUNK)
+                if not data:
+                    raise WorkerEnded(self._how_it_ended())
+                frames = self._decoder.feed(data)
+                if frames:
+                    return frames
+            if time.monotonic() >= deadline:
+                return []
+
+    def processor_seconds(self) -> float:
+        """Return how much of the processor it has used; infinity when it is gone."""
+        try:
+            # The clock of another process's processor time, as clock_getcpuclockid(3) makes it.
+            return time.clock_gettime((~self._process.pid << 3) | 2)
+        except OSError:
+            return float("inf")
+
+    def close(self) -> None:
+        """Kill it and let go of its pipes."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    continue
+
+    def _write(self) -> None:
+        try:
+            self._unsent = self._unsent[os.write(self._into, self._unsent[:_CHUNK]) :]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            raise WorkerEnded(self._how_it_ended()) from None
+
+    def _how_it_ended(self) -> str:
+        try:
+            code = self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            return "the worker closed its pipe"
+        return f"the worker was ended by signal {-code}" if code < 0 else f"the worker ended with status {code}"

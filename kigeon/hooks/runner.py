@@ -1,0 +1,227 @@
+"""Runs a hook: keeps a worker, hands it events, enforces its time, and replaces it when it is lost.
+
+A worker that dies, or has to be killed, costs the event at hand and nothing else: the rest of the batch goes to its
+successor.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from kigeon.config.settings import HookSettings
+from kigeon.errors import (
+    HookCrashed,
+    HookError,
+    HookLoadError,
+    HookRaised,
+    HookResultInvalid,
+    HookTimeout,
+    shorten,
+)
+from kigeon.hooks import frames
+from kigeon.hooks.process import WorkerEnded, WorkerProcess
+
+log = logging.getLogger(__name__)
+
+LOAD_SECONDS = 10.0
+"""For loading a script: of the processor and of the clock."""
+
+CEILING = 10.0
+"""So many times its time may a call take by the clock (and a second), where the machine gives it no processor."""
+
+RESPAWN_DELAYS = (0.0, 0.0, 0.1, 0.5, 2.0, 10.0)
+"""Seconds before each respawn in a row that did not bring a worker; events fail meanwhile, they do not wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transformed:
+    """The hook returned a config, as JSON; None: the one it was given."""
+
+    config: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The hook returned None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The hook gave no usable answer."""
+
+    error: HookError
+
+
+Result = Transformed | Skipped | Failed
+
+
+class HookRunner:
+    """One script with one configuration. Not thread-safe. ``config`` is what ``transform`` is given."""
+
+    def __init__(self, hook: HookSettings, config: Mapping[str, Any]) -> None:
+        self._hook = hook
+        self._config = orjson.dumps(dict(config)).decode()
+        self._worker: WorkerProcess | None = None
+        self._lost_in_a_row = 0
+        self._respawn_at = 0.0
+        self._source = ""
+        self.respawns = 0
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id; 0 while there is none."""
+        return self._worker.pid if self._worker else 0
+
+    def start(self) -> None:
+        """Read and load the script; :class:`HookLoadError` says where it is wrong."""
+        try:
+            self._source = self._hook.script.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise HookLoadError(f"{self._hook.script}: it can't be read: {error}") from error
+        self._spawn()
+
+    def transform(self, events: Sequence[Mapping[str, Any]]) -> list[Result]:
+        """Return exactly one result for each event, in order; raises nothing that a script can cause."""
+        results: list[Result] = []
+        encoded = [_encode(event) for event in events]
+        while len(results) < len(events):
+            if not self._has_worker():
+                results.append(Failed(HookCrashed("there is no worker: it was lost again and again")))
+                continue
+            self._run(encoded, results, events)
+        return results
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def _run(self, encoded: list[bytes], results: list[Result], events: Sequence[Mapping[str, Any]]) -> None:
+        """Send what has no result yet, and take results until all are there or the worker is lost."""
+        worker = self._worker
+        if worker is None:
+            return
+        worker.send(b"".join(encoded[len(results) :]))
+        try:
+            while len(results) < len(events):
+                for kind, payload in self._await(worker):
+                    if kind == frames.PRINTED:
+                        uid = _uid_of(events[len(results)])
+                        log.debug("the hook printed", extra={"uid": uid, "text": payload.decode("utf-8", "replace")})
+                    else:
+                        results.append(_result_of(kind, payload))
+                        self._lost_in_a_row = 0
+        except HookError as error:
+            results.append(Failed(error))
+            self._lose()
+
+    def _await(self, worker: WorkerProcess) -> list[tuple[bytes, bytes]]:
+        """Return the next frames of a worker that has not used up its time for the event at hand."""
+        timeout = self._hook.timeout
+        began, used = time.monotonic(), worker.processor_seconds()
+        try:
+            while not (came := worker.exchange(timeout / 2 + 0.01)):
+                took = time.monotonic() - began
+                # The worker itself stops a script that runs too long; this is for what it can't stop.
+                if worker.processor_seconds() - used > timeout * 1.5 + 0.05 or took > timeout * CEILING + 1.0:
+                    raise HookTimeout(f"transform did not return within {timeout:g} s, its worker was killed")
+        except (WorkerEnded, frames.BrokenStream) as error:
+            raise HookCrashed(str(error)) from error
+        return came
+
+    def _has_worker(self) -> bool:
+        if self._worker is None and time.monotonic() >= self._respawn_at:
+            self.respawns += 1
+            try:
+                self._spawn()
+            except HookError as error:
+                log.error("the hook's worker does not start again", extra={"error": str(error)})
+                self._lose()
+        return self._worker is not None
+
+    def _lose(self) -> None:
+        self.close()
+        delay = RESPAWN_DELAYS[min(self._lost_in_a_row, len(RESPAWN_DELAYS) - 1)]
+        self._lost_in_a_row += 1
+        self._respawn_at = time.monotonic() + delay
+
+    def _spawn(self) -> None:
+        worker = WorkerProcess()
+        order = {
+            "name": self._hook.script.name,
+            "source": self._source,
+            "config": self._config,
+            "timeout": self._hook.timeout,
+        }
+        worker.send(frames.encode(frames.LOAD, orjson.dumps(order)))
+        try:
+            kind, payload = self._loaded(worker)
+        except (WorkerEnded, frames.BrokenStream) as error:
+            worker.close()
+            raise HookLoadError(f"{self._hook.script}: loading it crashed its worker: {error}") from error
+        if kind != frames.READY:
+            worker.close()
+            raise HookLoadError(f"{self._hook.script}: {_place(payload)}")
+        self._worker = worker
+
+    def _loaded(self, worker: WorkerProcess) -> tuple[bytes, bytes]:
+        deadline = time.monotonic() + LOAD_SECONDS
+        while time.monotonic() < deadline:
+            for kind, payload in worker.exchange(0.1):
+                if kind != frames.PRINTED:
+                    return kind, payload
+        return frames.UNLOADABLE, f"it did not load within {LOAD_SECONDS:g} s".encode()
+
+
+def check_script(hook: HookSettings) -> None:
+    """Load a script and let go of it; :class:`HookLoadError` when it can't be loaded."""
+    runner = HookRunner(hook, {})
+    try:
+        runner.start()
+    finally:
+        runner.close()
+
+
+def _encode(event: Mapping[str, Any]) -> bytes:
+    """Return the frame of an event as kubectl shows it: with kind and apiVersion, without managedFields."""
+    shown = {"apiVersion": "v1", "kind": "Event", **event}
+    metadata = shown.get("metadata")
+    if isinstance(metadata, dict) and "managedFields" in metadata:
+        shown["metadata"] = {key: value for key, value in metadata.items() if key != "managedFields"}
+    return frames.encode(frames.EVENT, orjson.dumps(shown))
+
+
+def _result_of(kind: bytes, payload: bytes) -> Result:
+    text = shorten(payload)
+    if kind == frames.SAME:
+        return Transformed()
+    if kind == frames.CONFIG:
+        return Transformed(payload)
+    if kind == frames.NONE:
+        return Skipped()
+    if kind == frames.TIMED_OUT:
+        return Failed(HookTimeout("transform took too long"))
+    if kind == frames.INVALID:
+        return Failed(HookResultInvalid(text))
+    return Failed(HookRaised(text))
+
+
+def _place(payload: bytes) -> str:
+    """Return the interpreter's message with line and column in front, where it tells them (`` --> file:line:col``)."""
+    text = payload.decode("utf-8", "replace")
+    found = re.search(r"-->\s*\S+?:(\d+):(\d+)", text)
+    message = shorten(re.split(r"\n\s*-->", text)[0].removeprefix("error: "))
+    return f"line {found[1]}, column {found[2]}: {message}" if found else shorten(text)
+
+
+def _uid_of(event: Mapping[str, Any]) -> str:
+    metadata = event.get("metadata")
+    return str(metadata.get("uid", "")) if isinstance(metadata, dict) else ""

@@ -1,0 +1,173 @@
+"""The program of a hook's worker: ``python -I -S worker.py SITE_DIRECTORY PARENT_PID``.
+
+It loads one script and calls its ``transform`` for each event it is sent. Loading is as dangerous as calling (the
+parser folds constants), so both happen here: with little memory, no core dumps, no files, no network, and a parent
+that kills what does not answer. Starlark itself offers a script neither files nor network nor a clock.
+"""
+
+# Started in isolation: only the standard library and the starlark package (whose directory is handed over) are there.
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+MEMORY = 256 * 1024 * 1024
+MAX_RESULT = 256 * 1024
+MAX_PRINTS = 64
+MAX_PRINTED = 1024
+MAX_CALL_STACK = 50
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+
+_AROUND = """
+def kigeon_call(config, event):
+    result = transform(json.decode(config), json.decode(event))
+    if result == None:
+        return None
+    if type(result) != "dict":
+        fail("kigeon: transform must return the config (a dict) or None, not a " + type(result))
+    return json.encode(result)
+
+def kigeon_same(config):
+    return json.encode(json.decode(config))
+
+def kigeon_type():
+    return type(transform)
+"""
+"""What is put around the script. Events are handed over as JSON text: that is five times as fast as dicts."""
+
+_NOT_A_CONFIG = "kigeon: transform must return"
+
+
+Say = Callable[[bytes, bytes], None]
+"""Sends a frame: its kind and its payload."""
+
+
+class Expiry:
+    """Whether a call has used up its time, in seconds of the processor: a busy machine is not the script's fault."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._deadline = 0.0
+        self.expired = False
+
+    def begin(self) -> None:
+        """Begin to count."""
+        self.expired = False
+        self._deadline = time.thread_time() + self._timeout
+
+    def __call__(self) -> bool:
+        """Return whether the time is up; the interpreter asks every thousand steps."""
+        self.expired = time.thread_time() >= self._deadline
+        return self.expired
+
+
+class Script:
+    """A loaded script. Raises what the interpreter raises when it can't be loaded."""
+
+    def __init__(
+        self, name: str, source: str, config: str, timeout: float, say: Callable[[bytes, bytes], None]
+    ) -> None:
+        import starlark
+
+        dialect = starlark.Dialect.extended()
+        dialect.enable_f_strings = True
+        extensions = starlark.Globals.extended_by([starlark.LibraryExtension.Json])
+        module = starlark.Module()
+        self._say = say
+        self._prints = 0
+        module.add_callable("print", self._print)
+        self._expiry = Expiry(max(timeout, 5.0))
+        self._expiry.begin()
+        options = starlark.EvalOptions(check_cancelled=self._expiry, max_callstack_size=MAX_CALL_STACK)
+        starlark.eval_with(options, module, starlark.parse(name, source, dialect), extensions)
+        self._expiry = Expiry(timeout)
+        self._options = starlark.EvalOptions(check_cancelled=self._expiry, max_callstack_size=MAX_CALL_STACK)
+        try:
+            starlark.eval(module, starlark.parse("kigeon", _AROUND, dialect), extensions)
+            self._module = module.freeze()
+            is_function = self._module.call("kigeon_type") == "function"
+        except starlark.StarlarkError as error:
+            raise ValueError(f"{name}: it defines no transform(config, event)") from error
+        if not is_function:
+            raise ValueError(f"{name}: transform is no function; define transform(config, event)")
+        self._config = config
+        self._same = self._module.call("kigeon_same", config)
+
+    def transform(self, event: str) -> None:
+        """Call transform with *event* and say what came of it."""
+        self._prints = 0
+        self._expiry.begin()
+        try:
+            result: Any = self._module.call_with(self._options, "kigeon_call", self._config, event)
+        except Exception as error:  # noqa: BLE001 - whatever a script can cause
+            self._say(*self._failure(str(error)))
+            return
+        if result is None:
+            self._say(b"N", b"")
+        elif result == self._same:
+            self._say(b"S", b"")
+        elif len(result) > MAX_RESULT:
+            self._say(b"V", f"the config that transform returned has {len(result)} bytes".encode())
+        else:
+            self._say(b"C", result.encode())
+
+    def _failure(self, message: str) -> tuple[bytes, bytes]:
+        if self._expiry.expired:
+            return b"T", b""
+        if _NOT_A_CONFIG in message:
+            return b"V", message[message.index(_NOT_A_CONFIG) :].partition("\n")[0].encode()
+        return b"F", message[:4096].encode("utf-8", "replace")
+
+    def _print(self, *values: Any) -> None:
+        self._prints += 1
+        if self._prints <= MAX_PRINTS:
+            self._say(b"P", " ".join(map(str, values))[:MAX_PRINTED].encode("utf-8", "replace"))
+
+
+def limit(parent: int) -> None:
+    """Give up what a script must not have. A parent that is gone is not waited for."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    sys.path.insert(0, sys.argv[1])
+    import starlark  # noqa: F401 - before the limits: its library is a file
+
+    limit(int(sys.argv[2]))
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+
+    def say(kind: bytes, payload: bytes) -> None:
+        sink.write(len(payload).to_bytes(4, "big") + kind + payload)
+        sink.flush()
+
+    script = None
+    while head := source.read(5):
+        payload = source.read(int.from_bytes(head[:4], "big"))
+        if head[4:] == b"E" and script is not None:
+            script.transform(payload.decode())
+        elif head[4:] == b"L":
+            order = json.loads(payload)
+            try:
+                script = Script(order["name"], order["source"], order["config"], order["timeout"], say)
+                say(b"R", b"")
+            except Exception as error:  # noqa: BLE001 - whatever a script can cause
+                say(b"X", str(error)[:4096].encode("utf-8", "replace"))
+
+
+if __name__ == "__main__":
+    main()
