@@ -10,10 +10,12 @@ from typing import Any
 from actors.base import KigeonActor
 from actors.messages import Start
 from actors.sending import preparer_of, sink_of
+from kigeon.backoff import persistently
 from kigeon.queue.connection import connect
 from kigeon.queue.parking import DeadLetterStore, RetryStore
 from kigeon.queue.reader import EventLog
 from kigeon.queue.state import StateRecord
+from kigeon.queue.streams import declare
 from kigeon.senders.engine import Engine, Plan, Stores, open_engine
 
 
@@ -32,6 +34,7 @@ class Sender(KigeonActor):
             raise ValueError("a Sender is started with a sender's settings")
         client = await connect(start.queue.url, start.queue.token, self.name)
         queue = start.settings.queue
+        await persistently("declaring the streams", lambda: declare(client, queue))
         stores = Stores(
             EventLog(client, queue),
             StateRecord(client, f"position.{sender.name}"),

@@ -89,7 +89,7 @@ class Publisher:
                 if error.err_code != WRONG_LAST_SEQUENCE:
                     raise
             except (NotFoundError, NoStreamResponseError, ServiceUnavailableError):
-                await declare(self._js, self._settings)
+                await declare(self._client, self._settings)
                 raise
         return await self._find_stored(headers["Kigeon-First"])
 

@@ -37,8 +37,7 @@ class EventLog:
             return await last_sequence(self._client, EVENTS)
         except QueueError as error:
             if isinstance(error.__cause__, NotFoundError):
-                with queue_errors("declaring the streams"):
-                    await declare(self._client.jetstream(), self._settings)
+                await declare(self._client, self._settings)
             raise
 
     async def next(self, most: int = 8) -> list[Stored]:

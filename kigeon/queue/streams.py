@@ -16,10 +16,12 @@ disk was damaged (the server then finds its messages again).
 
 from __future__ import annotations
 
+from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 from nats.js.errors import BadRequestError, NotFoundError
 
 from kigeon.config.settings import QueueSettings
+from kigeon.queue.connection import queue_errors
 
 EVENTS = "kigeon-events"
 SEEN = "kigeon-seen"
@@ -89,8 +91,13 @@ def _stream(
     )
 
 
-async def declare(js: JetStreamContext, settings: QueueSettings) -> None:
-    """Create or update every stream and the bucket; raises nats' own errors."""
+async def declare(client: Client, settings: QueueSettings) -> None:
+    """Create or update every stream and the bucket; :class:`~kigeon.errors.QueueError` when the queue is away."""
+    with queue_errors("declaring the streams"):
+        await _declare(client.jetstream(), settings)
+
+
+async def _declare(js: JetStreamContext, settings: QueueSettings) -> None:
     for config in stream_configs(settings):
         try:
             await js.add_stream(config)

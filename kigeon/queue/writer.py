@@ -19,7 +19,6 @@ from kigeon.config.settings import Settings
 from kigeon.errors import Fenced
 from kigeon.events.envelope import Envelope
 from kigeon.queue.compaction import Compactor
-from kigeon.queue.connection import queue_errors
 from kigeon.queue.publisher import Publisher, Tail
 from kigeon.queue.streams import declare
 
@@ -111,8 +110,7 @@ class Writer:
 
     async def _open(self) -> None:
         async def open_() -> Tail:
-            with queue_errors("declaring the streams"):
-                await declare(self._client.jetstream(), self._settings)
+            await declare(self._client, self._settings)
             return await self._compactor.open()
 
         self._publisher.begin(await persistently("opening the events stream", open_))

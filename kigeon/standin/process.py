@@ -41,12 +41,19 @@ def main() -> None:
 
 
 def _tell(server: ApiServer, events: int, rate: float, seed: int, over: threading.Event) -> None:
-    occurrences: set[bytes] = set()
+    """Tell a story, once somebody listens; all at once, it is a backlog, of which the last state of each object is left."""
     story = itertools.islice(Storyteller(seed).tell(), events)
-    while batch := list(itertools.islice(story, 1 if rate else 1000)):
-        server.put_events(batch)
-        occurrences.update(identity_of(event) for event in batch)
-        if rate and over.wait(1 / rate):
+    if not rate:
+        told = {event["metadata"]["name"]: event for event in story}
+        server.put_events(told.values())
+        _say({"told": events, "occurrences": len(told)})
+        return
+    server.wait_for_watches(1, timeout=60.0)
+    occurrences = set()
+    for event in story:
+        server.put_events([event])
+        occurrences.add(identity_of(event))
+        if over.wait(1 / rate):
             return
     _say({"told": events, "occurrences": len(occurrences)})
 

@@ -1,0 +1,75 @@
+"""From arguments to an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from kigeon.cli.parser import parse
+from kigeon.config.load import load_settings
+from kigeon.config.settings import Settings
+from kigeon.errors import ConfigurationError, HookLoadError, KigeonError, Problem
+from kigeon.hooks.runner import check_script
+from kigeon.observability.logs import configure
+
+OK, FAILED, UNUSABLE = 0, 1, 2
+
+
+def run(argv: Sequence[str] | None) -> int:
+    """Do what *argv* says."""
+    arguments = parse(sys.argv[1:] if argv is None else argv)
+    commands: dict[str, Callable[[argparse.Namespace], int]] = {"start": _start, "check": _check, "demo": _demo}
+    try:
+        return commands[arguments.command](arguments)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            _complain(f"{error.source}:{problem}" if problem.line else f"{error.source}: {problem}")
+        return UNUSABLE
+    except KigeonError as error:
+        _complain(f"kigeon: {error}")
+        return FAILED
+
+
+def load(path: Path) -> Settings:
+    """Load a configuration file and its scripts; :class:`ConfigurationError` holds every problem of both."""
+    settings = load_settings(path)
+    problems = []
+    for index, sender in enumerate(settings.senders):
+        if sender.hook is not None:
+            try:
+                check_script(sender.hook)
+            except HookLoadError as error:
+                problems.append(Problem(f"eventsenders[{index}].config.hook.script", str(error)))
+    if problems:
+        raise ConfigurationError(str(path), tuple(problems))
+    return settings
+
+
+def _start(arguments: argparse.Namespace) -> int:
+    settings = load(arguments.config)
+    if arguments.log_level:
+        settings = replace(settings, global_=replace(settings.global_, log_level=arguments.log_level))
+    configure(settings.global_.log_level, settings.global_.log_format)
+    from kigeon.cli.start import run_start
+
+    return run_start(settings, arguments.kubeconfig)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from kigeon.cli.describe import describe
+
+    sys.stdout.write(describe(load(arguments.config)))
+    return OK
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from kigeon.cli.demo import run_demo
+
+    return run_demo(arguments.events, arguments.rate)
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(text + "\n")

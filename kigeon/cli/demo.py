@@ -1,0 +1,93 @@
+"""``kigeon demo``: the real actors, a real queue, a stand-in API server, and standard output for a destination."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from actors.messages import Status
+from actors.system import Plan, children_of, run
+from kigeon.config.settings import GlobalSettings, SenderSettings, Settings
+from kigeon.errors import StartError
+from kigeon.kube.access import ClusterSource
+from kigeon.observability.logs import configure
+
+SENDER = "sender/demo"
+PATIENCE = 10.0
+"""Seconds for the last events to arrive after the story has been told."""
+
+
+def run_demo(events: int, rate: float) -> int:
+    """Tell *events* at *rate* a second, send them to standard output, close with the accounts."""
+    configure("warn", "text")
+    with tempfile.TemporaryDirectory(prefix="kigeon-demo-") as name:
+        folder = Path(name)
+        server = _start_api_server(folder / "kubeconfig", events, rate)
+        try:
+            return _run(folder, Story(server))
+        finally:
+            # It serves until its standard input ends.
+            server.communicate()
+
+
+class Story:
+    """What the stand-in API server says of itself on its standard output."""
+
+    def __init__(self, server: subprocess.Popen[bytes]) -> None:
+        self._server = server
+        self._said = b""
+        self._told_at = 0.0
+        self._occurrences = 0
+
+    def begin(self) -> None:
+        """Return when it listens; :class:`StartError` when it does not."""
+        assert self._server.stdout is not None, "it is a pipe"  # noqa: S101 - for the types
+        self._said = self._server.stdout.readline()
+        if not self._said:
+            raise StartError("the stand-in API server did not start")
+        self._said = b""
+        os.set_blocking(self._server.stdout.fileno(), False)
+
+    def is_over(self, status: Status) -> bool:
+        """Whether every event was told, and has arrived."""
+        self._listen()
+        if not self._told_at:
+            return False
+        sent = int(status.children.get(SENDER, {}).get("sent", 0))
+        return sent >= self._occurrences or time.monotonic() - self._told_at > PATIENCE
+
+    def _listen(self) -> None:
+        assert self._server.stdout is not None, "it is a pipe"  # noqa: S101 - for the types
+        self._said += self._server.stdout.read() or b""
+        if b"\n" in self._said and not self._told_at:
+            self._told_at = time.monotonic()
+            self._occurrences = json.loads(self._said)["occurrences"]
+
+
+def _start_api_server(kubeconfig: Path, events: int, rate: float) -> subprocess.Popen[bytes]:
+    command: list[str | Path] = [sys.executable, "-m", "kigeon.standin.process", "--kubeconfig", kubeconfig]
+    options = ["--events", str(events), "--rate", str(rate)]
+    return subprocess.Popen([*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def _run(folder: Path, story: Story) -> int:
+    story.begin()
+    settings = Settings((SenderSettings("demo", "stdout"),), GlobalSettings(folder / "data", "warn", "text"))
+    plan = Plan(settings, ClusterSource(folder / "kubeconfig"), children_of(settings), story.is_over)
+    code = run(plan)
+    sys.stdout.write(accounts(plan) + "\n")
+    sys.stdout.flush()
+    return code
+
+
+def accounts(plan: Plan) -> str:
+    """Return the closing line: what was seen, what of it was repeated, what was sent."""
+    seen = plan.last.get("watcher", {}).get("received", 0)
+    repeated = plan.last.get("deduplicator", {}).get("repeated", 0)
+    sent = plan.last.get(SENDER, {}).get("sent", 0)
+    return f"seen {seen}, repeated {repeated}, sent {sent}"

@@ -1,0 +1,36 @@
+"""What would run with a configuration, in words; ``kigeon check`` prints it."""
+
+from __future__ import annotations
+
+from kigeon.config.settings import SenderSettings, Settings
+
+
+def describe(settings: Settings) -> str:
+    """Return a few lines; no secret is among them."""
+    queue = settings.queue
+    kept = f"events kept {queue.events_max_age:g}s, remembered {queue.kubernetes_events_max_lifetime:g}s"
+    lines = [
+        f"queue       {settings.global_.data_dir}: at most {queue.events_max_bytes / 2**20:g}Mi, {kept}",
+        f"log         {settings.global_.log_level}, {settings.global_.log_format}",
+    ]
+    for sender in settings.senders:
+        lines += [f"sender      {sender.name} ({sender.type})", *(f"  {line}" for line in _sender(sender))]
+    return "\n".join([*lines, "the configuration is valid", ""])
+
+
+def _sender(sender: SenderSettings) -> list[str]:
+    lines = []
+    if sender.loki is not None:
+        tenant = f", tenant {sender.loki.tenant_id}" if sender.loki.tenant_id else ""
+        auth = f", as {sender.loki.basic_auth.username}" if sender.loki.basic_auth else ""
+        lines.append(f"to        {sender.loki.url}{tenant}{auth}")
+        labels = [f"{name}={value}" for name, value in sender.loki.stream_labels.items()]
+        lines.append(f"labels    {', '.join([*labels, *sender.loki.event_labels])}")
+    if sender.filter is not None:
+        wanted = ", ".join(f"{name}={value}" for name, value in sender.filter.match_labels.items()) or "all"
+        scoped = "with" if sender.filter.include_non_namespaced else "without"
+        lines.append(f"filter    namespaces {wanted}, {scoped} events about cluster-scoped objects")
+    if sender.hook is not None:
+        hook = sender.hook
+        lines.append(f"hook      {hook.script}, {hook.timeout:g}s for each event, on error: {hook.on_error}")
+    return lines

@@ -1,0 +1,59 @@
+"""What may stand on the command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from kigeon import __version__
+
+COMMANDS = ("start", "check", "demo")
+
+_DESCRIPTION = "kigeon exports Kubernetes Events to Grafana Loki, each occurrence once."
+_EPILOG = "exit status: 0 after SIGTERM or SIGINT, 2 for a configuration that can't be used, 1 for anything else"
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments; ``command`` is one of :data:`COMMANDS`. ``kigeon --config FILE`` is short for ``start``."""
+    arguments = list(argv)
+    if arguments and arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version"):
+        arguments.insert(0, "start")
+    return make_parser().parse_args(arguments)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(prog="kigeon", description=_DESCRIPTION, epilog=_EPILOG)
+    parser.add_argument("--version", action="version", version=f"kigeon {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{start,check,demo}")
+    start = commands.add_parser("start", help="watch the cluster and send its Events", description=_DESCRIPTION)
+    _add_config(start)
+    credentials = "credentials; without it: the Pod's own, KUBECONFIG, ~/.kube/config"
+    start.add_argument("--kubeconfig", type=Path, metavar="FILE", help=credentials)
+    start.add_argument("--log-level", choices=("debug", "info", "warn", "error"), help="wins over global.logLevel")
+    check = commands.add_parser("check", help="validate a configuration and print what would run")
+    _add_config(check)
+    demo = commands.add_parser("demo", help="everything but the cluster and Loki: lifelike Events on standard output")
+    demo.add_argument("--events", type=_positive, default=200, metavar="N", help="how many events (default: 200)")
+    rate = "events a second, 0 for all at once (default: 25)"
+    demo.add_argument("--rate", type=_rate, default=25.0, metavar="R", help=rate)
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the configuration file (YAML)")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _rate(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 1_000_000:
+        raise argparse.ArgumentTypeError("must be between 0 and 1000000")
+    return number

@@ -1,0 +1,22 @@
+"""``kigeon start``."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from actors.system import Plan, children_of, run
+from kigeon import __version__
+from kigeon.config.settings import Settings
+from kigeon.kube.access import ClusterAccess, discover
+
+log = logging.getLogger(__name__)
+
+
+def run_start(settings: Settings, kubeconfig: Path | None) -> int:
+    """Run until SIGTERM or SIGINT; return the exit status. Raises :class:`~kigeon.errors.StartError`."""
+    cluster = discover(kubeconfig)
+    host = ClusterAccess(cluster).host
+    senders = [sender.name for sender in settings.senders]
+    log.info("kigeon starts", extra={"version": __version__, "cluster": host, "senders": senders})
+    return run(Plan(settings, cluster, children_of(settings)))
