@@ -46,8 +46,8 @@ def crash_on_fatal_signals() -> None:
         signal.signal(fatal, signal.SIG_DFL)
 
 
-def parents() -> dict[int, int]:
-    """Return the parent of every process that is visible, zombies left out."""
+def parents(zombies: bool = False) -> dict[int, int]:
+    """Return the parent of every process that is visible, with or without *zombies*."""
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -55,7 +55,7 @@ def parents() -> dict[int, int]:
                 state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
             except (OSError, ValueError):
                 continue
-            if state != "Z":
+            if zombies or state != "Z":
                 found[int(entry.name)] = int(parent)
     return found
 
@@ -112,3 +112,6 @@ def kill_descendants(root: int, spare: frozenset[int] = frozenset(), patience: f
             kill(pid)
         reap()
         time.sleep(0.005)
+    # What was killed last may not have been collected; orphans come to a subreaper one generation after the other.
+    while root in parents(zombies=True).values() and reap() and time.monotonic() < deadline:
+        time.sleep(0.001)

@@ -78,7 +78,7 @@ class _Builder:
             tuple(self._sender(index, sender) for index, sender in enumerate(found["eventsenders"])),
             _global(found["global"] or {}),
             _queue(found["queue"] or {}),
-            PusherSettings(*((found["pusher"] or {}).values())),
+            PusherSettings(found["pusher"]["pushTimeout"]) if found["pusher"] else PusherSettings(),
         )
 
     def _sender(self, index: int, found: Mapping[str, Any]) -> SenderSettings:

@@ -50,10 +50,12 @@ class Section:
 
     def __init__(self, keys: Mapping[str, tuple[Validator, Any] | Validator]) -> None:
         self._keys = list(keys)
+        # Voluptuous would validate its own defaults; these are settings already.
+        self._defaults = {key: found[1] for key, found in keys.items() if isinstance(found, tuple)}
         schema: dict[Any, Validator] = {}
         for key, found in keys.items():
             if isinstance(found, tuple):
-                schema[voluptuous.Optional(key, default=lambda value=found[1]: value)] = found[0]
+                schema[voluptuous.Optional(key)] = found[0]
             else:
                 schema[voluptuous.Required(key, msg="is required")] = found
         self._schema = voluptuous.Schema(schema)
@@ -65,7 +67,8 @@ class Section:
         given = given or {}
         wrong: list[voluptuous.Invalid] = [self._unknown(key) for key in given if key not in self._keys]
         try:
-            return dict(self._schema({key: value for key, value in given.items() if key in self._keys}))
+            found = self._schema({key: value for key, value in given.items() if key in self._keys})
+            return {**self._defaults, **found}
         except voluptuous.MultipleInvalid as error:
             wrong += error.errors
         finally:

@@ -52,8 +52,11 @@ def remembered_for(settings: QueueSettings) -> float:
 
 
 def file_store_bytes(settings: QueueSettings) -> int:
-    """Return the most that all streams together may take on disk."""
-    return sum(int(config.max_bytes or 0) for config in stream_configs(settings)) + 2 * _STATE_BYTES
+    """Return the server's own limit: twice what the streams are limited to.
+
+    Where a stream exists already, declaring it again is accounted for once more before the server notices.
+    """
+    return 2 * (sum(int(config.max_bytes or 0) for config in stream_configs(settings)) + _STATE_BYTES)
 
 
 def stream_configs(settings: QueueSettings) -> list[api.StreamConfig]:

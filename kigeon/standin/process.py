@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _tell(server: ApiServer, events: int, rate: float, seed: int, over: threading.Event) -> None:
-    """Tell a story, once somebody listens; all at once, it is a backlog, of which the last state of each object is left."""
+    """Tell a story, once somebody listens. All at once, it is a backlog: of each object the last state is left."""
     story = itertools.islice(Storyteller(seed).tell(), events)
     if not rate:
         told = {event["metadata"]["name"]: event for event in story}

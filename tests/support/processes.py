@@ -1,0 +1,64 @@
+"""Looking at processes, and waiting for things."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from actors.processes import descendants, is_running
+
+T = TypeVar("T")
+
+__all__ = ["descendants", "inet_listeners", "is_running", "proportional_memory", "title", "wait_until"]
+
+
+def wait_until(condition: Callable[[], T], timeout: float = 20.0, what: str = "it") -> T:
+    """Return what *condition* returns once that is true; :class:`TimeoutError` when it is not in time."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.01)
+    raise TimeoutError(f"{what} did not come true within {timeout} s")
+
+
+def title(pid: int) -> str:
+    """Return a process's command line; "" when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def proportional_memory(pids: list[int]) -> int:
+    """Return the bytes that *pids* take together, shared pages counted once (PSS)."""
+    total = 0
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1]) * 1024
+    return total
+
+
+def inet_listeners(pids: list[int]) -> list[tuple[int, str]]:
+    """Return pid and local address (hexadecimal, as the kernel shows it) of every listening inet socket."""
+    listening = {}
+    for table in ("/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp", "/proc/net/udp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] in ("0A", "07"):
+                listening[fields[9]] = fields[1]
+    found = []
+    for pid in pids:
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                target = os.readlink(descriptor)
+            except OSError:
+                continue
+            if target.startswith("socket:[") and target[8:-1] in listening:
+                found.append((pid, listening[target[8:-1]]))
+    return found
