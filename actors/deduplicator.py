@@ -39,7 +39,9 @@ class Deduplicator(KigeonActor):
         self._deduplication = Deduplication(DigestMemory(remembered_for(start.settings.queue)), SteadyClock())
         self._opened: asyncio.Queue[QueueOpened] | None = None
         self._connect = Connect(0, None, None, None)
+        self._early: QueueOpened | None = None
         self._is_open = False
+        self._opening = 0
         self._sequence = -1
         self._next_number = 1
         self._next_order = 1
@@ -66,12 +68,21 @@ class Deduplicator(KigeonActor):
             self.post(CaughtUp(opened))
 
     def receiveMsg_Connect(self, message: Connect, sender: Any) -> None:
-        """Forget what was on its way: the stream tells what of it is stored."""
-        self._connect, self._is_open = message, False
+        """Note who is who, and let nothing through until the Queue has said where the stream ends."""
+        if message.epoch != self._connect.epoch:
+            self._connect, self._is_open = message, False
+        if self._early is not None:
+            self.receiveMsg_QueueOpened(self._early, sender)
 
     def receiveMsg_QueueOpened(self, message: QueueOpened, sender: Any) -> None:
-        """Read what the stream holds beyond what is known."""
-        if message.epoch == self._connect.epoch and self.loop is not None:
+        """Forget what was on its way, and read what of it the stream holds. Told again, tell the Watcher again."""
+        self._early = message if message.epoch > self._connect.epoch else None
+        if message.epoch != self._connect.epoch:
+            return
+        if self._is_open:
+            self.send(self._connect.watcher, Resume(message.epoch, message.resource_version))
+        elif self._opening != message.epoch and self.loop is not None:
+            self._opening = message.epoch
             self._deduplication.restart()
             self.loop.spawn(self._hand_over(message))
 

@@ -40,6 +40,9 @@ TICK = 0.1
 
 PING_EVERY = 0.5
 
+CONNECT_AGAIN = 2.0
+"""Seconds for an epoch to begin; then its beginning is repeated."""
+
 
 @dataclass(slots=True)
 class Child:
@@ -65,6 +68,7 @@ class Supervisor(KigeonActor):
         self._plan: Supervise | None = None
         self._epoch = 0
         self._epoch_due = False
+        self._connected_at = 0.0
         self._broker_failing = ""
         self._pinged_at = 0.0
         self._nonce = 0
@@ -140,6 +144,7 @@ class Supervisor(KigeonActor):
                 self._kill(child)
             elif child.pid and not child.ready and not is_running(child.pid):
                 self._ended(child, "it ended before it began")
+        self._connect_again(now)
         if now - self._pinged_at >= PING_EVERY:
             self._pinged_at = now
             self._ping()
@@ -193,10 +198,24 @@ class Supervisor(KigeonActor):
         if self._epoch and not self._epoch_due:
             return
         self._epoch, self._epoch_due = self._epoch + 1, False
+        self._send_connect()
+
+    def _connect_again(self, now: float) -> None:
+        """Repeat what begins an epoch while the Watcher is not in it: a message of its beginning may be lost."""
+        watcher = self._children.get("watcher")
+        if watcher is None or not self._epoch or self._epoch_due or watcher.report.get("epoch") == self._epoch:
+            return
+        if now - self._connected_at > CONNECT_AGAIN and self._stopping is None:
+            self._send_connect()
+
+    def _send_connect(self) -> None:
+        self._connected_at = time.monotonic()
+        pipeline = {name: child for name, child in self._children.items() if child.spec.pipeline}
         addresses = {name: child.address for name, child in pipeline.items()}
         connect = Connect(self._epoch, addresses.get("watcher"), addresses.get("deduplicator"), addresses.get("queue"))
         for child in pipeline.values():
-            self.send(child.address, connect)
+            if child.ready:
+                self.send(child.address, connect)
 
     def _stop_next(self) -> None:
         if self._stopping is None:

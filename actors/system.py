@@ -174,6 +174,7 @@ class Root:
 
     def _heed(self, status: Status) -> None:
         self._plan.last = status.children
+        log.debug("status", extra={"children": status.children})
         if status.broker_failing and self._server.is_running:
             log.error("nats-server does not store, it is restarted", extra={"reason": status.broker_failing})
             self._server.stop()

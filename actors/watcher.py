@@ -32,21 +32,25 @@ class Watcher(KigeonActor):
         self._informer: Informer | None = None
         self._deduplicator: Any = None
         self._epoch = 0
-        self._resuming = False
+        self._early: Resume | None = None
+        self._is_reading = False
         self._moved_at = time.monotonic()
 
     def receiveMsg_Connect(self, message: Connect, sender: Any) -> None:
-        """Note who is who; the Deduplicator says when the way is free."""
+        """Note who is who; the Deduplicator says when the way is free, and may be quicker to say so."""
         self._epoch, self._deduplicator = message.epoch, message.deduplicator
         self._moved_at = time.monotonic()
+        if self._early is not None:
+            self.receiveMsg_Resume(self._early, sender)
 
     def receiveMsg_Resume(self, message: Resume, sender: Any) -> None:
         """Send again what was on its way; begin to read, the first time."""
-        if message.epoch != self._epoch:
+        self._early = message if message.epoch > self._epoch else None
+        if message.epoch != self._epoch or self._outbox.epoch == message.epoch:
             return
         self._outbox.connect(message.epoch)
-        if not self._resuming:
-            self._resuming = True
+        if not self._is_reading:
+            self._is_reading = True
             threading.Thread(target=self._read, args=(message.resource_version,), name="reader", daemon=True).start()
         self._pump()
 
@@ -69,6 +73,7 @@ class Watcher(KigeonActor):
             self.send(self.supervisor, Resync(self._epoch, "a batch was not stored in time"))
         counters = self._informer.counters if self._informer else None
         return {
+            "epoch": self._outbox.epoch,
             "received": self._intake.received,
             "deleted": self._intake.deleted,
             "unreadable": self._intake.unreadable_count,

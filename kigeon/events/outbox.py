@@ -103,6 +103,12 @@ class Outbox:
             self._condition.notify_all()
 
     @property
+    def epoch(self) -> int:
+        """The epoch in which batches are taken; 0 before the first."""
+        with self._condition:
+            return self._epoch
+
+    @property
     def is_empty(self) -> bool:
         """Whether everything that was accepted is stored."""
         with self._condition:

@@ -103,7 +103,7 @@ class Script:
         self._prints = 0
         self._expiry.begin()
         try:
-            result: Any = self._module.call_with(self._options, "kigeon_call", self._config, event)
+            result: Any = self._module.call_with(self._options, "kigeon_call", self._config, event).value
         except Exception as error:  # noqa: BLE001 - whatever a script can cause
             self._say(*self._failure(str(error)))
             return

@@ -78,10 +78,11 @@ class Writer:
         self._compactor = Compactor(client, settings.queue)
         self._jobs: asyncio.Queue[ToStore | int] = asyncio.Queue()
         self._epoch = 0
+        self._opened = 0
         self._next_order = 1
 
     def begin(self, epoch: int) -> None:
-        """Begin an epoch after what is being stored now."""
+        """Begin an epoch after what is being stored now; one that has begun is announced again."""
         self._epoch = epoch
         self._jobs.put_nowait(epoch)
 
@@ -101,7 +102,8 @@ class Writer:
             if isinstance(job, ToStore):
                 await self._store(job)
             elif job == self._epoch:
-                self._next_order = 1
+                if job != self._opened:
+                    self._opened, self._next_order = job, 1
                 self._report(Opened(job, self._publisher.tail))
 
     async def close(self) -> None:
@@ -127,7 +129,7 @@ class Writer:
         except Fenced as error:
             log.error("another kigeon writes to the events stream", extra={"error": str(error)})
             await self._open()
-            self._epoch = 0
+            self._epoch = self._opened = 0
             self._report(Disturbed(str(error)))
             return
         self._next_order += 1

@@ -57,9 +57,7 @@ def test_a_raised_count_is_a_line_of_its_own_and_a_touched_annotation_is_not(
     assert_once(loki.lines, [first, second, other])
 
 
-def test_nothing_listens_on_the_network_but_nats_server_on_loopback(
-    tmp_path: Path, api: ApiServer, loki: Loki
-) -> None:
+def test_nothing_listens_on_the_network_but_nats_server_on_loopback(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
     api.put_events([make_event(1)])
     with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
         loki.wait_for(1)
