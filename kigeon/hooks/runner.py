@@ -211,15 +211,18 @@ def _result_of(kind: bytes, payload: bytes) -> Result:
         return Failed(HookTimeout("transform took too long"))
     if kind == frames.INVALID:
         return Failed(HookResultInvalid(text))
-    return Failed(HookRaised(text))
+    return Failed(HookRaised(_place(payload)))
 
 
 def _place(payload: bytes) -> str:
     """Return the interpreter's message with line and column in front, where it tells them (`` --> file:line:col``)."""
     text = payload.decode("utf-8", "replace")
-    found = re.search(r"-->\s*\S+?:(\d+):(\d+)", text)
-    message = shorten(re.split(r"\n\s*-->", text)[0].removeprefix("error: "))
-    return f"line {found[1]}, column {found[2]}: {message}" if found else shorten(text)
+    found = re.search(r"\n\s*--> (.+):(\d+):(\d+)", text)
+    if found is None:
+        return shorten(text)
+    message = shorten(text[: found.start()])
+    # What is put around the script (named kigeon) is no place that its author could look at.
+    return message if found[1] == "kigeon" else f"line {found[2]}, column {found[3]}: {message}"
 
 
 def _uid_of(event: Mapping[str, Any]) -> str:

@@ -23,24 +23,36 @@ MAX_PRINTED = 1024
 MAX_CALL_STACK = 50
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 
-_AROUND = """
-def kigeon_call(config, event):
+_BEFORE = """
+def kigeon_around(transform, config, event):
     result = transform(json.decode(config), json.decode(event))
     if result == None:
         return None
     if type(result) != "dict":
-        fail("kigeon: transform must return the config (a dict) or None, not a " + type(result))
+        fail("kigeon: transform must return the config (a dict) or None; it returned: " + type(result))
     return json.encode(result)
 
 def kigeon_same(config):
     return json.encode(json.decode(config))
 
-def kigeon_type():
-    return type(transform)
+def kigeon_type_of(value):
+    return type(value)
 """
-"""What is put around the script. Events are handed over as JSON text: that is five times as fast as dicts."""
+"""Evaluated before the script, which may use names like ``type`` or ``json`` for what it likes.
 
-_NOT_A_CONFIG = "kigeon: transform must return"
+Events are handed over as JSON text: that is five times as fast as dicts.
+"""
+
+_AFTER = """
+def kigeon_call(config, event):
+    return kigeon_around(transform, config, event)
+
+def kigeon_type():
+    return kigeon_type_of(transform)
+"""
+"""Evaluated after the script: what the worker calls."""
+
+_NOT_A_CONFIG = "fail: kigeon: transform must return"
 
 
 Say = Callable[[bytes, bytes], None]
@@ -84,11 +96,12 @@ class Script:
         self._expiry = Expiry(max(timeout, 5.0))
         self._expiry.begin()
         options = starlark.EvalOptions(check_cancelled=self._expiry, max_callstack_size=MAX_CALL_STACK)
+        starlark.eval(module, starlark.parse("kigeon", _BEFORE, dialect), extensions)
         starlark.eval_with(options, module, starlark.parse(name, source, dialect), extensions)
         self._expiry = Expiry(timeout)
         self._options = starlark.EvalOptions(check_cancelled=self._expiry, max_callstack_size=MAX_CALL_STACK)
         try:
-            starlark.eval(module, starlark.parse("kigeon", _AROUND, dialect), extensions)
+            starlark.eval(module, starlark.parse("kigeon", _AFTER, dialect), extensions)
             self._module = module.freeze()
             is_function = self._module.call("kigeon_type") == "function"
         except starlark.StarlarkError as error:
@@ -119,14 +132,21 @@ class Script:
     def _failure(self, message: str) -> tuple[bytes, bytes]:
         if self._expiry.expired:
             return b"T", b""
-        if _NOT_A_CONFIG in message:
-            return b"V", message[message.index(_NOT_A_CONFIG) :].partition("\n")[0].encode()
-        return b"F", message[:4096].encode("utf-8", "replace")
+        said = _without_traceback(message)
+        if said.startswith(_NOT_A_CONFIG):
+            return b"V", said.removeprefix("fail: kigeon: ").partition("\n")[0].encode()
+        return b"F", said[:4096].encode("utf-8", "replace")
 
     def _print(self, *values: Any) -> None:
         self._prints += 1
         if self._prints <= MAX_PRINTS:
             self._say(b"P", " ".join(map(str, values))[:MAX_PRINTED].encode("utf-8", "replace"))
+
+
+def _without_traceback(message: str) -> str:
+    """Return what an error says and where; the calls that led there come first and can be long."""
+    _, found, said = f"\n{message}".partition("\nerror: ")
+    return said if found else message
 
 
 def limit(parent: int) -> None:
@@ -166,7 +186,7 @@ def main() -> None:
                 script = Script(order["name"], order["source"], order["config"], order["timeout"], say)
                 say(b"R", b"")
             except Exception as error:  # noqa: BLE001 - whatever a script can cause
-                say(b"X", str(error)[:4096].encode("utf-8", "replace"))
+                say(b"X", _without_traceback(str(error))[:4096].encode("utf-8", "replace"))
 
 
 if __name__ == "__main__":

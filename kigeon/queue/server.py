@@ -79,7 +79,8 @@ class NatsServer:
         self._lock: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._port = -1
-        self.token = secrets.token_urlsafe(32)
+        # The server parses it as a value of its configuration: beginning with a letter, it is a text.
+        self.token = "k" + secrets.token_hex(32)
         self.restarts = 0
 
     @property

@@ -58,7 +58,7 @@ class Store:
             "pods": Collection("Pod"),
         }
         self.version = first_version
-        self._snapshots: dict[str, list[bytes]] = {}
+        self._snapshots: dict[str, tuple[int, list[bytes]]] = {}
         self._tokens = itertools.count(1)
 
     def put(self, name: str, objects: Iterable[Mapping[str, Any]]) -> None:
@@ -109,11 +109,11 @@ class Store:
         *only* is the name of the one object that is asked for.
         """
         with self.changed:
-            collection = self.collections[name]
+            collection, version = self.collections[name], self.version
             if token:
                 if token not in self._snapshots:
                     raise Gone
-                items = self._snapshots.pop(token)
+                version, items = self._snapshots.pop(token)
             elif limit == 1 and not only:
                 items = [stored.item for stored in itertools.islice(collection.objects.values(), 2)]
             else:
@@ -121,10 +121,10 @@ class Store:
                     collection.objects[key].item for key in sorted(collection.objects) if not only or key[1] == only
                 ]
             page, rest = (items[:limit], items[limit:]) if limit else (items, [])
-            metadata: dict[str, Any] = {"resourceVersion": str(self.version)}
+            metadata: dict[str, Any] = {"resourceVersion": str(version)}
             if rest:
                 metadata |= {"continue": str(next(self._tokens)), "remainingItemCount": len(rest)}
-                self._snapshots[metadata["continue"]] = rest
+                self._snapshots[metadata["continue"]] = (version, rest)
             head = orjson.dumps({"kind": f"{collection.kind}List", "apiVersion": "v1", "metadata": metadata})
             return head[:-1] + b',"items":[' + b",".join(page) + b"]}"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -26,7 +26,7 @@ class Flow:
         self._thread = Thread(target=self._run, daemon=True)
         self.events: list[dict[str, Any]] = []
 
-    def __enter__(self) -> "Flow":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
