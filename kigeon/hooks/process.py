@@ -98,7 +98,8 @@ class WorkerProcess:
         except BlockingIOError:
             return
         except BrokenPipeError:
-            raise WorkerEnded(self._how_it_ended()) from None
+            # It is gone, but what it said before is still to be read; the end of that says so.
+            self._unsent = b""
 
     def _how_it_ended(self) -> str:
         try:

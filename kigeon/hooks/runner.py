@@ -118,7 +118,6 @@ class HookRunner:
                         log.debug("the hook printed", extra={"uid": uid, "text": payload.decode("utf-8", "replace")})
                     else:
                         results.append(_result_of(kind, payload))
-                        self._lost_in_a_row = 0
         except HookError as error:
             results.append(Failed(error))
             self._lose()
@@ -171,6 +170,7 @@ class HookRunner:
             worker.close()
             raise HookLoadError(f"{self._hook.script}: {_place(payload)}")
         self._worker = worker
+        self._lost_in_a_row = 0
 
     def _loaded(self, worker: WorkerProcess) -> tuple[bytes, bytes]:
         deadline = time.monotonic() + LOAD_SECONDS

@@ -105,9 +105,9 @@ class Script:
             self._module = module.freeze()
             is_function = self._module.call("kigeon_type") == "function"
         except starlark.StarlarkError as error:
-            raise ValueError(f"{name}: it defines no transform(config, event)") from error
+            raise ValueError("it defines no transform(config, event)") from error
         if not is_function:
-            raise ValueError(f"{name}: transform is no function; define transform(config, event)")
+            raise ValueError("transform is no function; define transform(config, event)")
         self._config = config
         self._same = self._module.call("kigeon_same", config)
 

@@ -24,43 +24,65 @@ def total(ledger: Ledger) -> int:
     return sum(ledger.counts.values())
 
 
+class Books:
+    """A ledger that is driven at random, through restarts."""
+
+    def __init__(self, sizes: list[int], data: st.DataObject) -> None:
+        firsts = [1 + sum(sizes[:index]) for index in range(len(sizes))]
+        self.stream = dict(enumerate(zip(firsts, sizes, strict=True), start=1))
+        self.data = data
+        self.ledger = started()
+        self.pages: dict[int, Page] = {}
+        self.copies: dict[int, Page] = {}
+        self.ended = 0
+
+    def admit(self, sequence: int) -> None:
+        page = self.ledger.admit(sequence, *self.stream[sequence], stored_at=0.0)
+        if page is not None:
+            self.pages[sequence] = page
+
+    def act(self) -> None:
+        """End or move some of what is open."""
+        for page in [*self.pages.values(), *self.copies.values()]:
+            for index in [i for i in page.open_indexes() if self.data.draw(st.booleans(), label="act")]:
+                if not page.is_retry and self.data.draw(st.booleans(), label="move"):
+                    copy = Page(len(self.copies) + 1, 0, 1, numbers=(page.number(index),))
+                    self.ledger.move([(page, index)], copy)
+                    self.copies[copy.sequence] = copy
+                else:
+                    self.ledger.end(page, index, self.data.draw(st.sampled_from(ENDS)))
+                    self.ended += 1
+
+    def restart(self, reached: int) -> None:
+        self.ledger = restarted(self.ledger)
+        copies = [Page(copy.sequence, 0, 1, numbers=copy.numbers) for copy in self.copies.values()]
+        assert all(self.ledger.restore_retry(copy) for copy in copies)
+        self.copies = {copy.sequence: copy for copy in copies}
+        self.pages = {}
+        for sequence in range(self.ledger.read_from, reached + 1):
+            self.admit(sequence)
+
+    def finish(self) -> None:
+        """End all that is open."""
+        for page in [*self.pages.values(), *self.copies.values()]:
+            for index in list(page.open_indexes()):
+                self.ledger.end(page, index, Outcome.SENT)
+
+
 @given(PAGES, st.data())
 def test_every_event_ends_in_exactly_one_outcome_through_restarts(sizes: list[int], data: st.DataObject) -> None:
     """Whatever is admitted, ended and moved in whatever order, with restarts in between: the books are exact."""
-    ledger, first, ended = started(), 1, 0
-    stream = {}
-    for sequence, size in enumerate(sizes, start=1):
-        stream[sequence] = (first, size)
-        first += size
-    retry: dict[int, Page] = {}
-    pages: dict[int, Page] = {}
-    for sequence in sorted(stream):
-        page = ledger.admit(sequence, *stream[sequence], stored_at=0.0)
-        assert page is not None
-        pages[sequence] = page
-        for open_page in [*pages.values(), *retry.values()]:
-            for index in [i for i in open_page.open_indexes() if data.draw(st.booleans(), label="act")]:
-                if not open_page.is_retry and data.draw(st.booleans(), label="move"):
-                    copy = Page(len(retry) + 1, 0, 1, numbers=(open_page.number(index),))
-                    ledger.move([(open_page, index)], copy)
-                    retry[copy.sequence] = copy
-                else:
-                    ledger.end(open_page, index, data.draw(st.sampled_from(ENDS)))
-                    ended += 1
+    books = Books(sizes, data)
+    for sequence in books.stream:
+        books.admit(sequence)
+        books.act()
         if data.draw(st.booleans(), label="restart"):
-            ledger = restarted(ledger)
-            copies = [Page(c.sequence, 0, 1, numbers=c.numbers) for c in retry.values()]
-            assert all(ledger.restore_retry(copy) for copy in copies)
-            retry = {copy.sequence: copy for copy in copies}
-            again = {s: ledger.admit(s, *stream[s], stored_at=0.0) for s in range(ledger.read_from, sequence + 1)}
-            pages = {s: page for s, page in again.items() if page is not None}
-        assert total(ledger) == ended
-    for page in [*pages.values(), *retry.values()]:
-        for index in list(page.open_indexes()):
-            ledger.end(page, index, Outcome.SENT)
-    assert total(ledger) == first - 1
-    assert ledger.lowest_open == len(sizes) + 1
-    assert ledger.counts[Outcome.EVICTED] == 0
+            books.restart(sequence)
+        assert total(books.ledger) == books.ended
+    books.finish()
+    assert total(books.ledger) == sum(sizes)
+    assert books.ledger.lowest_open == len(sizes) + 1
+    assert books.ledger.counts[Outcome.EVICTED] == 0
 
 
 @given(st.integers(1, 50), st.integers(0, 50), st.integers(1, 5))

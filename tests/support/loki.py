@@ -223,9 +223,13 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        size = int(self.headers["Content-Length"])
+        body = self.rfile.read(size)
         self.loki.answering.wait()
-        if self.path != "/loki/api/v1/push":
+        if len(body) < size:
+            # The client was killed while it sent.
+            self.close_connection = True
+        elif self.path != "/loki/api/v1/push":
             self._answer(404, "404 page not found", None)
         elif self._is_cut("cut_before"):
             self._cut()

@@ -1,0 +1,43 @@
+"""Hooks for tests: scripts written where a test wants them, and runners that are closed behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kigeon.config.settings import HookSettings
+from kigeon.hooks.runner import HookRunner, Result
+
+CONFIG = {"url": "http://loki:3100", "tenantID": "base", "streamLabels": {"cluster": "test"}}
+
+
+def write(folder: Path, source: str) -> Path:
+    """Write *source* as a script and return its path."""
+    script = folder / "hook.star"
+    script.write_text(source, "utf-8")
+    return script
+
+
+@contextmanager
+def running(folder: Path, source: str, timeout: float = 0.1) -> Iterator[HookRunner]:
+    """Return a started runner of *source*; it is closed at the end."""
+    runner = HookRunner(HookSettings(script=write(folder, source), timeout=timeout), CONFIG)
+    try:
+        runner.start()
+        yield runner
+    finally:
+        runner.close()
+
+
+def of(*lines: str) -> str:
+    """Return a script whose transform has these lines."""
+    return "\n    ".join(["def transform(config, event):", *lines]) + "\n"
+
+
+def once(folder: Path, source: str, event: dict[str, Any]) -> Result:
+    """Return what *source* makes of one event."""
+    with running(folder, source) as runner:
+        (result,) = runner.transform([event])
+        return result

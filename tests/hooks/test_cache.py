@@ -1,0 +1,98 @@
+import traceback
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kigeon.config.settings import LokiSettings
+from kigeon.errors import HookResultInvalid
+from kigeon.hooks import cache
+from kigeon.hooks.cache import ConfigCache
+
+VALID = {"url": "http://loki:3100"}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(["url", "tenantID", "streamLabels", "basicAuth", "tlsConfig", "eventLabels", "other"])
+
+
+def invalid(configs: ConfigCache, config: bytes) -> HookResultInvalid:
+    with pytest.raises(HookResultInvalid) as caught:
+        configs.settings_of(config)
+    return caught.value
+
+
+def test_a_config_becomes_settings_once() -> None:
+    configs = ConfigCache("loki")
+    config = orjson.dumps(VALID | {"tenantID": "shop", "streamLabels": {"team": "a"}})
+    settings = configs.settings_of(config)
+    assert settings == LokiSettings("http://loki:3100", "shop", {"team": "a"})
+    assert configs.settings_of(bytes(bytearray(config))) is settings
+
+
+def test_what_is_wrong_is_said_each_time_anew() -> None:
+    configs = ConfigCache("loki")
+    errors = [invalid(configs, b'{"url":"http://loki","tenant":"x"}') for _ in range(5)]
+    assert {str(error) for error in errors} == {str(errors[0])}
+    assert "tenant: unknown key" in str(errors[0])
+    # One exception raised again and again would grow by its whole way up each time.
+    assert len({len(traceback.extract_tb(error.__traceback__)) for error in errors}) == 1
+
+
+def test_a_config_for_standard_output_has_no_settings() -> None:
+    assert ConfigCache("stdout").settings_of(b"{}") is None
+    invalid(ConfigCache("stdout"), orjson.dumps(VALID))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        b'{"url":"http://loki","tenantID":' + b"9" * 400 + b"}",
+        b'{"url":"http://loki","streamLabels":' + b'{"a":' * 400 + b"1" + b"}" * 401,
+        b'{"url":"http://loki","streamLabels":' + b"[" * 2000 + b"]" * 2000 + b"}",
+        b"7",
+        b"[]",
+        b"null",
+        b"",
+    ],
+)
+def test_whatever_a_script_makes_of_it_is_invalid_and_nothing_worse(config: bytes) -> None:
+    invalid(ConfigCache("loki"), config)
+
+
+@given(st.dictionaries(KEYS, JSON))
+def test_no_json_makes_it_raise_anything_else(changes: dict[str, object]) -> None:
+    configs = ConfigCache("loki")
+    try:
+        found = configs.settings_of(orjson.dumps(VALID | changes))
+    except HookResultInvalid:
+        assert changes
+    else:
+        assert isinstance(found, LokiSettings)
+
+
+def test_the_one_used_longest_ago_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "MOST", 3)
+    configs = ConfigCache("loki")
+    texts = [orjson.dumps(VALID | {"tenantID": str(number)}) for number in range(4)]
+    first, second = configs.settings_of(texts[0]), configs.settings_of(texts[1])
+    configs.settings_of(texts[2])
+    assert configs.settings_of(texts[0]) is first
+    configs.settings_of(texts[3])
+    assert configs.settings_of(texts[0]) is first
+    again = configs.settings_of(texts[1])
+    assert again == second
+    assert again is not second
+
+
+def test_a_large_config_is_valid_but_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    configs = ConfigCache("loki")
+    config = orjson.dumps(VALID | {"tenantID": "shop"})
+    monkeypatch.setattr(cache, "LARGEST", len(config) - 1)
+    settings = configs.settings_of(config)
+    again = configs.settings_of(config)
+    assert again == settings
+    assert again is not settings

@@ -1,0 +1,231 @@
+"""What each sender does with the events, on its own: destinations, filters, hooks, and what Loki refuses."""
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kigeon.standin.apiserver import ApiServer
+from tests.support.events import arrived, assert_once, make_event, occurrence_of
+from tests.support.kigeon import Kigeon, loki_sender
+from tests.support.loki import Loki
+from tests.support.processes import wait_until
+
+
+def script(folder: Path, body: str) -> dict[str, Any]:
+    """Write a hook whose transform has *body*; return its configuration."""
+    lines = "\n".join(f"    {line}" for line in body.splitlines())
+    (folder / "hook.star").write_text(f"def transform(config, event):\n{lines}\n")
+    return {"script": "hook.star"}
+
+
+def accounts(kigeon: Kigeon, sender: str = "sender/loki") -> dict[str, int]:
+    """Return what a sender reported last."""
+    status = [line for line in kigeon.log() if line["message"] == "status"]
+    return status[-1]["children"][sender] if status else {}
+
+
+def test_a_dead_sender_changes_nothing_for_the_other(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    events = [make_event(number) for number in range(1000)]
+    with Loki() as dead:
+        dead.answering.clear()
+        with Kigeon(tmp_path, api, [loki_sender(dead, "dead"), loki_sender(loki, "alive")]) as kigeon:
+            api.put_events(events[:500])
+            loki.wait_for(500)
+            os.kill(kigeon.actor("sender/dead"), 9)
+            api.put_events(events[500:])
+            loki.wait_for(1000)
+            dead.answering.set()
+            dead.wait_for(1000)
+            assert kigeon.stop() == 0
+        assert_once(dead.lines, events)
+    assert_once(loki.lines, events)
+
+
+def test_a_namespace_that_is_relabelled_counts_for_events_sent_from_then_on(
+    tmp_path: Path, api: ApiServer, loki: Loki
+) -> None:
+    selector = {"namespaceSelector": {"matchLabels": {"team": "web"}}}
+    api.put_namespace("shop", {"team": "web"})
+    api.put_namespace("batch", {"team": "data"})
+    first = [make_event(1, "shop"), make_event(2, "batch"), make_event(3, "gone")]
+    node = make_event(4, "default", involvedObject={"kind": "Node", "name": "n1", "uid": "n1"})
+    second = [make_event(5, "shop"), make_event(6, "batch")]
+    api.put_events([*first, node])
+    with Kigeon(tmp_path, api, [loki_sender(loki, filter=selector)]) as kigeon:
+        loki.wait_for(1)
+        api.wait_for_request(lambda request: request.path.endswith("namespaces") and "watch" in request.query)
+        api.put_namespace("shop", {"team": "other"})
+        api.put_namespace("batch", {"team": "web"})
+        # An event of a namespace that is new is looked up: by the time it is sent, the labels above are known.
+        api.put_namespace("new", {"team": "web"})
+        api.put_events([make_event(7, "new")])
+        loki.wait_for(2)
+        api.put_events(second)
+        loki.wait_for(3)
+        wait_until(lambda: accounts(kigeon).get("filtered") == 4)
+        assert kigeon.stop() == 0
+    assert [line.fields["name"] for line in loki.lines] == ["web-1.17a", "web-7.17a", "web-6.17a"]
+
+
+def test_cluster_scoped_objects_are_subject_to_their_own_switch(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    api.put_namespace("shop", {"team": "web"})
+    api.put_namespace("default", {})
+    chosen = {"namespaceSelector": {"matchLabels": {"team": "web"}}, "includeNonNamespaced": True}
+    node = make_event(1, "default", involvedObject={"kind": "Node", "name": "n1", "uid": "n1"})
+    events = [node, make_event(2, "default"), make_event(3, "shop")]
+    api.put_events(events)
+    with Kigeon(tmp_path, api, [loki_sender(loki, filter=chosen)]) as kigeon:
+        loki.wait_for(2)
+        wait_until(lambda: accounts(kigeon).get("filtered") == 1)
+    assert_once(loki.lines, [events[0], events[2]])
+
+
+FAILING = 'fail("no") if event["reason"] == "Bad" else None\nreturn config'
+LOOPING = 'if event["reason"] == "Bad":\n    for i in range(10000000000):\n        pass\nreturn config'
+CRASHING = 'if event["reason"] == "Bad":\n    x = [0] * 1000000000\nreturn config'
+INVALID = 'return {"url": 7} if event["reason"] == "Bad" else config'
+NO_CONFIG = 'return "x" if event["reason"] == "Bad" else config'
+
+
+@pytest.mark.parametrize("on_error", ["use-default", "skip"])
+@pytest.mark.parametrize("body", [FAILING, LOOPING, CRASHING, INVALID, NO_CONFIG])
+def test_a_hook_that_fails_for_one_event(tmp_path: Path, api: ApiServer, loki: Loki, body: str, on_error: str) -> None:
+    """Only that event gets what onError says."""
+    good, bad = [make_event(number) for number in range(50)], make_event(50, reason="Bad")
+    api.put_events([*good[:25], bad, *good[25:]])
+    hook = {**script(tmp_path, body), "onError": on_error}
+    sent = [*good, bad] if on_error == "use-default" else good
+    with Kigeon(tmp_path, api, [loki_sender(loki, hook=hook)]) as kigeon:
+        loki.wait_for(len(sent))
+        skipped = 51 - len(sent)
+        wait_until(lambda: accounts(kigeon).get("sent") == len(sent) and accounts(kigeon)["skipped"] == skipped)
+    assert_once(loki.lines, sent)
+
+
+def test_an_event_whose_hook_says_fail_waits_and_holds_up_nothing(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    """Through a restart with a script that has been mended."""
+    events = [make_event(number, reason="Bad" if number % 10 == 0 else "Good") for number in range(9000)]
+    api.put_events(events)
+    hook = {**script(tmp_path, FAILING), "onError": "fail"}
+    with Kigeon(tmp_path, api, [loki_sender(loki, hook=hook)]) as kigeon:
+        loki.wait_for(8100)
+        assert kigeon.stop() == 0
+        script(tmp_path, "return config")
+        kigeon.start()
+        loki.wait_for(9000)
+        assert kigeon.stop() == 0
+    assert_once(loki.lines, events)
+
+
+ROUTING = 'config["tenantID"] = "even" if int(event["source"]["host"][5:]) % 2 == 0 else "odd"\nreturn config'
+
+
+def test_one_dead_destination_of_a_hook_holds_up_no_other(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    """What waits for it moves to the retry stream, survives a crash, and is sent once when it is back."""
+    events = [make_event(number) for number in range(12000)]
+    even = [event for event in events if int(event["source"]["host"][5:]) % 2 == 0]
+    api.put_events(events)
+    loki.always = lambda tenant: 503 if tenant == "even" else 0
+    with Kigeon(tmp_path, api, [loki_sender(loki, hook=script(tmp_path, ROUTING))]) as kigeon:
+        loki.wait_for(len(events) - len(even))
+        assert {line.tenant for line in loki.lines} == {"odd"}
+        wait_until(lambda: accounts(kigeon).get("retrying", 0) > 0)
+        kigeon.kill_tree()
+        loki.always = lambda tenant: 0
+        kigeon.start()
+        loki.wait_for(len(events))
+        assert kigeon.stop() == 0
+    assert_once(loki.lines, events)
+    assert Counter(line.tenant for line in loki.lines)["even"] == len(even)
+
+
+def test_what_loki_refuses_is_parked_and_the_rest_of_the_push_arrives(
+    tmp_path: Path, api: ApiServer, loki: Loki
+) -> None:
+    events = [make_event(number, reason="Bad" if number in (3, 77, 78) else "Good") for number in range(200)]
+    loki.refuse = lambda line: line.fields["reason"] == "Bad"
+    api.put_events(events)
+    with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        loki.wait_for(197)
+        wait_until(lambda: accounts(kigeon).get("parked") == 3 and accounts(kigeon)["sent"] == 197)
+        assert kigeon.stop() == 0
+    assert_once(loki.lines, [event for event in events if event["reason"] == "Good"])
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 260, 429, 500])
+def test_an_answer_that_stores_nothing_holds_the_events(
+    tmp_path: Path, api: ApiServer, loki: Loki, status: int
+) -> None:
+    events = [make_event(number) for number in range(100)]
+    loki.answer_next(2, status, "told to", retry_after=0)
+    api.put_events(events)
+    with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        loki.wait_for(100)
+        assert kigeon.stop() == 0
+    assert_once(loki.lines, events)
+
+
+def test_a_push_that_is_too_large_is_sent_in_halves(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    events = [make_event(number, message=os.urandom(2000).hex()) for number in range(200)]
+    loki.body_limit = 100_000
+    api.put_events(events)
+    with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        loki.wait_for(200)
+        assert kigeon.stop() == 0
+    assert_once(loki.lines, events)
+
+
+def test_a_connection_that_is_cut_repeats_at_most_what_loki_drops(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    events = [make_event(number) for number in range(300)]
+    loki.cut_before, loki.cut_after = 1, 1
+    api.put_events(events)
+    with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        loki.wait_for(300)
+        assert wait_until(lambda: loki.repeats)
+        wait_until(lambda: accounts(kigeon).get("sent") == 300)
+        assert kigeon.stop() == 0
+    assert_once(loki.lines, events)
+
+
+def test_pods_are_shown_to_the_hook(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    events = [make_event(number) for number in range(40)]
+    for number in range(20):
+        api.put_pod("shop", f"web-{number}", uid=f"pod-{number}", labels={"team": f"t{number % 3}"})
+    api.put_events(events)
+    body = 'config["streamLabels"] = {"team": event["pod"]["metadata"]["labels"]["team"]}\nreturn config'
+    hook = {**script(tmp_path, body), "enrichPod": True, "skipOnPodNotFound": True}
+    with Kigeon(tmp_path, api, [loki_sender(loki, hook=hook)]) as kigeon:
+        loki.wait_for(20)
+        wait_until(lambda: accounts(kigeon).get("skipped") == 20)
+    assert_once(loki.lines, events[:20])
+    assert {dict(line.labels)["team"] for line in loki.lines} == {"t0", "t1", "t2"}
+
+
+def test_the_line_its_labels_and_its_metadata(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    event = make_event(1)
+    api.put_events([event])
+    with Kigeon(tmp_path, api, [loki_sender(loki, tenantID="t1", streamLabels={"cluster": "c", "type": "mine"})]):
+        (line,) = loki.wait_for(1)
+    assert line.tenant == "t1"
+    assert dict(line.labels) == {
+        "cluster": "c",
+        "namespace": "shop",
+        "involved_object_kind": "Pod",
+        "reason": "BackOff",
+        "type": "mine",
+        "source_component": "kubelet",
+    }
+    assert dict(line.metadata) == {
+        "involved_object_name": "web-1",
+        "source_host": "node-1",
+        "event_uid": event["metadata"]["uid"],
+    }
+    assert list(line.fields) == [
+        "name", "namespace", "involvedObjectKind", "involvedObjectName", "involvedObjectNamespace", "reason",
+        "message", "type", "count", "sourceComponent", "sourceHost", "uid", "involvedObjectUID", "firstTimestamp",
+        "lastTimestamp",
+    ]  # fmt: skip
+    assert arrived([line]) == {occurrence_of(event): 1}
