@@ -24,7 +24,7 @@ from typing import Any, Self
 from thespian.actors import ActorSystem, ActorSystemException
 
 from actors.messages import ChildSpec, Ping, QueueAddress, Status, Stop, Stopped, Supervise
-from actors.processes import become_subreaper, is_running, kill_descendants, parents, reap
+from actors.processes import become_subreaper, is_running, kill_descendants, parents, reap, use_few_arenas
 from actors.restarts import Lifeline
 from actors.supervisor import Supervisor
 from actors.transport import DIRECTORY, ROOT_PID, SYSTEM_BASE
@@ -72,6 +72,7 @@ class Plan:
 def run(plan: Plan) -> int:
     """Run until SIGTERM or SIGINT; return the exit status. Raises :class:`StartError` when it can't start."""
     become_subreaper()
+    use_few_arenas()
     os.environ[ROOT_PID] = str(os.getpid())
     gc.collect()
     gc.freeze()
