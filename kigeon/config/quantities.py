@@ -6,15 +6,18 @@ import re
 from decimal import Decimal
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
-_DURATION = re.compile(rf"(?:{_PART.pattern})+")
+_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+_DURATION = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
 
 _SUFFIXES = {
     "": 1,
     "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18,
     "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
 }  # fmt: skip
-_SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([A-Za-z]*)")
+_SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([A-Za-z]*)", re.ASCII)
+
+_MAX = 2**63 - 1
+"""Go and JetStream hold nanoseconds and bytes in 64 bits: more would be refused only once it is used."""
 
 
 def parse_duration(text: str) -> float:
@@ -23,7 +26,10 @@ def parse_duration(text: str) -> float:
         return 0.0
     if not _DURATION.fullmatch(text):
         raise ValueError(f"{text!r} is no duration")
-    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    if seconds > _MAX / 1e9:
+        raise ValueError(f"{text!r} is no duration")
+    return seconds
 
 
 def parse_size(text: str) -> int:
@@ -32,4 +38,6 @@ def parse_size(text: str) -> int:
     if match is None or match[2] not in _SUFFIXES:
         raise ValueError(f"{text!r} is no size")
     exact = Decimal(match[1]) * _SUFFIXES[match[2]]
+    if exact > _MAX:
+        raise ValueError(f"{text!r} is no size")
     return int(exact.to_integral_value(rounding="ROUND_CEILING"))
