@@ -15,6 +15,7 @@ Messages are short constant sentences. What varies is context: the ``extra`` of 
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import time
@@ -58,7 +59,11 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info and record.exc_info[0]:
             entry["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(entry, default=repr, option=orjson.OPT_NON_STR_KEYS).decode("utf-8", "replace")
+        try:
+            return orjson.dumps(entry, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+        except TypeError:
+            # An integer of more than 64 bits, a file's name that is no UTF-8: rather a text of it than no record.
+            return json.dumps({key: str(value) for key, value in entry.items()})
 
 
 class TextFormatter(logging.Formatter):

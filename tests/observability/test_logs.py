@@ -1,0 +1,164 @@
+import io
+import json
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from kigeon.observability.logs import Bound, Throttle, configure
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+Configure = Callable[..., io.StringIO]
+
+
+@pytest.fixture
+def configured() -> Iterator[Configure]:
+    """Configure the root logger onto a text; leave it afterwards as it was."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+
+    def begin(level: str = "info", form: str = "json") -> io.StringIO:
+        stream = io.StringIO()
+        configure(level, form, stream)
+        return stream
+
+    yield begin
+    root.handlers[:], root.level = before[0], before[1]
+
+
+def entry(stream: io.StringIO) -> dict[str, object]:
+    assert stream.getvalue().count("\n") == 1
+    found = json.loads(stream.getvalue())
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_record_is_one_json_object_with_its_context(configured: Configure) -> None:
+    stream = configured()
+    logging.getLogger("kigeon.room").info("a %s is here", "thing", extra={"sender": "loki", "uid": "u1", "count": 3})
+    found = entry(stream)
+    assert TIME.fullmatch(str(found.pop("time")))
+    assert found == {
+        "level": "info",
+        "component": "kigeon.room",
+        "message": "a thing is here",
+        "sender": "loki",
+        "uid": "u1",
+        "count": 3,
+    }
+
+
+def test_lines_and_control_characters_stay_on_one_line(configured: Configure) -> None:
+    stream = configured()
+    logging.getLogger("kigeon").info("first\nsecond\u2028\x00", extra={"text": "a\r\nb"})
+    assert entry(stream)["message"] == "first\nsecond\u2028\x00"
+
+
+def test_an_exception_is_on_the_line_of_its_record(configured: Configure) -> None:
+    stream = configured()
+    try:
+        raise ValueError("no such thing")
+    except ValueError:
+        logging.getLogger("kigeon").exception("it failed")
+    found = entry(stream)
+    assert (found["level"], found["message"]) == ("error", "it failed")
+    assert str(found["exception"]).startswith("Traceback")
+    assert str(found["exception"]).endswith("ValueError: no such thing")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (object, "<class 'object'>"),
+        (frozenset({1}), "frozenset({1})"),
+        ({1: {"deep": (1, 2)}}, {"1": {"deep": [1, 2]}}),
+        (float("nan"), None),
+        (10**30, str(10**30)),
+        ("file-\udcff", "file-\udcff"),
+    ],
+)
+def test_no_value_loses_a_record(configured: Configure, value: object, shown: object) -> None:
+    stream = configured()
+    logging.getLogger("kigeon").info("here", extra={"value": value})
+    assert entry(stream)["value"] == shown
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.parametrize(
+    ("level", "heard"),
+    [
+        ("debug", ["debug", "info", "warn", "error"]),
+        ("info", ["info", "warn", "error"]),
+        ("warn", ["warn", "error"]),
+        ("error", ["error"]),
+    ],
+)
+def test_levels(configured: Configure, form: str, level: str, heard: list[str]) -> None:
+    stream = configured(level, form)
+    log = logging.getLogger("kigeon.levels")
+    for say in (log.debug, log.info, log.warning, log.error):
+        say("said")
+    lines = stream.getvalue().splitlines()
+    assert [json.loads(line)["level"] if form == "json" else line.split()[1] for line in lines] == heard
+
+
+@pytest.mark.parametrize(("level", "heard"), [("debug", 1), ("info", 1), ("error", 0)])
+def test_libraries_are_heard_from_warning_on(configured: Configure, level: str, heard: int) -> None:
+    stream = configured(level)
+    for name in ("urllib3.connectionpool", "kubernetes.client", "nats", "asyncio", "requests"):
+        logging.getLogger(name).info("chatter")
+    logging.getLogger("urllib3.connectionpool").warning("a retry")
+    assert len(stream.getvalue().splitlines()) == heard
+
+
+def test_text_is_a_line_with_key_and_value_pairs(configured: Configure) -> None:
+    stream = configured(form="text")
+    logging.getLogger("kigeon.room").warning("it is away", extra={"sender": "loki", "attempt": 2})
+    when, rest = stream.getvalue().split(" ", 1)
+    assert TIME.fullmatch(when)
+    assert rest == "warn  kigeon.room: it is away sender=loki attempt=2\n"
+
+
+def test_text_shows_an_exception_below_its_line(configured: Configure) -> None:
+    stream = configured(form="text")
+    try:
+        raise ValueError("no such thing")
+    except ValueError:
+        logging.getLogger("kigeon").exception("it failed")
+    first, second, *_, last = stream.getvalue().splitlines()
+    assert (first.endswith("kigeon: it failed"), second, last) == (
+        True,
+        "Traceback (most recent call last):",
+        "ValueError: no such thing",
+    )
+
+
+def test_configuring_again_replaces(configured: Configure) -> None:
+    first, second = configured("debug"), configured("error")
+    logging.getLogger("kigeon").error("once")
+    assert (first.getvalue(), entry(second)["message"]) == ("", "once")
+
+
+def test_a_bound_logger_adds_its_context_below_the_records_own(configured: Configure) -> None:
+    stream = configured()
+    log = Bound(logging.getLogger("kigeon"), {"component": "sender/loki", "attempt": 1})
+    log.info("a push", extra={"attempt": 2, "status": 204})
+    found = entry(stream)
+    assert (found["component"], found["attempt"], found["status"]) == ("sender/loki", 2, 204)
+
+
+def test_a_throttle_lets_the_first_through_and_then_none() -> None:
+    throttle = Throttle(1000.0)
+    assert [throttle() for _ in range(5)] == [0, None, None, None, None]
+
+
+def test_a_throttle_counts_what_was_not_said() -> None:
+    throttle = Throttle(0.02)
+    assert throttle() == 0
+    silent, deadline = 0, time.monotonic() + 10
+    while (suppressed := throttle()) is None:
+        silent += 1
+        assert time.monotonic() < deadline
+    assert suppressed == silent
