@@ -24,7 +24,7 @@ def load_error(script: Path) -> str:
     ("source", "place", "said"),
     [
         ("def transform(config, event)\n    return config\n", "line 1, column 29", "Parse error"),
-        (of("return (config"), "line 2, column", "Parse error"),
+        (of("return config)"), "line 2, column 18", "Parse error"),
         ("def transform(config, event):\n\treturn config\n", "line 1, column 30", "tabs are not allowed"),
         ("x = 1\n" + of("return nowhere"), "line 3, column 12", "`nowhere` not found"),
         ("load('other.star', 'f')\n" + FINE, "line 1, column 1", "No imports"),

@@ -16,6 +16,7 @@ from tests.hooks.scripts import of, once, running
 from tests.support.processes import descendants, is_running, wait_until
 
 SAME = of("return config")
+ROOT = Path(__file__).parents[2]
 
 
 def order(source: str) -> bytes:
@@ -44,11 +45,10 @@ def test_no_secret_of_the_environment(tmp_path: Path, monkeypatch: pytest.Monkey
         assert Path(f"/proc/{runner.pid}/environ").read_bytes() == b"RUST_BACKTRACE=0\0"
 
 
-@pytest.mark.parametrize("name", ["open", "exec", "eval", "__import__", "socket", "os", "getattr.__globals__"])
+@pytest.mark.parametrize("name", ["open", "exec", "eval", "__import__", "socket", "os"])
 def test_a_script_is_offered_nothing_outside_of_itself(tmp_path: Path, name: str) -> None:
-    with pytest.raises(HookLoadError if "." not in name else AssertionError):
-        result = once(tmp_path, of(f"{name}('/etc/passwd')", "return config"), {})
-        raise AssertionError(result)
+    with pytest.raises(HookLoadError, match=f"`{name}` not found"):
+        once(tmp_path, of(f"{name}('/etc/passwd')", "return config"), {})
 
 
 def test_what_a_worker_said_before_it_died_is_read_although_nothing_can_be_written_to_it() -> None:
@@ -91,13 +91,13 @@ def test_a_script_that_does_not_load_leaves_no_process(tmp_path: Path) -> None:
 def test_the_worker_ends_with_its_parent(tmp_path: Path) -> None:
     program = f"""
 from pathlib import Path
-from tests.hooks.scripts import SAME, running
+from tests.hooks.scripts import running
 import os, signal
-with running(Path({str(tmp_path)!r}), SAME) as runner:
+with running(Path({str(tmp_path)!r}), {SAME!r}) as runner:
     print(runner.pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
-""".replace("SAME, running", "of, running").replace("SAME", "of('return config')")
-    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=False)
+"""
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=ROOT, check=False)
     assert done.returncode == -signal.SIGKILL
     pid = int(done.stdout)
     wait_until(lambda: not is_running(pid), what="the end of the worker")

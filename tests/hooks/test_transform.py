@@ -27,19 +27,20 @@ HOSTILE = {
     "list": ("return [config]", HookResultInvalid),
     "number": ("return 7", HookResultInvalid),
     "false": ("return False", HookResultInvalid),
-    "large": ("return {'x': 'x' * 1000000}", HookResultInvalid),
+    "large": ("return {'x': 'x' * (1000000 * one)}", HookResultInvalid),
     "loop": ("for i in range(1000000000):\n            pass", HookTimeout),
     "prints": ("for i in range(1000000000):\n            print(i)", HookTimeout),
     "square": ("x = 3\n        for i in range(64):\n            x = x * x", HookTimeout),
-    "digits": ("x = int('9' * 10000000)", HookTimeout),
-    "memory": ("x = [0] * 1000000000", HookCrashed),
+    "digits": ("x = int('9' * (10000000 * one))", HookTimeout),
+    "memory": ("x = [0] * (1000000000 * one)", HookCrashed),
     "nested": ("x = []\n        for i in range(20000):\n            x = [x]\n        return {'x': x}", HookCrashed),
-    "huge": ("return {'x': 'x' * 100000000}", HookError),
+    "huge": ("return {'x': 'x' * (100000000 * one)}", HookError),
 }
-"""What a script does for an event with this reason, and which error that is. ("huge" is cut short by what comes first.)"""
+"""What a script does for an event with this reason, and which error that is (for "huge", whichever comes first)."""
 
 SCRIPT = of(
     "reason = event['reason']",
+    "one = len(reason[:1])",  # constants are folded when the script is loaded, which is not what is tested here
     *(f"if reason == '{reason}':\n        {does}" for reason, (does, _) in HOSTILE.items()),
     "if reason == 'skip':",
     "    return None",
@@ -84,13 +85,11 @@ def test_the_config_unchanged_changed_or_none(tmp_path: Path) -> None:
     "lines",
     [
         ["return dict(config)"],
-        ["return {key: config[key] for key in reversed(sorted(config))}"],
         ["config['tenantID'] = 'x'", "config['tenantID'] = 'base'", "return config"],
     ],
 )
 def test_a_config_that_is_equal_is_the_same(tmp_path: Path, lines: list[str]) -> None:
-    result = once(tmp_path, of(*lines), make_event(1))
-    assert answer(result) in ("same", CONFIG)
+    assert once(tmp_path, of(*lines), make_event(1)) == Transformed()
 
 
 @pytest.mark.parametrize("reason", HOSTILE)
@@ -102,7 +101,7 @@ def test_a_bad_call_costs_the_event_at_hand_alone(tmp_path: Path, reason: str) -
         assert [answer(result) for result in results[:2] + results[3:]] == [
             expected(event) for event in events[:2] + events[3:]
         ]
-        lost = HOSTILE[reason][1] in (HookCrashed,) or reason in ("square", "digits")
+        lost = HOSTILE[reason][1] is HookCrashed or reason in ("square", "digits")
         assert runner.respawns == 1 or not lost
 
 
@@ -266,7 +265,7 @@ def test_values_arrive_as_they_are(tmp_path: Path, value: Any) -> None:
         "ok = 'reason' in event and 'nothing' not in event",
         "ok = event['count'] + 1 == 8 and type(event['count']) == 'int'",
         "ok = type(event) == 'dict' and type(event['metadata']) == 'dict'",
-        "ok = f\"{event['kind']}\" == 'Event' and event['apiVersion'] == 'v1'",
+        "kind = event['kind']\n    ok = f'{kind}s' == 'Events' and event['apiVersion'] == 'v1'",
         "ok = config['url'].startswith('http://') and config['streamLabels']['cluster'] == 'test'",
     ],
 )

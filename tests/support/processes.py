@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,15 @@ from actors.processes import descendants, is_running
 
 T = TypeVar("T")
 
-__all__ = ["descendants", "inet_listeners", "is_running", "proportional_memory", "title", "wait_until"]
+__all__ = [
+    "descendants",
+    "inet_listeners",
+    "is_running",
+    "processor_seconds",
+    "proportional_memory",
+    "title",
+    "wait_until",
+]
 
 
 def wait_until(condition: Callable[[], T], timeout: float = 20.0, what: str = "it") -> T:
@@ -41,6 +50,15 @@ def proportional_memory(pids: list[int]) -> int:
             if line.startswith("Pss:"):
                 total += int(line.split()[1]) * 1024
     return total
+
+
+def processor_seconds(pids: list[int]) -> float:
+    """Return how much of the processor *pids* have used so far."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def inet_listeners(pids: list[int]) -> list[tuple[int, str]]:

@@ -1,0 +1,84 @@
+"""A backlog from list to Loki, as a user runs kigeon: ``python -m tests.bench.backlog [EVENTS]``.
+
+The stand-ins run in this process, on the same processors. It prints events a second between the first push and the last
+line, the processor time of all of kigeon's processes for an event (their start included), the memory of the whole tree (PSS), the
+latency of single events (from their creation in the API server to their being held), and the time from SIGTERM to exit.
+For a figure that can be compared across machines it prints the ratio to what this machine's Python does with the same
+events alone: parse each and gzip the lines.
+"""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from kigeon.senders.line import fields_to_send, line_of
+from kigeon.standin.apiserver import ApiServer
+from tests.support.events import assert_once, make_event
+from tests.support.kigeon import Kigeon, loki_sender
+from tests.support.loki import Loki
+from tests.support.processes import processor_seconds, proportional_memory
+
+SINGLE_EVENTS = 300
+
+
+def main() -> None:
+    """Measure."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
+    events = [make_event(number) for number in range(count)]
+    alone = reference(events)
+    with ApiServer() as api, Loki() as loki, tempfile.TemporaryDirectory() as folder:
+        api.put_events(events)
+        with Kigeon(Path(folder) / "kigeon", api, [loki_sender(loki)], global_={"logLevel": "info"}) as kigeon:
+            loki.wait_for(1)
+            began = time.monotonic()
+            first = len(loki.lines)
+            loki.wait_for(count, timeout=300)
+            rate = (count - first) / (time.monotonic() - began)
+            tree = kigeon.tree()
+            say("events/s", rate)
+            say("ratio to parsing and gzipping them alone", rate / alone)
+            say("processor µs/event, all processes", processor_seconds(tree) / count * 1e6)
+            say("PSS of the whole tree, MiB", proportional_memory(tree) / 2**20)
+            latencies = sorted(latency(api, loki, count + number, events) for number in range(SINGLE_EVENTS))
+            say("latency of a single event, median, ms", latencies[SINGLE_EVENTS // 2] * 1e3)
+            say("latency of a single event, p99, ms", latencies[SINGLE_EVENTS * 99 // 100] * 1e3)
+            began = time.monotonic()
+            status = kigeon.stop()
+            say(f"from SIGTERM to exit (status {status}), s", time.monotonic() - began)
+        assert_once(loki.lines, events)
+
+
+def reference(events: list[dict[str, Any]]) -> float:
+    """Return how many of *events* a second one process parses and gzips."""
+    raw = [orjson.dumps(event) for event in events]
+    began = time.monotonic()
+    for start in range(0, len(raw), 1000):
+        lines = [line_of(fields_to_send(orjson.loads(event))) for event in raw[start : start + 1000]]
+        gzip.compress("\n".join(lines).encode(), compresslevel=1)
+    return len(raw) / (time.monotonic() - began)
+
+
+def latency(api: ApiServer, loki: Loki, number: int, events: list[dict[str, Any]]) -> float:
+    """Return the seconds from an event's creation to its being held."""
+    event = make_event(number)
+    events.append(event)
+    began = time.monotonic()
+    api.put_events([event])
+    loki.wait_for(len(events))
+    return time.monotonic() - began
+
+
+def say(what: str, figure: float) -> None:
+    """Print a figure."""
+    sys.stdout.write(f"{what:45} {figure:12.2f}\n")
+
+
+if __name__ == "__main__":
+    main()
