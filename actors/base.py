@@ -99,6 +99,7 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         logging.root, logging.Logger.root, logging.Logger.manager = _ROOT, _ROOT, _MANAGER
+        threading.excepthook = lambda failed: crash("a thread failed", failed.exc_value)
         self.name = type(self).__name__.lower()
         self.supervisor: Any = None
         self.loop: Loop | None = None

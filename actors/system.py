@@ -31,6 +31,7 @@ from actors.transport import DIRECTORY, ROOT_PID, SYSTEM_BASE
 from kigeon.config.settings import Settings
 from kigeon.errors import StartError
 from kigeon.kube.access import ClusterSource
+from kigeon.observability.logs import definitions
 from kigeon.queue.server import NatsServer
 from kigeon.queue.streams import file_store_bytes
 
@@ -220,7 +221,8 @@ class System:
         self._actors: ActorSystem | None = None
         try:
             capabilities = {DIRECTORY: self._directory}
-            self._actors = ActorSystem(SYSTEM_BASE, capabilities, {"version": 1}, transientUnique=True)
+            logs = definitions(order.settings.global_.log_format)
+            self._actors = ActorSystem(SYSTEM_BASE, capabilities, logs, transientUnique=True)
             self._supervisor = self._actors.createActor(Supervisor)
             self._actors.tell(self._supervisor, order)
             status = self.ping(START_WITHIN)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,12 @@ from kigeon.config.settings import (
     SenderSettings,
     Settings,
 )
-from kigeon.config.source import Document, dotted, read_document
 from kigeon.config.source import Path as KeyPath
+from kigeon.config.source import dotted, read_document
 from kigeon.errors import ConfigurationError, Problem
+
+Wrong = tuple[KeyPath, str, str]
+"""A path, what is wrong there, and what would be right."""
 
 
 def load_settings(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -38,13 +41,10 @@ def load_settings(path: Path, environ: Mapping[str, str] = os.environ) -> Settin
         raise ConfigurationError(source, (problem,)) from error
     document = read_document(text, source)
     found, wrong = check(FILE, document.data)
+    wrong += _around(document.data, path.parent, environ)
     problems = [*document.problems, *(document.problem(*problem) for problem in wrong)]
-    builder = _Builder(document, path.parent, environ)
-    if found is not None:
-        settings = builder.build(found)
-        problems += builder.problems
-        if not problems:
-            return settings
+    if not problems:
+        return _Builder(path.parent, environ).build(found)
     raise ConfigurationError(source, tuple(sorted(problems, key=lambda problem: (problem.line, problem.column))))
 
 
@@ -63,28 +63,64 @@ def parse_config(sender_type: str, config: Mapping[str, Any]) -> LokiSettings | 
     return _loki(found, _auth(found.get("basicAuth"))) if sender_type == "loki" else None
 
 
-class _Builder:
-    """Makes settings of what the schema returned; finds what only the environment and the disk can tell."""
+def _around(data: Any, folder: Path, environ: Mapping[str, str]) -> list[Wrong]:
+    """Return what only the environment and the disk can tell, also of a file in which other things are wrong."""
+    wrong: list[Wrong] = []
+    senders = _mapping(data).get("eventsenders")
+    for index, sender in enumerate(senders if isinstance(senders, list) else ()):
+        config = _mapping(_mapping(sender).get("config"))
+        place: KeyPath = ("eventsenders", index, "config")
+        wrong += _unset((*place, "basicAuth"), _mapping(config.get("basicAuth")), environ)
+        wrong += _without_sense((*place, "hook"), _mapping(config.get("hook")), folder)
+    return wrong
 
-    def __init__(self, document: Document, folder: Path, environ: Mapping[str, str]) -> None:
-        self._document = document
+
+def _mapping(given: Any) -> Mapping[str, Any]:
+    return given if isinstance(given, dict) else {}
+
+
+def _unset(place: KeyPath, auth: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[Wrong]:
+    for key in ("username", "password"):
+        variable = auth.get(f"{key}EnvVar")
+        if key not in auth and variable and isinstance(variable, str) and variable not in environ:
+            message = f"the environment variable {variable} is not set"
+            yield (*place, f"{key}EnvVar"), message, "set it, or name another"
+
+
+def _without_sense(place: KeyPath, hook: Mapping[str, Any], folder: Path) -> Iterator[Wrong]:
+    script = hook.get("script")
+    if script and isinstance(script, str) and not _is_file(folder / script):
+        yield (*place, "script"), f"there is no file {folder / script}", "it is relative to this file"
+    if hook.get("skipOnPodNotFound") is True and hook.get("enrichPod", False) is False:
+        yield (*place, "skipOnPodNotFound"), "has no meaning without enrichPod", "set enrichPod: true as well"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+class _Builder:
+    """Makes settings of what the schema returned."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self._folder = folder
         self._environ = environ
-        self.problems: list[Problem] = []
 
     def build(self, found: Mapping[str, Any]) -> Settings:
         """Return the settings."""
         return Settings(
-            tuple(self._sender(index, sender) for index, sender in enumerate(found["eventsenders"])),
+            tuple(self._sender(sender) for sender in found["eventsenders"]),
             _global(found["global"] or {}),
             _queue(found["queue"] or {}),
             PusherSettings(found["pusher"]["pushTimeout"]) if found["pusher"] else PusherSettings(),
         )
 
-    def _sender(self, index: int, found: Mapping[str, Any]) -> SenderSettings:
-        place: KeyPath = ("eventsenders", index, "config")
+    def _sender(self, found: Mapping[str, Any]) -> SenderSettings:
         config = found["config"]
-        auth = self._auth(place, config.get("basicAuth"))
+        auth = self._auth(config.get("basicAuth"))
         raw = {key: value for key, value in found["raw"].items() if key != "hook"}
         if auth is not None and raw.get("basicAuth"):
             raw["basicAuth"] = {"username": auth.username, "password": auth.password}
@@ -92,12 +128,12 @@ class _Builder:
             found["name"],
             found["type"],
             _filter(found["filter"]),
-            self._hook(place, config.get("hook")),
+            self._hook(config.get("hook")),
             _loki(config, auth) if found["type"] == "loki" else None,
             raw,
         )
 
-    def _auth(self, place: KeyPath, found: Mapping[str, Any] | None) -> BasicAuth | None:
+    def _auth(self, found: Mapping[str, Any] | None) -> BasicAuth | None:
         """Resolve credentials: a direct value takes precedence over a named variable, which is then not read."""
         if found is None:
             return None
@@ -105,25 +141,14 @@ class _Builder:
         for key in ("username", "password"):
             variable = found[f"{key}EnvVar"]
             if found[key] is None and variable is not None:
-                resolved[key] = self._environ.get(variable)
-                if resolved[key] is None:
-                    path = (*place, "basicAuth", f"{key}EnvVar")
-                    self._problem(path, f"the environment variable {variable} is not set", "set it, or name another")
+                resolved[key] = self._environ[variable]
         return _auth(resolved)
 
-    def _hook(self, place: KeyPath, found: Mapping[str, Any] | None) -> HookSettings | None:
+    def _hook(self, found: Mapping[str, Any] | None) -> HookSettings | None:
         if found is None:
             return None
         script = self._folder / found["script"]
-        if not script.is_file():
-            self._problem((*place, "hook", "script"), f"there is no file {script}", "it is relative to this file")
-        if found["skipOnPodNotFound"] and not found["enrichPod"]:
-            path = (*place, "hook", "skipOnPodNotFound")
-            self._problem(path, "has no meaning without enrichPod", "set enrichPod: true as well")
         return HookSettings(script, found["timeout"], found["onError"], found["enrichPod"], found["skipOnPodNotFound"])
-
-    def _problem(self, path: KeyPath, message: str, cure: str) -> None:
-        self.problems.append(self._document.problem(path, message, cure))
 
 
 def _global(found: Mapping[str, Any]) -> GlobalSettings:

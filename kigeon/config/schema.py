@@ -26,10 +26,11 @@ LABEL_FIELDS = (
 )  # fmt: skip
 """What eventLabels and structuredMetadata may name."""
 
-MIN_QUEUE_BYTES = 16 * 1024 * 1024
-"""Less would not hold a few of the largest batches."""
+MIN_QUEUE_BYTES = 4 * 1024 * 1024
+"""Less might not hold one of the largest batches."""
 
 _NAME = re.compile(r"[a-z0-9-]{1,63}")
+_HEADER = re.compile(r"[!-~]+")
 _LOKI_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,1023}")
 _KUBERNETES_LABEL = re.compile(
     r"(?:[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
@@ -112,6 +113,13 @@ def some_text(given: Any) -> str:
     return str(given)
 
 
+def header(given: Any) -> str:
+    """A text that can be sent as the value of a header."""
+    if not _HEADER.fullmatch(some_text(given)):
+        raise Wrong("must consist of visible ASCII characters")
+    return str(given)
+
+
 def boolean(given: Any) -> bool:
     """True or false."""
     if not isinstance(given, bool):
@@ -181,13 +189,15 @@ def url(given: Any) -> str:
     try:
         parts = urlsplit(some_text(given))
         port_is_wrong = parts.port == 0
+        if " " in given or not given.isprintable():
+            raise ValueError
     except ValueError:
         raise Wrong("is no URL", "for example http://loki-gateway.loki.svc:80") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port_is_wrong:
         raise Wrong("must be a URL that begins with http:// or https://", "for example http://loki-gateway.loki.svc:80")
     if parts.username is not None or parts.password is not None:
         raise Wrong("must not hold credentials", "put them into basicAuth")
-    if parts.path.strip("/") or parts.query or parts.fragment:
+    if parts.path.strip("/") or "?" in given or "#" in given:
         raise Wrong("must be a base URL without path", "/loki/api/v1/push is appended")
     return str(given).rstrip("/")
 
@@ -244,7 +254,7 @@ BASIC_AUTH = Section(
 
 LOKI: Mapping[str, tuple[Validator, Any] | Validator] = {
     "url": url,
-    "tenantID": (some_text, None),
+    "tenantID": (header, None),
     "streamLabels": (stream_labels, {}),
     "basicAuth": (BASIC_AUTH, None),
     "tlsConfig": (Section({"insecureSkipVerify": (boolean, False)}), {"insecureSkipVerify": False}),

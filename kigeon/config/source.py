@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 from kigeon.errors import ConfigurationError, Problem, shorten
+
+MAX_VALUES = 100_000
+"""Anchors can make a short file say more than any memory holds."""
 
 Path = tuple[str | int, ...]
 """Keys and list indexes from the top of the file."""
@@ -53,9 +57,13 @@ def read_document(text: str, source: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise ConfigurationError(source, (Problem("", f"no YAML: {error.problem}", "", line, column),)) from None
+        # The alias or tag itself may be a password that begins with * or !.
+        message = re.sub(r"(undefined alias|undefined tag handle).*", r"\1", error.problem or "")
+        raise ConfigurationError(source, (Problem("", f"no YAML: {message}", "", line, column),)) from None
     except yaml.YAMLError as error:
         raise ConfigurationError(source, (Problem("", f"no YAML: {shorten(str(error), 200)}", "", 1, 1),)) from None
+    except RecursionError:
+        raise ConfigurationError(source, (Problem("", "is nested too deeply", "", 1, 1),)) from None
 
 
 class _Reader:
@@ -63,6 +71,7 @@ class _Reader:
         self._loader = loader
         self._document = Document()
         self._within: list[int] = []
+        self._count = 0
 
     def read(self, node: yaml.Node | None) -> Document:
         self._document.data = None if node is None else self._value(node, ())
@@ -72,15 +81,28 @@ class _Reader:
         if id(node) in self._within:
             self._problem(path, node, "refers to itself", "")
             return None
+        self._count += 1
+        if self._count > MAX_VALUES:
+            raise yaml.MarkedYAMLError(problem=f"more than {MAX_VALUES} values", problem_mark=node.start_mark)
         self._within.append(id(node))
         try:
             if isinstance(node, yaml.MappingNode):
                 return self._mapping(node, path)
             if isinstance(node, yaml.SequenceNode):
                 return [self._item(child, (*path, index)) for index, child in enumerate(node.value)]
-            return self._loader.construct_object(node, deep=True)
+            return self._constructed(node, path)
         finally:
             self._within.pop()
+
+    def _constructed(self, node: yaml.Node, path: Path) -> Any:
+        try:
+            value = self._loader.construct_object(node, deep=True)
+            # A character above U+FFFF may be written as two, as JSON does; one half alone is none.
+            return value.encode("utf-16", "surrogatepass").decode("utf-16") if isinstance(value, str) else value
+        except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError):
+            # A date that does not exist, a tag that nobody knows. Which is not told: it may be a password.
+            self._problem(path, node, "can't be read as what it looks like", "put it in quotes")
+            return ""
 
     def _item(self, node: yaml.Node, path: Path) -> Any:
         self._document.marks[path] = _place(node)
@@ -91,9 +113,10 @@ class _Reader:
         self._loader.flatten_mapping(node)
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = self._loader.construct_object(key_node, deep=True)
+            key = self._constructed(key_node, path)
             if not isinstance(key, str):
-                self._problem(path, key_node, f"the key {shorten(repr(key), 40)} is no text", "put it in quotes")
+                shown = f" {key_node.value[:40]}" if isinstance(key_node, yaml.ScalarNode) else ""
+                self._problem(path, key_node, f"the key{shown} is no text", "put it in quotes")
                 continue
             if key in found and own.count(key) > 1:
                 self._problem((*path, key), key_node, "is there twice", "keep one of the two")

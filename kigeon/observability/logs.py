@@ -40,6 +40,21 @@ def configure(level: str = "info", form: str = "json", stream: TextIO | None = N
         logging.getLogger(noisy).setLevel(max(LEVELS[level], logging.WARNING))
 
 
+def definitions(form: str = "json") -> dict[str, Any]:
+    """Return what :func:`logging.config.dictConfig` needs to write warnings as :func:`configure` does.
+
+    Thespian's logger process is configured this way.
+    """
+    formatter = JsonFormatter if form == "json" else TextFormatter
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"kigeon": {"()": formatter}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "kigeon"}},
+        "root": {"level": "WARNING", "handlers": ["stderr"]},
+    }
+
+
 def context_of(record: logging.LogRecord) -> dict[str, Any]:
     """Return what the ``extra`` of *record* holds."""
     return {key: value for key, value in vars(record).items() if key not in _STANDARD}

@@ -1,10 +1,10 @@
 """A backlog from list to Loki, as a user runs kigeon: ``python -m tests.bench.backlog [EVENTS]``.
 
-The stand-ins run in this process, on the same processors. It prints events a second between the first push and the last
-line, the processor time of all of kigeon's processes for an event (their start included), the memory of the whole tree (PSS), the
-latency of single events (from their creation in the API server to their being held), and the time from SIGTERM to exit.
-For a figure that can be compared across machines it prints the ratio to what this machine's Python does with the same
-events alone: parse each and gzip the lines.
+The stand-ins run in this process, on the same processors. It prints events a second between the first push and the
+last line, the processor time of all of kigeon's processes for an event (their start included), the memory of the whole
+tree (PSS), the latency of single events (from their creation in the API server to their being held), and the time from
+SIGTERM to exit. For a figure that can be compared across machines it prints the ratio to what this machine's Python
+does with the same events alone: parse each and gzip the lines.
 """
 
 from __future__ import annotations

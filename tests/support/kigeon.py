@@ -129,6 +129,12 @@ def loki_sender(loki: Loki, name: str = "loki", **more: Any) -> dict[str, Any]:
     return sender
 
 
+def accounts(kigeon: Kigeon, actor: str = "sender/loki") -> dict[str, int]:
+    """Return what an actor reported last, an empty dict before it did; kigeon logs at debug."""
+    status = [line for line in kigeon.log() if line["message"] == "status"]
+    return status[-1]["children"][actor] if status else {}
+
+
 def _signal(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)

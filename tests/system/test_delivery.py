@@ -4,9 +4,9 @@ from pathlib import Path
 
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import assert_once, make_event
-from tests.support.kigeon import Kigeon, loki_sender
+from tests.support.kigeon import Kigeon, accounts, loki_sender
 from tests.support.loki import Loki
-from tests.support.processes import inet_listeners
+from tests.support.processes import inet_listeners, wait_until
 
 
 def test_listed_and_watched_events_arrive_once_each(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
@@ -65,3 +65,19 @@ def test_nothing_listens_on_the_network_but_nats_server_on_loopback(tmp_path: Pa
         listeners = inet_listeners(kigeon.tree())
         assert [pid for pid, _ in listeners] == [nats]
         assert all(address.startswith("0100007F:") for _, address in listeners)
+
+
+def test_a_loki_that_hangs_does_not_keep_it_from_ending(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    """What could not be sent is sent after the next start."""
+    events = [make_event(number) for number in range(100)]
+    with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        api.wait_for_watches()
+        loki.answering.clear()
+        api.put_events(events)
+        wait_until(lambda: accounts(kigeon, "queue").get("stored"))
+        assert kigeon.stop(timeout=15) == 0
+        loki.answering.set()
+        kigeon.start()
+        wait_until(lambda: accounts(kigeon).get("sent") == 100)
+        assert kigeon.stop() == 0
+    assert_once(loki.lines, events)

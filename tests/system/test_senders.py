@@ -9,7 +9,7 @@ import pytest
 
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import arrived, assert_once, make_event, occurrence_of
-from tests.support.kigeon import Kigeon, loki_sender
+from tests.support.kigeon import Kigeon, accounts, loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import wait_until
 
@@ -19,12 +19,6 @@ def script(folder: Path, body: str) -> dict[str, Any]:
     lines = "\n".join(f"    {line}" for line in body.splitlines())
     (folder / "hook.star").write_text(f"def transform(config, event):\n{lines}\n")
     return {"script": "hook.star"}
-
-
-def accounts(kigeon: Kigeon, sender: str = "sender/loki") -> dict[str, int]:
-    """Return what a sender reported last."""
-    status = [line for line in kigeon.log() if line["message"] == "status"]
-    return status[-1]["children"][sender] if status else {}
 
 
 def test_a_dead_sender_changes_nothing_for_the_other(tmp_path: Path, api: ApiServer, loki: Loki) -> None:

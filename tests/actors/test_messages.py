@@ -1,0 +1,63 @@
+import inspect
+import pickle
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors import messages
+from kigeon.config.settings import LokiSettings, SenderSettings, Settings
+from kigeon.events.envelope import Envelope
+from kigeon.kube.access import ClusterSource
+
+SENDER = SenderSettings("loki", "loki", loki=LokiSettings("http://loki"), config={"url": "http://loki"})
+SETTINGS = Settings((SENDER,))
+QUEUE = messages.QueueAddress("nats://127.0.0.1:4222", "secret")
+SPEC = messages.ChildSpec("sender/loki", "actors.sender.Sender", sender=SENDER)
+ENVELOPE = Envelope(b"payload", bytes(8), "7")
+
+EXAMPLES: list[Any] = [
+    QUEUE,
+    SPEC,
+    messages.Supervise(SETTINGS, QUEUE, ClusterSource(Path("kubeconfig")), (SPEC,)),
+    messages.Start(SPEC, SETTINGS, QUEUE),
+    messages.Connect(1, "watcher", "deduplicator", "queue"),
+    messages.Resync(1, "lost"),
+    messages.BrokerFailing("full"),
+    messages.Ping(1),
+    messages.Pong(1, "queue", 42, 0.1, {"stored": 3}),
+    messages.Status(1, 42, {"queue": {"stored": 3}}),
+    messages.Stop(10.0),
+    messages.Stopped("queue", {}),
+    messages.QueueOpened(1, 7, "8"),
+    messages.Resume(1, "8"),
+    messages.Batch(1, 1, ENVELOPE),
+    messages.Store(1, 1, 1, ENVELOPE),
+    messages.Stored(1, 1, 8),
+]
+
+
+def test_there_is_an_example_of_every_message() -> None:
+    defined = {
+        found
+        for _, found in inspect.getmembers(messages, inspect.isclass)
+        if found.__module__ == messages.__name__ and is_dataclass(found)
+    }
+    assert {type(example) for example in EXAMPLES} == defined
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
+def test_a_message_survives_the_way(message: Any) -> None:
+    assert pickle.loads(pickle.dumps(message)) == message
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
+def test_a_message_is_frozen_and_slotted(message: Any) -> None:
+    assert not hasattr(message, "__dict__")
+    with pytest.raises(AttributeError):
+        setattr(message, fields(message)[0].name, None)
+
+
+def test_the_token_is_not_shown() -> None:
+    assert "secret" not in repr(QUEUE)
