@@ -1,0 +1,277 @@
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kigeon.config.load import parse_config
+from kigeon.config.settings import (
+    BasicAuth,
+    FilterSettings,
+    GlobalSettings,
+    HookSettings,
+    LokiSettings,
+    PusherSettings,
+    QueueSettings,
+    SenderSettings,
+    Settings,
+)
+from kigeon.errors import ConfigurationError
+from tests.config.files import SENDER, load
+
+LOKI = LokiSettings("http://loki:3100")
+EVERYTHING = """\
+global: {dataDir: /data, logLevel: debug, logFormat: text}
+queue: {eventsMaxAge: 1h30m, eventsMaxBytes: 1Gi, kubernetesEventsMaxLifetime: 90s}
+pusher: {pushTimeout: 500ms}
+eventsenders:
+- name: loki
+  type: loki
+  filter:
+    namespaceSelector: {matchLabels: {example.com/team: shop, empty: ''}}
+    includeNonNamespaced: true
+    hardRefreshInterval: 10m
+  config:
+    url: https://loki:3100/
+    tenantID: shop
+    streamLabels: {cluster: eu-1}
+    basicAuth: {username: kigeon, passwordEnvVar: LOKI_PASSWORD}
+    tlsConfig: {insecureSkipVerify: true}
+    eventLabels: [reason, namespace, reason]
+    structuredMetadata: []
+    hook: {script: hooks/a.star, timeout: 1s, onError: fail, enrichPod: true, skipOnPodNotFound: true}
+- name: out-1
+  type: stdout
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    found = tmp_path / "hooks" / "a.star"
+    found.parent.mkdir()
+    found.touch()
+    return found
+
+
+def test_the_least_that_is_valid_has_every_default(tmp_path: Path) -> None:
+    assert load(tmp_path, SENDER) == Settings(
+        (SenderSettings("loki", "loki", None, None, LOKI, {"url": "http://loki:3100"}),),
+        GlobalSettings(Path("/var/lib/kigeon/data"), "info", "json"),
+        QueueSettings(24 * 3600.0, 500 * 2**20, 3600.0),
+        PusherSettings(5.0),
+    )
+
+
+def test_every_key_arrives_in_its_setting(tmp_path: Path, script: Path) -> None:
+    loki, out = (found := load(tmp_path, EVERYTHING, {"LOKI_PASSWORD": "hunter2"})).senders
+    assert found.global_ == GlobalSettings(Path("/data"), "debug", "text")
+    assert found.queue == QueueSettings(5400.0, 2**30, 90.0)
+    assert found.pusher == PusherSettings(0.5)
+    assert (loki.name, loki.type) == ("loki", "loki")
+    assert loki.filter == FilterSettings({"example.com/team": "shop", "empty": ""}, True, 600.0)
+    assert loki.hook == HookSettings(script, 1.0, "fail", True, True)
+    assert loki.loki == LokiSettings(
+        "https://loki:3100",
+        "shop",
+        {"cluster": "eu-1"},
+        BasicAuth("kigeon", "hunter2"),
+        True,
+        ("reason", "namespace"),
+        (),
+    )
+    assert out == SenderSettings("out-1", "stdout")
+
+
+@pytest.mark.parametrize("empty", ["", "{}", "null"])
+def test_an_empty_section_is_one_of_defaults(tmp_path: Path, empty: str) -> None:
+    sections = f"global: {empty}\nqueue: {empty}\npusher: {empty}\n"
+    more = f"    tlsConfig: {empty}\n    streamLabels: {empty}\n    basicAuth: {empty}\n"
+    found = load(tmp_path, f"{sections}{SENDER}{more}  filter: {empty}\n")
+    assert (found.global_, found.queue, found.pusher) == (GlobalSettings(), QueueSettings(), PusherSettings())
+    assert found.senders[0].loki == LOKI
+    assert found.senders[0].filter == FilterSettings()
+
+
+def test_the_zero_of_hard_refresh_is_off(tmp_path: Path) -> None:
+    (sender,) = load(tmp_path, SENDER + "  filter: {hardRefreshInterval: 0}\n").senders
+    assert sender.filter == FilterSettings({}, False, 0.0)
+
+
+def test_json_is_yaml(tmp_path: Path) -> None:
+    config = {"url": "http://l", "streamLabels": {"a": "\N{GRINNING FACE}"}}
+    text = json.dumps({"eventsenders": [{"name": "a", "type": "loki", "config": config}]})
+    assert "\\ud83d\\ude00" in text
+    (sender,) = load(tmp_path, text).senders
+    assert sender.loki == LokiSettings("http://l", stream_labels={"a": "\N{GRINNING FACE}"})
+
+
+def test_anchors_and_merges_are_followed(tmp_path: Path) -> None:
+    text = """\
+eventsenders:
+- name: one
+  type: loki
+  config: &base
+    url: http://loki:3100
+    tenantID: one
+- name: two
+  type: loki
+  config: {<<: *base, tenantID: two}
+- {name: three, type: loki, config: *base}
+"""
+    found = [sender.loki for sender in load(tmp_path, text).senders]
+    assert [(loki.url, loki.tenant_id) for loki in found if loki] == [
+        ("http://loki:3100", "one"),
+        ("http://loki:3100", "two"),
+        ("http://loki:3100", "one"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("auth", "expected"),
+    [
+        ("username: a, password: p", BasicAuth("a", "p")),
+        ("usernameEnvVar: USER_VAR, passwordEnvVar: PASSWORD_VAR", BasicAuth("from-env", "secret-from-env")),
+        ("username: a, passwordEnvVar: PASSWORD_VAR", BasicAuth("a", "secret-from-env")),
+        ("username: a, usernameEnvVar: USER_VAR, password: p, passwordEnvVar: PASSWORD_VAR", BasicAuth("a", "p")),
+        ("username: a, usernameEnvVar: NOT_SET, password: '', passwordEnvVar: NOT_SET", BasicAuth("a", "")),
+        ("username: a, passwordEnvVar: EMPTY", BasicAuth("a", "")),
+        ("password: p", BasicAuth("", "p")),
+    ],
+)
+def test_a_direct_value_takes_precedence_over_the_environment(tmp_path: Path, auth: str, expected: BasicAuth) -> None:
+    environ = {"USER_VAR": "from-env", "PASSWORD_VAR": "secret-from-env", "EMPTY": ""}
+    (sender,) = load(tmp_path, f"{SENDER}    basicAuth: {{{auth}}}\n", environ).senders
+    assert sender.loki is not None
+    assert sender.loki.basic_auth == expected
+    # A hook is given what was resolved, and nothing that it would have to resolve.
+    assert sender.config["basicAuth"] == {"username": expected.username, "password": expected.password}
+
+
+def test_a_hook_is_given_the_config_as_in_the_file_without_itself(tmp_path: Path, script: Path) -> None:
+    (sender, _) = load(tmp_path, EVERYTHING, {"LOKI_PASSWORD": "hunter2"}).senders
+    assert sender.config == {
+        "url": "https://loki:3100/",
+        "tenantID": "shop",
+        "streamLabels": {"cluster": "eu-1"},
+        "basicAuth": {"username": "kigeon", "password": "hunter2"},
+        "tlsConfig": {"insecureSkipVerify": True},
+        "eventLabels": ["reason", "namespace", "reason"],
+        "structuredMetadata": [],
+    }
+    assert parse_config("loki", sender.config) == sender.loki
+
+
+def test_settings_survive_pickling(tmp_path: Path, script: Path) -> None:
+    settings = load(tmp_path, EVERYTHING, {"LOKI_PASSWORD": "hunter2"})
+    assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+def test_an_error_survives_pickling(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, "a: 1\n")
+    found = pickle.loads(pickle.dumps(caught.value))
+    assert (found.source, found.problems, str(found)) == (caught.value.source, caught.value.problems, str(caught.value))
+
+
+def test_no_repr_shows_a_password(tmp_path: Path, script: Path) -> None:
+    settings = load(tmp_path, EVERYTHING, {"LOKI_PASSWORD": "hunter2"})
+    assert settings.senders[0].loki is not None
+    assert settings.senders[0].loki.basic_auth == BasicAuth("kigeon", "hunter2")
+    assert "hunter2" not in f"{settings!r} {settings} {settings.senders[0].loki!r}"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, LOKI),
+        ({"url": "https://other"}, LokiSettings("https://other")),
+        ({"tenantID": "shop"}, LokiSettings("http://loki:3100", "shop")),
+        ({"streamLabels": {"app": "web"}}, LokiSettings("http://loki:3100", stream_labels={"app": "web"})),
+        (
+            {"basicAuth": {"username": "a", "password": "p"}},
+            LokiSettings("http://loki:3100", basic_auth=BasicAuth("a", "p")),
+        ),
+        (
+            {"tlsConfig": {"insecureSkipVerify": True}},
+            LokiSettings("http://loki:3100", insecure_skip_verify=True),
+        ),
+    ],
+)
+def test_what_a_hook_returns_is_read_by_the_rules_of_the_file(change: dict[str, Any], expected: LokiSettings) -> None:
+    assert parse_config("loki", {"url": "http://loki:3100", **change}) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "message"),
+    [
+        ({"url": "http://loki/path"}, "url", "must be a base URL without path"),
+        ({"url": None}, "url", "must be a text"),
+        ({"tenantID": 7}, "tenantID", "must be a text"),
+        ({"tenantID": "a\r\nX-Other: b"}, "tenantID", "must consist of visible ASCII characters"),
+        ({"tenant": "a"}, "tenant", "unknown key"),
+        ({"streamLabels": {"app.kubernetes.io/name": "a"}}, "streamLabels.app.kubernetes.io/name", "is no name of"),
+        ({"streamLabels": {"app": None}}, "streamLabels.app", "must be a text"),
+        ({"hook": {"script": "a.star"}}, "hook", "unknown key"),
+        ({"basicAuth": {"passwordEnvVar": "HOME"}}, "basicAuth.passwordEnvVar", "is for the file alone"),
+        (
+            {"basicAuth": {"username": "a", "usernameEnvVar": "HOME"}},
+            "basicAuth.usernameEnvVar",
+            "is for the file alone",
+        ),
+    ],
+)
+def test_what_a_hook_must_not_return(change: dict[str, Any], path: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_config("loki", {"url": "http://loki:3100", **change})
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.line) == (path, 0)
+    assert problem.message.startswith(message)
+
+
+def test_everything_wrong_with_a_hooks_result_is_told() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_config("loki", {"tenantID": 7, "streamLabels": {"a-b": "c"}, "more": 1})
+    assert {problem.path for problem in caught.value.problems} == {"url", "tenantID", "streamLabels.a-b", "more"}
+
+
+def test_stdout_has_no_config_and_a_hook_may_give_it_none() -> None:
+    assert parse_config("stdout", {}) is None
+    with pytest.raises(ConfigurationError, match="url: unknown key"):
+        parse_config("stdout", {"url": "http://loki"})
+
+
+YAML = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.dates() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8) | st.integers(), inner, max_size=3),
+    max_leaves=5,
+)
+KEYS = ["url", "tenantID", "streamLabels", "basicAuth", "tlsConfig", "eventLabels", "structuredMetadata", "hook"]
+SENDERS = st.fixed_dictionaries(
+    {"name": st.just("a") | YAML, "type": st.just("loki") | YAML},
+    optional={
+        "filter": YAML,
+        "config": YAML | st.dictionaries(st.sampled_from(KEYS), YAML, max_size=4),
+        "more": YAML,
+    },
+)
+FILES = YAML | st.fixed_dictionaries(
+    {}, optional={"global": YAML, "queue": YAML, "pusher": YAML, "eventsenders": YAML | st.lists(SENDERS, max_size=2)}
+)
+
+
+@given(FILES)
+def test_whatever_a_file_says_it_is_read_or_its_problems_are_told(
+    tmp_path_factory: pytest.TempPathFactory, content: Any
+) -> None:
+    try:
+        settings = load(tmp_path_factory.getbasetemp(), yaml.safe_dump(content, allow_unicode=True))
+    except ConfigurationError as error:
+        places = [(problem.line, problem.column) for problem in error.problems]
+        assert places == sorted(places)
+        assert all(line >= 1 and column >= 1 for line, column in places)
+    else:
+        assert settings.senders
