@@ -153,7 +153,10 @@ class HookRunner:
         self._respawn_at = time.monotonic() + delay
 
     def _spawn(self) -> None:
-        worker = WorkerProcess()
+        try:
+            worker = WorkerProcess()
+        except OSError as error:
+            raise HookLoadError(f"{self._hook.script}: its worker can't be started: {error}") from error
         order = {
             "name": self._hook.script.name,
             "source": self._source,
