@@ -1,6 +1,6 @@
 import json
 from collections.abc import Iterator
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection, HTTPResponse, IncompleteRead
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -107,13 +107,21 @@ def test_it_fails_when_it_is_told_to(api: ApiServer, client: Client) -> None:
     assert client.get("/api/v1/events")[0] == 200
 
 
-@pytest.mark.parametrize("how", ["close", "drop", "expire"])
-def test_open_watches_end_as_told(api: ApiServer, client: Client, how: str) -> None:
+@pytest.mark.parametrize(("how", "last"), [("close", b""), ("expire", b'{"type":"ERROR"')])
+def test_open_watches_end_as_told(api: ApiServer, client: Client, how: str, last: bytes) -> None:
     response = client.watch(str(api.store.version))
     api.wait_for_watches()
     api.faults.end_watches(how)
-    line = response.readline()
-    assert {"close": line == b"", "drop": b"\n" not in line, "expire": b'"code":410' in line}[how]
+    assert response.readline().startswith(last)
+    assert response.read() == b""
+
+
+def test_open_watches_are_cut_in_the_middle_of_a_line(api: ApiServer, client: Client) -> None:
+    response = client.watch(str(api.store.version))
+    api.wait_for_watches()
+    api.faults.end_watches("drop")
+    with pytest.raises(IncompleteRead):
+        response.readline()
 
 
 def test_a_line_is_injected(api: ApiServer, client: Client) -> None:
