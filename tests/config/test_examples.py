@@ -34,9 +34,7 @@ def test_the_full_example_shows_every_key() -> None:
 
 def test_what_is_commented_out_is_valid_too(tmp_path: Path) -> None:
     text = (FOLDER / "full.yaml").read_text("utf-8").replace("../hooks", str(FOLDER.parent / "hooks"))
-    text, count = re.subn(
-        r"^(\s+)# (tenantID:|basicAuth:|  \w+: (?!send|don't|try))", r"\1\2", text, flags=re.MULTILINE
-    )
+    text, count = re.subn(r"^(\s+)# (tenantID:|basicAuth:|  \w+: (?! |send))", r"\1\2", text, flags=re.MULTILINE)
     assert count == 6
     file = tmp_path / "kigeon.yaml"
     file.write_text(text, "utf-8")
