@@ -46,14 +46,17 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isdecimal() else 0
     if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
+        raise argparse.ArgumentTypeError("must be a whole number, at least 1")
     return number
 
 
 def _rate(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
     if not 0 <= number <= 1_000_000:
-        raise argparse.ArgumentTypeError("must be between 0 and 1000000")
+        raise argparse.ArgumentTypeError("must be a number between 0 and 1000000")
     return number
