@@ -171,7 +171,7 @@ class HookRunner:
             raise HookLoadError(f"{self._hook.script}: loading it crashed its worker: {error}") from error
         if kind != frames.READY:
             worker.close()
-            raise HookLoadError(f"{self._hook.script}: {_place(payload)}")
+            raise HookLoadError(f"{self._hook.script}: {_place(payload, self._source)}")
         self._worker = worker
         self._lost_in_a_row = 0
 
@@ -217,7 +217,7 @@ def _result_of(kind: bytes, payload: bytes) -> Result:
     return Failed(HookRaised(_place(payload)))
 
 
-def _place(payload: bytes) -> str:
+def _place(payload: bytes, source: str = "") -> str:
     """Return the interpreter's message with line and column in front, where it tells them (`` --> file:line:col``)."""
     text = payload.decode("utf-8", "replace")
     found = re.search(r"\n\s*--> (.+):(\d+):(\d+)", text)
@@ -225,7 +225,14 @@ def _place(payload: bytes) -> str:
         return shorten(text)
     message = shorten(text[: found.start()])
     # What is put around the script (named kigeon) is no place that its author could look at.
-    return message if found[1] == "kigeon" else f"line {found[2]}, column {found[3]}: {message}"
+    if found[1] == "kigeon":
+        return message
+    line, column = found[2], found[3]
+    if source and not re.search(r"\n\s*\d+ \|", text[found.end() :]):
+        # It shows no line: what is missing is missing at the end, and it says 1:1 for that.
+        lines = source.rstrip().splitlines() or [""]
+        line, column = str(len(lines)), str(len(lines[-1]) + 1)
+    return f"line {line}, column {column}: {message}"
 
 
 def _uid_of(event: Mapping[str, Any]) -> str:
