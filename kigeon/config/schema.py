@@ -330,7 +330,9 @@ def sender_with_config(given: Any) -> dict[str, Any]:
         problems += [(("config", *path), message, cure) for path, message, cure in wrong]
     if problems:
         raise voluptuous.MultipleInvalid([Wrong(message, cure, path) for path, message, cure in problems])
-    return {**sender, "config": config, "raw": raw or {}}
+    # A filter of which nothing is said is none; one that says `{}` selects every namespace.
+    chosen = sender["filter"] if given.get("filter") is not None else None
+    return {**sender, "filter": chosen, "config": config, "raw": raw or {}}
 
 
 FILE = Section(

@@ -1,0 +1,212 @@
+"""Everything fails at random while events flow: ``python -m tests.chaos [--minutes N] [--seed S]``.
+
+kigeon runs as a user runs it, with two senders and a hook that has two destinations. Strikes come at random, several at
+a time. At the end everything is mended, and every event has to be held exactly once by each sender's Loki; what
+was parked, skipped or filtered has to be nothing. It prints its seed; the same seed strikes in the same order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from kigeon.standin.apiserver import ApiServer
+from tests.support.events import arrived, make_event, occurrence_of
+from tests.support.kigeon import Kigeon, accounts, loki_sender
+from tests.support.loki import Loki
+from tests.support.processes import descendants, title, wait_until
+
+HOOK = """
+def transform(config, event):
+    config["tenantID"] = "even" if int(event["source"]["host"][5:]) % 2 == 0 else "odd"
+    return config
+"""
+
+
+class Chaos:
+    """One run."""
+
+    def __init__(self, seed: int, folder: Path, api: ApiServer, plain: Loki, routed: Loki) -> None:
+        self.random = Random(seed)
+        self.api, self.plain, self.routed = api, plain, routed
+        (folder / "hook.star").write_text(HOOK)
+        hook = {"script": "../hook.star", "onError": "fail"}
+        senders = [loki_sender(plain, "plain"), loki_sender(routed, "routed", hook=hook)]
+        self.kigeon = Kigeon(folder / "kigeon", api, senders)
+        self.events: list[dict[str, Any]] = []
+        self.mending: list[Callable[[], None]] = []
+        self.strikes = 0
+
+    def tell(self) -> None:
+        """Have some more events happen; now and then one that is there already happens again."""
+        number = len(self.events)
+        fresh = [make_event(number + more) for more in range(self.random.choice((1, 5, 50)))]
+        if number and self.random.random() < 0.3:
+            older = self.random.choice(self.events)
+            fresh.append({**older, "count": older["count"] + 1, "lastTimestamp": fresh[0]["lastTimestamp"]})
+        self.events += fresh
+        self.api.put_events(fresh)
+
+    def strike(self) -> None:
+        """Do some harm."""
+        self.strikes += 1
+        harm = self.random.choice(
+            [
+                *(self.kill_process, self.kill_process, self.kill_tree, self.stop_process, self.kill_root),
+                *(self.loki_fails, self.loki_cuts, self.loki_hangs, self.tenant_fails, self.api_fails),
+                *(self.watch_ends, self.restart),
+            ]
+        )
+        sys.stdout.write(f"{time.strftime('%X')} {harm.__name__}\n")
+        sys.stdout.flush()
+        harm()
+
+    def mend(self) -> None:
+        """Undo all the harm that does not mend itself."""
+        while self.mending:
+            self.mending.pop()()
+
+    def kill_process(self) -> None:
+        below = descendants(self.kigeon.pid)
+        if below:
+            victim = self.random.choice(below)
+            sys.stdout.write(f"         {title(victim)[-60:]}\n")
+            _send(victim, self.random.choice((signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM)))
+
+    def stop_process(self) -> None:
+        below = descendants(self.kigeon.pid)
+        if below:
+            victim = self.random.choice(below)
+            _send(victim, signal.SIGSTOP)
+            self.mending.append(lambda: _send(victim, signal.SIGCONT))
+
+    def kill_tree(self) -> None:
+        self.kigeon.kill_tree()
+        self.kigeon.start()
+
+    def kill_root(self) -> None:
+        self.mend()
+        self.kigeon.kill_root()
+        self.kigeon.start()
+
+    def restart(self) -> None:
+        self.mend()
+        status = self.kigeon.stop(timeout=30)
+        assert status == 0, f"it ended with {status}"
+        self.kigeon.start()
+
+    def loki_fails(self) -> None:
+        loki, status = self._loki(), self.random.choice((429, 500, 503, 401, 260))
+        loki.answer_next(self.random.randrange(1, 6), status, "chaos")
+
+    def loki_cuts(self) -> None:
+        loki = self._loki()
+        loki.cut_before, loki.cut_after = self.random.randrange(3), self.random.randrange(3)
+
+    def loki_hangs(self) -> None:
+        loki = self._loki()
+        loki.answering.clear()
+        self.mending.append(loki.answering.set)
+
+    def tenant_fails(self) -> None:
+        self.routed.always = lambda tenant: 503 if tenant == "even" else 0
+        self.mending.append(lambda: setattr(self.routed, "always", lambda tenant: 0))
+
+    def api_fails(self) -> None:
+        self.api.faults.fail_next(self.random.randrange(1, 5), self.random.choice((500, 503, 429, 401)), retry_after=1)
+
+    def watch_ends(self) -> None:
+        if self.random.random() < 0.5:
+            self.api.store.expire_history()
+        self.api.faults.end_watches(self.random.choice(("close", "drop", "expire")))
+
+    def _loki(self) -> Loki:
+        return self.random.choice((self.plain, self.routed))
+
+    def verdict(self) -> list[str]:
+        """Return what is wrong in the end."""
+        self.mend()
+        # An object that was updated twice between two lists is listed once: only the last state is sure to be seen.
+        last = {event["metadata"]["uid"]: event for event in self.events}
+        wanted, possible = ({occurrence_of(event) for event in events} for events in (last.values(), self.events))
+        wrong = []
+        for name, loki in (("plain", self.plain), ("routed", self.routed)):
+            try:
+                loki.wait_for(lambda lines: wanted <= arrived(lines).keys(), timeout=120)
+            except TimeoutError:
+                wrong.append(f"{name}: {len(wanted - arrived(loki.lines).keys())} events are missing")
+            found = arrived(loki.lines)
+            wrong += [f"{name}: {key} arrived {times} times" for key, times in found.items() if times > 1]
+            wrong += [f"{name}: {key} was never sent" for key in found.keys() - possible]
+            wrong += [f"{name}: a malformed push, {push}" for push in loki.malformed]
+            wrong += self._books(name, len(found))
+        return wrong
+
+    def _books(self, name: str, held: int) -> list[str]:
+        sender = f"sender/{name}"
+        try:
+            wait_until(lambda: accounts(self.kigeon, sender).get("sent") == held, timeout=30)
+        except TimeoutError:
+            return [f"{name}: the books say {accounts(self.kigeon, sender)}, {held} are held"]
+        books = accounts(self.kigeon, sender)
+        return [f"{name}: {books[end]} {end}" for end in ("filtered", "skipped", "parked", "evicted") if books[end]]
+
+
+def _send(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def run(seed: int, minutes: float) -> list[str]:
+    """Run for some minutes; return what is wrong in the end."""
+    sys.stdout.write(f"seed {seed}, {minutes:g} minutes\n")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
+        api, plain, routed = (stack.enter_context(server) for server in (ApiServer(), Loki(), Loki()))
+        chaos = Chaos(seed, folder, api, plain, routed)  # type: ignore[arg-type]
+        stack.enter_context(chaos.kigeon)
+        deadline = time.monotonic() + minutes * 60
+        next_strike = time.monotonic() + 3.0
+        while time.monotonic() < deadline:
+            chaos.tell()
+            time.sleep(0.05)
+            if time.monotonic() >= next_strike:
+                for _ in range(chaos.random.choice((1, 1, 2, 3))):
+                    chaos.strike()
+                next_strike = time.monotonic() + chaos.random.uniform(1.0, 8.0)
+                if chaos.random.random() < 0.4:
+                    chaos.mend()
+        wrong = chaos.verdict()
+        if wrong:
+            kept = Path(tempfile.gettempdir()) / f"kigeon-chaos-{seed}.log"
+            kept.write_bytes(chaos.kigeon.log_path.read_bytes())
+            wrong.append(f"the log is kept in {kept}")
+        sys.stdout.write(f"seed {seed}: {len(chaos.events)} events, {chaos.strikes} strikes\n")
+        return wrong
+
+
+def main() -> int:
+    """Run once; the exit status is 0 when every event is accounted for."""
+    parser = argparse.ArgumentParser(description="strike at random while events flow, and count at the end")
+    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    arguments = parser.parse_args()
+    wrong = run(arguments.seed, arguments.minutes)
+    sys.stdout.write("\n".join(wrong or ["nothing lost, nothing double"]) + "\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
