@@ -101,6 +101,8 @@ class Chaos:
 
     def restart(self) -> None:
         self.mend()
+        # Python itself, while it loads, ends on a signal as any program does.
+        wait_until(lambda: descendants(self.kigeon.pid))
         status = self.kigeon.stop(timeout=30)
         assert status == 0, f"it ended with {status}"
         self.kigeon.start()
