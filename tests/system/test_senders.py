@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -44,24 +45,28 @@ def test_a_namespace_that_is_relabelled_counts_for_events_sent_from_then_on(
     selector = {"namespaceSelector": {"matchLabels": {"team": "web"}}}
     api.put_namespace("shop", {"team": "web"})
     api.put_namespace("batch", {"team": "data"})
-    first = [make_event(1, "shop"), make_event(2, "batch"), make_event(3, "gone")]
     node = make_event(4, "default", involvedObject={"kind": "Node", "name": "n1", "uid": "n1"})
-    second = [make_event(5, "shop"), make_event(6, "batch")]
-    api.put_events([*first, node])
+    api.put_events([make_event(1, "shop"), make_event(2, "batch"), make_event(3, "gone"), node])
+    numbers = count(100)
+
+    def told_of_batch() -> bool:
+        """Have another event happen there; return whether one has arrived."""
+        api.put_events([make_event(next(numbers), "batch")])
+        return len(loki.lines) > 1
+
     with Kigeon(tmp_path, api, [loki_sender(loki, filter=selector)]) as kigeon:
         loki.wait_for(1)
+        wait_until(lambda: accounts(kigeon).get("filtered") == 3)
         api.wait_for_request(lambda request: request.path.endswith("namespaces") and "watch" in request.query)
         api.put_namespace("shop", {"team": "other"})
         api.put_namespace("batch", {"team": "web"})
-        # An event of a namespace that is new is looked up: by the time it is sent, the labels above are known.
-        api.put_namespace("new", {"team": "web"})
-        api.put_events([make_event(7, "new")])
-        loki.wait_for(2)
-        api.put_events(second)
-        loki.wait_for(3)
-        wait_until(lambda: accounts(kigeon).get("filtered") == 4)
+        wait_until(told_of_batch)
+        api.put_events([make_event(5, "shop")])
+        api.put_events([make_event(6, "batch")])
+        loki.wait_for(lambda lines: lines[-1].fields["name"] == "web-6.17a")
         assert kigeon.stop() == 0
-    assert [line.fields["name"] for line in loki.lines] == ["web-1.17a", "web-7.17a", "web-6.17a"]
+    assert [line.fields["namespace"] for line in loki.lines][:2] == ["shop", "batch"]
+    assert {line.fields["namespace"] for line in loki.lines[1:]} == {"batch"}
 
 
 def test_cluster_scoped_objects_are_subject_to_their_own_switch(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
