@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from nats.aio.client import Client
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError, NotFoundError
 
 from kigeon.errors import UnreadableEnvelope, shorten
 from kigeon.events.envelope import pack, unpack
@@ -30,6 +30,9 @@ from kigeon.queue.scan import scan
 from kigeon.queue.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, RETRY, RETRY_SUBJECT
 
 FORMAT = "1"
+
+NO_MESSAGE = (10037, 10057)
+"""What JetStream answers when a message that is to be deleted is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +89,9 @@ class RetryStore:
         with queue_errors("deleting from the retry stream"):
             try:
                 await self._js.delete_msg(RETRY, sequence)
-            except NotFoundError:
-                return
+            except APIError as error:
+                if error.err_code not in NO_MESSAGE:
+                    raise
 
 
 class DeadLetterStore:

@@ -1,0 +1,158 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kigeon.errors import KubernetesError, Unauthorized
+from kigeon.kube.lines import WatchLine
+from kigeon.kube.reflector import ListPage, Probe, Reflector, Watch
+
+
+def steady(low: float, high: float) -> float:
+    """No jitter."""
+    return (low + high) / 2
+
+
+def listed(version: str = "100") -> Reflector:
+    """Return a reflector that has listed."""
+    reflector = Reflector(jitter=steady)
+    reflector.page(version, "")
+    return reflector
+
+
+def line(version: str, kind: str = "ADDED") -> WatchLine:
+    return WatchLine(kind, {"metadata": {"resourceVersion": version}}, b"{}")
+
+
+def status(code: int, reason: str = "", **details: object) -> WatchLine:
+    return WatchLine("ERROR", {"code": code, "reason": reason, "details": details}, b"{}")
+
+
+def test_it_lists_in_pages_and_watches_from_the_lists_version() -> None:
+    reflector = Reflector(jitter=steady)
+    assert reflector.next().action == ListPage("")
+    reflector.page("100", "more")
+    assert reflector.next().action == ListPage("more")
+    reflector.page("100", "")
+    assert reflector.next().action == Watch("100")
+
+
+def test_it_resumes_where_it_was_after_a_look_at_the_clusters_version() -> None:
+    reflector = listed()
+    reflector.line(line("101"))
+    reflector.line(line("105", "BOOKMARK"))
+    reflector.closed(2)
+    assert reflector.next().action == Probe()
+    reflector.probed("107")
+    assert reflector.next().action == Watch("105")
+
+
+def test_a_version_of_an_earlier_run_is_looked_at_before_it_is_resumed() -> None:
+    reflector = Reflector("500")
+    assert reflector.next().action == Probe()
+    reflector.probed("500")
+    assert reflector.next().action == Watch("500")
+
+
+def test_a_cluster_that_went_back_in_time_is_listed() -> None:
+    reflector = Reflector("500")
+    reflector.probed("40")
+    assert reflector.next().action == ListPage("")
+    assert "went back" in reflector.relisted
+
+
+@pytest.mark.parametrize(
+    "expire",
+    [
+        lambda reflector: reflector.failed(KubernetesError("gone", 410)),
+        lambda reflector: reflector.line(status(410, "Expired")),
+        lambda reflector: reflector.line(status(0, "Gone")),
+    ],
+)
+def test_an_expired_version_leads_to_a_list(expire: object) -> None:
+    reflector = listed()
+    expire(reflector)  # type: ignore[operator]
+    assert reflector.next().action == ListPage("")
+    assert reflector.relisted
+
+
+def test_an_expired_continue_token_begins_the_list_anew() -> None:
+    reflector = Reflector()
+    reflector.page("100", "more")
+    reflector.failed(KubernetesError("gone", 410))
+    assert reflector.next().action == ListPage("")
+
+
+def test_failures_in_a_row_are_waited_for_ever_longer() -> None:
+    reflector = listed()
+    delays = []
+    for _ in range(8):
+        reflector.failed(KubernetesError("away", 503))
+        delays.append(reflector.next().delay)
+    assert delays == sorted(delays)
+    assert delays[0] == pytest.approx(0.8)
+    assert delays[-1] == pytest.approx(30.0)
+    reflector.line(line("101"))
+    reflector.failed(KubernetesError("away", 503))
+    assert reflector.next().delay == pytest.approx(0.8)
+
+
+def test_retry_after_is_honoured() -> None:
+    reflector = listed()
+    reflector.failed(KubernetesError("slow down", 429, retry_after=7))
+    assert 7 <= reflector.next().delay < 8
+    reflector.line(status(429, retryAfterSeconds=9))
+    assert 9 <= reflector.next().delay < 10
+
+
+@pytest.mark.parametrize("error", [Unauthorized("who?", 401), KubernetesError("no", 403)])
+def test_credentials_are_read_again_when_they_are_refused(error: KubernetesError) -> None:
+    reflector = listed()
+    reflector.failed(error)
+    assert reflector.next().refresh_credentials
+    assert not reflector.next().refresh_credentials
+
+
+def test_a_watch_that_brings_nothing_does_not_spin() -> None:
+    reflector = listed()
+    reflector.closed(0)
+    assert reflector.next().delay > 0
+
+
+INPUTS = st.sampled_from(
+    ["page", "more", "probe", "old probe", "line", "gone line", "error", "gone", "close", "silent"]
+)
+
+
+@given(st.lists(INPUTS, max_size=30))
+def test_whatever_comes_it_never_watches_from_a_version_that_was_not_reached(inputs: list[str]) -> None:
+    """And a failure is never followed by the next try at once."""
+    reflector, reached, version = Reflector(), {""}, 100
+    for given_input in inputs:
+        version += 1
+        action = reflector.next().action
+        if isinstance(action, Watch):
+            assert action.resource_version in reached
+        failed = _feed(reflector, given_input, action, str(version))
+        reached.add(reflector.resource_version)
+        step = reflector.next()
+        assert not failed or step.delay > 0
+        if "gone" in given_input and failed:
+            assert step.action == ListPage("")
+
+
+def _feed(reflector: Reflector, given_input: str, action: object, version: str) -> bool:
+    """Give an input that can follow *action*; return whether it was a failure."""
+    if given_input in ("error", "gone"):
+        reflector.failed(KubernetesError("failed", 410 if given_input == "gone" else 503))
+        return True
+    if isinstance(action, ListPage):
+        reflector.page(version, "more" if given_input == "more" else "")
+    elif isinstance(action, Probe):
+        reflector.probed("1" if given_input == "old probe" else version)
+    elif given_input == "gone line":
+        return not reflector.line(status(410))
+    elif given_input == "line":
+        reflector.line(line(version))
+    else:
+        reflector.closed(0)
+    return False
