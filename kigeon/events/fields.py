@@ -112,11 +112,9 @@ def text(parent: Mapping[str, Any], key: str) -> str:
 
 
 def integer(value: Any) -> int | None:
-    """Return *value* as an integer where it is one, or is the text of one of at most 18 digits; else None."""
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
+    """Return *value* as an integer of at most 18 digits where it is one, or is the text of one; else None."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
         return int(value)
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        return int(value) if abs(value) < 10**18 else None
     return None

@@ -54,6 +54,6 @@ def test_nothing_that_json_can_hold_makes_it_raise(given_event: dict[str, object
     namespace_of(given_event)
 
 
-@pytest.mark.parametrize("value", [None, "", "x", "-1", "9" * 19, 1.5, float("inf"), [], {}])
+@pytest.mark.parametrize("value", [None, "", "x", "-1", "9" * 19, 1.5, float("inf"), 2.0**64, 10**18, [], {}])
 def test_what_is_no_integer(value: object) -> None:
     assert integer(value) is None

@@ -1,0 +1,122 @@
+"""What an event becomes, and how entries become a body: functions of the event and the configuration alone."""
+
+import gzip
+import json
+from copy import deepcopy
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kigeon.config.settings import BasicAuth, LokiSettings
+from kigeon.events.fields import EventFields
+from kigeon.senders.line import LABELS, MAX_LABEL_VALUE, fields_to_send, line_of
+from kigeon.senders.loki.body import body_of
+from kigeon.senders.loki.sink import FALLBACK_STREAM, LokiSink
+from kigeon.senders.sink import Destination, Entry
+from tests.events.test_fields import MALFORMED
+from tests.support.events import make_event
+
+ORDER = [
+    "name", "namespace", "involvedObjectKind", "involvedObjectName", "involvedObjectNamespace", "reason", "message",
+    "type", "count", "sourceComponent", "sourceHost", "uid", "involvedObjectUID", "fieldPath", "action",
+    "reportingComponent", "firstTimestamp", "lastTimestamp",
+]  # fmt: skip
+
+
+def sink(**settings: Any) -> LokiSink:
+    return LokiSink(LokiSettings("http://loki", **settings))
+
+
+def test_a_full_line_has_every_key_in_the_documented_order() -> None:
+    event = make_event(1, action="Killing", reportingComponent="kubelet")
+    event["involvedObject"]["fieldPath"] = "spec.containers{web}"
+    line = line_of(fields_to_send(event))
+    assert list(json.loads(line)) == ORDER
+    assert ": " not in line.replace("failed container, 1", "")
+
+
+@given(MALFORMED)
+def test_an_event_of_any_shape_has_an_entry(event: dict[str, Any]) -> None:
+    entry = sink().entry(event, None)
+    line = json.loads(entry.line)
+    assert [key for key in ORDER if key in line] == list(line)
+    assert "" not in line.values()
+    assert line["count"] >= 1
+    assert all(isinstance(value, str) for _, value in entry.stream)
+
+
+@given(st.lists(MALFORMED, min_size=1, max_size=8))
+def test_a_push_that_is_repeated_is_byte_identical(events: list[dict[str, Any]]) -> None:
+    first = body_of([sink().entry(event, None) for event in events])
+    second = body_of([sink().entry(deepcopy(event), None) for event in events])
+    assert first == second
+
+
+@given(st.lists(MALFORMED, min_size=1, max_size=8))
+def test_a_body_read_back_holds_each_entry_once_in_its_stream(events: list[dict[str, Any]]) -> None:
+    entries = [sink().entry(event, None) for event in events]
+    streams = orjson.loads(gzip.decompress(body_of(entries)))["streams"]
+    found = [
+        (tuple(stream["stream"].items()), int(value[0]), value[1], value[2] if len(value) > 2 else {})
+        for stream in streams
+        for value in stream["values"]
+    ]
+    wanted = [(entry.stream, entry.timestamp, entry.line, entry.metadata) for entry in entries]
+    assert sorted(map(repr, found)) == sorted(map(repr, wanted))
+    assert len({json.dumps(stream["stream"]) for stream in streams}) == len(streams)
+
+
+@given(st.text(min_size=1, max_size=300))
+def test_the_size_of_an_entry_is_about_what_it_adds_to_a_body(message: str) -> None:
+    entry = sink().entry(make_event(1, message=message), None)
+    bodies = [len(gzip.decompress(body_of([entry] * times))) for times in (1, 2)]
+    assert bodies[1] - bodies[0] <= 2 * entry.size + 50
+
+
+def test_a_configured_label_wins_and_fields_are_divided_as_configured() -> None:
+    chosen = sink(
+        stream_labels={"reason": "mine", "cluster": "c"},
+        event_labels=("reason",),
+        structured_metadata=("count", "name"),
+    )
+    entry = chosen.entry(make_event(1), None)
+    assert dict(entry.stream) == {"reason": "mine", "cluster": "c"}
+    assert entry.metadata == {"count": "1", "name": "web-1.17a"}
+
+
+def test_an_event_without_any_label_has_a_stream() -> None:
+    assert sink().entry({}, None).stream == FALLBACK_STREAM
+
+
+def test_a_label_is_cut_to_what_loki_takes() -> None:
+    entry = sink().entry(make_event(1, reason="x" * 5000), None)
+    assert dict(entry.stream)["reason"] == "x" * MAX_LABEL_VALUE
+    assert json.loads(entry.line)["reason"] == "x" * 5000
+
+
+def test_an_event_of_the_newer_api_has_its_reporter_for_a_source() -> None:
+    event = make_event(1, source={}, reportingComponent="kubelet", reportingInstance="node-7")
+    line = json.loads(sink().entry(event, None).line)
+    assert (line["sourceComponent"], line["sourceHost"]) == ("kubelet", "node-7")
+
+
+def test_every_field_that_may_be_a_label_is_one_of_an_event() -> None:
+    assert set(LABELS.values()) <= set(EventFields.__dataclass_fields__)
+
+
+def test_what_a_hook_returned_is_another_destination() -> None:
+    loki = sink(basic_auth=BasicAuth("u", "s3cr3t"))
+    other = LokiSettings("http://other/", tenant_id="t")
+    entry = loki.entry(make_event(1), other)
+    assert entry.destination == Destination("http://other", "t")
+    assert entry.destination.label == "http://other tenant t"
+    assert "s3cr3t" not in repr(loki.entry(make_event(1), None))
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_entries_are_small_tuples(count: int) -> None:
+    entries = [sink().entry(make_event(number), None) for number in range(count)]
+    assert all(isinstance(entry, Entry) for entry in entries)
