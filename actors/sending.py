@@ -6,12 +6,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kigeon.hooks.cache import ConfigCache
-from kigeon.hooks.runner import Failed, HookRunner, Skipped, Transformed
-
 from kigeon.config.settings import HookSettings, SenderSettings, Settings
 from kigeon.errors import HookError, KubernetesError
 from kigeon.events.fields import namespace_of
+from kigeon.hooks.cache import ConfigCache
+from kigeon.hooks.runner import Failed, HookRunner, Skipped, Transformed
 from kigeon.kube.access import ClusterAccess, ClusterSource
 from kigeon.kube.namespaces import NamespaceFilter, Namespaces
 from kigeon.kube.pods import Missing, PodLookup, pod_key_of
