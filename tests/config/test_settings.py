@@ -90,10 +90,16 @@ def test_every_key_arrives_in_its_setting(tmp_path: Path, script: Path) -> None:
 def test_an_empty_section_is_one_of_defaults(tmp_path: Path, empty: str) -> None:
     sections = f"global: {empty}\nqueue: {empty}\npusher: {empty}\n"
     more = f"    tlsConfig: {empty}\n    streamLabels: {empty}\n    basicAuth: {empty}\n"
-    found = load(tmp_path, f"{sections}{SENDER}{more}  filter: {empty}\n")
+    found = load(tmp_path, f"{sections}{SENDER}{more}")
     assert (found.global_, found.queue, found.pusher) == (GlobalSettings(), QueueSettings(), PusherSettings())
     assert found.senders[0].loki == LOKI
-    assert found.senders[0].filter == FilterSettings()
+
+
+@pytest.mark.parametrize(("said", "filter_"), [("", None), ("null", None), ("{}", FilterSettings())])
+def test_a_filter_of_which_nothing_is_said_is_none(tmp_path: Path, said: str, filter_: FilterSettings | None) -> None:
+    """One that says ``{}`` selects every namespace, and leaves out what is in none."""
+    (sender,) = load(tmp_path, f"{SENDER}  filter: {said}\n").senders
+    assert sender.filter == filter_
 
 
 def test_the_zero_of_hard_refresh_is_off(tmp_path: Path) -> None:
