@@ -10,6 +10,7 @@ from typing import Any
 from actors.base import KigeonActor
 from actors.messages import Batch, Connect, QueueOpened, Resume, Resync, Start, Store, Stored
 from kigeon.backoff import persistently
+from kigeon.events.sequence import InOrder
 from kigeon.queue.connection import connect
 from kigeon.queue.deduplication import Deduplication, SteadyClock
 from kigeon.queue.digests import DigestMemory
@@ -17,6 +18,9 @@ from kigeon.queue.rebuild import catch_up, rebuild
 from kigeon.queue.streams import remembered_for
 
 FORGET_EVERY = 30.0
+
+LOST_AFTER = 1.0
+"""Seconds for a message that was overtaken to arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Deduplicator(KigeonActor):
         self._is_open = False
         self._opening = 0
         self._sequence = -1
-        self._next_number = 1
+        self._batches: InOrder[Batch] = InOrder()
         self._next_order = 1
         self._repeated = 0
         self._passed = 0
@@ -87,14 +91,13 @@ class Deduplicator(KigeonActor):
             self.loop.spawn(self._hand_over(message))
 
     def receiveMsg_Batch(self, message: Batch, sender: Any) -> None:
+        """Examine the batches whose turn it is: messages may overtake one another."""
+        if self._is_open and message.epoch == self._connect.epoch:
+            for batch in self._batches.accept(message.number, message):
+                self._examine(batch)
+
+    def _examine(self, message: Batch) -> None:
         """Pass on what is new; answer at once when nothing is."""
-        if not self._is_open or message.epoch != self._connect.epoch:
-            return
-        if message.number != self._next_number:
-            reason = f"batch {message.number} came where {self._next_number} was due"
-            self.send(self.supervisor, Resync(message.epoch, reason))
-            return
-        self._next_number += 1
         examined = self._deduplication.examine(message.number, message.envelope)
         self._repeated += examined.repeated
         if examined.envelope is None:
@@ -108,18 +111,23 @@ class Deduplicator(KigeonActor):
         """Keep the digests of a batch for good."""
         if message.epoch == self._connect.epoch:
             self._deduplication.stored(message.number)
-            self._sequence = message.sequence
+            self._sequence = max(self._sequence, message.sequence)
 
     def posted(self, item: Any) -> None:
         """Begin the epoch; or forget."""
         if isinstance(item, Forget):
             self._deduplication.forget()
         elif isinstance(item, CaughtUp) and item.opened.epoch == self._connect.epoch:
-            self._is_open, self._next_number, self._next_order = True, 1, 1
+            self._is_open, self._next_order = True, 1
+            self._batches.restart()
             self.send(self._connect.watcher, Resume(item.opened.epoch, item.opened.resource_version))
 
     def report(self) -> Mapping[str, Any]:
-        """Tell how much was let through and how much was not."""
+        """Tell how much was let through and how much was not; ask for a new epoch when a batch was lost."""
+        if self._is_open and self._batches.is_missing_one(LOST_AFTER):
+            self._batches.restart()
+            self._is_open = False
+            self.send(self.supervisor, Resync(self._connect.epoch, "a batch from the Watcher was lost"))
         return {"passed": self._passed, "repeated": self._repeated, "remembered": len(self._deduplication)}
 
     async def _hand_over(self, opened: QueueOpened) -> None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from actors.base import KigeonActor
 from actors.messages import BrokerFailing, Connect, QueueOpened, Resync, Start, Store, Stored
+from kigeon.events.sequence import InOrder
 from kigeon.queue.connection import connect
 from kigeon.queue.writer import Disturbed, Durable, Opened, Report, ToStore, Writer
+
+T = TypeVar("T")
+
+LOST_AFTER = 1.0
+"""Seconds for a message that was overtaken to arrive."""
 
 
 class Queue(KigeonActor):
@@ -19,6 +25,7 @@ class Queue(KigeonActor):
         self._start = start
         self._writer: Writer | None = None
         self._connect = Connect(0, None, None, None)
+        self._batches: InOrder[ToStore] = InOrder()
         self._stored = 0
         self._sequence = 0
 
@@ -32,13 +39,18 @@ class Queue(KigeonActor):
 
     def receiveMsg_Connect(self, message: Connect, sender: Any) -> None:
         """Begin an epoch after what is being stored."""
+        if message.epoch != self._connect.epoch:
+            self._batches.restart()
         self._connect = message
-        self._tell_writer(lambda writer: writer.begin(message.epoch))
+        self._tell_writer(Writer.begin, message.epoch)
 
     def receiveMsg_Store(self, message: Store, sender: Any) -> None:
-        """Store a batch after those before it."""
+        """Store the batches whose turn it is: messages may overtake one another."""
+        if message.epoch != self._connect.epoch:
+            return
         batch = ToStore(message.epoch, message.order, message.number, message.envelope)
-        self._tell_writer(lambda writer: writer.store(batch))
+        for ready in self._batches.accept(message.order, batch):
+            self._tell_writer(Writer.store, ready)
 
     def posted(self, item: Any) -> None:
         """Pass on what the writer reports."""
@@ -52,7 +64,10 @@ class Queue(KigeonActor):
             self._report(item)
 
     def report(self) -> Mapping[str, Any]:
-        """Tell how many batches were stored."""
+        """Tell how many batches were stored; ask for a new epoch when one was lost."""
+        if self._batches.is_missing_one(LOST_AFTER):
+            self._batches.restart()
+            self.send(self.supervisor, Resync(self._connect.epoch, "a batch from the Deduplicator was lost"))
         return {"stored": self._stored, "sequence": self._sequence}
 
     async def finish(self, grace: float) -> None:
@@ -73,12 +88,11 @@ class Queue(KigeonActor):
         elif isinstance(report, Disturbed):
             self.send(self.supervisor, Resync(self._connect.epoch, report.reason))
 
-    def _tell_writer(self, what: Callable[[Writer], None]) -> None:
-        """Have *what* done with the writer, in its loop; before there is one, the latest epoch alone matters."""
+    def _tell_writer(self, what: Callable[[Writer, T], None], about: T) -> None:
+        """Have the writer do something in its loop; before there is one, the latest epoch alone matters."""
         if self._writer is not None and self.loop is not None:
-            writer = self._writer
+            self.loop.spawn(_tell(self._writer, what, about))
 
-            async def tell() -> None:
-                what(writer)
 
-            self.loop.spawn(tell())
+async def _tell(writer: Writer, what: Callable[[Writer, T], None], about: T) -> None:
+    what(writer, about)
