@@ -128,7 +128,11 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
         return f"{directory}/{os.getpid()}-{next(_numbers)}"
 
     def _open(self, path: str) -> None:
-        """Listen on *path*; the fields are those that TCPTransport's own __init__ makes (4.0.1)."""
+        """Listen on *path*; the fields are those that TCPTransport's own __init__ makes (4.0.1).
+
+        But for one: without ``_openSockets`` each message has a connection of its own. Thespian reuses a connection both
+        ways, and when both sides send at once, or a message follows an acknowledgement closely, it loses one.
+        """
         self.socket = UnixSocket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.bind(path)
         self.socket.listen(_BACKLOG)
@@ -139,7 +143,6 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
         self._incomingEnvelopes: list[Any] = []
         self._finished_intents: list[Any] = []
         self._watches: list[int] = []
-        self._openSockets: dict[Any, Any] = {}
         self._checkChildren = False
         self._shutdownSignalled = False
 
