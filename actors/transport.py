@@ -130,8 +130,8 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
     def _open(self, path: str) -> None:
         """Listen on *path*; the fields are those that TCPTransport's own __init__ makes (4.0.1).
 
-        But for one: without ``_openSockets`` each message has a connection of its own. Thespian reuses a connection both
-        ways, and when both sides send at once, or a message follows an acknowledgement closely, it loses one.
+        But for one: without ``_openSockets`` each message has a connection of its own. Thespian reuses a connection
+        both ways, and when both sides send at once, or a message follows an acknowledgement closely, it loses one.
         """
         self.socket = UnixSocket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.bind(path)
