@@ -85,7 +85,7 @@ class DigestMemory:
         self._tables: dict[int, DigestTable] = {}
 
     def __len__(self) -> int:
-        return sum(len(table) for table in self._tables.values())
+        return sum(len(table) for table in list(self._tables.values()))
 
     def __contains__(self, value: int) -> bool:
         return any(value in table for table in self._tables.values())
@@ -99,5 +99,5 @@ class DigestMemory:
     def forget(self, now: float) -> int:
         """Drop the slices that ended longer ago than the memory lasts; return how many digests went."""
         oldest = (now - self._seconds) // self._slice
-        gone = [key for key in self._tables if key < oldest]
+        gone = [key for key in list(self._tables) if key < oldest]
         return sum(len(self._tables.pop(key)) for key in gone)

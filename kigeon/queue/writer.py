@@ -16,7 +16,7 @@ from nats.aio.client import Client
 
 from kigeon.backoff import persistently
 from kigeon.config.settings import Settings
-from kigeon.errors import Fenced
+from kigeon.errors import Fenced, QueueError
 from kigeon.events.envelope import Envelope
 from kigeon.queue.compaction import Compactor
 from kigeon.queue.publisher import Publisher, Tail
@@ -108,7 +108,7 @@ class Writer:
 
     async def close(self) -> None:
         """Compact what is due, so that the next start has less to read."""
-        await self._compactor.compact(self._publisher.tail)
+        await self._compact()
 
     async def _open(self) -> None:
         async def open_() -> Tail:
@@ -128,8 +128,8 @@ class Writer:
             tail = await self._publisher.publish(batch.envelope)
         except Fenced as error:
             log.error("another kigeon writes to the events stream", extra={"error": str(error)})
-            await self._open()
             self._epoch = self._opened = 0
+            await self._open()
             self._report(Disturbed(str(error)))
             return
         self._next_order += 1
@@ -139,4 +139,20 @@ class Writer:
             await self._compact()
 
     async def _compact(self) -> None:
-        await persistently("compacting digests", lambda: self._compactor.compact(self._publisher.tail))
+        """Compact once; what fails is due again after the next batch. Storing events never waits for it."""
+        try:
+            await self._compactor.compact(self._publisher.tail)
+        except QueueError as error:
+            log.warning("compacting digests failed, trying again later", extra={"error": str(error)})
+            if self._client.is_connected:
+                await self._declare_again()
+        except Fenced as error:
+            log.error("another kigeon compacts digests", extra={"error": str(error)})
+            await self._open()
+
+    async def _declare_again(self) -> None:
+        """A stream that is missing (its metadata were damaged) comes back, with its messages, when it is declared."""
+        try:
+            await declare(self._client, self._settings)
+        except QueueError as error:
+            log.warning("declaring the streams failed", extra={"error": str(error)})

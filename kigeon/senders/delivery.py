@@ -6,10 +6,11 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from functools import partial
 
 from kigeon.backoff import persistently
 from kigeon.senders.lanes import Item, Lane
-from kigeon.senders.ledger import Outcome
+from kigeon.senders.ledger import Outcome, Page
 from kigeon.senders.ports import DeadLetterStore
 from kigeon.senders.progress import Progress
 from kigeon.senders.sink import Answer, Sink, Verdict
@@ -64,6 +65,13 @@ class Delivery:
         """Keep a whole envelope that can't be read in the dead-letter stream."""
         log.error("an envelope can't be read, it is parked whole", extra={"sequence": sequence, "reason": reason})
         await persistently("parking an envelope", lambda: self._dead_letter.park_envelope(sequence, payload, reason))
+
+    async def park_page(self, page: Page, reason: str) -> None:
+        """Note in the dead-letter stream that what a page of the retry stream held can't be read."""
+        log.error("a page of the retry stream can't be read", extra={"sequence": page.sequence, "reason": reason})
+        for index in list(page.open_indexes()):
+            parking = partial(self._dead_letter.park, page.number(index), page.sequence, b"{}", reason)
+            await persistently("parking an event", parking)
 
     async def _push(self, lane: Lane, piece: Sequence[Item]) -> Answer:
         entries = [item.entry for item in piece if item.entry is not None]

@@ -91,6 +91,7 @@ class Engine:
         self._drivers: asyncio.TaskGroup | None = None
         self._undecided: list[tuple[float, Item]] = []
         self._room = asyncio.Event()
+        self._busy = 0
 
     async def restore(self) -> None:
         """Take over what waits in the retry stream."""
@@ -124,7 +125,7 @@ class Engine:
             "number": self._ledger.next_number,
             "inMemory": self._ledger.open_events,
             "retrying": self._desk.waiting_events,
-            "blocked": sorted(lane.label for lane in self._lanes.values() if lane.is_blocked),
+            "blocked": sorted(lane.label for lane in list(self._lanes.values()) if lane.is_blocked),
         }
 
     async def _read(self) -> None:
@@ -159,8 +160,12 @@ class Engine:
             await self._log.seek(self._ledger.read_from)
 
     async def _admit(self, envelopes: Sequence[StoredEnvelope]) -> int:
-        items = [item for envelope in envelopes for item in await self._open(envelope)]
-        self._defer(await self._place(items))
+        self._busy += 1
+        try:
+            items = [item for envelope in envelopes for item in await self._open(envelope)]
+            self._defer(await self._place(items))
+        finally:
+            self._busy -= 1
         return len(items)
 
     async def _open(self, envelope: StoredEnvelope) -> list[Item]:
@@ -289,5 +294,5 @@ class Engine:
         self._defer(await self._place([item for item in due if item.page.stored_at >= oldest]))
 
     def _is_drained(self, target: int) -> bool:
-        stuck = all(lane.is_blocked for lane in self._lanes.values())
-        return stuck and (self._ledger.next_sequence > target or self._is_full())
+        stuck = not self._busy and all(lane.is_blocked for lane in self._lanes.values())
+        return stuck and (self._ledger.read_from > target or self._is_full())

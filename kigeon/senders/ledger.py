@@ -110,7 +110,7 @@ class Ledger:
     @property
     def lowest_open(self) -> int:
         """The lowest sequence with an event that has not ended; the next sequence when there is none."""
-        return min(self._pages, default=self._next_sequence)
+        return min(list(self._pages), default=self._next_sequence)
 
     @property
     def next_number(self) -> int:
@@ -125,7 +125,8 @@ class Ledger:
     @property
     def open_events(self) -> int:
         """How many events were read and have not ended or moved."""
-        return sum(page.open_count for page in self._pages.values() if page.sequence not in self._unread)
+        # Copied first: a report is made in another thread.
+        return sum(page.open_count for page in list(self._pages.values()) if page.sequence not in self._unread)
 
     @property
     def retry_pages(self) -> list[Page]:

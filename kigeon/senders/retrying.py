@@ -59,7 +59,7 @@ class RetryDesk:
             numbers = message.numbers
             page = Page(message.sequence, numbers[0], len(numbers), 0, numbers, message.stored_at, message.key)
             if not self._progress.ledger.restore_retry(page):
-                await self._store.delete(page.sequence)
+                await self._delete(page.sequence)
             elif page.is_done:
                 await self.close(page)
             else:
@@ -127,23 +127,33 @@ class RetryDesk:
 
     async def close(self, page: Page) -> None:
         """Delete a page of which every event has ended."""
-        await persistently("deleting from the retry stream", lambda: self._store.delete(page.sequence))
+        await self._progress.save()
+        await self._delete(page.sequence)
         self._progress.ledger.forget_retry(page)
 
     async def _copy(self, chunk: Sequence[Item], key: str) -> Page:
-        if self._strays:
-            for stray in await self._store.waiting(self._progress.ledger.retry_sequence):
-                await self._store.delete(stray.sequence)
-            self._strays = False
         numbers = tuple(item.page.number(item.index) for item in chunk)
-        stored_at = min(item.page.stored_at for item in chunk)
+        # The latest: no event is given up before its time.
+        stored_at = max(item.page.stored_at for item in chunk)
         sequence = await self._store.put(key, [item.raw for item in chunk], numbers, stored_at)
+        if self._strays:
+            # By now the stream holds whatever earlier attempts have stored: they are the ones below this one.
+            for stray in await self._store.waiting(self._progress.ledger.retry_sequence):
+                if stray.sequence < sequence:
+                    await self._delete(stray.sequence)
+            self._strays = False
         return Page(sequence, numbers[0], len(numbers), 0, numbers, stored_at, key)
+
+    async def _delete(self, sequence: int) -> None:
+        await persistently("deleting from the retry stream", lambda: self._store.delete(sequence))
 
     async def _load(self, page: Page) -> None:
         indexes = [index for index in page.open_indexes() if not page.loaded >> index & 1]
         if not indexes:
             return
+        # Claimed before anything is waited for: a page may be due in two places at once.
+        for index in indexes:
+            page.loaded |= 1 << index
         if time.time() - page.stored_at > self._max_age:
             log.warning("events waited for longer than the queue keeps any", extra={"events": len(indexes)})
             await self._end(page, indexes, Outcome.EVICTED)
@@ -151,11 +161,9 @@ class RetryDesk:
         try:
             events = await persistently("reading the retry stream", lambda: self._store.load(page.sequence))
         except UnreadableEnvelope as error:
-            await self._delivery.park_envelope(page.sequence, b"", f"a page of the retry stream: {error}")
+            await self._delivery.park_page(page, f"a page of the retry stream: {error}")
             await self._end(page, indexes, Outcome.PARKED)
             return
-        for index in indexes:
-            page.loaded |= 1 << index
         undecided = await self._place([Item(page, index, events[index]) for index in indexes])
         await self._settle(page, undecided)
 
