@@ -9,6 +9,7 @@ from actors.base import KigeonActor
 from actors.messages import BrokerFailing, Connect, QueueOpened, Resync, Start, Store, Stored
 from kigeon.events.sequence import InOrder
 from kigeon.queue.connection import connect
+from kigeon.queue.streams import declaring
 from kigeon.queue.writer import Disturbed, Durable, Opened, Report, ToStore, Writer
 
 T = TypeVar("T")
@@ -32,7 +33,8 @@ class Queue(KigeonActor):
     async def work(self) -> None:
         """Write until the end."""
         queue = self._start.queue
-        client = await connect(queue.url, queue.token, self.name)
+        returned = declaring(self._start.settings.queue)
+        client = await connect(queue.url, queue.token, self.name, returned)
         writer = Writer(client, self._start.settings, self.post, lambda reason: self.post(BrokerFailing(reason)))
         self.post(writer)
         await writer.run()

@@ -15,7 +15,7 @@ from kigeon.queue.connection import connect
 from kigeon.queue.parking import DeadLetterStore, RetryStore
 from kigeon.queue.reader import EventLog
 from kigeon.queue.state import StateRecord
-from kigeon.queue.streams import declare
+from kigeon.queue.streams import declare, declaring
 from kigeon.senders.engine import Engine, Plan, Stores, open_engine
 
 
@@ -32,8 +32,8 @@ class Sender(KigeonActor):
         start, sender = self._start, self._start.spec.sender
         if sender is None:
             raise ValueError("a Sender is started with a sender's settings")
-        client = await connect(start.queue.url, start.queue.token, self.name)
         queue = start.settings.queue
+        client = await connect(start.queue.url, start.queue.token, self.name, declaring(queue))
         await persistently("declaring the streams", lambda: declare(client, queue))
         stores = Stores(
             EventLog(client, queue),

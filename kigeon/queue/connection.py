@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
@@ -18,28 +17,36 @@ PENDING_BYTES = 32 * 1024 * 1024
 """What nats-py may hold while it is disconnected; kigeon never has more than a few messages under way."""
 
 
-async def connect(url: str, token: str, name: str) -> Client:
+Returned = Callable[[Client], Awaitable[None]]
+"""What is done when a connection has come back."""
+
+
+async def connect(url: str, token: str, name: str, returned: Returned | None = None) -> Client:
     """Connect to *url* and keep trying, for ever, whenever the connection is lost.
 
-    *name* is shown by the server for this connection. The first attempt is retried too.
+    *name* is shown by the server for this connection. The first attempt is retried too. *returned* is called with the
+    client whenever a lost connection has come back.
     """
+    client = Client()
 
     async def lost() -> None:
         log.info("disconnected from the queue")
 
     async def back() -> None:
         log.info("connected to the queue again")
+        if returned is not None:
+            await returned(client)
 
     async def failed(error: Exception) -> None:
         log.debug("the connection to the queue reports", extra={"error": shorten(repr(error))})
 
-    return await nats.connect(
+    await client.connect(
         url,
         token=token,
         name=name,
         allow_reconnect=True,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=0.1,
+        reconnect_time_wait=0.1,  # type: ignore[arg-type]  # seconds: a fraction will do
         connect_timeout=2,
         ping_interval=5,
         max_outstanding_pings=2,
@@ -48,6 +55,7 @@ async def connect(url: str, token: str, name: str) -> Client:
         reconnected_cb=back,
         error_cb=failed,
     )
+    return client
 
 
 @asynccontextmanager

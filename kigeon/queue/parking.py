@@ -16,18 +16,21 @@ and holds one message: parking an event again replaces it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from nats.aio.client import Client
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError
 
 from kigeon.errors import UnreadableEnvelope, shorten
 from kigeon.events.envelope import pack, unpack
 from kigeon.queue.connection import queue_errors
 from kigeon.queue.scan import scan
 from kigeon.queue.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, RETRY, RETRY_SUBJECT
+
+log = logging.getLogger(__name__)
 
 FORMAT = "1"
 
@@ -68,19 +71,24 @@ class RetryStore:
     async def waiting(self, after: int = 0) -> list[Waiting]:
         """Return the messages of this sender after sequence *after*, oldest first.
 
-        One whose headers can't be read raises :class:`UnreadableEnvelope`.
+        One whose headers can't be read stays in the stream, for an operator to look at, and is told in the log.
         """
-        return [
-            _read_waiting(message.sequence, dict(message.headers))
-            async for message in scan(self._client, RETRY, self._subject, after + 1, headers_only=True)
-        ]
+        found = []
+        async for message in scan(self._client, RETRY, self._subject, after + 1, headers_only=True):
+            try:
+                found.append(_read_waiting(message.sequence, dict(message.headers)))
+            except UnreadableEnvelope as error:
+                log.error("a message of the retry stream can't be read", extra={"error": str(error)})
+        return found
 
     async def load(self, sequence: int) -> list[bytes]:
         """Return the events of a message; :class:`UnreadableEnvelope` when it is damaged or gone."""
         with queue_errors("reading the retry stream"):
             try:
                 message = await self._js.get_msg(RETRY, sequence)
-            except NotFoundError as error:
+            except APIError as error:
+                if error.err_code not in NO_MESSAGE:
+                    raise
                 raise UnreadableEnvelope(f"message {sequence} of the retry stream is gone") from error
         return unpack(message.data or b"")
 

@@ -25,7 +25,7 @@ class EventLog:
         self._settings = settings
         self._subscription: JetStreamContext.PullSubscription | None = None
         self._next = 1
-        self._asked_again = 0
+        self._deliveries = 0
 
     async def seek(self, sequence: int) -> None:
         """Go on from *sequence*, or from the first one after it that is still held."""
@@ -56,33 +56,27 @@ class EventLog:
         except QueueError:
             await self._drop()
             raise
-        fresh = [message for message in messages if message.sequence >= self._next]
-        if fresh and not await self._is_complete(fresh):
+        if [message.delivery for message in messages] != list(
+            range(self._deliveries + 1, self._deliveries + 1 + len(messages))
+        ):
+            # One was lost on its way: the server does not keep account of what arrived. A new consumer delivers it.
+            await self._drop()
             return []
-        if fresh:
-            self._next = fresh[-1].sequence + 1
-        return fresh
-
-    async def _is_complete(self, messages: list[Stored]) -> bool:
-        """Whether a gap before or among *messages* is one of the stream's own, made by eviction.
-
-        It may as well be a message that was lost on its way (the server does not keep account of what it delivered):
-        then a new consumer delivers it.
-        """
-        sequences = [message.sequence for message in messages]
-        if sequences == list(range(self._next, self._next + len(sequences))) or self._asked_again == self._next:
-            return True
-        self._asked_again = self._next
-        await self._drop()
-        return False
+        self._deliveries += len(messages)
+        if messages:
+            self._next = messages[-1].sequence + 1
+        return messages
 
     async def _check(self, subscription: JetStreamContext.PullSubscription) -> None:
         """Notice what an empty fetch may hide: the consumer is gone, or the stream was made anew."""
-        await subscription.consumer_info()
+        info = await subscription.consumer_info()
+        if info.delivered is not None and info.delivered.consumer_seq > self._deliveries:
+            raise QueueError("the last messages were lost on their way")
         if await self.last_sequence() + 1 < self._next:
             raise QueueError("the events stream ends before the sender's position")
 
     async def _subscribe(self) -> JetStreamContext.PullSubscription:
+        self._deliveries = 0
         js = self._client.jetstream()
         return await js.pull_subscribe(EVENTS_SUBJECT, stream=EVENTS, config=consumer(self._next))
 

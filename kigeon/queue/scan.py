@@ -9,6 +9,7 @@ from nats.aio.client import Client
 from nats.js import api
 from nats.js.client import JetStreamContext
 
+from kigeon.errors import QueueError
 from kigeon.queue.connection import queue_errors
 
 FETCH_TIMEOUT = 2.0
@@ -24,6 +25,8 @@ class Stored:
     timestamp: float
     headers: Mapping[str, str]
     payload: bytes
+    delivery: int
+    """The how manyeth message it is that its consumer was sent: a gap shows that one was lost on its way."""
 
 
 def consumer(start: int, headers_only: bool = False) -> api.ConsumerConfig:
@@ -52,6 +55,7 @@ async def fetch(subscription: JetStreamContext.PullSubscription, most: int, time
             message.metadata.timestamp.timestamp(),
             message.headers or {},
             message.data,
+            message.metadata.sequence.consumer,
         )
         for message in messages
     ]
@@ -78,16 +82,23 @@ async def scan(
     with queue_errors(f"reading {stream}"):
         subscription = await js.pull_subscribe(subject, stream=stream, config=consumer(start, headers_only))
     try:
-        reached = start - 1
+        reached, deliveries = start - 1, 0
         while reached < end:
             with queue_errors(f"reading {stream}"):
                 messages = await fetch(subscription, 256, FETCH_TIMEOUT)
                 info = None if messages else await subscription.consumer_info()
             for message in messages:
+                deliveries += 1
+                if message.delivery != deliveries:
+                    raise QueueError(f"reading {stream}: a message was lost on its way")
                 reached = message.sequence
                 yield message
+            if info is None:
+                continue
+            if info.delivered is not None and info.delivered.consumer_seq > deliveries:
+                raise QueueError(f"reading {stream}: the last messages were lost on their way")
             # Messages at the end may have been evicted or deleted: then nothing is pending and none will come.
-            if info is not None and not info.num_pending:
+            if not info.num_pending:
                 return
     finally:
         await subscription.unsubscribe()

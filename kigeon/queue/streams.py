@@ -16,10 +16,13 @@ disk was damaged (the server then finds its messages again).
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 from nats.js.errors import BadRequestError, NotFoundError
 
+from kigeon.backoff import persistently
 from kigeon.config.settings import QueueSettings
 from kigeon.queue.connection import queue_errors
 
@@ -98,6 +101,15 @@ async def declare(client: Client, settings: QueueSettings) -> None:
     """Create or update every stream and the bucket; :class:`~kigeon.errors.QueueError` when the queue is away."""
     with queue_errors("declaring the streams"):
         await _declare(client.jetstream(), settings)
+
+
+def declaring(settings: QueueSettings) -> Callable[[Client], Awaitable[None]]:
+    """Return what declares the streams when a connection comes back: the server may have lost their metadata."""
+
+    async def declare_again(client: Client) -> None:
+        await persistently("declaring the streams", lambda: declare(client, settings))
+
+    return declare_again
 
 
 async def _declare(js: JetStreamContext, settings: QueueSettings) -> None:

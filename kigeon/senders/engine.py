@@ -69,7 +69,8 @@ async def open_engine(stores: Stores, plan: Plan) -> Engine:
     except UnreadablePosition as error:
         # Sent again is what a destination can drop; not sent at all is lost.
         log.error("the position can't be read, everything in the queue is sent again", extra={"error": str(error)})
-        position = Position()
+        waiting = await persistently("reading the retry stream", stores.retry.waiting)
+        position = Position(retry_sequence=max((message.sequence for message in waiting), default=0))
     engine = Engine(stores, plan, Ledger(position))
     await persistently("reading the retry stream", engine.restore)
     return engine

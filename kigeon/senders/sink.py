@@ -44,7 +44,8 @@ class Destination:
     def label(self) -> str:
         """Its name in logs, reports and the retry stream."""
         tenant = f" tenant {self.tenant_id}" if self.tenant_id else ""
-        return f"{self.url}{tenant}"
+        user = f" as {self.username}" if self.username else ""
+        return f"{self.url}{tenant}{user}{' unverified' if self.insecure_skip_verify else ''}"
 
 
 class Entry(NamedTuple):
