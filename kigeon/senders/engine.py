@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from kigeon.backoff import Backoff, persistently
 from kigeon.errors import QueueError, UnreadableEnvelope, UnreadablePosition
@@ -89,7 +90,9 @@ class Engine:
         self._delivery = Delivery(plan.sink, self._progress, stores.dead_letter, self._pushes)
         self._desk = RetryDesk(stores.retry, self._progress, self._delivery, self._place, plan.max_age)
         self._lanes: dict[Destination, Lane] = {}
-        self._drivers: asyncio.TaskGroup | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failed: asyncio.Future[None] | None = None
+        self._closing = False
         self._undecided: list[tuple[float, Item]] = []
         self._room = asyncio.Event()
         self._busy = 0
@@ -99,10 +102,19 @@ class Engine:
         await self._desk.restore()
 
     async def run(self) -> None:
-        """Work until cancelled. Raises what must not be survived, :class:`~kigeon.errors.Fenced` among it."""
-        async with asyncio.TaskGroup() as self._drivers:
-            self._drivers.create_task(self._read())
-            self._drivers.create_task(self._look_after())
+        """Work until cancelled. Raises what must not be survived, :class:`~kigeon.errors.Fenced` among it.
+
+        It does not wait for the other tasks then: one that waits for the queue may not hear that it is cancelled.
+        """
+        self._failed = asyncio.get_running_loop().create_future()
+        self._start(self._read())
+        self._start(self._look_after())
+        try:
+            await self._failed
+        finally:
+            self._closing = True
+            for task in list(self._tasks):
+                task.cancel()
 
     async def drain(self) -> None:
         """Return when all that the queue holds now is sent, or waits for what is away; the position is durable."""
@@ -116,6 +128,18 @@ class Engine:
         self._preparing.shutdown(wait=False, cancel_futures=True)
         self._pushes.shutdown(wait=False, cancel_futures=True)
         self._plan.sink.close()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if self._failed is not None and not self._failed.done():
+            self._failed.set_exception(error)
 
     def report(self) -> dict[str, object]:
         """Return the accounts as plain data: outcomes so far, what is in memory, what waits and where it can't go."""
@@ -133,7 +157,7 @@ class Engine:
         backoff = Backoff(base=0.1, cap=5.0)
         most = 8
         await self._log.seek(self._ledger.read_from)
-        while True:
+        while not self._closing:
             if self._is_full():
                 await self._make_room()
                 continue
@@ -220,9 +244,8 @@ class Engine:
     def _lane(self, destination: Destination) -> Lane:
         lane = self._lanes.get(destination)
         if lane is None:
-            assert self._drivers is not None, "events are placed by a running engine"  # noqa: S101 - for the types
             lane = self._lanes[destination] = Lane(destination)
-            self._drivers.create_task(self._drive(lane))
+            self._start(self._drive(lane))
         return lane
 
     async def _drive(self, lane: Lane) -> None:
@@ -273,7 +296,7 @@ class Engine:
 
     async def _look_after(self) -> None:
         """Look at what is due, and keep the position of events that ended without a push."""
-        while True:
+        while not self._closing:
             await asyncio.sleep(TICK)
             await self._retry_undecided()
             await self._desk.load_due()
