@@ -7,6 +7,7 @@ told by a method, it does at once; waiting for what a client does is :meth:`ApiS
 from __future__ import annotations
 
 import secrets
+import ssl
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -42,10 +43,11 @@ class _Server(ThreadingHTTPServer):
 class ApiServer:
     """A context manager; everything may be called from any thread.
 
-    ``faults`` misbehaves: ``fail_next``, ``end_watches("close" | "drop" | "expire")``, ``inject``, ``latency``.
+    With *context* it speaks TLS. ``faults`` misbehaves: ``fail_next``, ``end_watches("close" | "drop" | "expire")``,
+    ``inject``, ``latency``.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, context: ssl.SSLContext | None = None) -> None:
         self.store = Store()
         self.faults = Faults(self.store.changed)
         self.token = secrets.token_hex(16)
@@ -53,11 +55,15 @@ class ApiServer:
         self.requests: deque[Request] = deque(maxlen=100_000)
         handler = type("BoundHandler", (Handler,), {"api": self})
         self._server = _Server(("127.0.0.1", port), handler)
+        self._scheme = "http"
+        if context is not None:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            self._scheme = "https"
 
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
         Thread(target=self._server.serve_forever, args=(0.05,), name="apiserver", daemon=True).start()

@@ -55,10 +55,14 @@ class Handler(BaseHTTPRequestHandler):
         failure = faults.take(kind)
         if failure is not None:
             self._fail(failure.status, failure.retry_after)
-        elif self.headers.get("Authorization") != f"Bearer {self.api.token}":
+        elif not self._is_authorized():
             self._fail(401)
         else:
             self._answer(parts.path, query, kind)
+
+    def _is_authorized(self) -> bool:
+        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and token == self.api.token
 
     def _answer(self, path: str, query: dict[str, str], kind: str) -> None:
         segments = path.strip("/").split("/")
