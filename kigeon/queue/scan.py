@@ -85,20 +85,19 @@ async def scan(
         reached, deliveries = start - 1, 0
         while reached < end:
             with queue_errors(f"reading {stream}"):
+                info = await subscription.consumer_info()
+                sent = info.delivered.consumer_seq if info.delivered is not None else 0
+                # The end may lie under another subject, or be evicted or deleted: no fetch needs to wait for it then.
+                if not info.num_pending and sent <= deliveries:
+                    return
                 messages = await fetch(subscription, 256, FETCH_TIMEOUT)
-                info = None if messages else await subscription.consumer_info()
             for message in messages:
                 deliveries += 1
                 if message.delivery != deliveries:
                     raise QueueError(f"reading {stream}: a message was lost on its way")
                 reached = message.sequence
                 yield message
-            if info is None:
-                continue
-            if info.delivered is not None and info.delivered.consumer_seq > deliveries:
+            if not messages and sent > deliveries:
                 raise QueueError(f"reading {stream}: the last messages were lost on their way")
-            # Messages at the end may have been evicted or deleted: then nothing is pending and none will come.
-            if not info.num_pending:
-                return
     finally:
         await subscription.unsubscribe()
