@@ -196,7 +196,8 @@ class NatsServer:
             if port and _takes_connections(port):
                 return port
             time.sleep(0.005)
-        said = shorten((run / "nats-server.log").read_bytes()[-1000:])
+        # What it died of is the last that it says, after a page about itself.
+        said = shorten(b"\n".join((run / "nats-server.log").read_bytes()[-1000:].splitlines()[-1:]))
         self.stop()
         raise StartError(f"nats-server did not start in {self._data_dir}: {said or 'it said nothing'}")
 

@@ -1,0 +1,117 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+
+from kigeon.config.settings import QueueSettings
+from kigeon.errors import StartError
+from kigeon.queue.server import NatsServer
+from kigeon.queue.streams import declare
+from tests.queue.test_queue import envelope, run, stored, writing
+
+ROOM = 2**30
+
+
+def test_a_server_that_does_not_start_says_where_and_why(tmp_path: Path) -> None:
+    (tmp_path / "jetstream").touch()
+    with NatsServer(tmp_path, ROOM) as server:
+        with pytest.raises(StartError, match=f"did not start in {tmp_path}: .*Can't start JetStream"):
+            server.start()
+        assert not server.is_running
+
+
+def test_a_directory_without_room_for_its_files_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    with (
+        NatsServer(tmp_path, ROOM) as server,
+        pytest.raises(StartError, match=rf"global\.dataDir {tmp_path} can't be used"),
+    ):
+        server.start()
+
+
+def test_a_directory_is_free_when_its_server_has_ended(tmp_path: Path) -> None:
+    with NatsServer(tmp_path, ROOM) as first:
+        first.start()
+        pid = first.pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    with NatsServer(tmp_path, ROOM) as second:
+        second.start()
+        assert second.is_running
+
+
+def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    script = (
+        "import pathlib, sys, time\n"
+        "from kigeon.queue.server import NatsServer\n"
+        "with NatsServer(pathlib.Path(sys.argv[1]), 2**30) as server:\n"
+        "    server.start()\n"
+        "    print(server.pid, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE, text=True) as starter:
+        try:
+            assert starter.stdout is not None
+            pid = int(starter.stdout.readline())
+        finally:
+            starter.send_signal(signal.SIGKILL)
+    with NatsServer(tmp_path, ROOM) as successor:
+        deadline = time.monotonic() + 10
+        while is_alive(pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not is_alive(pid)
+        successor.start()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended may stay a zombie where nobody waits for it."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def test_who_does_not_know_the_token_is_refused(server: NatsServer) -> None:
+    def answer(token: str) -> str:
+        host, port = server.url.removeprefix("nats://").split(":")
+        with socket.create_connection((host, int(port)), timeout=5) as raw, raw.makefile("rw", newline="\r\n") as line:
+            assert line.readline().startswith("INFO ")
+            line.write("CONNECT " + json.dumps({"verbose": False, "auth_token": token}) + "\r\nPING\r\n")
+            line.flush()
+            return line.readline().strip()
+
+    assert answer("guessed") == "-ERR 'Authorization Violation'"
+    assert answer(server.token) == "PONG"
+
+
+def test_a_server_that_died_is_noticed_and_restarted_with_its_messages(
+    server: NatsServer, settings: QueueSettings
+) -> None:
+    async def store(client: Client) -> None:
+        async with writing(client, settings) as work:
+            work.store(envelope(1))
+            await work.until(lambda reports: len(reports) == 2)
+
+    async def read(client: Client) -> None:
+        await declare(client, settings)
+        assert [message.sequence for message in await stored(client)] == [1]
+
+    run(server, store)
+    url, pid = server.url, server.pid
+    os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while server.is_running and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert not server.is_running
+    server.restart()
+    assert (server.url, server.restarts) == (url, 1)
+    assert server.pid != pid
+    run(server, read)
