@@ -1,0 +1,201 @@
+"""What was stored is known again after a restart, whatever became of the events themselves."""
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nats.aio.client import Client
+
+from kigeon.config.settings import QueueSettings
+from kigeon.errors import Fenced
+from kigeon.queue.compaction import Compactor, covered
+from kigeon.queue.deduplication import Deduplication, SteadyClock
+from kigeon.queue.digests import DigestMemory, integers
+from kigeon.queue.publisher import Publisher, Tail
+from kigeon.queue.rebuild import rebuild
+from kigeon.queue.scan import last_sequence
+from kigeon.queue.server import NatsServer
+from kigeon.queue.state import StateRecord
+from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, SEEN, declare
+from tests.queue.test_queue import envelope, run
+
+
+class Storing:
+    """A publisher and a compactor, as a writer has them."""
+
+    def __init__(self, client: Client, settings: QueueSettings) -> None:
+        self.publisher = Publisher(client, settings, 5.0, lambda reason: None)
+        self.compactor = Compactor(client, settings)
+
+    async def open(self) -> Tail:
+        self.publisher.begin(await self.compactor.open())
+        return self.publisher.tail
+
+    async def store(self, *batches: Iterable[int]) -> None:
+        for batch in batches:
+            packed = envelope(*batch)
+            await self.publisher.publish(packed)
+            self.compactor.stored(packed)
+
+    async def compact(self) -> None:
+        await self.compactor.compact(self.publisher.tail)
+
+
+async def storing(client: Client, settings: QueueSettings) -> Storing:
+    await declare(client, settings)
+    work = Storing(client, settings)
+    await work.open()
+    return work
+
+
+async def known(client: Client) -> tuple[int, set[int]]:
+    """Return what a rebuilt memory says: how far it reaches, and which of the numbers up to 909 it knows."""
+    memory = DigestMemory(3600)
+    deduplication = Deduplication(memory, SteadyClock())
+    reached = await rebuild(client, deduplication)
+    found = {number for number in range(1, 910) if integers(number.to_bytes(8, "big"))[0] in memory}
+    assert len(deduplication) == len(found)
+    return reached, found
+
+
+def test_a_memory_rebuilt_after_a_restart_is_what_was_stored(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store([1, 2], [3])
+        await work.compact()
+        await work.store([4, 5, 6], [7])
+        assert await known(client) == (4, {1, 2, 3, 4, 5, 6, 7})
+
+    run(server, test)
+    server.restart()
+
+    async def again(client: Client) -> None:
+        assert await known(client) == (4, {1, 2, 3, 4, 5, 6, 7})
+        work = await storing(client, settings)
+        await work.store([8])
+        await work.compact()
+        assert await known(client) == (5, {1, 2, 3, 4, 5, 6, 7, 8})
+
+    run(server, again)
+
+
+def test_what_was_compacted_is_known_without_any_event(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store([1, 2], [3])
+        await work.compact()
+        await client.jetstream().purge_stream(EVENTS)
+        assert await covered(client) == Tail(2, 4, "3")
+        assert (await known(client))[1] == {1, 2, 3}
+        assert await Storing(client, settings).open() == Tail(2, 4, "3")
+
+    run(server, test)
+
+
+def test_what_a_crash_left_due_is_compacted_by_the_next(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        crashed = await storing(client, settings)
+        await crashed.store([1], [2, 3])
+        work = await storing(client, settings)
+        await work.compact()
+        await client.jetstream().purge_stream(EVENTS)
+        assert (await known(client))[1] == {1, 2, 3}
+
+    run(server, test)
+
+
+def test_nothing_due_writes_nothing(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store([1])
+        await work.compact()
+        await work.compact()
+        again = await storing(client, settings)
+        await again.compact()
+        assert await last_sequence(client, SEEN) == 1
+
+    run(server, test)
+
+
+def test_a_digest_that_is_covered_twice_is_known_once(server: NatsServer, settings: QueueSettings) -> None:
+    """A crash between writing digests and the record of them: all of them are written again."""
+
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store([1, 2])
+        await work.compact()
+        record = StateRecord(client, "queue.covered")
+        await record.read()
+        await record.write(b'{"sequence":0,"number":1,"resourceVersion":""}')
+        again = await storing(client, settings)
+        await again.compact()
+        assert await last_sequence(client, SEEN) == 2
+        assert await known(client) == (1, {1, 2})
+
+    run(server, test)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b'{"sequence":1}', b'{"sequence":"x","number":1}'])
+def test_a_damaged_record_costs_time_and_no_memory(server: NatsServer, settings: QueueSettings, damaged: bytes) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store([1, 2], [3])
+        await work.compact()
+        record = StateRecord(client, "queue.covered")
+        await record.read()
+        await record.write(damaged)
+        assert await known(client) == (2, {1, 2, 3})
+        assert await Storing(client, settings).open() == Tail(2, 4, "3")
+
+    run(server, test)
+
+
+def test_a_message_that_is_no_envelope_costs_the_others_nothing(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store([1])
+        await client.jetstream().publish(EVENTS_SUBJECT, b"not ours", stream=EVENTS)
+        await work.open()
+        await work.store([2])
+        assert await known(client) == (3, {1, 2})
+
+    run(server, test)
+
+
+def test_two_that_compact_are_told_apart(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        first, second = await storing(client, settings), await storing(client, settings)
+        await first.store([1])
+        await first.compact()
+        second.compactor.stored(envelope(2))
+        with pytest.raises(Fenced):
+            await second.compact()
+
+    run(server, test)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["examine", "stored", "restart"]), st.sets(st.integers(1, 12), min_size=1))))
+def test_deduplication_is_a_set_of_what_is_stored_and_one_of_what_is_on_its_way(
+    steps: list[tuple[str, set[int]]],
+) -> None:
+    deduplication = Deduplication(DigestMemory(100.0), SteadyClock())
+    kept: set[int] = set()
+    passing: dict[int, set[int]] = {}
+    for number, (step, values) in enumerate(steps):
+        if step == "examine":
+            seen = kept.union(*passing.values())
+            wanted = sorted(values - seen)
+            examined = deduplication.examine(number, envelope(*sorted(values)))
+            found = examined.envelope.digests if examined.envelope else b""
+            assert found == b"".join(value.to_bytes(8, "big") for value in wanted)
+            assert examined.repeated == len(values & seen)
+            passing[number] = set(wanted)
+        elif step == "stored" and passing:
+            oldest = min(passing)
+            deduplication.stored(oldest)
+            kept |= passing.pop(oldest)
+        elif step == "restart":
+            deduplication.restart()
+            passing.clear()
+        assert len(deduplication) == len(kept)
