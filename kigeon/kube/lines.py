@@ -58,7 +58,9 @@ class LineSplitter:
         if len(self._rest) > self._most:
             self._rest, self._dropping = b"", True
             self.too_long += 1
-        return [line for line in lines if line.strip()]
+        fitting = [line for line in lines if len(line) <= self._most]
+        self.too_long += len(lines) - len(fitting)
+        return [line for line in fitting if line.strip()]
 
 
 def parse_line(line: bytes) -> WatchLine:
@@ -82,7 +84,10 @@ def _parse_any(line: bytes) -> WatchLine:
         raise UnreadableEvent(f"no line of a watch: {shorten(line, 200)}")
     if kind != "ERROR" and not isinstance(obj.get("metadata"), dict):
         raise UnreadableEvent(f"an object without metadata: {shorten(line, 200)}")
-    return WatchLine(kind, obj, orjson.dumps(obj))
+    raw = _bytes(obj)
+    if raw is None:
+        raise UnreadableEvent(f"an object that is nested too deeply: {shorten(line, 200)}")
+    return WatchLine(kind, obj, raw)
 
 
 def _object(text: bytes) -> dict[str, Any] | None:
@@ -93,18 +98,28 @@ def _object(text: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def _bytes(obj: dict[str, Any]) -> bytes | None:
+    """Return *obj* as JSON; None when it is nested so deeply that it can be read but not written."""
+    try:
+        return orjson.dumps(obj)
+    except orjson.JSONEncodeError:
+        return None
+
+
 def parse_page(body: bytes) -> Page:
     """Read a page of a list; :class:`KubernetesError` when it is none."""
     try:
         found = orjson.loads(body)
         metadata, items = found["metadata"], found.get("items") or []
         version, token = metadata["resourceVersion"], metadata.get("continue") or ""
-        objects = [item for item in items if isinstance(item, dict)]
+        objects = [(item, raw) for item in items if isinstance(item, dict) and (raw := _bytes(item)) is not None]
         if not isinstance(version, str) or not isinstance(token, str):
             raise TypeError("its metadata are of the wrong types")
+        if not version:
+            raise TypeError("it has no version to watch from")
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise KubernetesError(f"the API server's list can't be read ({error!r}): {shorten(body, 200)}") from error
-    return Page(version, token, [(obj, orjson.dumps(obj)) for obj in objects], len(items) - len(objects))
+    return Page(version, token, objects, len(items) - len(objects))
 
 
 def resource_version_of(obj: dict[str, Any]) -> str:
