@@ -143,4 +143,8 @@ class Reflector:
 
 def _is_lower(left: str, right: str) -> bool:
     """Compare versions where both are numbers, as the API conventions allow since Kubernetes 1.35."""
-    return left.isdigit() and right.isdigit() and int(left) < int(right)
+    if not (left.isascii() and left.isdigit() and right.isascii() and right.isdigit()):
+        return False
+    # Not as integers: Python refuses to make one of some thousands of digits.
+    left, right = left.lstrip("0"), right.lstrip("0")
+    return (len(left), left) < (len(right), right)
