@@ -128,7 +128,7 @@ class Informer:
             query["continue"] = token
         page = parse_page(self._access.read(self._resource.path, query, READ_TIMEOUT))
         if page.unreadable:
-            self._unreadable(page.unreadable, "an item of a list is no object")
+            self._unreadable(page.unreadable, "an item of a list is no object, or nested too deeply")
         is_last = not page.continue_token
         self._handler.page(page.items, page.resource_version if is_last else "")
         self._reflector.page(page.resource_version, page.continue_token)
@@ -146,7 +146,8 @@ class Informer:
         }
         response = self._access.get(self._resource.path, query, self._silence)
         self.counters.watches += 1
-        self._response, self.is_watching = response, not self._stop.is_set()
+        # Whoever asked while the watch was being opened had no connection to cut.
+        self._response, self.is_watching = response, not (self._stop.is_set() or self._again.is_set())
         try:
             if self.is_watching:
                 self._read(response)
