@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
+import yaml
 from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
 from kubernetes.config.config_exception import ConfigException
@@ -35,6 +36,10 @@ _KEEPALIVE = [
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
 ]
+
+_QUOTED = re.compile(r"""['"{\[]""")
+_ENTRY_OR_KEY = re.compile(r"[{\[]|-----BEGIN|LS0tLS1CRUdJTi")
+"""An entry of a kubeconfig, or a key in PEM, as it is or in base64: in place of a path it is a file that is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,9 @@ class ClusterAccess:
             raise KubernetesError(f"{api.configuration.host} does not answer: {shorten(str(error))}") from error
         except ConfigException as error:
             raise Unauthorized(f"the credentials can't be read: {shorten(str(error))}") from error
+        except UnicodeEncodeError:
+            # The error holds the header.
+            raise Unauthorized("the credentials hold a character that no header may hold") from None
         if not 200 <= response.status < 300:
             raise error_of(path, response)
         return response
@@ -146,13 +154,24 @@ class ClusterAccess:
                     str(self._source.kubeconfig), client_configuration=configuration, persist_config=False
                 )
         except Exception as error:  # noqa: BLE001 - its own exceptions, YAML's, KeyError, OSError: whatever it met
-            # Their texts may repeat a whole entry of the file, its token too: no more is told than stands before one.
             place = self._source.kubeconfig or "the Pod's service account"
-            said = shorten(re.split(r"[{\[]", str(error))[0], 200)
-            raise StartError(f"{place} can't be used as credentials: {type(error).__name__}: {said}") from None
+            said = f"{type(error).__name__}: {_without_secrets(error)}"
+            raise StartError(f"{place} can't be used as credentials: {said}") from None
         configuration.socket_options = _KEEPALIVE
         configuration.retries = False
         return kubernetes_client.ApiClient(configuration)
+
+
+def _without_secrets(error: Exception) -> str:
+    """Return what of *error* may be told: its text may repeat any part of the file, a token or a key too."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark
+        place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        return _QUOTED.split(error.problem or "")[0].strip() + place
+    if isinstance(error, OSError):
+        return error.strerror or ""
+    pattern = _ENTRY_OR_KEY if isinstance(error, ConfigException) else _QUOTED
+    return shorten(pattern.split(str(error))[0], 200)
 
 
 def error_of(path: str, response: urllib3.BaseHTTPResponse) -> KubernetesError:
@@ -166,7 +185,7 @@ def error_of(path: str, response: urllib3.BaseHTTPResponse) -> KubernetesError:
         response.release_conn()
     message = f"GET {path}: {response.status} {shorten(body)}"
     retry_after = response.headers.get("Retry-After", "")
-    seconds = float(retry_after) if retry_after.isdigit() else None
+    seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
     if response.status == 401:
         return Unauthorized(message, 401, seconds)
     return KubernetesError(message, response.status, seconds)
