@@ -35,7 +35,11 @@ def go_line(kind: str, event: dict[str, object]) -> bytes:
     return b'{"type":"%s","object":%s}' % (kind.encode(), orjson.dumps(event))
 
 
-@given(st.dictionaries(st.text(), st.recursive(st.text() | st.integers(-(2**63), 2**63), st.lists)))
+@given(
+    st.dictionaries(
+        st.text(), st.recursive(st.text() | st.integers(-(2**63), 2**63), st.lists, max_leaves=5), max_size=5
+    )
+)
 def test_the_bytes_of_an_object_are_those_of_the_line(fields: dict[str, object]) -> None:
     event = {**fields, "metadata": {"resourceVersion": "7"}}
     line = go_line("ADDED", event)
