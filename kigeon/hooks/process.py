@@ -21,7 +21,10 @@ class WorkerEnded(Exception):
 
 
 class WorkerProcess:
-    """One child process. Nothing here waits without an end; :meth:`exchange` is called until what is due has come."""
+    """One child process. Nothing here waits without an end; :meth:`exchange` is called until what is due has come.
+
+    The kernel ends it with the thread that made it (``PR_SET_PDEATHSIG``): make it in a thread that stays.
+    """
 
     def __init__(self) -> None:
         found = importlib.util.find_spec("starlark")
@@ -46,6 +49,11 @@ class WorkerProcess:
     def pid(self) -> int:
         """Its process id."""
         return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is known to have ended."""
+        return self._process.poll() is not None
 
     def send(self, data: bytes) -> None:
         """Have *data* written by the following exchanges."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -62,8 +63,21 @@ class Failed:
 Result = Transformed | Skipped | Failed
 
 
+@dataclass(slots=True)
+class HookCounts:
+    """What a runner has done so far; ``errors`` by the name of their class, ``kills`` for time used up."""
+
+    calls: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    kills: int = 0
+    respawns: int = 0
+
+
 class HookRunner:
-    """One script with one configuration. Not thread-safe. ``config`` is what ``transform`` is given."""
+    """One script with one configuration. ``config`` is what ``transform`` is given.
+
+    Not thread-safe, and to be used from threads that outlive it: a worker ends with the thread that started it.
+    """
 
     def __init__(self, hook: HookSettings, config: Mapping[str, Any]) -> None:
         self._hook = hook
@@ -72,7 +86,7 @@ class HookRunner:
         self._lost_in_a_row = 0
         self._respawn_at = 0.0
         self._source = ""
-        self.respawns = 0
+        self.counts = HookCounts()
 
     @property
     def pid(self) -> int:
@@ -89,13 +103,12 @@ class HookRunner:
 
     def transform(self, events: Sequence[Mapping[str, Any]]) -> list[Result]:
         """Return exactly one result for each event, in order; raises nothing that a script can cause."""
-        results: list[Result] = []
         encoded = [_encode(event) for event in events]
-        while len(results) < len(events):
-            if not self._has_worker():
-                results.append(Failed(HookCrashed("there is no worker: it was lost again and again")))
-                continue
-            self._run(encoded, results, events)
+        asked = [index for index, frame in enumerate(encoded) if isinstance(frame, bytes)]
+        answers = iter(self._ask([events[index] for index in asked], [f for f in encoded if isinstance(f, bytes)]))
+        results = [frame if isinstance(frame, Failed) else next(answers) for frame in encoded]
+        self.counts.calls += len(results)
+        self.counts.errors.update(type(result.error).__name__ for result in results if isinstance(result, Failed))
         return results
 
     def close(self) -> None:
@@ -104,47 +117,64 @@ class HookRunner:
             self._worker.close()
             self._worker = None
 
-    def _run(self, encoded: list[bytes], results: list[Result], events: Sequence[Mapping[str, Any]]) -> None:
-        """Send what has no result yet, and take results until all are there or the worker is lost."""
-        worker = self._worker
-        if worker is None:
-            return
-        worker.send(b"".join(encoded[len(results) :]))
-        try:
-            while len(results) < len(events):
-                for kind, payload in self._await(worker):
-                    if kind == frames.PRINTED:
-                        uid = _uid_of(events[len(results)])
-                        log.debug("the hook printed", extra={"uid": uid, "text": payload.decode("utf-8", "replace")})
-                    else:
-                        results.append(_result_of(kind, payload))
-        except HookError as error:
-            results.append(Failed(error))
-            self._lose()
+    def _ask(self, events: list[Mapping[str, Any]], encoded: list[bytes]) -> list[Result]:
+        results: list[Result] = []
+        while len(results) < len(events):
+            worker = self._living_worker()
+            if worker is None:
+                results.append(Failed(HookCrashed("there is no worker: it was lost again and again")))
+                continue
+            worker.send(b"".join(encoded[len(results) :]))
+            try:
+                while len(results) < len(events):
+                    self._take(worker, events, results)
+            except HookError as error:
+                results.append(Failed(error))
+                self._lose()
+        return results
 
-    def _await(self, worker: WorkerProcess) -> list[tuple[bytes, bytes]]:
-        """Return the next frames of a worker that has not used up its time for the event at hand."""
-        timeout = self._hook.timeout
+    def _take(self, worker: WorkerProcess, events: list[Mapping[str, Any]], results: list[Result]) -> None:
+        """Add the worker's next results, at least one, as long as it has not used up its time for the event at hand."""
+        due = len(results)
         began, used = time.monotonic(), worker.processor_seconds()
-        try:
-            while not (came := worker.exchange(timeout / 2 + 0.01)):
-                took = time.monotonic() - began
-                # The worker itself stops a script that runs too long; this is for what it can't stop.
-                if worker.processor_seconds() - used > timeout * 1.5 + 0.05 or took > timeout * CEILING + 1.0:
-                    raise HookTimeout(f"transform did not return within {timeout:g} s, its worker was killed")
-        except (WorkerEnded, frames.BrokenStream) as error:
-            raise HookCrashed(str(error)) from error
-        return came
+        over = False
+        while len(results) == due:
+            try:
+                came = worker.exchange(0.0 if over else self._hook.timeout / 2 + 0.01)
+            except (WorkerEnded, frames.BrokenStream) as error:
+                raise HookCrashed(str(error)) from error
+            for kind, payload in came:
+                if kind == frames.PRINTED:
+                    _log_print(events[len(results)], payload)
+                else:
+                    results.append(_result_of(kind, payload))
+            if over and len(results) == due:
+                self.counts.kills += 1
+                raise HookTimeout(f"transform did not return within {self._hook.timeout:g} s, its worker was killed")
+            # Looked at once more before it is killed: where this process got no processor, the result may be there.
+            over = self._is_over(worker, began, used)
 
-    def _has_worker(self) -> bool:
+    def _is_over(self, worker: WorkerProcess, began: float, used: float) -> bool:
+        """Return whether it takes too long; the worker itself stops a script, this is for what it can't stop."""
+        timeout = self._hook.timeout
+        return (
+            worker.processor_seconds() - used > timeout * 1.5 + 0.05
+            or time.monotonic() - began > timeout * CEILING + 1.0
+        )
+
+    def _living_worker(self) -> WorkerProcess | None:
+        if self._worker is not None and self._worker.has_ended:
+            # It had no event at hand: none has to pay for it.
+            log.warning("the hook's worker had ended, and is replaced", extra={"pid": self._worker.pid})
+            self._lose()
         if self._worker is None and time.monotonic() >= self._respawn_at:
-            self.respawns += 1
+            self.counts.respawns += 1
             try:
                 self._spawn()
             except HookError as error:
                 log.error("the hook's worker does not start again", extra={"error": str(error)})
                 self._lose()
-        return self._worker is not None
+        return self._worker
 
     def _lose(self) -> None:
         self.close()
@@ -193,13 +223,19 @@ def check_script(hook: HookSettings) -> None:
         runner.close()
 
 
-def _encode(event: Mapping[str, Any]) -> bytes:
-    """Return the frame of an event as kubectl shows it: with kind and apiVersion, without managedFields."""
+def _encode(event: Mapping[str, Any]) -> bytes | Failed:
+    """Return the frame of an event as kubectl shows it: with kind and apiVersion, without managedFields.
+
+    What is nested deeper than any API object, or holds an int beyond 64 bits, is the event's own error.
+    """
     shown = {"apiVersion": "v1", "kind": "Event", **event}
     metadata = shown.get("metadata")
     if isinstance(metadata, dict) and "managedFields" in metadata:
         shown["metadata"] = {key: value for key, value in metadata.items() if key != "managedFields"}
-    return frames.encode(frames.EVENT, orjson.dumps(shown))
+    try:
+        return frames.encode(frames.EVENT, orjson.dumps(shown))
+    except orjson.JSONEncodeError as error:
+        return Failed(HookRaised(f"the event can't be shown to the hook: {error}"))
 
 
 def _result_of(kind: bytes, payload: bytes) -> Result:
@@ -235,6 +271,7 @@ def _place(payload: bytes, source: str = "") -> str:
     return f"line {line}, column {column}: {message}"
 
 
-def _uid_of(event: Mapping[str, Any]) -> str:
+def _log_print(event: Mapping[str, Any], payload: bytes) -> None:
     metadata = event.get("metadata")
-    return str(metadata.get("uid", "")) if isinstance(metadata, dict) else ""
+    uid = str(metadata.get("uid", "")) if isinstance(metadata, dict) else ""
+    log.debug("the hook printed", extra={"uid": uid, "text": payload.decode("utf-8", "replace")})

@@ -49,6 +49,9 @@ def kigeon_call(config, event):
 
 def kigeon_type():
     return kigeon_type_of(transform)
+
+def kigeon_probe():
+    transform(None, None, kigeon_probe = None)
 """
 """Evaluated after the script: what the worker calls."""
 
@@ -88,6 +91,7 @@ class Script:
 
         dialect = starlark.Dialect.extended()
         dialect.enable_f_strings = True
+        dialect.enable_load = False  # a hook is one file: the worker could not read another
         extensions = starlark.Globals.extended_by([starlark.LibraryExtension.Json])
         module = starlark.Module()
         self._say = say
@@ -108,6 +112,7 @@ class Script:
             raise ValueError("it defines no transform(config, event)") from error
         if not is_function:
             raise ValueError("transform is no function; define transform(config, event)")
+        _probe_parameters(self._module, options)
         self._config = config
         self._same = self._module.call("kigeon_same", config)
 
@@ -143,6 +148,22 @@ class Script:
             self._say(b"P", " ".join(map(str, values))[:MAX_PRINTED].encode("utf-8", "replace"))
 
 
+def _probe_parameters(module: Any, options: Any) -> None:
+    """Raise ``ValueError`` unless transform takes two positional arguments.
+
+    The interpreter tells nothing of a function's parameters. So transform is called with two values and, by name, one
+    that it does not know: where the two are welcome, that name is all there is to complain of, before anything runs.
+    (One that takes any name does run, on None; what comes of that says nothing about it.)
+    """
+    try:
+        module.call_with(options, "kigeon_probe")
+    except Exception as error:
+        said = _without_traceback(str(error))
+        complaint = said.partition("\n")[0]
+        if "--> kigeon:" in said and "kigeon_probe" not in complaint:
+            raise ValueError(f"transform must take (config, event): {complaint}") from error
+
+
 def _without_traceback(message: str) -> str:
     """Return what an error says and where; the calls that led there come first and can be long."""
     _, found, said = f"\n{message}".partition("\nerror: ")
@@ -161,6 +182,7 @@ def limit(parent: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
 
 
 def main() -> None:

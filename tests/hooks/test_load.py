@@ -27,7 +27,7 @@ def load_error(script: Path) -> str:
         (of("return config)"), "line 2, column 18", "Parse error"),
         ("def transform(config, event):\n\treturn config\n", "line 1, column 30", "tabs are not allowed"),
         ("x = 1\n" + of("return nowhere"), "line 3, column 12", "`nowhere` not found"),
-        ("load('other.star', 'f')\n" + FINE, "line 1, column 1", "No imports"),
+        ("load('other.star', 'f')\n" + FINE, "line 1, column 1", "`load` is not allowed"),
         (FINE + "1 // 0\n", "line 3, column 1", "division by zero"),
         ("def f():\n    fail('because')\n\nf()\n" + FINE, "line 2, column 5", "fail: because"),
     ],
@@ -57,6 +57,27 @@ def test_a_name_with_blanks_does_not_hide_the_place(tmp_path: Path) -> None:
 )
 def test_without_a_transform(tmp_path: Path, source: str, message: str) -> None:
     assert load_error(write(tmp_path, source)) == message
+
+
+@pytest.mark.parametrize(
+    ("signature", "fits"),
+    [
+        ("config, event", True),
+        ("config, event, more=None", True),
+        ("*args", True),
+        ("*args, **kwargs", True),
+        ("config, **kwargs", False),
+        ("config", False),
+        ("", False),
+        ("config, event, more", False),
+    ],
+)
+def test_transform_takes_a_config_and_an_event(tmp_path: Path, signature: str, fits: bool) -> None:
+    script = write(tmp_path, f"def transform({signature}):\n    return None\n")
+    if fits:
+        check_script(HookSettings(script=script))
+    else:
+        assert load_error(script).startswith("transform must take (config, event): ")
 
 
 def test_a_file_that_can_not_be_read(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
+import ast
 import io
 import json
 import logging
 import re
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -162,3 +164,24 @@ def test_a_throttle_counts_what_was_not_said() -> None:
         silent += 1
         assert time.monotonic() < deadline
     assert suppressed == silent
+
+
+def extras_in(tree: ast.AST) -> Iterator[ast.Dict]:
+    """Return the dicts that are passed as ``extra``, or named so."""
+    for node in ast.walk(tree):
+        named = isinstance(node, ast.keyword) and node.arg == "extra"
+        named |= isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "extra"
+        if named and isinstance(node.value, ast.Dict):  # type: ignore[attr-defined]
+            yield node.value  # type: ignore[attr-defined]
+
+
+def test_no_context_has_a_key_that_a_record_has_already() -> None:
+    taken = {*vars(logging.makeLogRecord({})), "asctime", "level", "message", "taskName", "time"}
+    root = Path(__file__).parents[2]
+    found = 0
+    for file in [*root.glob("kigeon/**/*.py"), *root.glob("actors/**/*.py")]:
+        for extra in extras_in(ast.parse(file.read_text())):
+            keys = {key.value for key in extra.keys if isinstance(key, ast.Constant)}
+            assert not keys & taken, f"{file}:{extra.lineno}"
+            found += 1
+    assert found > 40

@@ -1,0 +1,75 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kigeon.senders.lanes import MAX_PUSH_BYTES, MAX_PUSH_EVENTS, Item, Lane
+from kigeon.senders.ledger import Page
+from kigeon.senders.sink import Destination, Entry
+
+DESTINATION = Destination("http://loki")
+SIZES = st.sampled_from([1, MAX_PUSH_BYTES // 3, MAX_PUSH_BYTES, 2 * MAX_PUSH_BYTES])
+
+
+def item(number: int, size: int = 1, retry: bool = False) -> Item:
+    page = Page(1, number, 1, numbers=(number,) if retry else ())
+    return Item(page, 0, b"", Entry(DESTINATION, (), 0, "", {}, size))
+
+
+def numbers(items: list[Item]) -> list[int]:
+    return [item.page.first for item in items]
+
+
+@given(st.lists(st.tuples(st.lists(SIZES, max_size=4), st.sampled_from(["nothing", "delivered", "refused"]))))
+def test_events_leave_a_lane_once_and_in_order_whatever_is_refused(steps: list[tuple[list[int], str]]) -> None:
+    lane = Lane(DESTINATION, lambda: 0.0)
+    added, sent = 0, list[int]()
+    for sizes, then in steps:
+        lane.add(item(added + place, size) for place, size in enumerate(sizes))
+        added += len(sizes)
+        if then == "nothing":
+            continue
+        taken = lane.take()
+        assert len(taken) == 1 or sum(one.entry.size for one in taken if one.entry) <= MAX_PUSH_BYTES
+        if then == "delivered":
+            sent += numbers(taken)
+            lane.succeeded()
+        else:
+            assert lane.refused(taken, None)[1] == []
+    while taken := lane.take():
+        sent += numbers(taken)
+    assert sent == list(range(added))
+
+
+@given(st.lists(st.integers(1, 99), unique=True), st.lists(st.integers(100, 199), unique=True), st.booleans())
+def test_of_the_retry_stream_all_is_unloaded_by_a_refusal_and_nothing_else(
+    retried: list[int], fresh: list[int], taking: bool
+) -> None:
+    lane = Lane(DESTINATION)
+    lane.add(item(number) for number in fresh)
+    lane.add(item(number, retry=True) for number in retried)
+    assert lane.has_retries == bool(retried)
+    _, unloaded = lane.refused(lane.take() if taking else [], None)
+    assert (numbers(unloaded), numbers(list(lane.items))) == (retried, fresh)
+    assert not lane.has_retries
+
+
+def test_a_push_has_a_most_of_events() -> None:
+    lane = Lane(DESTINATION)
+    lane.add(item(number) for number in range(MAX_PUSH_EVENTS + 1))
+    assert [len(lane.take()) for _ in range(3)] == [MAX_PUSH_EVENTS, 1, 0]
+
+
+def test_what_waits_is_taken_off_and_what_is_being_retried_stays() -> None:
+    lane = Lane(DESTINATION)
+    lane.add([item(5), item(6)])
+    lane.add([item(1, retry=True)])
+    assert numbers(lane.take_waiting()) == [5, 6]
+    assert numbers(list(lane.items)) == [1]
+
+
+def test_refusals_in_a_row_are_waited_for_longer_until_one_succeeds() -> None:
+    lane = Lane(DESTINATION, lambda: 0.0)
+    delays = [lane.refused([], None)[0] for _ in range(8)]
+    assert delays[0] < 1 < 16 < delays[-1]
+    lane.succeeded()
+    assert lane.wait == 0
+    assert lane.refused([], None)[0] < 1
