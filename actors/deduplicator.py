@@ -10,12 +10,13 @@ from typing import Any
 from actors.base import KigeonActor
 from actors.messages import Batch, Connect, QueueOpened, Resume, Resync, Start, Store, Stored
 from kigeon.backoff import persistently
+from kigeon.events.mark import Mark
 from kigeon.events.sequence import InOrder
 from kigeon.queue.connection import connect
 from kigeon.queue.deduplication import Deduplication, SteadyClock
 from kigeon.queue.digests import DigestMemory
 from kigeon.queue.rebuild import catch_up, rebuild
-from kigeon.queue.streams import remembered_for
+from kigeon.queue.streams import remembered, remembered_for
 
 FORGET_EVERY = 30.0
 
@@ -49,6 +50,7 @@ class Deduplicator(KigeonActor):
         self._sequence = -1
         self._batches: InOrder[Batch] = InOrder()
         self._next_order = 1
+        self._mark = Mark()
         self._repeated = 0
         self._passed = 0
 
@@ -60,6 +62,7 @@ class Deduplicator(KigeonActor):
         asyncio.get_running_loop().create_task(self._remind())
         while True:
             opened = await self._opened.get()
+            self._deduplication.remember_for(remembered(opened.mark.lifetime))
             if self._sequence < 0 or self._sequence > opened.sequence:
                 self._sequence = await persistently(
                     "rebuilding the memory of events", lambda: rebuild(client, self._deduplication)
@@ -84,7 +87,7 @@ class Deduplicator(KigeonActor):
         if message.epoch != self._connect.epoch:
             return
         if self._is_open:
-            self.send(self._connect.watcher, Resume(message.epoch, message.resource_version))
+            self.send(self._connect.watcher, Resume(message.epoch, message.resource_version, message.mark))
         elif self._opening != message.epoch and self.loop is not None:
             self._opening = message.epoch
             self._deduplication.restart()
@@ -97,14 +100,14 @@ class Deduplicator(KigeonActor):
                 self._examine(batch)
 
     def _examine(self, message: Batch) -> None:
-        """Pass on what is new; answer at once when nothing is."""
+        """Pass on what is new, and the books in any case: they are as durable as the events."""
         examined = self._deduplication.examine(message.number, message.envelope)
+        self._deduplication.remember_for(remembered(message.tally.lifetime))
+        self._mark = self._mark.after(message.tally, examined.repeated)
         self._repeated += examined.repeated
-        if examined.envelope is None:
-            self.send(self._connect.watcher, Stored(message.epoch, message.number, 0))
-            return
-        self._passed += examined.envelope.count
-        self.send(self._connect.queue, Store(message.epoch, self._next_order, message.number, examined.envelope))
+        self._passed += examined.envelope.count if examined.envelope else 0
+        store = Store(message.epoch, self._next_order, message.number, examined.envelope, self._mark)
+        self.send(self._connect.queue, store)
         self._next_order += 1
 
     def receiveMsg_Stored(self, message: Stored, sender: Any) -> None:
@@ -118,9 +121,10 @@ class Deduplicator(KigeonActor):
         if isinstance(item, Forget):
             self._deduplication.forget()
         elif isinstance(item, CaughtUp) and item.opened.epoch == self._connect.epoch:
-            self._is_open, self._next_order = True, 1
+            opened = item.opened
+            self._is_open, self._next_order, self._mark = True, 1, opened.mark
             self._batches.restart()
-            self.send(self._connect.watcher, Resume(item.opened.epoch, item.opened.resource_version))
+            self.send(self._connect.watcher, Resume(opened.epoch, opened.resource_version, opened.mark))
 
     def report(self) -> Mapping[str, Any]:
         """Tell how much was let through and how much was not; ask for a new epoch when a batch was lost."""

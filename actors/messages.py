@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kigeon.config.settings import SenderSettings, Settings
-from kigeon.events.envelope import Envelope
+from kigeon.events.envelope import EMPTY, Envelope
+from kigeon.events.mark import Mark, Tally
 from kigeon.kube.access import ClusterSource
 
 # ------------------------------------------------------------------------------------------------------- lifecycle
@@ -136,14 +137,19 @@ class QueueOpened:
     epoch: int
     sequence: int
     resource_version: str
+    mark: Mark = EMPTY
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Deduplicator to Watcher: the way is free; a Watcher that is new resumes at this version ("": list)."""
+    """Deduplicator to Watcher: the way is free; a Watcher that is new resumes at this version ("": list).
+
+    Whatever ``mark`` includes is settled: it is not sent again.
+    """
 
     epoch: int
     resource_version: str
+    mark: Mark = EMPTY
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,21 +159,26 @@ class Batch:
     epoch: int
     number: int
     envelope: Envelope
+    tally: Tally
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Deduplicator to Queue: what of a batch is new; ``order`` counts from 1 in each epoch."""
+    """Deduplicator to Queue: what of a batch is new (None: nothing), and the Watcher's books after it.
+
+    ``order`` counts from 1 in each epoch.
+    """
 
     epoch: int
     order: int
     number: int
-    envelope: Envelope
+    envelope: Envelope | None
+    mark: Mark
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """To Watcher and Deduplicator: batch ``number`` is durable; ``sequence`` is 0 when nothing of it was new."""
+    """To Watcher and Deduplicator: batch ``number`` is settled; ``sequence`` is 0 when nothing of it was new."""
 
     epoch: int
     number: int

@@ -9,6 +9,7 @@ from actors.base import KigeonActor
 from actors.messages import BrokerFailing, Connect, QueueOpened, Resync, Start, Store, Stored
 from kigeon.events.sequence import InOrder
 from kigeon.queue.connection import connect
+from kigeon.queue.publisher import Tail
 from kigeon.queue.streams import declaring
 from kigeon.queue.writer import Disturbed, Durable, Opened, Report, ToStore, Writer
 
@@ -28,14 +29,13 @@ class Queue(KigeonActor):
         self._connect = Connect(0, None, None, None)
         self._batches: InOrder[ToStore] = InOrder()
         self._stored = 0
-        self._sequence = 0
 
     async def work(self) -> None:
         """Write until the end."""
         queue = self._start.queue
         returned = declaring(self._start.settings.queue)
-        client = await connect(queue.url, queue.token, self.name, returned)
-        writer = Writer(client, self._start.settings, self.post, lambda reason: self.post(BrokerFailing(reason)))
+        client = await connect(queue.url, queue.token, self.name, returned, self._alarm)
+        writer = Writer(client, self._start.settings, self.post)
         self.post(writer)
         await writer.run()
 
@@ -50,7 +50,7 @@ class Queue(KigeonActor):
         """Store the batches whose turn it is: messages may overtake one another."""
         if message.epoch != self._connect.epoch:
             return
-        batch = ToStore(message.epoch, message.order, message.number, message.envelope)
+        batch = ToStore(message.epoch, message.order, message.number, message.envelope, message.mark)
         for ready in self._batches.accept(message.order, batch):
             self._tell_writer(Writer.store, ready)
 
@@ -70,23 +70,36 @@ class Queue(KigeonActor):
         if self._batches.is_missing_one(LOST_AFTER):
             self._batches.restart()
             self.send(self.supervisor, Resync(self._connect.epoch, "a batch from the Deduplicator was lost"))
-        return {"stored": self._stored, "sequence": self._sequence}
+        tail = self._writer.tail if self._writer else Tail()
+        stored = tail.next_number - 1
+        return {
+            "batches": self._stored,
+            "sequence": tail.sequence,
+            "received": stored + tail.mark.repeated + tail.mark.unreadable,
+            "stored": stored,
+            "repeated": tail.mark.repeated,
+            "unreadable": tail.mark.unreadable,
+            "watchedUntil": tail.mark.watched_until,
+        }
 
     async def finish(self, grace: float) -> None:
         """Leave as little as possible to be read at the next start."""
         if self._writer is not None:
             await self._writer.close()
 
+    def _alarm(self, reason: str) -> None:
+        self.post(BrokerFailing(reason))
+
     def _report(self, report: Report) -> None:
         if isinstance(report, Durable):
-            self._stored += 1
-            self._sequence = report.sequence
+            self._stored += report.sequence > 0
             stored = Stored(report.epoch, report.number, report.sequence)
             self.send(self._connect.watcher, stored)
             self.send(self._connect.deduplicator, stored)
         elif isinstance(report, Opened):
             tail = report.tail
-            self.send(self._connect.deduplicator, QueueOpened(report.epoch, tail.sequence, tail.resource_version))
+            opened = QueueOpened(report.epoch, tail.sequence, tail.resource_version, tail.mark)
+            self.send(self._connect.deduplicator, opened)
         elif isinstance(report, Disturbed):
             self.send(self.supervisor, Resync(self._connect.epoch, report.reason))
 

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from actors.base import KigeonActor
-from actors.messages import Start
+from actors.messages import BrokerFailing, Start
 from actors.sending import preparer_of, sink_of
 from kigeon.backoff import persistently
 from kigeon.queue.connection import connect
 from kigeon.queue.parking import DeadLetterStore, RetryStore
 from kigeon.queue.reader import EventLog
 from kigeon.queue.state import StateRecord
-from kigeon.queue.streams import declare, declaring
+from kigeon.queue.streams import POSITION_KEY, declare, declaring
 from kigeon.senders.engine import Engine, Plan, Stores, open_engine
 
 
@@ -33,11 +33,11 @@ class Sender(KigeonActor):
         if sender is None:
             raise ValueError("a Sender is started with a sender's settings")
         queue = start.settings.queue
-        client = await connect(start.queue.url, start.queue.token, self.name, declaring(queue))
+        client = await connect(start.queue.url, start.queue.token, self.name, declaring(queue), self._alarm)
         await persistently("declaring the streams", lambda: declare(client, queue))
         stores = Stores(
             EventLog(client, queue),
-            StateRecord(client, f"position.{sender.name}"),
+            StateRecord(client, f"{POSITION_KEY}.{sender.name}"),
             RetryStore(client, sender.name),
             DeadLetterStore(client, sender.name),
         )
@@ -51,6 +51,13 @@ class Sender(KigeonActor):
     def report(self) -> Mapping[str, Any]:
         """Tell the accounts."""
         return {"sender": True, **(self._engine.report() if self._engine else {}), "process": os.getpid()}
+
+    def posted(self, item: Any) -> None:
+        """Pass on that the queue does not store."""
+        self.send(self.supervisor, item)
+
+    def _alarm(self, reason: str) -> None:
+        self.post(BrokerFailing(reason))
 
     async def finish(self, grace: float) -> None:
         """Send what can be sent."""

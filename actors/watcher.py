@@ -28,12 +28,12 @@ class Watcher(KigeonActor):
         """Prepare to read; reading begins when the way is free."""
         self._cluster = start.cluster or ClusterSource()
         self._outbox = Outbox(on_offer=lambda: self.post(None))
-        self._intake = EventIntake(self._outbox)
+        self._lifetime = start.settings.queue.kubernetes_events_max_lifetime
+        self._intake: EventIntake | None = None
         self._informer: Informer | None = None
         self._deduplicator: Any = None
         self._epoch = 0
         self._early: Resume | None = None
-        self._is_reading = False
         self._moved_at = time.monotonic()
 
     def receiveMsg_Connect(self, message: Connect, sender: Any) -> None:
@@ -48,10 +48,11 @@ class Watcher(KigeonActor):
         self._early = message if message.epoch > self._epoch else None
         if message.epoch != self._epoch or self._outbox.epoch == message.epoch:
             return
-        self._outbox.connect(message.epoch)
-        if not self._is_reading:
-            self._is_reading = True
-            threading.Thread(target=self._read, args=(message.resource_version,), name="reader", daemon=True).start()
+        self._outbox.connect(message.epoch, message.mark)
+        if self._intake is None:
+            self._intake = EventIntake(self._outbox, self._lifetime, message.mark.watched_until, message.mark.lifetime)
+            arguments = (message.resource_version, self._intake)
+            threading.Thread(target=self._read, args=arguments, name="reader", daemon=True).start()
         self._pump()
 
     def receiveMsg_Stored(self, message: Stored, sender: Any) -> None:
@@ -66,6 +67,7 @@ class Watcher(KigeonActor):
 
     def report(self) -> Mapping[str, Any]:
         """Tell what was read; ask for a new epoch when nothing has moved for too long."""
+        self._pump()
         if self._outbox.is_empty:
             self._moved_at = time.monotonic()
         elif self._epoch and time.monotonic() - self._moved_at > PATIENCE:
@@ -74,10 +76,9 @@ class Watcher(KigeonActor):
         counters = self._informer.counters if self._informer else None
         return {
             "epoch": self._outbox.epoch,
-            "received": self._intake.received,
-            "deleted": self._intake.deleted,
-            "unreadable": self._intake.unreadable_count,
+            **(self._intake.report() if self._intake else {"received": 0}),
             "waiting": self._outbox.waiting,
+            "pending": self._outbox.pending,
             "watching": bool(self._informer and self._informer.is_watching),
             "lists": counters.lists if counters else 0,
             "relists": counters.relists if counters else 0,
@@ -89,14 +90,15 @@ class Watcher(KigeonActor):
         if self._informer is not None:
             self._informer.stop()
         self._outbox.close()
+        self.post(None)
         while not self._outbox.is_empty:
             await asyncio.sleep(0.01)
 
-    def _read(self, resource_version: str) -> None:
+    def _read(self, resource_version: str, intake: EventIntake) -> None:
         """Read for as long as the process lives; an error that nothing foresaw ends it."""
-        self._informer = Informer(ClusterAccess(self._cluster), EVENTS, self._intake, resource_version)
+        self._informer = Informer(ClusterAccess(self._cluster), EVENTS, intake, resource_version)
         self._informer.run()
 
     def _pump(self) -> None:
         while batch := self._outbox.take():
-            self.send(self._deduplicator, Batch(batch.epoch, batch.number, batch.envelope))
+            self.send(self._deduplicator, Batch(batch.epoch, batch.number, batch.envelope, batch.tally))

@@ -11,6 +11,7 @@ durable in one step. Headers (all text):
 ``Kigeon-First``             the running number of the first, from 1; the others follow
 ``Kigeon-Resource-Version``  where to resume the watch after it, empty inside a list
 ``Kigeon-Writer``            which process wrote it: tells one's own publish from a stranger's
+``Kigeon-Mark``              the Watcher's books up to it: :mod:`kigeon.events.mark`
 ===========================  ========================================================================
 """
 
@@ -23,9 +24,11 @@ from dataclasses import dataclass
 import zstandard
 
 from kigeon.errors import UnreadableEnvelope
+from kigeon.events.mark import Mark, read_mark, write_mark
 from kigeon.events.occurrence import DIGEST_SIZE
 
 FORMAT = "1"
+EMPTY = Mark()
 MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 """More than any envelope that kigeon writes unpacks to: a damaged one must not eat the memory."""
 
@@ -57,6 +60,7 @@ class Headers:
     digests: bytes
     resource_version: str
     writer: str
+    mark: Mark = EMPTY
 
 
 def pack(events: Sequence[bytes], digests: bytes, resource_version: str = "") -> Envelope:
@@ -83,7 +87,7 @@ def keep(envelope: Envelope, indexes: Iterable[int]) -> Envelope:
     return pack([events[i] for i in chosen], digests, envelope.resource_version)
 
 
-def write_headers(envelope: Envelope, first: int, writer: str) -> dict[str, str]:
+def write_headers(envelope: Envelope, first: int, writer: str, mark: Mark = EMPTY) -> dict[str, str]:
     """Return the headers for storing *envelope* with *first* as its first running number."""
     return {
         "Kigeon-Format": FORMAT,
@@ -92,6 +96,7 @@ def write_headers(envelope: Envelope, first: int, writer: str) -> dict[str, str]
         "Kigeon-First": str(first),
         "Kigeon-Resource-Version": envelope.resource_version,
         "Kigeon-Writer": writer,
+        "Kigeon-Mark": write_mark(mark),
     }
 
 
@@ -113,6 +118,7 @@ def read_headers(headers: Mapping[str, str] | None) -> Headers:
         digests,
         found.get("Kigeon-Resource-Version", "").strip(),
         found.get("Kigeon-Writer", ""),
+        read_mark(found.get("Kigeon-Mark", "")),
     )
 
 

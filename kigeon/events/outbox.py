@@ -3,16 +3,19 @@
 Whatever arrived while the last batch was being stored is the next batch: one event when the cluster is quiet,
 hundreds when it is not. At most :data:`WINDOW` batches are out at a time. A batch stays here until it
 is stored; a new epoch (somebody on the way was replaced) sends everything out again, in order, under new numbers.
+What is told with a batch (its tally) stays with it.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Condition
+from uuid import uuid4
 
 from kigeon.events.envelope import Envelope, pack
+from kigeon.events.mark import Mark, Tally
 
 WINDOW = 2
 """Batches that may be on their way at once: one being stored, one that waits behind it."""
@@ -21,6 +24,20 @@ MAX_BATCH_EVENTS = 500
 MAX_BATCH_BYTES = 1024 * 1024
 MAX_WAITING_EVENTS = 2000
 MAX_WAITING_BYTES = 4 * 1024 * 1024
+
+TELL_EVERY = 60.0
+"""Seconds after which it is told that the cluster was watched, although nothing happened."""
+
+NOTHING = Mark()
+
+
+@dataclass(slots=True)
+class News:
+    """What is to be told of the Watcher; ``unreadable`` counts from its start."""
+
+    unreadable: int = 0
+    watched_until: float = 0.0
+    lifetime: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +51,12 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """An envelope on its way: ``number`` counts from 1 in each epoch."""
+    """An envelope on its way: ``number`` counts from 1 in each epoch. An empty one is there for its tally."""
 
     epoch: int
     number: int
     envelope: Envelope
+    tally: Tally
 
 
 class Outbox:
@@ -52,8 +70,12 @@ class Outbox:
         self._condition = Condition()
         self._waiting: deque[Received] = deque()
         self._waiting_bytes = 0
-        self._out: dict[int, Envelope] = {}
-        self._unsent: deque[Envelope] = deque()
+        self._out: dict[int, tuple[Envelope, Tally]] = {}
+        self._unsent: deque[tuple[Envelope, Tally]] = deque()
+        self._session = uuid4().hex[:12]
+        self._cuts = 0
+        self._news = News()
+        self._told = News()
         self._epoch = 0
         self._number = 0
         self._open = False
@@ -69,11 +91,21 @@ class Outbox:
             self._condition.wait_for(lambda: self._closed or not self._is_full())
             return not self._closed
 
-    def connect(self, epoch: int) -> None:
-        """Begin an epoch: what was out is to be sent again, first."""
+    def note(self, unreadable: int = 0, watched_until: float = 0.0, lifetime: float = 0.0) -> None:
+        """Have this told with the next batch: see :class:`~kigeon.events.mark.Tally`."""
+        with self._condition:
+            self._news.unreadable += unreadable
+            self._news.watched_until = max(self._news.watched_until, watched_until)
+            self._news.lifetime = max(self._news.lifetime, lifetime)
+
+    def connect(self, epoch: int, settled: Mark = NOTHING) -> None:
+        """Begin an epoch: what was out is to be sent again, first, unless it is *settled* already."""
         with self._condition:
             self._unsent.extendleft(reversed(self._out.values()))
             self._out.clear()
+            self._unsent = deque(
+                batch for batch in self._unsent if not settled.includes(batch[1].session, batch[1].batch)
+            )
             self._epoch, self._number, self._open = epoch, 0, True
 
     def take(self) -> Batch | None:
@@ -81,13 +113,13 @@ class Outbox:
         with self._condition:
             if not self._open or len(self._out) >= WINDOW:
                 return None
-            envelope = self._unsent.popleft() if self._unsent else self._cut()
-            if envelope is None:
+            batch = self._unsent.popleft() if self._unsent else self._cut()
+            if batch is None:
                 return None
             self._number += 1
-            self._out[self._number] = envelope
+            self._out[self._number] = batch
             self._condition.notify_all()
-            return Batch(self._epoch, self._number, envelope)
+            return Batch(self._epoch, self._number, *batch)
 
     def stored(self, epoch: int, number: int) -> None:
         """Forget a batch that is durable; an answer of an earlier epoch says nothing about this one's numbers."""
@@ -110,9 +142,17 @@ class Outbox:
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything that was accepted is stored."""
+        """Whether everything that was accepted is stored, and what could not be read is told."""
         with self._condition:
-            return not (self._waiting or self._out or self._unsent)
+            untold = self._news.unreadable > self._told.unreadable
+            return not (self._waiting or self._out or self._unsent or untold)
+
+    @property
+    def pending(self) -> int:
+        """How many events were accepted and are not known to be stored."""
+        with self._condition:
+            unsettled = [*self._out.values(), *self._unsent]
+            return len(self._waiting) + sum(envelope.count for envelope, _ in unsettled)
 
     @property
     def waiting(self) -> int:
@@ -123,15 +163,30 @@ class Outbox:
     def _is_full(self) -> bool:
         return len(self._waiting) >= MAX_WAITING_EVENTS or self._waiting_bytes >= MAX_WAITING_BYTES
 
-    def _cut(self) -> Envelope | None:
+    def _cut(self) -> tuple[Envelope, Tally] | None:
         events: list[Received] = []
         size = 0
         while self._waiting and len(events) < MAX_BATCH_EVENTS and size < MAX_BATCH_BYTES:
             event = self._waiting.popleft()
             size += len(event.raw)
             events.append(event)
-        if not events:
+        if not events and not self._is_worth_telling():
             return None
         self._waiting_bytes -= size
         digests = b"".join(event.digest for event in events)
-        return pack([event.raw for event in events], digests, events[-1].resource_version)
+        version = events[-1].resource_version if events else ""
+        return pack([event.raw for event in events], digests, version), self._tally()
+
+    def _is_worth_telling(self) -> bool:
+        """Whether there is news that should not wait for the next event."""
+        news, told = self._news, self._told
+        watched = news.watched_until - told.watched_until >= TELL_EVERY
+        return watched or news.unreadable > told.unreadable or news.lifetime > told.lifetime
+
+    def _tally(self) -> Tally:
+        self._cuts += 1
+        news, told, self._told = self._news, self._told, replace(self._news)
+        unreadable = news.unreadable - told.unreadable
+        # While events wait, what is watched is not yet what is stored.
+        watched_until = news.watched_until if not self._waiting else 0.0
+        return Tally(self._session, self._cuts, unreadable, watched_until, news.lifetime)

@@ -1,35 +1,100 @@
-"""What the Watcher reads, on its way into the outbox: each Event with its digest and the version to resume from."""
+"""What the Watcher reads, on its way into the outbox: each Event with its digest and the version to resume from.
+
+It also notices what a cluster's own expiry does. Events that live longer than configured come back after they are
+forgotten: a list or a deletion that shows one makes the memory last longer. And where the cluster was not watched for
+longer than its Events live, some may have come and gone: that is a *gap*. No list shows what is not in it, but one that
+holds an Event from before the gap began has lost none from after.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from kigeon.events.occurrence import identity_of
+from kigeon.events.fields import mapping
+from kigeon.events.occurrence import identity_of, parse_time
 from kigeon.events.outbox import Outbox, Received
 from kigeon.kube.lines import WatchLine
 
+log = logging.getLogger(__name__)
+
+LIFETIME_STEP = 600.0
+"""Seconds to which an observed lifetime is rounded up: it is said once, not with every Event."""
+
+LONGEST_LIFETIME = 7 * 86400.0
+"""Events that are older tell of a clock rather than of the cluster's setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Between these two times (seconds since the epoch) Events may have come and gone unseen."""
+
+    since: float
+    until: float
+
 
 class EventIntake:
-    """The handler of the Events' informer. Deleted Events were seen when they were added: they are only counted."""
+    """The handler of the Events' informer. Deleted Events were seen when they were added: they are only counted.
 
-    def __init__(self, outbox: Outbox) -> None:
+    ``lifetime`` is for how many seconds the cluster keeps an Event, as configured; ``observed`` what was seen of it so
+    far, 0 where that is no longer. ``watched_until`` is when nothing was known to be missing, 0: never.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        lifetime: float = 3600.0,
+        watched_until: float = 0.0,
+        observed: float = 0.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._outbox = outbox
+        self._lifetime = lifetime
+        self._observed = observed
+        self._watched_until = watched_until
+        self._clock = clock
+        self._list_began = 0.0
+        self._oldest = ""
         self.received = 0
         self.deleted = 0
         self.unreadable_count = 0
         self.relists = 0
+        self.gaps: list[Gap] = []
+
+    def report(self) -> Mapping[str, Any]:
+        """Return counts since the start, and the latest gap."""
+        gap = self.gaps[-1] if self.gaps else None
+        return {
+            "received": self.received,
+            "deleted": self.deleted,
+            "unreadable": self.unreadable_count,
+            "gaps": len(self.gaps),
+            "lastGap": [_shown(gap.since), _shown(gap.until)] if gap else None,
+            "observedLifetime": self._observed,
+        }
 
     def page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
         """Take a page; only after the last event of the last page is the list's version one to resume from."""
+        self._list_began = self._list_began or self._clock()
         received = [Received(identity_of(event), raw) for event, raw in items]
         if received and resource_version:
             received[-1] = Received(received[-1].digest, received[-1].raw, resource_version)
+        oldest = min((stamp for event, _ in items if (stamp := last_written(event))), default="")
+        self._oldest = min(filter(None, (self._oldest, oldest)), default="")
         self._take(received)
+        if resource_version:
+            self._listed()
 
     def lines(self, lines: Sequence[WatchLine]) -> None:
         """Take what was added or modified."""
-        self.deleted += sum(line.type == "DELETED" for line in lines)
+        deleted = [last_written(line.object) for line in lines if line.type == "DELETED"]
+        self.deleted += len(deleted)
+        self._observe(min(filter(None, deleted), default=""), self._clock())
         self._take(
             [
                 Received(identity_of(line.object), line.raw, line.resource_version)
@@ -37,16 +102,77 @@ class EventIntake:
                 if line.type in ("ADDED", "MODIFIED")
             ]
         )
+        self._watched(self._clock())
 
     def relisting(self, reason: str) -> None:
         """Count it; the Deduplicator knows what of the list was seen."""
         self.relists += 1
+        self._list_began, self._oldest = 0.0, ""
 
     def unreadable(self, count: int) -> None:
         """Count it."""
         self.unreadable_count += count
+        self._outbox.note(unreadable=count)
 
     def _take(self, received: list[Received]) -> None:
         self.received += len(received)
         if received:
             self._outbox.offer(received)
+
+    def _listed(self) -> None:
+        """A list is complete: see what it tells of the cluster's memory."""
+        began, oldest = self._list_began, self._oldest
+        self._list_began, self._oldest = 0.0, ""
+        self._observe(oldest, began)
+        since = self._watched_until
+        holds_older = bool(oldest) and 0 < _seconds(oldest) <= since
+        if since and began - since > max(self._lifetime, self._observed) and not holds_older:
+            gap = Gap(since, max(_seconds(oldest), since) if oldest else began)
+            self.gaps.append(gap)
+            log.error(
+                "Events may be missing: the cluster was not watched for longer than it keeps them",
+                extra={"since": _shown(gap.since), "until": _shown(gap.until)},
+            )
+        self._watched(began)
+
+    def _watched(self, until: float) -> None:
+        self._watched_until = max(self._watched_until, until)
+        self._outbox.note(watched_until=until)
+
+    def _observe(self, written: str, now: float) -> None:
+        """An Event that was *written* then was still there *now*."""
+        at = _seconds(written)
+        age = now - at
+        # What the API server's leases add is remembered anyway.
+        longest = max(self._lifetime, self._observed) * 1.05 + 120.0
+        if not at or not longest < age <= LONGEST_LIFETIME:
+            return
+        self._observed = math.ceil(age / LIFETIME_STEP) * LIFETIME_STEP
+        self._outbox.note(lifetime=self._observed)
+        log.error(
+            "the cluster keeps Events for longer than queue.kubernetesEventsMaxLifetime says, and they are remembered "
+            "for as long from now on: set it to the API server's --event-ttl",
+            extra={"configured": self._lifetime, "observed": self._observed},
+        )
+
+
+def last_written(event: Mapping[str, Any]) -> str:
+    """Return the latest time in *event* (RFC 3339, UTC; "" for none): the API server can't have written it earlier."""
+    metadata = event.get("metadata")
+    fields = metadata.get("managedFields") if isinstance(metadata, dict) else None
+    stamps = [
+        metadata.get("creationTimestamp") if isinstance(metadata, dict) else None,
+        event.get("lastTimestamp"),
+        event.get("eventTime"),
+        mapping(event, "series").get("lastObservedTime"),
+        *((entry.get("time") for entry in fields if isinstance(entry, dict)) if isinstance(fields, list) else ()),
+    ]
+    return max((stamp for stamp in stamps if isinstance(stamp, str)), default="")
+
+
+def _seconds(stamp: str) -> float:
+    return parse_time(stamp) / 1e9
+
+
+def _shown(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -15,12 +15,13 @@ from nats.aio.client import Client
 
 from kigeon.config.settings import QueueSettings
 from kigeon.events.envelope import Envelope
+from kigeon.events.mark import read_mark, write_mark
 from kigeon.events.occurrence import DIGEST_SIZE
-from kigeon.queue.connection import queue_errors
-from kigeon.queue.publisher import Tail, read_tail
-from kigeon.queue.scan import last_sequence
+from kigeon.queue.connection import writing
+from kigeon.queue.publisher import Tail
 from kigeon.queue.state import StateRecord
-from kigeon.queue.streams import EVENTS, SEEN, SEEN_SUBJECT
+from kigeon.queue.streams import SEEN, SEEN_SUBJECT
+from kigeon.queue.tail import is_another, read_tail
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Compactor:
         if not self._due:
             return
         step = MAX_MESSAGE_DIGESTS * DIGEST_SIZE
-        with queue_errors("compacting digests"):
+        with writing(self._client, "compacting digests"):
             for start in range(0, len(self._due), step):
                 await self._js.publish(SEEN_SUBJECT, bytes(self._due[start : start + step]), stream=SEEN)
         await self._record.write(_write_covered(tail))
@@ -72,12 +73,18 @@ class Compactor:
 async def covered(client: Client) -> Tail:
     """Return up to where the seen stream covers the events stream."""
     tail = _read_covered(await StateRecord(client, "queue.covered").read())
-    return tail if tail.sequence <= await last_sequence(client, EVENTS) else Tail()
+    return Tail() if await is_another(client, tail.sequence + 1, tail.next_number) else tail
 
 
 def _write_covered(tail: Tail) -> bytes:
-    record = {"sequence": tail.sequence, "number": tail.next_number, "resourceVersion": tail.resource_version}
-    return orjson.dumps(record)
+    return orjson.dumps(
+        {
+            "sequence": tail.sequence,
+            "number": tail.next_number,
+            "resourceVersion": tail.resource_version,
+            "mark": write_mark(tail.mark),
+        }
+    )
 
 
 def _read_covered(value: bytes | None) -> Tail:
@@ -85,8 +92,9 @@ def _read_covered(value: bytes | None) -> Tail:
         return Tail()
     try:
         record = orjson.loads(value)
-        return Tail(int(record["sequence"]), int(record["number"]), str(record["resourceVersion"]))
-    except (ValueError, KeyError, TypeError) as error:
+        mark = read_mark(str(record.get("mark", "")))
+        return Tail(int(record["sequence"]), int(record["number"]), str(record["resourceVersion"]), mark)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         # Everything is then read from the events stream itself: slower, and as complete as that is.
         log.warning("the record of compacted digests can't be read", extra={"error": str(error)})
         return Tail()

@@ -21,13 +21,39 @@ Returned = Callable[[Client], Awaitable[None]]
 """What is done when a connection has come back."""
 
 
-async def connect(url: str, token: str, name: str, returned: Returned | None = None) -> Client:
+Alarm = Callable[[str], None]
+"""What is told why the server needs a restart."""
+
+TIMEOUTS_BEFORE_ALARM = 2
+"""Writes in a row that time out while the server is connected: its disk was full, and it needs a restart."""
+
+
+class QueueClient(Client):
+    """A client that raises an *alarm* when the server is there but does not store."""
+
+    def __init__(self, alarm: Alarm | None = None) -> None:
+        super().__init__()
+        self._alarm = alarm
+        self._timeouts = 0
+
+    def wrote(self, error: BaseException | None) -> None:
+        """Note what came of a write."""
+        timed_out = isinstance(error, TimeoutError) and self.is_connected
+        self._timeouts = self._timeouts + 1 if timed_out else 0
+        if self._timeouts >= TIMEOUTS_BEFORE_ALARM and self._alarm is not None:
+            self._timeouts = 0
+            self._alarm("writing times out although the queue is connected")
+
+
+async def connect(
+    url: str, token: str, name: str, returned: Returned | None = None, alarm: Alarm | None = None
+) -> Client:
     """Connect to *url* and keep trying, for ever, whenever the connection is lost.
 
     *name* is shown by the server for this connection. The first attempt is retried too. *returned* is called with the
-    client whenever a lost connection has come back.
+    client whenever a lost connection has come back, *alarm* when what it writes is not stored.
     """
-    client = Client()
+    client = QueueClient(alarm)
 
     async def lost() -> None:
         log.info("disconnected from the queue")
@@ -66,6 +92,21 @@ async def connected(url: str, token: str, name: str) -> AsyncIterator[Client]:
         yield client
     finally:
         await client.close()
+
+
+@contextmanager
+def writing(client: Client, doing: str) -> Iterator[None]:
+    """Do as :func:`queue_errors` does, for a write: several in a row that time out raise the client's alarm."""
+    error: BaseException | None = None
+    try:
+        with queue_errors(doing):
+            yield
+    except QueueError as failed:
+        error = failed.__cause__
+        raise
+    finally:
+        if isinstance(client, QueueClient):
+            client.wrote(error)
 
 
 @contextmanager

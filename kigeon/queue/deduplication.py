@@ -70,6 +70,10 @@ class Deduplication:
         """Take over digests that the stream holds, stored *age* seconds ago."""
         self._memory.add(integers(digests), self._clock.now() - age)
 
+    def remember_for(self, seconds: float) -> None:
+        """Remember for at least so long from now on."""
+        self._memory.last(seconds)
+
     def forget(self) -> int:
         """Drop what is old enough; return how many digests went."""
         return self._memory.forget(self._clock.now())

@@ -96,6 +96,10 @@ class DigestMemory:
         for value in values:
             table.add(value)
 
+    def last(self, seconds: float) -> None:
+        """Last for at least *seconds* from now on."""
+        self._seconds = max(self._seconds, seconds)
+
     def forget(self, now: float) -> int:
         """Drop the slices that ended longer ago than the memory lasts; return how many digests went."""
         oldest = (now - self._seconds) // self._slice

@@ -10,13 +10,12 @@ Both hold packed events, as envelopes do. Headers of the retry stream:
 ===================== ============================================================================================
 
 Headers of the dead-letter stream: ``Kigeon-Format``, ``Kigeon-Reason``, ``Kigeon-Sequence`` (of the envelope), and
-``Kigeon-Time`` (RFC 3339). Its subject ends in the event's running number (``e<sequence>`` for a whole envelope),
-and holds one message: parking an event again replaces it.
+``Kigeon-Time`` (RFC 3339). Its subject ends in the event's running number (``e<sequence>`` for a whole envelope,
+``r<sequence>`` for a whole message of the retry stream), and holds one message: parking an event again replaces it.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,11 +25,9 @@ from nats.js.errors import APIError
 
 from kigeon.errors import UnreadableEnvelope, shorten
 from kigeon.events.envelope import pack, unpack
-from kigeon.queue.connection import queue_errors
+from kigeon.queue.connection import queue_errors, writing
 from kigeon.queue.scan import scan
 from kigeon.queue.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, RETRY, RETRY_SUBJECT
-
-log = logging.getLogger(__name__)
 
 FORMAT = "1"
 
@@ -46,6 +43,8 @@ class Waiting:
     key: str
     numbers: tuple[int, ...]
     stored_at: float
+    problem: str = ""
+    """Why its headers can't be read; nothing else is known of it then."""
 
 
 class RetryStore:
@@ -64,25 +63,32 @@ class RetryStore:
             "Kigeon-Numbers": ",".join(map(str, numbers)),
             "Kigeon-Stored-At": f"{stored_at:.6f}",
         }
-        with queue_errors("moving events to the retry stream"):
+        with writing(self._client, "moving events to the retry stream"):
             ack = await self._js.publish(self._subject, pack(events, b"").payload, headers=headers, stream=RETRY)
         return int(ack.seq)
 
     async def waiting(self, after: int = 0) -> list[Waiting]:
-        """Return the messages of this sender after sequence *after*, oldest first.
-
-        One whose headers can't be read stays in the stream, for an operator to look at, and is told in the log.
-        """
+        """Return the messages of this sender after sequence *after*, oldest first."""
         found = []
         async for message in scan(self._client, RETRY, self._subject, after + 1, headers_only=True):
             try:
                 found.append(_read_waiting(message.sequence, dict(message.headers)))
             except UnreadableEnvelope as error:
-                log.error("a message of the retry stream can't be read", extra={"error": str(error)})
+                found.append(Waiting(message.sequence, "", (), message.timestamp, str(error)))
         return found
 
     async def load(self, sequence: int) -> list[bytes]:
         """Return the events of a message; :class:`UnreadableEnvelope` when it is damaged or gone."""
+        return unpack(await self._get(sequence))
+
+    async def payload(self, sequence: int) -> bytes:
+        """Return a message as it is stored; nothing when it is gone."""
+        try:
+            return await self._get(sequence)
+        except UnreadableEnvelope:
+            return b""
+
+    async def _get(self, sequence: int) -> bytes:
         with queue_errors("reading the retry stream"):
             try:
                 message = await self._js.get_msg(RETRY, sequence)
@@ -90,11 +96,11 @@ class RetryStore:
                 if error.err_code not in NO_MESSAGE:
                     raise
                 raise UnreadableEnvelope(f"message {sequence} of the retry stream is gone") from error
-        return unpack(message.data or b"")
+        return message.data or b""
 
     async def delete(self, sequence: int) -> None:
         """Delete a message; one that is gone already is no error."""
-        with queue_errors("deleting from the retry stream"):
+        with writing(self._client, "deleting from the retry stream"):
             try:
                 await self._js.delete_msg(RETRY, sequence)
             except APIError as error:
@@ -106,6 +112,7 @@ class DeadLetterStore:
     """One sender's part of the dead-letter stream. Methods raise :class:`QueueError` when the queue is away."""
 
     def __init__(self, client: Client, sender: str) -> None:
+        self._client = client
         self._js = client.jetstream()
         self._subject = f"{DEAD_LETTER_SUBJECT}.{sender}"
 
@@ -117,6 +124,10 @@ class DeadLetterStore:
         """Keep a whole envelope that can't be read, as it was found."""
         await self._store(f"e{sequence}", sequence, payload, reason)
 
+    async def park_retry(self, sequence: int, payload: bytes, reason: str) -> None:
+        """Keep a whole message of the retry stream that can't be read, as it was found."""
+        await self._store(f"r{sequence}", sequence, payload, reason)
+
     async def _store(self, name: str, sequence: int, payload: bytes, reason: str) -> None:
         headers = {
             "Kigeon-Format": FORMAT,
@@ -124,7 +135,7 @@ class DeadLetterStore:
             "Kigeon-Sequence": str(sequence),
             "Kigeon-Time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
-        with queue_errors("parking an event"):
+        with writing(self._client, "parking an event"):
             await self._js.publish(f"{self._subject}.{name}", payload, headers=headers, stream=DEAD_LETTER)
 
 

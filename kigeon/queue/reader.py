@@ -13,6 +13,7 @@ from kigeon.errors import QueueError
 from kigeon.queue.connection import queue_errors
 from kigeon.queue.scan import FETCH_TIMEOUT, Stored, consumer, fetch, last_sequence
 from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, declare
+from kigeon.queue.tail import is_another
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,10 @@ class EventLog:
             if isinstance(error.__cause__, NotFoundError):
                 await declare(self._client, self._settings)
             raise
+
+    async def is_another(self, next_sequence: int, next_number: int) -> bool:
+        """Return whether this is not the stream whose envelope *next_sequence* would begin with *next_number*."""
+        return await is_another(self._client, next_sequence, next_number)
 
     async def next(self, most: int = 8) -> list[Stored]:
         """Return up to *most* envelopes, an empty list when none came for :data:`FETCH_TIMEOUT` seconds.

@@ -9,9 +9,9 @@ from nats.aio.client import Client
 from kigeon.events.occurrence import DIGEST_SIZE
 from kigeon.queue.compaction import covered
 from kigeon.queue.deduplication import Deduplication
-from kigeon.queue.publisher import readable
 from kigeon.queue.scan import scan
 from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, SEEN, SEEN_SUBJECT
+from kigeon.queue.tail import readable
 
 
 async def rebuild(client: Client, deduplication: Deduplication) -> int:

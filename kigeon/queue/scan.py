@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
 from nats.aio.client import Client
@@ -70,7 +70,7 @@ async def last_sequence(client: Client, stream: str) -> int:
 
 async def scan(
     client: Client, stream: str, subject: str, start: int, headers_only: bool = False
-) -> AsyncIterator[Stored]:
+) -> AsyncGenerator[Stored, None]:
     """Yield what *stream* holds under *subject* from sequence *start* to the end that it has now.
 
     Raises :class:`QueueError` when the queue does not answer; start again from the last one seen.

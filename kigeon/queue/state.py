@@ -12,7 +12,7 @@ from nats.js import api
 from nats.js.errors import BadRequestError, KeyNotFoundError, NotFoundError
 
 from kigeon.errors import Fenced
-from kigeon.queue.connection import queue_errors
+from kigeon.queue.connection import queue_errors, writing
 from kigeon.queue.streams import STATE
 
 WRONG_LAST_SEQUENCE = 10071
@@ -31,6 +31,7 @@ class StateRecord:
     """One key of the bucket, read once and then written by this owner alone."""
 
     def __init__(self, client: Client, key: str, timeout: float = 5.0) -> None:
+        self._client = client
         self._js = client.jetstream(timeout=timeout)
         self._key = key
         self._revision = 0
@@ -48,7 +49,7 @@ class StateRecord:
         :class:`Fenced` when somebody else wrote since this owner last did.
         """
         headers = {api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(self._revision)}
-        with queue_errors(f"writing the record {self._key}"):
+        with writing(self._client, f"writing the record {self._key}"):
             try:
                 ack = await self._js.publish(f"$KV.{STATE}.{self._key}", value, headers=headers)
                 self._revision = ack.seq

@@ -16,6 +16,7 @@ disk was damaged (the server then finds its messages again).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 
 from nats.aio.client import Client
@@ -25,6 +26,8 @@ from nats.js.errors import BadRequestError, NotFoundError
 from kigeon.backoff import persistently
 from kigeon.config.settings import QueueSettings
 from kigeon.queue.connection import queue_errors
+
+log = logging.getLogger(__name__)
 
 EVENTS = "kigeon-events"
 SEEN = "kigeon-seen"
@@ -37,6 +40,12 @@ SEEN_SUBJECT = "kigeon.seen"
 RETRY_SUBJECT = "kigeon.retry"
 DEAD_LETTER_SUBJECT = "kigeon.dead-letter"
 
+POSITION_KEY = "position"
+"""The key of a sender's position in the bucket is this, a dot, and the sender's name."""
+
+OBSERVED = "kigeon-observed-lifetime"
+"""In the metadata of the seen stream: for how many seconds the cluster was seen to keep its Events."""
+
 STREAM_NAME_IN_USE = 10058
 """What JetStream answers when a stream exists with another configuration."""
 
@@ -44,14 +53,18 @@ _SEEN_BYTES = 256 * 1024**2
 _STATE_BYTES = 64 * 1024**2
 
 
-def remembered_for(settings: QueueSettings) -> float:
-    """Return for how many seconds a digest is kept: the lifetime, and as long as etcd may exceed it.
+def remembered(lifetime: float) -> float:
+    """Return for how many seconds a digest is kept where Events live for *lifetime*: as long as etcd may exceed it.
 
     The API server shares one lease among the Events of a minute (or of 5 % of the lifetime), so an Event may be
     listed that much longer than its lifetime.
     """
-    lifetime = settings.kubernetes_events_max_lifetime
     return lifetime + max(120.0, lifetime * 0.05)
+
+
+def remembered_for(settings: QueueSettings) -> float:
+    """Return for how many seconds a digest is kept as it is configured."""
+    return remembered(settings.kubernetes_events_max_lifetime)
 
 
 def file_store_bytes(settings: QueueSettings) -> int:
@@ -112,6 +125,26 @@ def declaring(settings: QueueSettings) -> Callable[[Client], Awaitable[None]]:
     return declare_again
 
 
+async def remember_longer(client: Client, settings: QueueSettings, lifetime: float) -> None:
+    """Have digests kept for as long as Events that live for *lifetime* seconds need, after a restart too."""
+    (config,) = (config for config in stream_configs(settings) if config.name == SEEN)
+    with queue_errors("remembering events for longer"):
+        js = client.jetstream()
+        await js.update_stream(await _as_observed(js, config, lifetime))
+
+
+async def _as_observed(js: JetStreamContext, config: api.StreamConfig, lifetime: float = 0.0) -> api.StreamConfig:
+    """Return *config* with the age that was observed, here or earlier, where that is longer than the configured one."""
+    metadata = (await js.stream_info(config.name or "")).config.metadata or {}
+    try:
+        lifetime = max(lifetime, float(metadata.get(OBSERVED, 0)))
+    except ValueError:
+        log.warning("the observed lifetime of Events can't be read", extra={"found": metadata[OBSERVED]})
+    if remembered(lifetime) <= (config.max_age or 0):
+        return config
+    return config.evolve(max_age=remembered(lifetime), metadata={OBSERVED: f"{lifetime:.0f}"})
+
+
 async def _declare(js: JetStreamContext, settings: QueueSettings) -> None:
     for config in stream_configs(settings):
         try:
@@ -119,7 +152,7 @@ async def _declare(js: JetStreamContext, settings: QueueSettings) -> None:
         except BadRequestError as error:
             if error.err_code != STREAM_NAME_IN_USE:
                 raise
-            await js.update_stream(config)
+            await js.update_stream(await _as_observed(js, config) if config.name == SEEN else config)
     try:
         await js.key_value(STATE)
     except NotFoundError:

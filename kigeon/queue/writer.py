@@ -10,17 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nats.aio.client import Client
 
 from kigeon.backoff import persistently
 from kigeon.config.settings import Settings
 from kigeon.errors import Fenced, QueueError
-from kigeon.events.envelope import Envelope
+from kigeon.events.envelope import EMPTY, Envelope
+from kigeon.events.mark import Mark
 from kigeon.queue.compaction import Compactor
 from kigeon.queue.publisher import Publisher, Tail
-from kigeon.queue.streams import declare
+from kigeon.queue.settled import SettledBooks
+from kigeon.queue.streams import declare, remember_longer
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +32,16 @@ QUIET = 5.0
 
 @dataclass(frozen=True, slots=True)
 class ToStore:
-    """A batch to be stored: ``order`` counts from 1 in its epoch, ``number`` is the Watcher's own."""
+    """A batch to be stored: ``order`` counts from 1 in its epoch, ``number`` is the Watcher's own.
+
+    Where nothing of it is new there is no envelope, and its mark alone is made durable.
+    """
 
     epoch: int
     order: int
     number: int
-    envelope: Envelope
+    envelope: Envelope | None
+    mark: Mark = EMPTY
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Durable:
-    """A batch is stored, at ``sequence``."""
+    """A batch is settled: stored at ``sequence``, or 0 where nothing of it was new."""
 
     epoch: int
     number: int
@@ -66,20 +72,24 @@ Report = Opened | Durable | Disturbed
 
 
 class Writer:
-    """Owned by one event loop; ``report`` is called from it. ``alarm`` says that the server needs a restart."""
+    """Owned by one event loop; ``report`` is called from it."""
 
-    def __init__(
-        self, client: Client, settings: Settings, report: Callable[[Report], None], alarm: Callable[[str], None]
-    ) -> None:
+    def __init__(self, client: Client, settings: Settings, report: Callable[[Report], None]) -> None:
         self._client = client
         self._settings = settings.queue
         self._report = report
-        self._publisher = Publisher(client, settings.queue, settings.pusher.push_timeout, alarm)
+        self._publisher = Publisher(client, settings.queue, settings.pusher.push_timeout)
         self._compactor = Compactor(client, settings.queue)
+        self._books = SettledBooks(client)
         self._jobs: asyncio.Queue[ToStore | int] = asyncio.Queue()
         self._epoch = 0
         self._opened = 0
         self._next_order = 1
+
+    @property
+    def tail(self) -> Tail:
+        """The end of the events stream as far as it is known."""
+        return self._publisher.tail
 
     def begin(self, epoch: int) -> None:
         """Begin an epoch after what is being stored now; one that has begun is announced again."""
@@ -113,7 +123,8 @@ class Writer:
     async def _open(self) -> None:
         async def open_() -> Tail:
             await declare(self._client, self._settings)
-            return await self._compactor.open()
+            tail = await self._compactor.open()
+            return replace(tail, mark=await self._books.latest(tail))
 
         self._publisher.begin(await persistently("opening the events stream", open_))
         log.info("the events stream is open", extra={"sequence": self._publisher.tail.sequence})
@@ -125,7 +136,7 @@ class Writer:
             self._report(Disturbed(f"batch {batch.order} came where {self._next_order} was due"))
             return
         try:
-            tail = await self._publisher.publish(batch.envelope)
+            sequence = await self._settle(batch)
         except Fenced as error:
             log.error("another kigeon writes to the events stream", extra={"error": str(error)})
             self._epoch = self._opened = 0
@@ -133,10 +144,26 @@ class Writer:
             self._report(Disturbed(str(error)))
             return
         self._next_order += 1
-        self._compactor.stored(batch.envelope)
-        self._report(Durable(batch.epoch, batch.number, tail.sequence))
+        self._report(Durable(batch.epoch, batch.number, sequence))
         if self._compactor.is_due:
             await self._compact()
+
+    async def _settle(self, batch: ToStore) -> int:
+        """Make *batch*, or only its mark, durable; return its sequence, 0 for a mark."""
+        sequence = 0
+        if batch.mark.lifetime > self.tail.mark.lifetime:
+            await persistently("remembering events for longer", lambda: self._remember(batch.mark.lifetime))
+        if batch.envelope is not None:
+            sequence = (await self._publisher.publish(batch.envelope, batch.mark)).sequence
+            self._compactor.stored(batch.envelope)
+        else:
+            number = self.tail.next_number
+            await persistently("settling the books", lambda: self._books.write(batch.mark, number))
+            self._publisher.note(batch.mark)
+        return sequence
+
+    async def _remember(self, lifetime: float) -> None:
+        await remember_longer(self._client, self._settings, lifetime)
 
     async def _compact(self) -> None:
         """Compact once; what fails is due again after the next batch. Storing events never waits for it."""

@@ -66,6 +66,11 @@ class Delivery:
         log.error("an envelope can't be read, it is parked whole", extra={"sequence": sequence, "reason": reason})
         await persistently("parking an envelope", lambda: self._dead_letter.park_envelope(sequence, payload, reason))
 
+    async def park_damaged(self, sequence: int, payload: bytes, reason: str) -> None:
+        """Keep a whole message of the retry stream that can't be read in the dead-letter stream."""
+        log.error("a message of the retry stream is parked", extra={"sequence": sequence, "reason": reason})
+        await persistently("parking a message", lambda: self._dead_letter.park_retry(sequence, payload, reason))
+
     async def park_page(self, page: Page, reason: str) -> None:
         """Note in the dead-letter stream that what a page of the retry stream held can't be read."""
         log.error("a page of the retry stream can't be read", extra={"sequence": page.sequence, "reason": reason})

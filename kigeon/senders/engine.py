@@ -73,7 +73,7 @@ async def open_engine(stores: Stores, plan: Plan) -> Engine:
         waiting = await persistently("reading the retry stream", stores.retry.waiting)
         position = Position(retry_sequence=max((message.sequence for message in waiting), default=0))
     engine = Engine(stores, plan, Ledger(position))
-    await persistently("reading the retry stream", engine.restore)
+    await engine.restore()
     return engine
 
 
@@ -147,6 +147,7 @@ class Engine:
             **{str(outcome): count for outcome, count in self._ledger.counts.items()},
             "position": self._ledger.lowest_open,
             "next": self._ledger.next_sequence,
+            "first": self._ledger.first_number,
             "number": self._ledger.next_number,
             "inMemory": self._ledger.open_events,
             "retrying": self._desk.waiting_events,
@@ -156,6 +157,7 @@ class Engine:
     async def _read(self) -> None:
         backoff = Backoff(base=0.1, cap=5.0)
         most = 8
+        await persistently("looking at the events stream", self._check_stream)
         await self._log.seek(self._ledger.read_from)
         while not self._closing:
             if self._is_full():
@@ -166,7 +168,7 @@ class Engine:
             except QueueError as error:
                 log.warning("reading events failed, trying again", extra={"error": str(error)})
                 await asyncio.sleep(backoff.failed())
-                await self._check_stream()
+                await persistently("looking at the events stream", self._check_stream)
                 continue
             backoff.succeeded()
             if envelopes:
@@ -174,13 +176,9 @@ class Engine:
                 most = max(1, min(64, 2 * MAX_WINDOW_EVENTS * len(envelopes) // (3 * max(events, 1))))
 
     async def _check_stream(self) -> None:
-        """Begin at the start of a stream that was made anew: its sequences are lower than the position's."""
-        try:
-            last = await self._log.last_sequence()
-        except QueueError:
-            return
-        if last + 1 < self._ledger.next_sequence:
-            log.error("the events stream was made anew, reading it from its start", extra={"last": last})
+        """Begin at the start of a stream that was made anew: its sequences say nothing of the old one's."""
+        if await self._log.is_another(self._ledger.next_sequence, self._ledger.next_number):
+            log.error("the events stream was made anew, reading it from its start")
             self._ledger.rewind()
             await self._log.seek(self._ledger.read_from)
 
@@ -252,10 +250,13 @@ class Engine:
         """Push what is on *lane*, oldest first, for as long as there is anything."""
         while lane.items or self._desk.waits_for(lane.label):
             await asyncio.sleep(lane.wait)
-            if not lane.has_retries:
+            if not lane.has_retries and self._desk.loaded_events < MAX_WINDOW_EVENTS:
                 await self._desk.load_next(lane.label)
             push = lane.take()
-            if push:
+            if not push:
+                # What it loaded is on its way elsewhere by now, or there is too much of that.
+                await asyncio.sleep(0.01)
+            else:
                 self._desk.unload(await self._delivery.deliver(lane, push), lane.label)
                 await self._desk.close_done(push)
                 self._room.set()
@@ -299,11 +300,16 @@ class Engine:
         while not self._closing:
             await asyncio.sleep(TICK)
             await self._retry_undecided()
-            await self._desk.load_due()
-            lanes = {lane.label for lane in self._lanes.values()}
-            for label in [label for label in self._desk.labels() if label not in lanes][:8]:
-                await self._desk.load_next(label)
+            if self._desk.loaded_events < MAX_WINDOW_EVENTS:
+                await self._load_due()
             await self._progress.save()
+
+    async def _load_due(self) -> None:
+        """Load of the retry stream what no lane asks for: what has no destination, or one that has no lane yet."""
+        await self._desk.load_due()
+        lanes = {lane.label for lane in self._lanes.values()}
+        for label in [label for label in self._desk.labels() if label not in lanes][:8]:
+            await self._desk.load_next(label)
 
     async def _retry_undecided(self) -> None:
         now = time.monotonic()

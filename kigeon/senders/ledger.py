@@ -3,7 +3,9 @@
 Every event of the queue has a running number, and ends in exactly one :class:`Outcome` for each sender. The ledger
 knows the *pages* that are open: an envelope, or a message of the retry stream, with a bit for each event that has
 ended (or moved on to the retry stream). What lies before the lowest open envelope has ended. From the numbers follows
-exactly how many events the queue's retention evicted before the sender had them.
+exactly how many events the queue's retention evicted before the sender had them, and that the books balance:
+
+    the next number - the first = the counts of all outcomes + what is open + what waits in the retry stream
 
 Pure: no I/O. :mod:`kigeon.senders.position` makes it durable.
 """
@@ -75,6 +77,8 @@ class Position:
     next_sequence: int = 1
     next_number: int = 0
     """0 for a new sender: it begins with what the queue still holds, whatever its number."""
+    first_number: int = 0
+    """With which number it began; 0 as above."""
     open: list[Page] = field(default_factory=list)
     retry_sequence: int = 0
     """The highest sequence in the retry stream whose events are booked as moved there."""
@@ -89,6 +93,8 @@ class Ledger:
     def __init__(self, position: Position) -> None:
         self._next_sequence = position.next_sequence
         self._next_number = position.next_number
+        self._first_number = position.first_number
+        self._old: set[Page] = set()
         self._pages = {page.sequence: page for page in sorted(position.open, key=lambda page: page.sequence)}
         self._unread = set(self._pages)
         self._retry: dict[int, Page] = {}
@@ -120,13 +126,14 @@ class Ledger:
     @property
     def open_pages(self) -> int:
         """How many envelopes were read and have events that have not ended or moved."""
-        return len(self._pages) - len(self._unread)
+        return len(self._pages) - len(self._unread) + len(self._old)
 
     @property
     def open_events(self) -> int:
         """How many events were read and have not ended or moved."""
         # Copied first: a report is made in another thread.
-        return sum(page.open_count for page in list(self._pages.values()) if page.sequence not in self._unread)
+        read = [page for page in list(self._pages.values()) if page.sequence not in self._unread]
+        return sum(page.open_count for page in [*read, *list(self._old)])
 
     @property
     def retry_pages(self) -> list[Page]:
@@ -160,6 +167,11 @@ class Ledger:
         if self._next_number and first > self._next_number:
             self._count(Outcome.PARKED if self._unreadable_before else Outcome.EVICTED, first - self._next_number)
         self._unreadable_before = False
+        if not self._next_number:
+            self._first_number = first
+        elif first < self._next_number:
+            # Numbers went back: what was booked keeps its place before this envelope.
+            self._first_number -= self._next_number - first
         page = Page(sequence, first, count, stored_at=stored_at)
         self._next_sequence, self._next_number = sequence + 1, first + count
         self._pages[sequence] = page
@@ -179,12 +191,36 @@ class Ledger:
     def rewind(self) -> None:
         """Begin again at the start of a stream that was made anew: its sequences say nothing of the old one's.
 
-        What was open and not read is gone with the old stream; what is in memory goes on.
+        What was open and not read is gone with the old stream; what is in memory goes on. (After a crash it is gone
+        too: :meth:`balance` counts it.)
         """
         for sequence in list(self._unread):
             self._count(Outcome.EVICTED, self._pages.pop(sequence).open_count)
         self._unread.clear()
+        self._old.update(self._pages.values())
+        self._pages.clear()
         self._next_sequence = 1
+
+    def balance(self, missing_are: Outcome) -> int:
+        """Book what is neither open nor ended, at the start; return how many events that are.
+
+        Nothing is, unless a part of the retry stream (or of a stream that was made anew) is gone.
+        """
+        known = self.open_everywhere + sum(self.counts.values())
+        missing = max(self._next_number - self._first_number - known, 0)
+        self._count(missing_are, missing)
+        return missing
+
+    @property
+    def first_number(self) -> int:
+        """The running number with which this sender began."""
+        return self._first_number
+
+    @property
+    def open_everywhere(self) -> int:
+        """How many admitted events have not ended: in memory, to be read again, or in the retry stream."""
+        pages = [*list(self._pages.values()), *list(self._old), *list(self._retry.values())]
+        return sum(page.open_count for page in pages)
 
     @property
     def retry_sequence(self) -> int:
@@ -213,10 +249,11 @@ class Ledger:
         return Position(
             self._next_sequence,
             self._next_number,
-            list(self._pages.values()),
-            self._retry_sequence,
-            bits,
-            dict(self.counts),
+            open=list(self._pages.values()),
+            retry_sequence=self._retry_sequence,
+            retry=bits,
+            counts=dict(self.counts),
+            first_number=self._first_number,
         )
 
     def _set(self, page: Page, index: int) -> None:
@@ -224,8 +261,10 @@ class Ledger:
         if page.ended & bit:
             raise AssertionError(f"event {page.number(index)} has ended before")
         page.ended |= bit
-        if page.is_done and self._pages.get(page.sequence) is page:
-            del self._pages[page.sequence]
+        if page.is_done:
+            self._old.discard(page)
+            if self._pages.get(page.sequence) is page:
+                del self._pages[page.sequence]
 
     def _evict_before(self, sequence: int) -> None:
         for lower in [unread for unread in self._unread if unread < sequence]:

@@ -2,7 +2,7 @@
 
 ::
 
-    {"format": 1, "sequence": 42, "number": 9001,
+    {"format": 1, "sequence": 42, "number": 9001, "first": 501,
      "open": [[40, 8500, 3, "5"]],            sequence, first number, count, hexadecimal bits of ended events
      "retrySequence": 9, "retry": {"7": "3f"},  what moved to the retry stream, and what of it has ended
      "counts": {"sent": 8400, "filtered": 99}}
@@ -27,6 +27,7 @@ def write_position(position: Position) -> bytes:
             "format": FORMAT,
             "sequence": position.next_sequence,
             "number": position.next_number,
+            "first": position.first_number,
             "open": [[page.sequence, page.first, page.count, f"{page.ended:x}"] for page in position.open],
             "retrySequence": position.retry_sequence,
             "retry": {str(sequence): f"{bits:x}" for sequence, bits in position.retry.items()},
@@ -55,10 +56,8 @@ def _read(found: dict[str, Any]) -> Position:
     return Position(
         _natural(found["sequence"]),
         int(found["number"]),
-        [
-            Page(_natural(seq), _natural(first), _natural(count), int(bits, 16))
-            for seq, first, count, bits in found["open"]
-        ],
+        int(found["first"]),
+        [_read_page(*page) for page in found["open"]],
         int(found["retrySequence"]),
         {int(sequence): int(bits, 16) for sequence, bits in found["retry"].items()},
         {Outcome(outcome): int(count) for outcome, count in found["counts"].items()},

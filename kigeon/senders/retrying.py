@@ -20,7 +20,7 @@ from kigeon.errors import QueueError, UnreadableEnvelope
 from kigeon.senders.delivery import Delivery
 from kigeon.senders.lanes import Item
 from kigeon.senders.ledger import Outcome, Page
-from kigeon.senders.ports import RetryStore
+from kigeon.senders.ports import RetryStore, WaitingMessage
 from kigeon.senders.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -54,8 +54,13 @@ class RetryDesk:
         self._strays = False
 
     async def restore(self) -> None:
-        """Take over what the stream holds, before anything of the events stream is read."""
-        for message in await self._store.waiting():
+        """Take over what the stream holds, before anything of the events stream is read; see that the books balance."""
+        missing_are = Outcome.EVICTED
+        for message in await persistently("reading the retry stream", self._store.waiting):
+            if message.problem:
+                await self._park_damaged(message)
+                missing_are = Outcome.PARKED
+                continue
             numbers = message.numbers
             page = Page(message.sequence, numbers[0], len(numbers), 0, numbers, message.stored_at, message.key)
             if not self._progress.ledger.restore_retry(page):
@@ -64,11 +69,25 @@ class RetryDesk:
                 await self.close(page)
             else:
                 self._queue(page)
+        missing = self._progress.ledger.balance(missing_are)
+        if missing:
+            what = {"events": missing, "booked": str(missing_are)}
+            log.error("events that should wait in the retry stream are not there", extra=what)
+
+    async def _park_damaged(self, message: WaitingMessage) -> None:
+        payload = await persistently("reading the retry stream", lambda: self._store.payload(message.sequence))
+        await self._delivery.park_damaged(message.sequence, payload, message.problem)
+        await self._delete(message.sequence)
 
     @property
     def waiting_events(self) -> int:
         """How many events wait in the retry stream."""
         return sum(page.open_count for page in self._progress.ledger.retry_pages)
+
+    @property
+    def loaded_events(self) -> int:
+        """How many events of the retry stream are in memory."""
+        return sum((page.loaded & ~page.ended).bit_count() for page in self._progress.ledger.retry_pages)
 
     def waits_for(self, label: str) -> bool:
         """Whether pages wait for the destination *label*."""
@@ -139,7 +158,7 @@ class RetryDesk:
         if self._strays:
             # By now the stream holds whatever earlier attempts have stored: they are the ones below this one.
             for stray in await self._store.waiting(self._progress.ledger.retry_sequence):
-                if stray.sequence < sequence:
+                if stray.sequence < sequence and not stray.problem:
                     await self._delete(stray.sequence)
             self._strays = False
         return Page(sequence, numbers[0], len(numbers), 0, numbers, stored_at, key)

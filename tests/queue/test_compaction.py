@@ -25,7 +25,7 @@ class Storing:
     """A publisher and a compactor, as a writer has them."""
 
     def __init__(self, client: Client, settings: QueueSettings) -> None:
-        self.publisher = Publisher(client, settings, 5.0, lambda reason: None)
+        self.publisher = Publisher(client, settings, 5.0)
         self.compactor = Compactor(client, settings)
 
     async def open(self) -> Tail:

@@ -9,10 +9,11 @@ from kigeon.config.settings import QueueSettings
 from kigeon.errors import Fenced, QueueError
 from kigeon.events.envelope import Envelope, read_headers
 from kigeon.queue.connection import connected
-from kigeon.queue.publisher import Publisher, Tail, read_tail
+from kigeon.queue.publisher import Publisher, Tail
 from kigeon.queue.server import NatsServer
 from kigeon.queue.state import StateRecord
 from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, SEEN, declare
+from kigeon.queue.tail import read_tail
 from kigeon.queue.writer import Disturbed, Opened, Report, ToStore
 from tests.queue.test_queue import Writing, durable, envelope, run, stored, writing
 from tests.queue.wire import wire
@@ -43,7 +44,7 @@ def test_a_publish_whose_answer_was_lost_is_found(server: NatsServer, settings: 
     async def test() -> None:
         async with wire(server.url) as line, connected(line.url, server.token, "test") as client:
             await declare(client, settings)
-            publisher = Publisher(client, settings, 0.3, lambda reason: None)
+            publisher = Publisher(client, settings, 0.3)
             line.lose = b'"stream":"kigeon-events"'
             assert await publisher.publish(envelope(1, 2)) == Tail(1, 3, "2")
             assert line.lost == 1
@@ -74,7 +75,7 @@ def test_a_record_whose_answer_was_lost_is_written_again_by_its_owner(
 def test_a_publisher_that_did_not_write_the_last_batch_is_fenced(server: NatsServer, settings: QueueSettings) -> None:
     async def test(client: Client) -> None:
         await declare(client, settings)
-        first, second = (Publisher(client, settings, 5.0, lambda reason: None) for _ in range(2))
+        first, second = (Publisher(client, settings, 5.0) for _ in range(2))
         await first.publish(envelope(1))
         with pytest.raises(Fenced, match="ends at 1, not at 0"):
             await second.publish(envelope(1))

@@ -52,7 +52,10 @@ def test_a_message_that_can_not_be_read_hides_no_other(
         store = RetryStore(client, "a")
         await client.jetstream().publish(f"{RETRY_SUBJECT}.a", b"?", stream=RETRY, headers=headers)
         sequence = await store.put("hook", [b"1"], [1], 1.0)
-        assert [message.sequence for message in await store.waiting()] == [sequence]
+        first, second = await store.waiting()
+        assert (first.sequence, first.numbers, second.sequence, second.problem) == (1, (), sequence, "")
+        assert "has no readable headers" in first.problem
+        assert await store.payload(1) == b"?"
         with pytest.raises(UnreadableEnvelope):
             await store.load(1)
 

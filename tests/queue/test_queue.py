@@ -39,7 +39,7 @@ class Writing:
     def __init__(self, client: Client, settings: QueueSettings) -> None:
         self.reports: list[Report] = []
         self._changed = asyncio.Event()
-        self.writer = Writer(client, Settings((), queue=settings), self._note, lambda reason: None)
+        self.writer = Writer(client, Settings((), queue=settings), self._note)
         self.task = asyncio.get_running_loop().create_task(self.writer.run())
         self._order = 0
 

@@ -1,0 +1,75 @@
+"""The Watcher's books, as far as they are settled: what became of everything that it received.
+
+received = stored + repeated + unreadable, always. What is stored follows from the running numbers; a *mark* adds the
+rest. It travels with what it counts: each batch that passes the Deduplicator has the mark up to and including it, and
+that becomes durable together with the batch: in the headers of its envelope, or in a record of its own where nothing of
+it was new. So no count can be ahead of, or behind, what is stored. A mark is written as six words of text.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What the Watcher says with a batch of itself.
+
+    ``session`` and ``batch`` name the batch for ever: a batch that is sent again has them again. ``unreadable`` counts
+    what could not be read since the batch before. At ``watched_until`` (seconds since the epoch, 0: never) nothing was
+    known to be missing. ``lifetime`` is for how many seconds the cluster was seen to keep an Event, 0 where that is no
+    longer than it should.
+    """
+
+    session: str = ""
+    batch: int = 0
+    unreadable: int = 0
+    watched_until: float = 0.0
+    lifetime: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Everything up to a batch, added up: see :class:`Tally`; ``repeated`` counts what was known already."""
+
+    session: str = ""
+    batch: int = 0
+    repeated: int = 0
+    unreadable: int = 0
+    watched_until: float = 0.0
+    lifetime: float = 0.0
+
+    def after(self, tally: Tally, repeated: int) -> Mark:
+        """Return the mark after one more batch."""
+        return Mark(
+            tally.session,
+            tally.batch,
+            self.repeated + repeated,
+            self.unreadable + tally.unreadable,
+            max(self.watched_until, tally.watched_until),
+            max(self.lifetime, tally.lifetime),
+        )
+
+    def includes(self, session: str, batch: int) -> bool:
+        """Whether a batch is counted in it."""
+        return bool(session) and self.session == session and batch <= self.batch
+
+
+def write_mark(mark: Mark) -> str:
+    """Return *mark* as text."""
+    times = f"{mark.watched_until:.3f} {mark.lifetime:.3f}"
+    return f"{mark.session or '-'} {mark.batch} {mark.repeated} {mark.unreadable} {times}"
+
+
+def read_mark(text: str) -> Mark:
+    """Read what :func:`write_mark` wrote; what can't be read is an empty mark."""
+    try:
+        session, batch, repeated, unreadable, watched_until, lifetime = text.split(" ")
+        counts = int(batch), int(repeated), int(unreadable)
+        times = float(watched_until), float(lifetime)
+    except ValueError:
+        return Mark()
+    if min(counts) < 0 or not all(math.isfinite(value) and value >= 0 for value in times):
+        return Mark()
+    return Mark("" if session == "-" else session, *counts, *times)

@@ -1,0 +1,96 @@
+"""Where the events stream ends, found out from what it holds and what is known of an earlier end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import replace
+
+import orjson
+from nats.aio.client import Client
+from nats.js.errors import NoKeysError
+
+from kigeon.errors import UnreadableEnvelope
+from kigeon.events.envelope import Headers, read_headers
+from kigeon.queue.connection import queue_errors
+from kigeon.queue.publisher import Tail
+from kigeon.queue.scan import last_sequence, scan
+from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, POSITION_KEY, STATE
+
+log = logging.getLogger(__name__)
+
+
+async def read_tail(client: Client, known: Tail) -> tuple[Tail, bytes]:
+    """Return the end of the events stream, and the digests of every envelope after *known*, an earlier end.
+
+    An envelope whose headers can't be read has no digests; those after it say how many events it held. Where none is
+    left to say so, the senders' positions tell which numbers were given out.
+    """
+    end = await last_sequence(client, EVENTS)
+    # In a stream that was made anew running numbers go on all the same.
+    anew = await is_another(client, known.sequence + 1, known.next_number)
+    tail = replace(known, sequence=0, resource_version="") if anew else known
+    digests = bytearray()
+    async for message in scan(client, EVENTS, EVENTS_SUBJECT, tail.sequence + 1, headers_only=True):
+        headers = readable(message.headers, message.sequence)
+        if headers is not None:
+            digests += headers.digests
+            tail = Tail(message.sequence, headers.first + headers.count, headers.resource_version, headers.mark)
+    number = max(tail.next_number, await _highest_number(client))
+    if tail.sequence < end:
+        # Evicted before it was read here, all of it: only with the age of the queue, after a crash.
+        context = {"envelopes": end - tail.sequence, "number": number}
+        log.warning("envelopes are gone whose count is not known, running numbers go on at the highest", extra=context)
+    return replace(tail, sequence=max(end, tail.sequence), next_number=number), bytes(digests)
+
+
+async def is_another(client: Client, next_sequence: int, next_number: int) -> bool:
+    """Return whether the events stream is not the one whose envelope *next_sequence* would begin with *next_number*.
+
+    A stream that was lost and made anew begins again at sequence 1, while running numbers go on: what it holds before
+    *next_sequence* has numbers that are too high for it.
+    """
+    if next_sequence <= 1:
+        return False
+    if await last_sequence(client, EVENTS) + 1 < next_sequence:
+        return True
+    async with aclosing(scan(client, EVENTS, EVENTS_SUBJECT, 1, headers_only=True)) as messages:
+        async for message in messages:
+            if message.sequence >= next_sequence:
+                break
+            headers = readable(message.headers, message.sequence)
+            if headers is not None:
+                return headers.first >= next_number
+    return False
+
+
+def readable(headers: Mapping[str, str], sequence: int) -> Headers | None:
+    """Return what the *headers* at *sequence* say; None, with a warning in the log, when they can't be read."""
+    try:
+        return read_headers(headers)
+    except UnreadableEnvelope as error:
+        log.warning("skipping the headers of a damaged envelope", extra={"sequence": sequence, "error": str(error)})
+        return None
+
+
+async def _highest_number(client: Client) -> int:
+    """Return the highest running number that a sender's position waits for."""
+    highest = 1
+    with queue_errors("reading the positions"):
+        bucket = await client.jetstream().key_value(STATE)
+        try:
+            keys = await bucket.keys()
+        except NoKeysError:
+            return highest
+        for key in [key for key in keys if key.startswith(f"{POSITION_KEY}.")]:
+            highest = max(highest, _number_in((await bucket.get(key)).value))
+    return highest
+
+
+def _number_in(position: bytes | None) -> int:
+    try:
+        number = orjson.loads(position or b"")["number"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return 0
+    return number if isinstance(number, int) else 0
