@@ -50,9 +50,9 @@ class Waiting:
 class RetryStore:
     """One sender's part of the retry stream. Every method raises :class:`QueueError` when the queue is away."""
 
-    def __init__(self, client: Client, sender: str) -> None:
+    def __init__(self, client: Client, sender: str, timeout: float = 5.0) -> None:
         self._client = client
-        self._js = client.jetstream()
+        self._js = client.jetstream(timeout=timeout)
         self._subject = f"{RETRY_SUBJECT}.{sender}"
 
     async def put(self, key: str, events: Sequence[bytes], numbers: Sequence[int], stored_at: float) -> int:
@@ -111,9 +111,9 @@ class RetryStore:
 class DeadLetterStore:
     """One sender's part of the dead-letter stream. Methods raise :class:`QueueError` when the queue is away."""
 
-    def __init__(self, client: Client, sender: str) -> None:
+    def __init__(self, client: Client, sender: str, timeout: float = 5.0) -> None:
         self._client = client
-        self._js = client.jetstream()
+        self._js = client.jetstream(timeout=timeout)
         self._subject = f"{DEAD_LETTER_SUBJECT}.{sender}"
 
     async def park(self, number: int, sequence: int, event: bytes, reason: str) -> None:

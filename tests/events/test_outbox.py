@@ -1,7 +1,8 @@
 from threading import Thread
 
 from kigeon.events.envelope import unpack
-from kigeon.events.outbox import MAX_BATCH_EVENTS, MAX_WAITING_EVENTS, WINDOW, Batch, Outbox, Received
+from kigeon.events.mark import Mark
+from kigeon.events.outbox import MAX_BATCH_EVENTS, MAX_WAITING_EVENTS, TELL_EVERY, WINDOW, Batch, Outbox, Received
 
 
 def received(number: int) -> Received:
@@ -95,3 +96,87 @@ def test_closing_lets_the_reader_go_and_keeps_what_was_accepted() -> None:
     while batch := outbox.take():
         outbox.stored(1, batch.number)
     assert outbox.is_empty
+
+
+def taken(outbox: Outbox) -> Batch:
+    batch = outbox.take()
+    assert batch is not None
+    return batch
+
+
+def test_what_is_settled_already_is_not_sent_again() -> None:
+    outbox = Outbox()
+    outbox.connect(1)
+    outbox.offer([received(1)])
+    first = taken(outbox).tally
+    outbox.offer([received(2)])
+    taken(outbox)
+    outbox.connect(2, Mark(first.session, first.batch))
+    assert texts(outbox.take()) == [b"2"]
+    assert outbox.take() is None
+
+
+def test_another_sessions_mark_settles_nothing() -> None:
+    outbox = Outbox()
+    outbox.connect(1)
+    outbox.offer([received(1)])
+    taken(outbox)
+    outbox.connect(2, Mark("another", 99))
+    assert texts(outbox.take()) == [b"1"]
+
+
+def test_a_batch_that_is_sent_again_tells_the_same() -> None:
+    outbox = Outbox()
+    outbox.connect(1)
+    outbox.note(unreadable=2, watched_until=5.0, lifetime=7.0)
+    outbox.offer([received(1)])
+    first = taken(outbox).tally
+    outbox.note(unreadable=1)
+    outbox.connect(2)
+    assert taken(outbox).tally == first
+    assert (first.unreadable, first.watched_until, first.lifetime) == (2, 5.0, 7.0)
+    assert taken(outbox).tally.unreadable == 1
+
+
+def test_what_could_not_be_read_is_told_without_any_event() -> None:
+    outbox = Outbox()
+    outbox.connect(1)
+    assert outbox.take() is None
+    outbox.note(unreadable=3)
+    assert not outbox.is_empty
+    batch = taken(outbox)
+    assert (batch.envelope.count, batch.tally.unreadable) == (0, 3)
+    outbox.stored(1, batch.number)
+    assert outbox.is_empty
+    assert outbox.take() is None
+
+
+def test_that_nothing_happened_is_told_once_in_a_while() -> None:
+    outbox = Outbox()
+    outbox.connect(1)
+    told = []
+    for until in range(1000, 1000 + int(3 * TELL_EVERY)):
+        outbox.note(watched_until=float(until))
+        while batch := outbox.take():
+            told.append(batch.tally.watched_until)
+            outbox.stored(1, batch.number)
+    assert told == [1000.0, 1000.0 + TELL_EVERY, 1000.0 + 2 * TELL_EVERY]
+
+
+def test_while_events_wait_the_cluster_is_not_watched_until_now() -> None:
+    outbox = Outbox()
+    outbox.connect(1)
+    outbox.offer([received(number) for number in range(MAX_BATCH_EVENTS + 1)])
+    outbox.note(watched_until=9.0)
+    assert [taken(outbox).tally.watched_until for _ in range(2)] == [0.0, 9.0]
+
+
+def test_what_is_pending_is_what_is_not_known_to_be_stored() -> None:
+    outbox = Outbox()
+    outbox.connect(1)
+    outbox.offer([received(1), received(2)])
+    number = taken(outbox).number
+    outbox.offer([received(3)])
+    assert outbox.pending == 3
+    outbox.stored(1, number)
+    assert outbox.pending == 1

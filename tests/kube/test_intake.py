@@ -1,18 +1,21 @@
 """What is read of the cluster, on its way into the outbox."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import orjson
 import pytest
 
 from kigeon.events.envelope import unpack
+from kigeon.events.mark import Tally
 from kigeon.events.occurrence import identity_of
 from kigeon.events.outbox import Batch, Outbox
 from kigeon.kube.access import ClusterAccess, ClusterSource
 from kigeon.kube.informer import Informer, Resource
-from kigeon.kube.intake import EventIntake
+from kigeon.kube.intake import EventIntake, last_written
 from kigeon.kube.lines import WatchLine, parse_line
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import make_event
@@ -107,3 +110,124 @@ def test_what_can_not_be_read_is_counted(reading: tuple[ApiServer, EventIntake])
     api.faults.inject(b"rubbish")
     wait_until(lambda: intake.unreadable_count == 1)
     assert intake.received == 0
+
+
+def stamped(number: int, written: float) -> dict[str, Any]:
+    """Return an Event that was written at a time, in seconds since the epoch."""
+    stamp = datetime.fromtimestamp(written, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    event = make_event(number, firstTimestamp=stamp, lastTimestamp=stamp)
+    event["metadata"]["creationTimestamp"] = stamp
+    return event
+
+
+class Watching:
+    """An intake with a clock of its own, and lists as long as they have to be."""
+
+    def __init__(self, watched_until: float = 0.0, lifetime: float = 3600.0) -> None:
+        self.now = 1_000_000_000.0
+        self.outbox = Outbox()
+        self.outbox.connect(1)
+        self.intake = EventIntake(self.outbox, lifetime, watched_until, clock=lambda: self.now)
+
+    def list(self, *ages: float) -> None:
+        pages = [stamped(number, self.now - age) for number, age in enumerate(ages)]
+        half = len(pages) // 2
+        self.intake.page([(event, b"{}") for event in pages[:half]], "")
+        self.intake.page([(event, b"{}") for event in pages[half:]], "7")
+
+    def delete(self, age: float) -> None:
+        raw = orjson.dumps(stamped(1, self.now - age))
+        self.intake.lines([parse_line(b'{"type":"DELETED","object":%s}' % raw)])
+
+    def tally(self) -> Tally:
+        batch = self.outbox.take()
+        assert batch is not None
+        return batch.tally
+
+
+@pytest.mark.parametrize(
+    ("away", "ages", "gaps"),
+    [
+        (3000.0, (10.0,), 0),
+        (7200.0, (10.0, 3000.0), 1),
+        (7200.0, (), 1),
+        (7200.0, (10.0, 7300.0), 0),
+    ],
+    ids=[
+        "away for less than they live",
+        "away for longer",
+        "and nothing is left",
+        "but one from before is still there",
+    ],
+)
+def test_a_gap_is_noticed(away: float, ages: tuple[float, ...], gaps: int) -> None:
+    watching = Watching(watched_until=1_000_000_000.0 - away)
+    watching.list(*ages)
+    assert [gap.since for gap in watching.intake.gaps] == [watching.now - away] * gaps
+    if gaps:
+        assert watching.intake.gaps[0].until == watching.now - max(ages, default=0.0)
+
+
+def test_a_first_list_ever_and_a_relist_under_way_show_no_gap() -> None:
+    watching = Watching()
+    for _ in range(3):
+        watching.list(10.0, 20.0)
+        watching.now += 3000.0
+    watching.intake.lines([line("BOOKMARK", 1, "9")])
+    watching.now += 3000.0
+    watching.list()
+    assert watching.intake.gaps == []
+
+
+def test_a_gap_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    watching = Watching(watched_until=1_000_000_000.0 - 7200.0)
+    watching.list(3000.0)
+    (record,) = (record for record in caplog.records if "may be missing" in record.message)
+    assert vars(record)["since"] == "2001-09-08T23:46:40+00:00"
+    assert vars(record)["until"] == "2001-09-09T00:56:40+00:00"
+    assert watching.intake.report()["lastGap"] == [vars(record)["since"], vars(record)["until"]]
+
+
+@pytest.mark.parametrize("shown_by", ["list", "delete"])
+def test_events_that_live_longer_than_configured_are_noticed_once(
+    shown_by: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    watching = Watching()
+    for _ in range(3):
+        watching.list(3700.0, 10.0) if shown_by == "list" else watching.delete(3700.0)
+    assert watching.intake.report()["observedLifetime"] == 0.0
+    for age in (10_500.0, 10_600.0, 10_790.0):
+        watching.list(age, 10.0) if shown_by == "list" else watching.delete(age)
+    assert watching.intake.report()["observedLifetime"] == 10_800.0
+    assert max(batch.tally.lifetime for batch in iter(watching.outbox.take, None)) == 10_800.0
+    (record,) = (record for record in caplog.records if "kubernetesEventsMaxLifetime" in record.message)
+    assert (vars(record)["configured"], vars(record)["observed"]) == (3600.0, 10_800.0)
+
+
+def test_a_clock_that_is_far_off_changes_no_lifetime() -> None:
+    watching = Watching()
+    watching.list(30 * 86400.0)
+    event = make_event(1)
+    event["metadata"]["creationTimestamp"] = event["lastTimestamp"] = event["firstTimestamp"] = "yesterday"
+    watching.intake.page([(event, b"{}")], "8")
+    watching.intake.page([({"metadata": {}}, b"{}")], "9")
+    assert watching.intake.report()["observedLifetime"] == 0.0
+
+
+def test_who_wrote_last_is_who_counts() -> None:
+    event = stamped(1, 1_000_000_000.0)
+    event["metadata"]["managedFields"] = [
+        {"time": "2001-09-09T05:00:00Z"},
+        {"time": "2001-09-09T04:00:00Z"},
+        None,
+        {"time": 3},
+    ]
+    assert last_written(event) == "2001-09-09T05:00:00Z"
+    assert last_written({"metadata": None, "eventTime": "2001-09-09T05:00:00.123456Z"}) == "2001-09-09T05:00:00.123456Z"
+    assert last_written({}) == ""
+
+
+def test_what_can_not_be_read_is_told() -> None:
+    watching = Watching()
+    watching.intake.unreadable(3)
+    assert watching.tally().unreadable == 3

@@ -12,7 +12,7 @@ ENDS = (Outcome.SENT, Outcome.FILTERED, Outcome.SKIPPED, Outcome.PARKED)
 
 def started(position: Position | None = None) -> Ledger:
     """Return a ledger that reads from the first event on."""
-    return Ledger(position or Position(next_number=1))
+    return Ledger(position or Position(next_number=1, first_number=1))
 
 
 def restarted(ledger: Ledger) -> Ledger:
@@ -57,6 +57,7 @@ class Books:
         self.ledger = restarted(self.ledger)
         copies = [Page(copy.sequence, 0, 1, numbers=copy.numbers) for copy in self.copies.values()]
         assert all(self.ledger.restore_retry(copy) for copy in copies)
+        assert self.ledger.balance(Outcome.EVICTED) == 0
         self.copies = {copy.sequence: copy for copy in copies}
         self.pages = {}
         for sequence in range(self.ledger.read_from, reached + 1):
@@ -79,6 +80,7 @@ def test_every_event_ends_in_exactly_one_outcome_through_restarts(sizes: list[in
         if data.draw(st.booleans(), label="restart"):
             books.restart(sequence)
         assert total(books.ledger) == books.ended
+        assert balanced(books.ledger)
     books.finish()
     assert total(books.ledger) == sum(sizes)
     assert books.ledger.lowest_open == len(sizes) + 1
@@ -154,3 +156,67 @@ def test_a_position_that_cannot_be_read_says_so(record: bytes) -> None:
 
 def test_nothing_stored_is_where_a_new_sender_begins() -> None:
     assert read_position(None) == Position()
+
+
+def balanced(ledger: Ledger) -> bool:
+    """Return whether every number that was given out is accounted for."""
+    return ledger.next_number - ledger.first_number == total(ledger) + ledger.open_everywhere
+
+
+def test_the_books_balance_from_the_first_number_on() -> None:
+    ledger = Ledger(Position())
+    page = ledger.admit(7, 501, 4, 0.0)
+    assert page is not None
+    ledger.end(page, 0, Outcome.SENT)
+    assert ledger.first_number == 501
+    assert balanced(ledger)
+    again = restarted(ledger)
+    assert again.first_number == 501
+    assert again.balance(Outcome.EVICTED) == 0
+
+
+def test_a_page_of_the_retry_stream_that_is_gone_is_booked() -> None:
+    ledger = started()
+    page = ledger.admit(1, 1, 3, 0.0)
+    assert page is not None
+    ledger.move([(page, 0), (page, 1)], Page(1, 1, 2, numbers=(1, 2)))
+    ledger.end(page, 2, Outcome.SENT)
+    again = restarted(ledger)
+    assert again.balance(Outcome.PARKED) == 2
+    assert (again.counts[Outcome.PARKED], again.counts[Outcome.SENT]) == (2, 1)
+    assert balanced(again)
+
+
+def test_numbers_that_go_back_keep_the_books_balanced() -> None:
+    ledger = Ledger(Position())
+    for sequence, first in ((1, 101), (2, 61), (3, 64)):
+        page = ledger.admit(sequence, first, 3, 0.0)
+        assert page is not None
+        ledger.end(page, 1, Outcome.SENT)
+    assert ledger.counts[Outcome.EVICTED] == 0
+    assert balanced(ledger)
+
+
+def test_a_stream_made_anew_has_pages_of_its_own_under_the_same_sequences() -> None:
+    ledger = started()
+    old = ledger.admit(1, 1, 2, 0.0)
+    ledger.rewind()
+    new = ledger.admit(1, 3, 2, 0.0)
+    assert old is not None
+    assert new is not None
+    assert (ledger.open_pages, ledger.open_events) == (2, 4)
+    ledger.end(old, 0, Outcome.SENT)
+    ledger.end(old, 1, Outcome.SENT)
+    assert (ledger.open_pages, ledger.open_events) == (1, 2)
+    assert [page.first for page in ledger.position().open] == [3]
+    assert balanced(ledger)
+
+
+def test_what_was_in_memory_of_a_stream_made_anew_is_gone_after_a_crash_and_booked() -> None:
+    ledger = started()
+    ledger.admit(1, 1, 2, 0.0)
+    ledger.rewind()
+    ledger.admit(1, 3, 2, 0.0)
+    again = restarted(ledger)
+    assert again.balance(Outcome.EVICTED) == 2
+    assert balanced(again)

@@ -1,0 +1,127 @@
+"""Where the stream ends, and whether it is still the same one: found out from what there is."""
+
+import pytest
+from nats.aio.client import Client
+
+from kigeon.config.settings import QueueSettings
+from kigeon.events.mark import Mark
+from kigeon.queue.publisher import Publisher, Tail
+from kigeon.queue.server import NatsServer
+from kigeon.queue.settled import SettledBooks
+from kigeon.queue.state import StateRecord
+from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, POSITION_KEY, declare
+from kigeon.queue.tail import is_another, read_tail
+from kigeon.queue.writer import Durable, ToStore
+from tests.queue.test_queue import durable, envelope, run, writing
+
+MARK = Mark("s", 9, 3, 2, 8.0, 0.0)
+
+
+async def publish(client: Client, settings: QueueSettings, tail: Tail, *batches: list[int]) -> Tail:
+    """Store *batches* after *tail*."""
+    publisher = Publisher(client, settings, 5.0)
+    publisher.begin(tail)
+    for batch in batches:
+        tail = await publisher.publish(envelope(*batch))
+    return tail
+
+
+async def make_anew(client: Client, settings: QueueSettings) -> None:
+    await client.jetstream().delete_stream(EVENTS)
+    await declare(client, settings)
+
+
+def test_it_is_the_same_stream_whatever_was_evicted(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        await declare(client, settings)
+        tail = await publish(client, settings, Tail(), [1, 2], [3], [4, 5])
+        assert not await is_another(client, 1, 1)
+        for sequence, number in ((2, 3), (3, 4), (4, 6)):
+            assert not await is_another(client, sequence, number)
+        await client.jetstream().purge_stream(EVENTS, seq=3)
+        for sequence, number in ((2, 3), (3, 4), (4, 6)):
+            assert not await is_another(client, sequence, number)
+        await client.jetstream().purge_stream(EVENTS)
+        assert not await is_another(client, tail.sequence + 1, tail.next_number)
+
+    run(server, test)
+
+
+def test_a_stream_made_anew_is_another_however_long_it_has_grown(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        await declare(client, settings)
+        known = await publish(client, settings, Tail(), [1, 2], [3], [4, 5])
+        await make_anew(client, settings)
+        assert await is_another(client, known.sequence + 1, known.next_number)
+        await publish(client, settings, Tail(next_number=known.next_number), [6], [7], [8], [9], [10])
+        assert await is_another(client, known.sequence + 1, known.next_number)
+        assert await is_another(client, 2, 3)
+        tail, digests = await read_tail(client, known)
+        assert tail == Tail(5, 11, "10")
+        assert digests == b"".join(envelope(number).digests for number in range(6, 11))
+
+    run(server, test)
+
+
+def test_what_is_no_envelope_does_not_hide_which_stream_it_is(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        await declare(client, settings)
+        await client.jetstream().publish(EVENTS_SUBJECT, b"not ours", stream=EVENTS)
+        await publish(client, settings, Tail(1, 7), [7], [8])
+        assert await is_another(client, 3, 7)
+        assert not await is_another(client, 3, 8)
+
+    run(server, test)
+
+
+def test_numbers_are_not_given_out_twice_though_every_envelope_has_expired(
+    server: NatsServer, settings: QueueSettings
+) -> None:
+    """After a crash the record of what is covered is behind; what tells the numbers is how far the senders were."""
+
+    async def test(client: Client) -> None:
+        await declare(client, settings)
+        await publish(client, settings, Tail(), [1, 2], [3], [4, 5])
+        await StateRecord(client, f"{POSITION_KEY}.a").write(b'{"number":4}')
+        await StateRecord(client, f"{POSITION_KEY}.b").write(b'{"number":6}')
+        await StateRecord(client, f"{POSITION_KEY}.c").write(b'{"number":"7"}')
+        await StateRecord(client, f"{POSITION_KEY}.d").write(b"damaged")
+        await client.jetstream().purge_stream(EVENTS)
+        tail, digests = await read_tail(client, Tail(1, 3, "2"))
+        assert (tail.sequence, tail.next_number, digests) == (3, 6, b"")
+
+    run(server, test)
+
+
+def test_marks_become_durable_with_or_without_events(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        async with writing(client, settings) as work:
+            work.writer.store(ToStore(1, 1, 1, envelope(1, 2), Mark("s", 1, 0, 1)))
+            work.writer.store(ToStore(1, 2, 2, None, Mark("s", 2, 5, 1)))
+            await work.until(lambda reports: durable(reports) == 2)
+            assert [report.sequence for report in work.reports if isinstance(report, Durable)] == [1, 0]
+            assert work.writer.tail == Tail(1, 3, "2", Mark("s", 2, 5, 1))
+        async with writing(client, settings) as work:
+            assert work.writer.tail == Tail(1, 3, "2", Mark("s", 2, 5, 1))
+            work.writer.store(ToStore(1, 1, 3, envelope(3), Mark("s", 3, 6, 1)))
+            await work.until(lambda reports: durable(reports) == 1)
+            await work.writer.close()
+            await client.jetstream().purge_stream(EVENTS)
+        async with writing(client, settings) as work:
+            assert work.writer.tail == Tail(2, 4, "3", Mark("s", 3, 6, 1))
+
+    run(server, test)
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"[]", b"{}", b'{"number":9}', b'{"number":"x","mark":""}', b'{"number":9,"mark":"?"}']
+)
+def test_a_damaged_record_of_the_books_falls_back_to_the_stream(
+    server: NatsServer, settings: QueueSettings, damaged: bytes
+) -> None:
+    async def test(client: Client) -> None:
+        await declare(client, settings)
+        await StateRecord(client, "queue.settled").write(damaged)
+        assert await SettledBooks(client).latest(Tail(1, 3, "2", MARK)) == MARK
+
+    run(server, test)
