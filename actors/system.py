@@ -15,7 +15,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -24,13 +24,14 @@ from typing import Any, Self
 from thespian.actors import ActorSystem, ActorSystemException
 
 from actors.messages import ChildSpec, Ping, QueueAddress, Status, Stop, Stopped, Supervise
+from actors.operator.door import OperatorDoor, Order
 from actors.processes import become_subreaper, is_running, kill_descendants, parents, reap, use_few_arenas
 from actors.restarts import Lifeline
 from actors.supervisor import Supervisor
 from actors.transport import DIRECTORY, ROOT_PID, SYSTEM_BASE
 from kigeon.config.settings import Settings
 from kigeon.errors import StartError
-from kigeon.kube.access import ClusterSource
+from kigeon.kube.source import ClusterSource
 from kigeon.observability.logs import definitions
 from kigeon.queue.server import NatsServer
 from kigeon.queue.streams import file_store_bytes
@@ -81,7 +82,9 @@ def run(plan: Plan) -> int:
     with Signals() as signals, store as server:
         server.start()
         try:
-            return Root(plan, server, signals).run()
+            order = Order(plan.settings, QueueAddress(server.url, server.token), plan.cluster)
+            with OperatorDoor(order) as door:
+                return Root(plan, server, signals, door).run()
         finally:
             kill_descendants(os.getpid(), frozenset({server.pid}))
 
@@ -113,9 +116,9 @@ class Signals:
         for descriptor in self._pipe:
             os.close(descriptor)
 
-    def wait(self, seconds: float) -> None:
-        """Return after a signal, at the latest after *seconds*."""
-        if select.select([self.descriptor], [], [], max(seconds, 0.0))[0]:
+    def wait(self, seconds: float, others: Sequence[int] = ()) -> None:
+        """Return after a signal, or when one of *others* is readable; at the latest after *seconds*."""
+        if self.descriptor in select.select([self.descriptor, *others], [], [], max(seconds, 0.0))[0]:
             os.read(self.descriptor, 4096)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -126,8 +129,9 @@ class Signals:
 class Root:
     """The loop of the root process."""
 
-    def __init__(self, plan: Plan, server: NatsServer, signals: Signals) -> None:
+    def __init__(self, plan: Plan, server: NatsServer, signals: Signals, door: OperatorDoor) -> None:
         self._plan = plan
+        self._door = door
         self._server = server
         self._signals = signals
         self._system: System | None = None
@@ -141,7 +145,8 @@ class Root:
         while not self._signals.stops:
             self._keep_server()
             self._keep_system()
-            self._signals.wait(TICK)
+            self._signals.wait(TICK, self._door.descriptors)
+            self._door.answer()
             reap()
         return self._stop()
 

@@ -11,9 +11,10 @@ from typing import Any
 from actors.base import KigeonActor
 from actors.messages import Batch, Connect, Resume, Resync, Start, Stored
 from kigeon.events.outbox import Outbox
-from kigeon.kube.access import ClusterAccess, ClusterSource
+from kigeon.kube.access import ClusterAccess
 from kigeon.kube.informer import Informer, Resource
 from kigeon.kube.intake import EventIntake
+from kigeon.kube.source import ClusterSource
 
 EVENTS = Resource("/api/v1/events")
 

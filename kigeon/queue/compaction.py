@@ -4,11 +4,15 @@ What only the events stream knows is *due*. It is written to the seen stream as 
 it, when it could come near the events stream's size, or when nothing else happens; then a record says how
 far the seen stream covers the events stream. A crash between the two leaves digests due that are covered already:
 writing them again changes nothing.
+
+A message of the seen stream is digests, one after the other; its header ``Kigeon-Numbers`` says which running numbers
+they belong to, as ``first:count`` for each run of consecutive ones, comma-separated.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator, Mapping
 
 import orjson
 from nats.aio.client import Client
@@ -21,12 +25,13 @@ from kigeon.queue.connection import writing
 from kigeon.queue.publisher import Tail
 from kigeon.queue.state import StateRecord
 from kigeon.queue.streams import SEEN, SEEN_SUBJECT
-from kigeon.queue.tail import is_another, read_tail
+from kigeon.queue.tail import Run, is_another, read_tail
 
 log = logging.getLogger(__name__)
 
 COMPACT_DIGESTS = 4096
 MAX_MESSAGE_DIGESTS = 64 * 1024
+NUMBERS = "Kigeon-Numbers"
 
 
 class Compactor:
@@ -37,37 +42,78 @@ class Compactor:
         self._js = client.jetstream()
         self._record = StateRecord(client, "queue.covered")
         self._most_bytes = settings.events_max_bytes // 4
-        self._due = bytearray()
+        self._due: list[Run] = []
+        self._due_count = 0
         self._due_bytes = 0
 
     async def open(self) -> Tail:
         """Read how far the seen stream covers the events; return the end of the events stream."""
         known = _read_covered(await self._record.read())
-        tail, digests = await read_tail(self._client, known)
-        self._due[:] = digests
+        tail, self._due = await read_tail(self._client, known)
+        self._due_count = sum(len(run.digests) for run in self._due) // DIGEST_SIZE
         return tail
 
-    def stored(self, envelope: Envelope) -> None:
-        """Note that *envelope* is in the events stream."""
-        self._due += envelope.digests
+    def stored(self, envelope: Envelope, first: int) -> None:
+        """Note that *envelope* is in the events stream, with *first* as its first running number."""
+        self._due.append(Run(first, envelope.digests))
+        self._due_count += envelope.count
         self._due_bytes += len(envelope.payload)
 
     @property
     def is_due(self) -> bool:
         """Whether compaction should not wait for a quiet moment."""
-        return len(self._due) >= COMPACT_DIGESTS * DIGEST_SIZE or self._due_bytes >= self._most_bytes
+        return self._due_count >= COMPACT_DIGESTS or self._due_bytes >= self._most_bytes
 
     async def compact(self, tail: Tail) -> None:
         """Write what is due, all of it stored up to *tail*. :class:`QueueError`: nothing is lost, try again later."""
         if not self._due:
             return
-        step = MAX_MESSAGE_DIGESTS * DIGEST_SIZE
         with writing(self._client, "compacting digests"):
-            for start in range(0, len(self._due), step):
-                await self._js.publish(SEEN_SUBJECT, bytes(self._due[start : start + step]), stream=SEEN)
+            for runs in _messages(self._due):
+                digests = b"".join(run.digests for run in runs)
+                await self._js.publish(SEEN_SUBJECT, digests, headers={NUMBERS: _written(runs)}, stream=SEEN)
         await self._record.write(_write_covered(tail))
         self._due.clear()
-        self._due_bytes = 0
+        self._due_count = self._due_bytes = 0
+
+
+def seen_runs(headers: Mapping[str, str], digests: bytes) -> Iterator[Run]:
+    """Return the runs in a message of the seen stream; none where its header does not fit its digests."""
+    try:
+        spans = [tuple(map(int, span.split(":"))) for span in headers.get(NUMBERS, "").split(",")]
+        counts = [count for _, count in spans]
+    except ValueError:
+        return
+    if min(counts) < 1 or sum(counts) * DIGEST_SIZE != len(digests):
+        return
+    start = 0
+    for first, count in spans:
+        yield Run(first, digests[start : start + count * DIGEST_SIZE])
+        start += count * DIGEST_SIZE
+
+
+def _messages(runs: Iterable[Run]) -> Iterator[list[Run]]:
+    """Cut *runs* into messages; one run is an envelope, and never as large as a message may be."""
+    message: list[Run] = []
+    size = 0
+    for run in runs:
+        if message and size + len(run.digests) > MAX_MESSAGE_DIGESTS * DIGEST_SIZE:
+            yield message
+            message, size = [], 0
+        message.append(run)
+        size += len(run.digests)
+    yield message
+
+
+def _written(runs: Iterable[Run]) -> str:
+    spans: list[list[int]] = []
+    for run in runs:
+        count = len(run.digests) // DIGEST_SIZE
+        if spans and sum(spans[-1]) == run.first:
+            spans[-1][1] += count
+        else:
+            spans.append([run.first, count])
+    return ",".join(f"{first}:{count}" for first, count in spans)
 
 
 async def covered(client: Client) -> Tail:

@@ -15,11 +15,12 @@ from kigeon.config.settings import QueueSettings, Settings
 from kigeon.errors import DataDirectoryInUse, Fenced, QueueError, StartError
 from kigeon.events.envelope import Envelope, pack, read_headers
 from kigeon.queue.connection import connected
+from kigeon.queue.dead_letter import DeadLetterStore
 from kigeon.queue.deduplication import Deduplication, SteadyClock
 from kigeon.queue.digests import DigestMemory
-from kigeon.queue.parking import DeadLetterStore, RetryStore
 from kigeon.queue.reader import EventLog
 from kigeon.queue.rebuild import catch_up, rebuild
+from kigeon.queue.retry import RetryStore
 from kigeon.queue.scan import Stored, scan
 from kigeon.queue.server import NatsServer
 from kigeon.queue.state import StateRecord

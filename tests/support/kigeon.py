@@ -93,6 +93,22 @@ class Kigeon:
         self._process = None
         return status
 
+    def ask(self, *arguments: str, status: int = 0) -> dict[str, Any]:
+        """Return what a command that asks a running kigeon prints as JSON; it must end with *status*.
+
+        One that is starting is asked again.
+        """
+        command = [sys.executable, "-m", "kigeon", *arguments, "--config", str(self.config), "--json"]
+
+        def answered() -> subprocess.CompletedProcess[str] | None:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            return None if "no kigeon runs" in done.stderr else done
+
+        done = wait_until(answered, what="an answer")
+        assert done.returncode == status, done
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
     def wait(self, timeout: float = 20.0) -> int:
         """Return the exit status of one that ends by itself."""
         assert self._process is not None
