@@ -2,8 +2,8 @@
 
 kigeon runs as a user runs it, with two senders and a hook that has two destinations. Strikes come at random, several at
 a time. At the end everything is mended, what Loki refused meanwhile is replayed, and every event has to be held exactly
-once by each sender's Loki; the accounts have to be exact, an audit has to find nothing, and nothing may be parked, skipped,
-filtered or evicted. It prints its seed; the same seed strikes in the same order.
+once by each sender's Loki; the accounts have to be exact, an audit has to find nothing, and nothing may be parked,
+skipped, filtered or evicted. It prints its seed; the same seed strikes in the same order.
 """
 
 from __future__ import annotations
