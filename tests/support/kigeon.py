@@ -8,13 +8,18 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import yaml
 
-from kigeon.standin.apiserver import ApiServer
 from tests.support.loki import Loki
 from tests.support.processes import descendants, is_running, title, wait_until
+
+
+class Api(Protocol):
+    """A cluster that kigeon can be run against."""
+
+    def write_kubeconfig(self, path: Path) -> Path: ...
 
 
 class Kigeon:
@@ -23,13 +28,14 @@ class Kigeon:
     *senders* is the list under ``eventsenders``; further sections of the configuration come by keyword.
     """
 
-    def __init__(self, folder: Path, api: ApiServer, senders: list[dict[str, Any]], **sections: Any) -> None:
+    def __init__(self, folder: Path, api: Api, senders: list[dict[str, Any]], **sections: Any) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.api = api
         self.log_path = folder / "kigeon.log"
         self.config = folder / "config.yaml"
-        self.kubeconfig = api.write_kubeconfig(folder / "kubeconfig")
+        self.credentials = ["--kubeconfig", str(api.write_kubeconfig(folder / "kubeconfig"))]
+        self.environ: dict[str, str] = {}
         settings = {"dataDir": str(folder / "data"), "logLevel": "debug", **sections.pop("global_", {})}
         self.config.write_text(yaml.safe_dump({"global": settings, "eventsenders": senders, **sections}))
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,10 +50,10 @@ class Kigeon:
 
     def start(self) -> None:
         """Start it."""
-        command = [sys.executable, "-m", "kigeon", "start", "--config", self.config, "--kubeconfig", self.kubeconfig]
+        command = [sys.executable, "-m", "kigeon", "start", "--config", str(self.config), *self.credentials]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self.environ}
             )
 
     @property

@@ -133,8 +133,10 @@ class Loki:
     # ------------------------------------------------------------------------------------------------ for the handler
 
     def query(self, tenant: str, query: Mapping[str, str]) -> bytes:
-        """Return the answer to a query whose selector has nothing but equal labels (or is for every stream)."""
-        wanted = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', query["query"]))
+        """Return the answer to a query with nothing but equal labels (or for every stream), and filters of lines."""
+        selector, *filters = query["query"].split(" |~ ")
+        patterns = [found.strip("`") for found in filters]
+        wanted = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', selector))
         start, end, limit = (int(query[key]) for key in ("start", "end", "limit"))
         found = [
             line
@@ -142,6 +144,7 @@ class Loki:
             if line.tenant == tenant
             and start <= line.timestamp < end
             and all(dict(line.labels).get(name) == orjson.loads(f'"{value}"') for name, value in wanted.items())
+            and all(re.search(pattern, line.line) for pattern in patterns)
         ]
         streams: dict[tuple[tuple[str, str], ...], list[tuple[str, str]]] = {}
         for line in found[:limit]:

@@ -16,6 +16,9 @@ QUERY_PATH = "/loki/api/v1/query_range"
 LIMIT = 5000
 """Lines of one answer: Loki's default for max_entries_limit_per_query."""
 
+DEEPEST = 4
+"""Digits of a uid by which lines of one nanosecond are told apart, when there are too many for one answer."""
+
 LONGEST_RANGE = 24 * 3600 * 10**9
 """Nanoseconds of one query: some Lokis refuse long ones."""
 
@@ -37,7 +40,7 @@ def selector_of(labels: Mapping[str, str]) -> str:
 def read_lines(destination: Destination, selector: str, start: int, end: int) -> Iterator[Held]:
     """Yield what *destination* holds from *start* to *end* (nanoseconds, both included), oldest first.
 
-    Raises :class:`SenderError` when it does not answer as Loki does.
+    Of a nanosecond with more lines than one answer holds, only those of Events are told. Raises :class:`SenderError` when it does not answer as Loki does.
     """
     with new_session(destination) as session:
         while start <= end:
@@ -49,10 +52,27 @@ def read_lines(destination: Destination, selector: str, start: int, end: int) ->
                 continue
             # A full answer may have cut the last nanosecond's lines in two: those are asked for again.
             last = lines[-1].timestamp
-            if last == lines[0].timestamp:
-                raise SenderError(f"{destination.label} holds {LIMIT} lines or more at {last}: too many to read")
-            yield from (line for line in lines if line.timestamp < last)
-            start = last
+            if last > lines[0].timestamp:
+                yield from (line for line in lines if line.timestamp < last)
+                start = last
+            else:
+                yield from _at_once(session, destination, selector, last)
+                start = last + 1
+
+
+def _at_once(
+    session: requests.Session, destination: Destination, selector: str, at: int, ending: str = ""
+) -> Iterator[Held]:
+    """Yield the lines of one nanosecond (Kubernetes writes most times in whole seconds), cut by how their uids end."""
+    if len(ending) > DEEPEST:
+        raise SenderError(f"{destination.label} holds {LIMIT} lines or more at {at}: too many to read")
+    for digit in "0123456789abcdef":
+        narrowed = f'{selector} |~ `"uid":"[^"]*{digit}{ending}"`'
+        lines = _query(session, destination, narrowed, at, at + 1)
+        if len(lines) < LIMIT:
+            yield from lines
+        else:
+            yield from _at_once(session, destination, selector, at, digit + ending)
 
 
 def _query(session: requests.Session, destination: Destination, selector: str, start: int, end: int) -> list[Held]:
