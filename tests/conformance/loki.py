@@ -79,6 +79,7 @@ class RealLoki:
                     }
                 },
             },
+            "querier": {"query_ingesters_within": "0s"},
             "ingester": {"lifecycler": {"min_ready_duration": "0s", "final_sleep": "0s"}},
             "schema_config": {
                 "configs": [

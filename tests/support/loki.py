@@ -134,8 +134,8 @@ class Loki:
 
     def query(self, tenant: str, query: Mapping[str, str]) -> bytes:
         """Return the answer to a query with nothing but equal labels (or for every stream), and filters of lines."""
-        selector, *filters = query["query"].split(" |~ ")
-        patterns = [found.strip("`") for found in filters]
+        selector, *filters = re.split(r" ([|!]~) ", query["query"])
+        patterns = list(zip(filters[::2], (found.strip("`") for found in filters[1::2]), strict=True))
         wanted = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', selector))
         start, end, limit = (int(query[key]) for key in ("start", "end", "limit"))
         found = [
@@ -144,7 +144,7 @@ class Loki:
             if line.tenant == tenant
             and start <= line.timestamp < end
             and all(dict(line.labels).get(name) == orjson.loads(f'"{value}"') for name, value in wanted.items())
-            and all(re.search(pattern, line.line) for pattern in patterns)
+            and all(bool(re.search(pattern, line.line)) == (kind == "|~") for kind, pattern in patterns)
         ]
         streams: dict[tuple[tuple[str, str], ...], list[tuple[str, str]]] = {}
         for line in found[:limit]:
