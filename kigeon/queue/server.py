@@ -89,6 +89,11 @@ class NatsServer:
         return f"nats://127.0.0.1:{self._port}"
 
     @property
+    def port(self) -> int:
+        """Its port on loopback."""
+        return self._port
+
+    @property
     def pid(self) -> int:
         """The server's process id; 0 while there is none."""
         return self._process.pid if self._process else 0
