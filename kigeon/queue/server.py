@@ -174,8 +174,12 @@ class NatsServer:
                 f"global.dataDir {self._data_dir} is in use by another kigeon (process {holder}): "
                 "stop that one, or give this one a directory of its own"
             )
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        try:
+            # In this order a disk that is full has room for it, if it ever had.
+            os.ftruncate(lock, os.pwrite(lock, str(os.getpid()).encode(), 0))
+        except OSError as error:
+            os.close(lock)
+            raise self._unusable(error) from error
         self._lock = lock
 
     def _write_configuration(self, run: Path) -> Path:
