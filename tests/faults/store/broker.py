@@ -15,6 +15,9 @@ import orjson
 from nats.aio.client import Client
 
 from kigeon.queue.connection import connected
+from kigeon.queue.scan import last_sequence
+from kigeon.queue.state import StateRecord
+from kigeon.queue.streams import EVENTS
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.disk import Disk
 from tests.support.kigeon import Kigeon, accounts
@@ -93,6 +96,16 @@ class Stored(Kigeon):
             return wait_until(find, timeout)
         except TimeoutError:
             raise TimeoutError(f"{actor} reports {accounts(self, actor)}, not {counts}") from None
+
+    def wait_until_compacted(self) -> None:
+        """Return when the digests of all that is stored are in the seen stream, too."""
+
+        async def is_compacted(client: Client) -> bool:
+            record = StateRecord(client, "queue.covered")
+            covered = orjson.loads(await record.read() or b"{}").get("sequence", 0)
+            return covered >= await last_sequence(client, EVENTS)
+
+        wait_until(lambda: self.ask(is_compacted), what="compaction")
 
     def ask(self, question: Callable[[Client], Awaitable[T]]) -> T:
         """Do something with a client of its nats-server, as somebody with its token can."""
