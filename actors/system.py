@@ -33,6 +33,7 @@ from kigeon.config.settings import Settings
 from kigeon.errors import StartError
 from kigeon.kube.source import ClusterSource
 from kigeon.observability.logs import definitions
+from kigeon.queue.pulse import Pulse
 from kigeon.queue.server import NatsServer
 from kigeon.queue.streams import file_store_bytes
 
@@ -137,6 +138,7 @@ class Root:
         self._system: System | None = None
         self._system_life = Lifeline()
         self._server_life = Lifeline()
+        self._server_pulse = Pulse()
         self._pinged_at = 0.0
 
     def run(self) -> int:
@@ -152,6 +154,9 @@ class Root:
 
     def _keep_server(self) -> None:
         now = time.monotonic()
+        if self._server.is_running and self._server_pulse.is_hung(self._server.port):
+            log.error("nats-server does not answer, it is killed", extra={"pid": self._server.pid})
+            self._server.stop(patience=0.0)
         if self._server.is_running:
             self._server_life.answered(now)
         elif self._server_life.due_at is None:
@@ -159,6 +164,7 @@ class Root:
             log.error("nats-server ended, it is restarted", extra={"delay": delay})
         if self._server_life.is_due(now):
             self._server_life.created(now)
+            self._server_pulse.forget()
             try:
                 self._server.restart()
             except StartError as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nats.js.errors import NoStreamResponseError, NotFoundError
 
 from kigeon.errors import QueueError, shorten
 
@@ -29,11 +31,16 @@ TIMEOUTS_BEFORE_ALARM = 2
 
 
 class QueueClient(Client):
-    """A client that raises an *alarm* when the server is there but does not store."""
+    """A client that raises an *alarm* when the server is there but does not store.
 
-    def __init__(self, alarm: Alarm | None = None) -> None:
+    When a stream is not there it does what is done when a connection comes back: *returned* declares it.
+    """
+
+    def __init__(self, alarm: Alarm | None = None, returned: Returned | None = None) -> None:
         super().__init__()
         self._alarm = alarm
+        self._returned = returned
+        self._returning: asyncio.Future[None] | None = None
         self._timeouts = 0
 
     def wrote(self, error: BaseException | None) -> None:
@@ -43,6 +50,13 @@ class QueueClient(Client):
         if self._timeouts >= TIMEOUTS_BEFORE_ALARM and self._alarm is not None:
             self._timeouts = 0
             self._alarm("writing times out although the queue is connected")
+        if isinstance(error, (NoStreamResponseError, NotFoundError)):
+            self._return()
+
+    def _return(self) -> None:
+        if self._returned is not None and (self._returning is None or self._returning.done()):
+            log.error("a stream is missing, it is declared again")
+            self._returning = asyncio.ensure_future(self._returned(self))
 
 
 async def connect(
@@ -51,9 +65,9 @@ async def connect(
     """Connect to *url* and keep trying, for ever, whenever the connection is lost.
 
     *name* is shown by the server for this connection. The first attempt is retried too. *returned* is called with the
-    client whenever a lost connection has come back, *alarm* when what it writes is not stored.
+    client whenever a lost connection has come back or a stream is missing, *alarm* when what it writes is not stored.
     """
-    client = QueueClient(alarm)
+    client = QueueClient(alarm, returned)
 
     async def lost() -> None:
         if not client.is_closed:

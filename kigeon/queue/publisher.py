@@ -102,4 +102,5 @@ class Publisher:
             found = message.headers or {}
             if found.get("Kigeon-Writer") == self._writer and found.get("Kigeon-First") == first:
                 return last
-        raise Fenced(f"the events stream ends at {last}, not at {self.tail.sequence}: another kigeon writes to it")
+        reason = "another kigeon writes to it" if last > self.tail.sequence else "it was damaged, or made anew"
+        raise Fenced(f"the events stream ends at {last}, not at {self.tail.sequence}: {reason}")

@@ -89,6 +89,11 @@ class NatsServer:
         return f"nats://127.0.0.1:{self._port}"
 
     @property
+    def port(self) -> int:
+        """Its port on loopback."""
+        return self._port
+
+    @property
     def pid(self) -> int:
         """The server's process id; 0 while there is none."""
         return self._process.pid if self._process else 0
@@ -169,8 +174,12 @@ class NatsServer:
                 f"global.dataDir {self._data_dir} is in use by another kigeon (process {holder}): "
                 "stop that one, or give this one a directory of its own"
             )
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        try:
+            # In this order a disk that is full has room for it, if it ever had.
+            os.ftruncate(lock, os.pwrite(lock, str(os.getpid()).encode(), 0))
+        except OSError as error:
+            os.close(lock)
+            raise self._unusable(error) from error
         self._lock = lock
 
     def _write_configuration(self, run: Path) -> Path:

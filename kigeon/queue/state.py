@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from nats.js import api
 from nats.js.errors import BadRequestError, KeyNotFoundError, NotFoundError
 
-from kigeon.errors import Fenced
+from kigeon.errors import Fenced, QueueError
 from kigeon.queue.connection import queue_errors, writing
 from kigeon.queue.streams import STATE
 
@@ -66,6 +66,10 @@ class StateRecord:
     async def _revision_of(self, value: bytes) -> int:
         """Return the stored revision if an earlier write of ours, given up too early, made it."""
         record = await self._fetch()
+        if record.value is None and self._revision:
+            # It was lost, not written: its owner writes it anew, still fenced against another who does.
+            self._revision = record.revision
+            raise QueueError(f"the record {self._key} was lost")
         if record.value != value:
             raise Fenced(f"another kigeon wrote the record {self._key}: it is the owner now")
         return record.revision

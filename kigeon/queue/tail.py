@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import orjson
 from nats.aio.client import Client
-from nats.js.errors import NoKeysError
+from nats.js.errors import NoKeysError, NotFoundError
 
 from kigeon.errors import UnreadableEnvelope
 from kigeon.events.envelope import Headers, read_headers
@@ -56,21 +56,33 @@ async def read_tail(client: Client, known: Tail) -> tuple[Tail, list[Run]]:
 async def is_another(client: Client, next_sequence: int, next_number: int) -> bool:
     """Return whether the events stream is not the one whose envelope *next_sequence* would begin with *next_number*.
 
-    A stream that was lost and made anew begins again at sequence 1, while running numbers go on: what it holds before
-    *next_sequence* has numbers that are too high for it.
+    A stream that was lost and made anew, or cut short by damage, gives out sequences a second time, while running
+    numbers go on: what it holds before *next_sequence* has numbers that are too high for it.
     """
     if next_sequence <= 1:
         return False
     if await last_sequence(client, EVENTS) + 1 < next_sequence:
         return True
+    first = await _number_before(client, next_sequence)
+    return first is not None and first >= next_number
+
+
+async def _number_before(client: Client, sequence: int) -> int | None:
+    """Return the first running number of the envelope before *sequence*, or else of the oldest that can be read."""
+    with queue_errors("reading an envelope"):
+        try:
+            message = await client.jetstream().get_msg(EVENTS, sequence - 1)
+        except NotFoundError:
+            message = None
+    if message is not None and (headers := readable(message.headers or {}, sequence - 1)) is not None:
+        return headers.first
     async with aclosing(scan(client, EVENTS, EVENTS_SUBJECT, 1, headers_only=True)) as messages:
-        async for message in messages:
-            if message.sequence >= next_sequence:
+        async for stored in messages:
+            if stored.sequence >= sequence:
                 break
-            headers = readable(message.headers, message.sequence)
-            if headers is not None:
-                return headers.first >= next_number
-    return False
+            if (headers := readable(stored.headers, stored.sequence)) is not None:
+                return headers.first
+    return None
 
 
 def readable(headers: Mapping[str, str], sequence: int) -> Headers | None:

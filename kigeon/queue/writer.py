@@ -124,7 +124,9 @@ class Writer:
         async def open_() -> Tail:
             await declare(self._client, self._settings)
             tail = await self._compactor.open()
-            return replace(tail, mark=await self._books.latest(tail))
+            # Numbers that were given out are not given out again, whatever became of their envelopes.
+            number = max(tail.next_number, self.tail.next_number)
+            return replace(tail, next_number=number, mark=await self._books.latest(tail))
 
         self._publisher.begin(await persistently("opening the events stream", open_))
         log.info("the events stream is open", extra={"sequence": self._publisher.tail.sequence})
@@ -138,7 +140,7 @@ class Writer:
         try:
             sequence = await self._settle(batch)
         except Fenced as error:
-            log.error("another kigeon writes to the events stream", extra={"error": str(error)})
+            log.error("the events stream is not as it was left", extra={"error": str(error)})
             self._epoch = self._opened = 0
             await self._open()
             self._report(Disturbed(str(error)))

@@ -180,9 +180,9 @@ class Engine:
                 most = max(1, min(64, 2 * MAX_WINDOW_EVENTS * len(envelopes) // (3 * max(events, 1))))
 
     async def _check_stream(self) -> None:
-        """Begin at the start of a stream that was made anew: its sequences say nothing of the old one's."""
+        """Begin at the start of a stream that was made anew or cut short: its sequences begin anew somewhere."""
         if await self._log.is_another(self._ledger.next_sequence, self._ledger.next_number):
-            log.error("the events stream was made anew, reading it from its start")
+            log.error("the events stream was damaged or made anew, reading it from its start")
             self._ledger.rewind()
             await self._log.seek(self._ledger.read_from)
 

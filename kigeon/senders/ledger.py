@@ -15,6 +15,7 @@ Pure: no I/O. :mod:`kigeon.senders.position` makes it durable.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -103,9 +104,12 @@ class Ledger:
         self._next_sequence = position.next_sequence
         self._next_number = position.next_number
         self._first_number = position.first_number
-        self._old: set[Page] = set()
+        # Open pages of a stream that was made anew or cut short since, by their first numbers.
+        self._old: dict[int, Page] = {}
+        self._rewound_at = 0
+        self._newest = math.inf
         self._pages = {page.sequence: page for page in sorted(position.open, key=lambda page: page.sequence)}
-        self._unread = set(self._pages)
+        self._unread = set(self._pages.values())
         self._retry: dict[int, Page] = {}
         self._retry_bits = dict(position.retry)
         self._retry_sequence = position.retry_sequence
@@ -116,7 +120,8 @@ class Ledger:
     @property
     def read_from(self) -> int:
         """The lowest sequence of the events stream that has to be read."""
-        return min(self._unread, default=self._next_sequence)
+        unread = [page.sequence for page in self._pages.values() if page in self._unread]
+        return min(unread, default=self._next_sequence)
 
     @property
     def next_sequence(self) -> int:
@@ -136,14 +141,14 @@ class Ledger:
     @property
     def open_pages(self) -> int:
         """How many envelopes were read and have events that have not ended or moved."""
-        return len(self._pages) - len(self._unread) + len(self._old)
+        return len(self._pages) + len(self._old) - len(self._unread)
 
     @property
     def open_events(self) -> int:
         """How many events were read and have not ended or moved."""
         # Copied first: a report is made in another thread.
-        read = [page for page in list(self._pages.values()) if page.sequence not in self._unread]
-        return sum(page.open_count for page in [*read, *list(self._old)])
+        pages = [*list(self._pages.values()), *list(self._old.values())]
+        return sum(page.open_count for page in pages if page not in self._unread)
 
     @property
     def retry_pages(self) -> list[Page]:
@@ -167,13 +172,15 @@ class Ledger:
         What the numbers show to be missing before it was evicted (or lay in an unreadable envelope: then it is parked).
         """
         self._evict_before(sequence)
-        if sequence in self._unread:
-            self._unread.discard(sequence)
-            page = self._pages[sequence]
-            page.stored_at = stored_at
-            return None if page.is_done else page
+        known = self._pages.get(sequence)
+        if known is not None and known in self._unread:
+            return self._read(known, stored_at)
         if sequence < self._next_sequence:
             return None
+        if self._rewound_at and first < self._next_number and stored_at <= self._newest:
+            self._next_sequence = sequence + 1
+            return self._find_again(sequence, first, stored_at)
+        self._give_up_old()
         if self._next_number and first > self._next_number:
             self._skip(self._next_number, first - 1, Outcome.PARKED if self._unreadable_before else Outcome.EVICTED)
         self._unreadable_before = False
@@ -183,31 +190,50 @@ class Ledger:
             # Numbers went back: what was booked keeps its place before this envelope.
             self._first_number -= self._next_number - first
         page = Page(sequence, first, count, stored_at=stored_at)
-        self._next_sequence, self._next_number = sequence + 1, first + count
+        self._next_sequence, self._next_number, self._newest = sequence + 1, first + count, stored_at
         self._pages[sequence] = page
         return page
+
+    def _read(self, page: Page, stored_at: float) -> Page | None:
+        self._unread.discard(page)
+        page.stored_at = stored_at
+        return None if page.is_done else page
+
+    def _find_again(self, sequence: int, first: int, stored_at: float) -> Page | None:
+        """Return the page of an envelope that was admitted before; None when it is in memory, or has ended."""
+        page = self._old.pop(first, None)
+        if page is None:
+            return None
+        page.sequence = sequence
+        self._pages[sequence] = page
+        return self._read(page, stored_at) if page in self._unread else None
+
+    def _give_up_old(self) -> None:
+        """Book what was open and not read when the stream was rewound, and has not been found in it again."""
+        self._rewound_at = 0
+        for page in [page for page in self._old.values() if page in self._unread]:
+            self._evict(self._old.pop(page.first))
 
     def admit_unreadable(self, sequence: int) -> None:
         """Pass by an envelope whose headers can't be read: the next one's number tells how many it held."""
         self._evict_before(sequence)
-        if sequence in self._unread:
-            self._unread.discard(sequence)
-            page = self._pages.pop(sequence)
-            self._count(Outcome.PARKED, page.open_count)
+        known = self._pages.get(sequence)
+        if known is not None and known in self._unread:
+            self._unread.discard(known)
+            self._count(Outcome.PARKED, self._pages.pop(sequence).open_count)
         elif sequence >= self._next_sequence:
             self._next_sequence = sequence + 1
             self._unreadable_before = True
 
     def rewind(self) -> None:
-        """Begin again at the start of a stream that was made anew: its sequences say nothing of the old one's.
+        """Begin again at the start of a stream that was made anew or cut short: its sequences begin anew somewhere.
 
-        What was open and not read is gone with the old stream; what is in memory goes on. (After a crash it is gone
-        too: :meth:`balance` counts it.)
+        What of it was admitted before is known by its running numbers, until the first envelope that was not. Then what
+        was open and not read again is gone; what is in memory goes on. (After a crash it is gone too: :meth:`balance`
+        counts it.) Until then the position stays as it was, for a crash to be followed by another rewinding.
         """
-        for sequence in list(self._unread):
-            self._evict(self._pages.pop(sequence))
-        self._unread.clear()
-        self._old.update(self._pages.values())
+        self._rewound_at = self._rewound_at or self._next_sequence
+        self._old.update({page.first: page for page in self._pages.values()})
         self._pages.clear()
         self._next_sequence = 1
 
@@ -229,7 +255,7 @@ class Ledger:
     @property
     def open_everywhere(self) -> int:
         """How many admitted events have not ended: in memory, to be read again, or in the retry stream."""
-        pages = [*list(self._pages.values()), *list(self._old), *list(self._retry.values())]
+        pages = [*list(self._pages.values()), *list(self._old.values()), *list(self._retry.values())]
         return sum(page.open_count for page in pages)
 
     @property
@@ -268,10 +294,11 @@ class Ledger:
     def position(self) -> Position:
         """Return what has to be durable now."""
         bits = {sequence: page.ended for sequence, page in self._retry.items() if page.ended}
+        pages = list(self._pages.values())
         return Position(
-            self._next_sequence,
+            self._rewound_at or self._next_sequence,
             self._next_number,
-            open=list(self._pages.values()),
+            open=[*pages, *self._old.values()] if self._rewound_at else pages,
             retry_sequence=self._retry_sequence,
             retry=bits,
             counts=dict(self.counts),
@@ -284,16 +311,18 @@ class Ledger:
             raise AssertionError(f"event {page.number(index)} has ended before")
         page.ended |= bit
         if page.is_done:
-            self._old.discard(page)
+            if self._old.get(page.first) is page:
+                del self._old[page.first]
             if self._pages.get(page.sequence) is page:
                 del self._pages[page.sequence]
 
     def _evict_before(self, sequence: int) -> None:
-        for lower in [unread for unread in self._unread if unread < sequence]:
-            self._unread.discard(lower)
-            self._evict(self._pages.pop(lower))
+        for lower in [page.sequence for page in self._pages.values() if page in self._unread]:
+            if lower < sequence:
+                self._evict(self._pages.pop(lower))
 
     def _evict(self, page: Page) -> None:
+        self._unread.discard(page)
         self._count(Outcome.EVICTED, page.open_count)
         for index in page.open_indexes():
             self._explain(page.number(index), page.number(index), Outcome.EVICTED, EVICTED_UNREAD)

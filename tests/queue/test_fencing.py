@@ -12,7 +12,7 @@ from kigeon.queue.connection import connected
 from kigeon.queue.publisher import Publisher, Tail
 from kigeon.queue.server import NatsServer
 from kigeon.queue.state import StateRecord
-from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, SEEN, declare
+from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, SEEN, STATE, declare
 from kigeon.queue.tail import read_tail
 from kigeon.queue.writer import Disturbed, Opened, Report, ToStore
 from tests.queue.test_queue import Writing, durable, envelope, run, stored, writing
@@ -129,7 +129,24 @@ def test_numbers_go_on_although_the_stream_was_made_anew(server: NatsServer, set
             await client.jetstream().delete_stream(EVENTS)
             work.store(envelope(3))
             await work.until(is_disturbed)
+            assert "damaged, or made anew" in str(work.reports[-1])
             assert await go_on(work, 2, envelope(3)) == Tail(0, 3)
         assert [(m.sequence, read_headers(m.headers).first) for m in await stored(client)] == [(1, 3)]
+
+    run(server, test)
+
+
+def test_numbers_go_on_although_nothing_is_left_that_tells_them(server: NatsServer, settings: QueueSettings) -> None:
+    """The writer itself knows which numbers it gave out."""
+
+    async def test(client: Client) -> None:
+        async with writing(client, settings) as work:
+            work.store(envelope(1, 2))
+            await work.until(lambda reports: durable(reports) == 1)
+            for stream in (EVENTS, SEEN, f"KV_{STATE}"):
+                await client.jetstream().delete_stream(stream)
+            work.store(envelope(3))
+            await work.until(is_disturbed)
+            assert await go_on(work, 2, envelope(3)) == Tail(0, 3)
 
     run(server, test)

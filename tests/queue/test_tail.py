@@ -63,6 +63,23 @@ def test_a_stream_made_anew_is_another_however_long_it_has_grown(server: NatsSer
     run(server, test)
 
 
+def test_a_stream_that_was_cut_short_is_another_once_it_has_grown_again(
+    server: NatsServer, settings: QueueSettings
+) -> None:
+    """As damage cuts it: what was last is gone, and its sequence is given out again, to a later number."""
+
+    async def test(client: Client) -> None:
+        await declare(client, settings)
+        await publish(client, settings, Tail(), [1], [2], [3])
+        for batch in ([5], [6], [7]):
+            tail, _ = await read_tail(client, Tail())
+            await publish(client, settings, Tail(tail.sequence, batch[0]), batch)
+            assert await is_another(client, 5, 5)
+            assert not await is_another(client, 4, 4)
+
+    run(server, test)
+
+
 def test_what_is_no_envelope_does_not_hide_which_stream_it_is(server: NatsServer, settings: QueueSettings) -> None:
     async def test(client: Client) -> None:
         await declare(client, settings)

@@ -140,7 +140,6 @@ def test_a_stream_that_was_made_anew_is_read_from_its_start() -> None:
     ledger = restarted(ledger)
     ledger.rewind()
     assert ledger.read_from == 1
-    assert ledger.counts[Outcome.EVICTED] == 5
     assert ledger.admit(1, 6, 1, stored_at=0.0) is not None
     assert ledger.counts[Outcome.EVICTED] == 5
 
@@ -220,3 +219,62 @@ def test_what_was_in_memory_of_a_stream_made_anew_is_gone_after_a_crash_and_book
     again = restarted(ledger)
     assert again.balance(Outcome.EVICTED) == 2
     assert balanced(again)
+
+
+def cut_short() -> tuple[Ledger, list[Page]]:
+    """Return a ledger that admitted four envelopes of two events each and ended those of the first."""
+    ledger = started()
+    pages = [page for sequence in range(1, 5) if (page := ledger.admit(sequence, 2 * sequence - 1, 2, 1.0))]
+    for index in range(2):
+        ledger.end(pages[0], index, Outcome.SENT)
+    return ledger, pages
+
+
+@pytest.mark.parametrize("crashes", [1, 2])
+def test_of_a_stream_that_was_cut_short_only_what_is_open_is_read_again(crashes: int) -> None:
+    ledger = cut_short()[0]
+    for _ in range(crashes):
+        ledger = restarted(ledger)
+        ledger.rewind()
+        assert ledger.admit(1, 1, 2, 1.0) is None
+    found = ledger.admit(2, 3, 2, 1.0)
+    assert found is not None
+    assert ledger.admit(3, 9, 2, 2.0) is not None
+    assert ledger.counts == {**dict.fromkeys(Outcome, 0), Outcome.SENT: 2, Outcome.EVICTED: 4}
+    for index in range(2):
+        ledger.end(found, index, Outcome.SENT)
+    assert [page.first for page in ledger.position().open] == [9]
+    assert (ledger.open_pages, ledger.open_events, ledger.next_sequence, ledger.next_number) == (1, 2, 4, 11)
+    assert balanced(ledger)
+
+
+def test_what_is_in_memory_of_a_stream_that_was_cut_short_is_not_read_again() -> None:
+    ledger, pages = cut_short()
+    ledger.rewind()
+    assert ledger.admit(1, 1, 2, 1.0) is None
+    assert ledger.admit(2, 3, 2, 1.0) is None
+    assert ledger.admit(3, 9, 2, 2.0) is not None
+    assert [page.first for page in ledger.position().open] == [3, 9]
+    for page in pages[1:]:
+        for index in range(2):
+            ledger.end(page, index, Outcome.SENT)
+    assert ledger.counts[Outcome.SENT] == 8
+    assert (ledger.open_pages, ledger.open_events) == (1, 2)
+    assert balanced(ledger)
+
+
+def test_the_position_of_a_ledger_that_was_rewound_leads_to_rewinding_it_again() -> None:
+    ledger = restarted(cut_short()[0])
+    before = ledger.position()
+    ledger.rewind()
+    ledger.admit(1, 1, 2, 1.0)
+    assert (ledger.position().next_sequence, ledger.position().next_number) == (5, 9)
+    assert {page.first for page in ledger.position().open} == {page.first for page in before.open}
+
+
+def test_numbers_that_went_back_in_a_stream_that_was_made_anew_are_not_taken_for_known_ones() -> None:
+    ledger, _ = cut_short()
+    ledger.rewind()
+    assert ledger.admit(1, 5, 2, stored_at=2.0) is not None
+    assert ledger.next_number == 7
+    assert balanced(ledger)

@@ -1,0 +1,173 @@
+"""What streams hold is destroyed: only that may be missing, kigeon says so and goes on, and nothing else is doubled."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+
+from kigeon.queue.streams import DEAD_LETTER, EVENTS, RETRY, SEEN, STATE
+from kigeon.standin.apiserver import ApiServer
+from tests.faults.store.broker import Stored
+from tests.faults.store.test_metadata import BUCKET, WHEN, When, after_a_crash, while_running, while_stopped
+from tests.support.events import arrived, assert_once, make_event, occurrence_of
+from tests.support.kigeon import accounts, loki_sender
+from tests.support.loki import Loki
+
+
+def flip(block: Path, share: float) -> None:
+    """Flip a byte of *block*, somewhere after a *share* of it."""
+    content = bytearray(block.read_bytes())
+    assert len(content) > 100
+    content[int(len(content) * share)] ^= 0xFF
+    block.write_bytes(content)
+
+
+def delete(stream: str) -> Callable[[Stored], None]:
+    """Return what deletes *stream* through the server."""
+
+    async def delete_stream(client: Client) -> None:
+        await client.jetstream().delete_stream(stream)
+
+    return lambda kigeon: kigeon.ask(delete_stream)
+
+
+def relist(api: ApiServer) -> None:
+    """Have everything listed again."""
+    api.store.expire_history()
+    api.faults.end_watches("expire")
+
+
+def put_slowly(api: ApiServer, kigeon: Stored, events: list[dict[str, object]], stored: int) -> None:
+    """Have *events* stored in envelopes of fifty."""
+    for start in range(0, len(events), 50):
+        api.put_events(events[start : start + 50])
+        kigeon.wait_until_accounted("queue", stored=stored + start + 50)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+@pytest.mark.parametrize("when", WHEN)
+def test_a_byte_of_the_events_that_were_sent(
+    tmp_path: Path, api: ApiServer, loki: Loki, when: When, share: float
+) -> None:
+    """Nobody needs them any more."""
+    events = [make_event(number) for number in range(600)]
+    with Stored(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        put_slowly(api, kigeon, events[:400], 0)
+        kigeon.wait_until_accounted("sender/loki", sent=400, inMemory=0)
+        kigeon.wait_until_compacted()
+        when(kigeon, lambda: flip(kigeon.streams() / EVENTS / "msgs" / "1.blk", share))
+        relist(api)
+        api.put_events(events[400:])
+        loki.wait_for(600, 60)
+        kigeon.wait_until_accounted("sender/loki", sent=600, inMemory=0)
+        assert kigeon.stop() == 0
+    assert_once(loki.lines, events)
+    assert loki.repeats == 0
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+@pytest.mark.parametrize("when", WHEN)
+def test_a_byte_of_the_events_that_wait(tmp_path: Path, api: ApiServer, loki: Loki, when: When, share: float) -> None:
+    """They were in no other place: the cluster has forgotten them."""
+    events = [make_event(number) for number in range(1000)]
+    with Stored(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        put_slowly(api, kigeon, events[:400], 0)
+        kigeon.wait_until_accounted("sender/loki", sent=400, inMemory=0)
+        loki.always = lambda tenant: 503
+        put_slowly(api, kigeon, events[400:800], 400)
+        api.delete_events()
+        when(kigeon, lambda: flip(kigeon.streams() / EVENTS / "msgs" / "1.blk", share))
+        relist(api)
+        loki.always = lambda tenant: 0
+        api.put_events(events[800:])
+        last = {occurrence_of(event) for event in events[800:]}
+        loki.wait_for(lambda lines: last <= arrived(lines).keys(), 60)
+        assert kigeon.stop() == 0
+        missing = 1000 - len(loki.lines)
+        counts = accounts(kigeon)
+        assert missing == counts["evicted"] + counts["parked"] or missing == 0
+    assert arrived(loki.lines).keys() <= {occurrence_of(event) for event in events}
+    assert set(arrived(loki.lines).values()) == {1}
+    assert loki.repeats == 0
+
+
+@pytest.mark.parametrize("how", ["deleted", "flipped"])
+@pytest.mark.parametrize("when", WHEN)
+def test_the_positions(tmp_path: Path, api: ApiServer, loki: Loki, when: When, how: str) -> None:
+    """What is sent again because nobody knows that it was sent is byte-identical: Loki drops it."""
+    events = [make_event(number) for number in range(600)]
+    with Stored(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        put_slowly(api, kigeon, events[:400], 0)
+        kigeon.wait_until_accounted("sender/loki", sent=400, inMemory=0)
+        bucket = kigeon.streams() / BUCKET
+        when(kigeon, lambda: shutil.rmtree(bucket) if how == "deleted" else flip(bucket / "msgs" / "1.blk", 0.5))
+        relist(api)
+        api.put_events(events[400:])
+        loki.wait_for(600, 60)
+        kigeon.wait_until_accounted("queue", stored=600)
+        assert kigeon.stop() == 0
+    assert_once(loki.lines, events)
+
+
+@pytest.mark.parametrize("stream", [SEEN, RETRY, DEAD_LETTER, f"KV_{STATE}", EVENTS])
+def test_a_stream_is_deleted_while_events_flow(tmp_path: Path, api: ApiServer, loki: Loki, stream: str) -> None:
+    events = [make_event(number) for number in range(800)]
+    with Stored(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        put_slowly(api, kigeon, events[:400], 0)
+        kigeon.wait_until_accounted("sender/loki", sent=400, inMemory=0)
+        delete(stream)(kigeon)
+        api.put_events(events[400:600])
+        loki.wait_for(600, 60)
+        relist(api)
+        api.put_events(events[600:])
+        loki.wait_for(800, 60)
+        kigeon.wait_until_accounted("queue", stored=800)
+        assert kigeon.stop() == 0
+    assert_once(loki.lines, events)
+    assert stream == f"KV_{STATE}" or loki.repeats == 0
+
+
+@pytest.mark.parametrize("stream", [SEEN, RETRY, DEAD_LETTER, EVENTS])
+@pytest.mark.parametrize("when", [while_stopped, after_a_crash, while_running])
+def test_a_stream_s_directory_is_gone(tmp_path: Path, api: ApiServer, loki: Loki, when: When, stream: str) -> None:
+    events = [make_event(number) for number in range(800)]
+    with Stored(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        put_slowly(api, kigeon, events[:400], 0)
+        kigeon.wait_until_accounted("sender/loki", sent=400, inMemory=0)
+        kigeon.wait_until_compacted()
+        when(kigeon, lambda: shutil.rmtree(kigeon.streams() / stream))
+        relist(api)
+        api.put_events(events[400:])
+        loki.wait_for(800, 60)
+        kigeon.wait_until_accounted("queue", stored=800)
+        assert kigeon.stop() == 0
+    assert_once(loki.lines, events)
+    assert loki.repeats == 0
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_the_memory_of_events_is_destroyed_and_everything_is_listed_again(
+    tmp_path: Path, api: ApiServer, loki: Loki, times: int
+) -> None:
+    """The events themselves are still there, with their digests: they are known all the same, after restarts too."""
+    events = [make_event(number) for number in range(400)]
+    with Stored(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        for start in range(0, 400, 200):
+            put_slowly(api, kigeon, events[start : start + 200], start)
+            kigeon.wait_until_compacted()
+            if times > start // 200:
+                delete(SEEN)(kigeon)
+        kigeon.wait_until_accounted("sender/loki", sent=400, inMemory=0)
+        for _ in range(2):
+            assert kigeon.stop() == 0
+            api.store.expire_history()
+            kigeon.start()
+            kigeon.wait_until_accounted("queue", stored=400, batches=0)
+            api.wait_for_watches()
+        assert kigeon.stop() == 0
+    assert_once(loki.lines, events)
+    assert loki.repeats == 0

@@ -1,0 +1,76 @@
+"""A stream that is deleted under way is declared again by whoever writes to it first, and nobody loses what he owns."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from nats.aio.client import Client
+from nats.js.errors import BucketNotFoundError
+
+from kigeon.backoff import persistently
+from kigeon.config.settings import QueueSettings
+from kigeon.errors import Fenced, QueueError
+from kigeon.queue.connection import connect
+from kigeon.queue.server import NatsServer
+from kigeon.queue.state import StateRecord
+from kigeon.queue.streams import DEAD_LETTER, RETRY, STATE, declare, declaring
+from tests.queue.test_alarm import WRITES
+
+STREAMS = [DEAD_LETTER, RETRY, f"KV_{STATE}"]
+
+
+def run(server: NatsServer, settings: QueueSettings, test: Callable[[Client], Awaitable[None]]) -> None:
+    async def main() -> None:
+        client = await connect(server.url, server.token, "test", declaring(settings))
+        try:
+            await declare(client, settings)
+            await test(client)
+        finally:
+            await client.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_whoever_writes_declares_it(server: NatsServer, settings: QueueSettings, write: str) -> None:
+    async def test(client: Client) -> None:
+        for stream in STREAMS:
+            await client.jetstream().delete_stream(stream)
+        async with asyncio.timeout(10):
+            await persistently("writing", lambda: WRITES[write](client))
+
+    run(server, settings, test)
+
+
+def test_a_record_that_was_lost_is_still_its_owner_s(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        record = StateRecord(client, "position.a")
+        await record.write(b"1")
+        await record.write(b"2")
+        await client.jetstream().delete_key_value(STATE)
+        with pytest.raises(BucketNotFoundError):
+            await client.jetstream().key_value(STATE)
+        await declare(client, settings)
+        with pytest.raises(QueueError, match=r"position\.a was lost"):
+            await record.write(b"3")
+        await record.write(b"3")
+        assert await StateRecord(client, "position.a").read() == b"3"
+
+    run(server, settings, test)
+
+
+def test_a_record_that_was_lost_and_written_by_another_is_the_other_s(
+    server: NatsServer, settings: QueueSettings
+) -> None:
+    async def test(client: Client) -> None:
+        first, second = StateRecord(client, "position.a"), StateRecord(client, "position.a")
+        await first.write(b"0")
+        await first.write(b"1")
+        await client.jetstream().delete_key_value(STATE)
+        await declare(client, settings)
+        await second.write(b"2")
+        with pytest.raises(Fenced):
+            await first.write(b"3")
+        assert await second.read() == b"2"
+
+    run(server, settings, test)
