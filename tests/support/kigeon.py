@@ -34,7 +34,8 @@ class Kigeon:
         self.api = api
         self.log_path = folder / "kigeon.log"
         self.config = folder / "config.yaml"
-        self.credentials = ["--kubeconfig", str(api.write_kubeconfig(folder / "kubeconfig"))]
+        self.kubeconfig = api.write_kubeconfig(folder / "kubeconfig")
+        self.credentials = ["--kubeconfig", str(self.kubeconfig)]
         self.environ: dict[str, str] = {}
         settings = {"dataDir": str(folder / "data"), "logLevel": "debug", **sections.pop("global_", {})}
         self.config.write_text(yaml.safe_dump({"global": settings, "eventsenders": senders, **sections}))
