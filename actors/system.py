@@ -215,6 +215,7 @@ class System:
     """
 
     def __init__(self, order: Supervise, note: Path) -> None:
+        self._order = order
         self._nonce = 0
         self._pids: tuple[int, ...] = ()
         self._directory = _fresh_directory(note)
@@ -245,6 +246,9 @@ class System:
         answer = self._actors.ask(self._supervisor, Ping(self._nonce), within)
         while answer is not None and time.monotonic() < deadline:
             if isinstance(answer, Status) and answer.nonce == self._nonce:
+                if not answer.children:
+                    # It knows of none: what it was told to run was lost on the way.
+                    self._actors.tell(self._supervisor, self._order)
                 return answer
             answer = self._actors.listen(deadline - time.monotonic())
         return None
@@ -255,7 +259,8 @@ class System:
             return None
         deadline = time.monotonic() + grace
         self._actors.tell(self._supervisor, Stop(grace - 0.5))
-        while time.monotonic() < deadline and not hurry():
+        # When one of them ends meanwhile there is nobody to wait for.
+        while time.monotonic() < deadline and not hurry() and self.is_alive():
             answer = self._actors.listen(0.1)
             if isinstance(answer, Stopped):
                 return answer.report
