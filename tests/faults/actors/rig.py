@@ -69,12 +69,18 @@ class FaultyKigeon(Kigeon):
 class Rig:
     """A context manager. :meth:`settle` is the verdict on what happened before it."""
 
-    def __init__(self, folder: Path, tuning: dict[str, dict[str, Any]] | None = None, **sections: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tuning: dict[str, dict[str, Any]] | None = None,
+        hook: dict[str, Any] | None = None,
+        **sections: Any,
+    ) -> None:
         self._stack = ExitStack()
         self.api = self._stack.enter_context(ApiServer())
         self.accounts = [Account(self._stack.enter_context(Loki())) for _ in SENDERS]
         senders = [
-            loki_sender(account.loki, name.removeprefix("sender/"))
+            loki_sender(account.loki, name.removeprefix("sender/"), **({"hook": hook} if hook else {}))
             for name, account in zip(SENDERS, self.accounts, strict=True)
         ]
         self.kigeon = FaultyKigeon(folder, self.api, senders, tuning=tuning or {}, **sections)
