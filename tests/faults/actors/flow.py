@@ -65,13 +65,15 @@ class Flow:
 
 
 class Account:
-    """What a Loki holds, looked at once: a byte-identical repeat is dropped there, any other is an error here."""
+    """What a Loki holds, looked at once."""
 
     def __init__(self, loki: Loki) -> None:
         self.loki = loki
         self._looked = 0
         self._found: set[Occurrence] = set()
         self._doubled: list[Occurrence] = []
+        self._repeats = 0
+        self._pushes = 0
 
     def look(self) -> set[Occurrence]:
         """Return what has arrived so far."""
@@ -94,3 +96,17 @@ class Account:
         assert not self._doubled, f"{len(self._doubled)} arrived more than once, {self._doubled[:3]} among them"
         assert not strange, f"{len(strange)} arrived that never happened, {sorted(strange)[:3]} among them"
         assert not self.loki.malformed
+
+    def check_repeats(self, interrupted: int) -> None:
+        """Assert that since the last look no more was repeated, byte for byte, than the pushes that were under way.
+
+        *interrupted* is how often the sender was replaced: each time one push may be repeated.
+        """
+        repeats, largest = self.loki.repeats - self._repeats, self._largest_push()
+        self._repeats = self.loki.repeats
+        assert repeats <= interrupted * largest, f"{repeats} were sent again, after {interrupted} interrupted pushes"
+
+    def _largest_push(self) -> int:
+        pushes = self.loki.pushes[self._pushes :]
+        self._pushes += len(pushes)
+        return max((push.lines for push in pushes), default=0)

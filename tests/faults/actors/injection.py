@@ -8,8 +8,7 @@ it happens once. One whose counter is ``always`` stays. Points:
 - ``init@class``, ``work@actor``: an actor is made, or begins its work. ``raise``.
 - ``publish@subject``: a message is about to be stored in JetStream. ``timeout``: it is not, in time.
 
-A slash in an actor's name is a colon in a file's. The file ``clock`` holds the seconds by which the wall clock is
-wrong.
+A slash in an actor's name is a colon in a file's.
 """
 
 from __future__ import annotations
@@ -37,7 +36,6 @@ ACTORS = (watcher.Watcher, deduplicator.Deduplicator, queue.Queue, sender.Sender
 _dispatch = ActorTypeDispatcher.receiveMessage
 _listen, _ask = ActorSystem.listen, ActorSystem.ask
 _publish = JetStreamContext.publish
-_wall = time.time
 
 
 class Injected(Exception):
@@ -63,13 +61,6 @@ class Faults:
     def raise_at(self, point: str) -> None:
         """Raise what is armed at *point*."""
         _raise(self.fire(point), point)
-
-    def clock(self) -> float:
-        """Return by how many seconds the wall clock is to be wrong."""
-        try:
-            return float((self._folder / "clock").read_text() or 0)
-        except FileNotFoundError:
-            return 0.0
 
     def _take(self, name: str, counter: str) -> bool:
         fired = self._folder / "fired" / name
@@ -154,7 +145,6 @@ def install(folder: str, tuning: str) -> None:
     for kind in ACTORS:
         kind.work = _failing_work(kind.work, faults)  # type: ignore[attr-defined]
     JetStreamContext.publish = _failing_publish(faults)  # type: ignore[method-assign]
-    time.time = lambda: _wall() + faults.clock()
     for module, values in json.loads(tuning).items():
         for name, value in values.items():
             setattr(import_module(module), name, value)

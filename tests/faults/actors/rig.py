@@ -30,6 +30,7 @@ GRACE = 4.0
 IMPATIENT: dict[str, dict[str, Any]] = {
     "actors.restarts": {"DELAYS": [0.0, 0.1, 0.3], "HEALTHY": 1.0, "START_DEADLINE": 5.0, "ANSWER_DEADLINE": 3.0},
     "actors.watcher": {"PATIENCE": 3.0},
+    "actors.deduplicator": {"FORGET_EVERY": 0.2},
     "actors.system": {"TERMINATION_GRACE": GRACE, "START_WITHIN": 8.0},
 }
 """Deadlines that are short enough for a test."""
@@ -86,6 +87,7 @@ class Rig:
         self.kigeon = FaultyKigeon(folder, self.api, senders, tuning=tuning or {}, **sections)
         self.flow = self._stack.enter_context(Flow(self.api))
         self.is_settled = False
+        self._starts: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         try:
@@ -119,6 +121,7 @@ class Rig:
         self.flow.resume()
         self.moving(5)
         self._check(timeout)
+        self._check_repeats()
         # What is told of is deleted: it is not listed again and again, but its memory stays.
         self.api.delete_events()
         self.flow.resume()
@@ -128,6 +131,23 @@ class Rig:
         wanted = self.flow.pause()
         for account in self.accounts:
             account.check(wanted, timeout)
+
+    def relist(self) -> None:
+        """Have the Watcher list everything again; what happens from now on comes after what was listed."""
+        watches = self._watches()
+        self.api.store.expire_history()
+        self.api.faults.end_watches("expire")
+        wait_until(lambda: self._watches() > watches, what="another watch")
+
+    def _watches(self) -> int:
+        with self.api.store.changed:
+            return sum("watch" in request.query for request in self.api.requests)
+
+    def _check_repeats(self) -> None:
+        for name, account in zip(SENDERS, self.accounts, strict=True):
+            starts = len(self.told("started", actor=name))
+            account.check_repeats(starts - self._starts.get(name, 1))
+            self._starts[name] = starts
 
     # --------------------------------------------------------------------------------------------------- the faults
 

@@ -3,6 +3,11 @@
 import os
 
 if "KIGEON_FAULTS" in os.environ:
+    from tests.faults.actors.clock import set_wrong
+
+    # Before anything of kigeon is there to hold on to the right one.
+    set_wrong(os.environ["KIGEON_FAULTS"])
+
     from tests.faults.actors.injection import install
 
     install(os.environ["KIGEON_FAULTS"], os.environ.get("KIGEON_TUNING", "{}"))
