@@ -26,6 +26,7 @@ def test_the_clock_jumps(rig: Rig) -> None:
 @pytest.mark.parametrize("name", [*CHILDREN, "supervisor"])
 def test_an_actor_is_replaced_after_a_jump(rig: Rig, name: str, hours: int) -> None:
     """With everything listed again: its memory is that of the actor before it."""
+    rig.moving()
     rig.set_clock(hours)
     rig.replaced(name, rig.kill(name))
     # In that time what seems to be old enough is forgotten.

@@ -16,7 +16,10 @@ ACTORS = (*CHILDREN, "supervisor")
 @pytest.mark.parametrize("name", ACTORS)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGSTOP], ids=lambda number: number.name)
 def test_an_actor_gets_a_signal(rig: Rig, name: str, number: signal.Signals) -> None:
+    """With everything listed again: what was stored before is known."""
+    rig.moving()
     rig.replaced(name, rig.kill(name, number))
+    rig.relist()
     rig.settle()
 
 
