@@ -46,6 +46,8 @@ TICK = 0.2
 PING_EVERY = 1.0
 ANSWER_WITHIN = 3.0
 START_WITHIN = 15.0
+ASK_FOR = 1.0
+"""Seconds that one question takes at the start: then signals are looked at."""
 _PREFIX = "kigeon-"
 
 
@@ -205,7 +207,9 @@ class Root:
         self._system_life.created(now)
         address = QueueAddress(self._server.url, self._server.token)
         order = Supervise(self._plan.settings, address, self._plan.cluster, self._plan.children)
-        self._system = System(order, self._plan.settings.global_.data_dir / "run" / "sockets")
+        self._system = System(
+            order, self._plan.settings.global_.data_dir / "run" / "sockets", lambda: bool(self._signals.stops)
+        )
         self._pinged_at = time.monotonic()
 
     def _stop(self) -> int:
@@ -222,10 +226,12 @@ class Root:
 class System:
     """One actor system with its Supervisor, its sockets in a private directory.
 
-    ``note`` is a file that remembers the directory, for the next kigeon to remove after a crash.
+    ``note`` is a file that remembers the directory, for the next kigeon to remove after a crash. Its beginning is
+    waited for until there is a *hurry*.
     """
 
-    def __init__(self, order: Supervise, note: Path) -> None:
+    def __init__(self, order: Supervise, note: Path, hurry: Callable[[], bool]) -> None:
+        self._order = order
         self._nonce = 0
         self._pids: tuple[int, ...] = ()
         self._directory = _fresh_directory(note)
@@ -236,12 +242,21 @@ class System:
             self._actors = ActorSystem(SYSTEM_BASE, capabilities, logs, transientUnique=True)
             self._supervisor = self._actors.createActor(Supervisor)
             self._actors.tell(self._supervisor, order)
-            status = self.ping(START_WITHIN)
+            status = self._first_answer(hurry)
         except (ActorSystemException, OSError) as error:
             log.error("the actor system does not start", extra={"error": repr(error)})
             return
         if status is not None:
             self._pids = _thespians(status.pid)
+
+    def _first_answer(self, hurry: Callable[[], bool]) -> Status | None:
+        deadline = time.monotonic() + START_WITHIN
+        while (asked := time.monotonic()) < deadline and not hurry():
+            status = self.ping(ASK_FOR)
+            # Only where nobody is there to give an answer does none come before the time is up.
+            if status is not None or time.monotonic() - asked < ASK_FOR * 0.9:
+                return status
+        return None
 
     def is_alive(self) -> bool:
         """Whether the admin, the logger and the Supervisor are there."""
@@ -256,6 +271,9 @@ class System:
         answer = self._actors.ask(self._supervisor, Ping(self._nonce), within)
         while answer is not None and time.monotonic() < deadline:
             if isinstance(answer, Status) and answer.nonce == self._nonce:
+                if not answer.children:
+                    # It knows of none: what it was told to run was lost on the way.
+                    self._actors.tell(self._supervisor, self._order)
                 return answer
             answer = self._actors.listen(deadline - time.monotonic())
         return None
@@ -266,7 +284,8 @@ class System:
             return None
         deadline = time.monotonic() + grace
         self._actors.tell(self._supervisor, Stop(grace - 0.5))
-        while time.monotonic() < deadline and not hurry():
+        # When one of them ends meanwhile there is nobody to wait for.
+        while time.monotonic() < deadline and not hurry() and self.is_alive():
             answer = self._actors.listen(0.1)
             if isinstance(answer, Stopped):
                 return answer.report

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kigeon.backoff import Backoff, persistently
+from kigeon.clock import SteadyClock
 from kigeon.errors import QueueError, UnreadableEnvelope, UnreadablePosition
 from kigeon.events.envelope import read_headers, unpack
 from kigeon.senders.delivery import Delivery
@@ -86,6 +87,7 @@ class Engine:
         self._log = stores.log
         self._plan = plan
         self._ledger = ledger
+        self._clock = SteadyClock()
         self._progress = Progress(ledger, stores.record, stores.outcomes)
         self._pushes = ThreadPoolExecutor(PUSH_THREADS, "push")
         self._preparing = ThreadPoolExecutor(1, "prepare")
@@ -321,7 +323,7 @@ class Engine:
         if not due:
             return
         self._undecided = [(at, item) for at, item in self._undecided if at > now]
-        oldest = time.time() - self._plan.max_age
+        oldest = self._clock.now() - self._plan.max_age
         for item in due:
             if item.page.stored_at < oldest:
                 self._ledger.end(item.page, item.index, Outcome.EVICTED, TOO_OLD)

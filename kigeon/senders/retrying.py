@@ -16,6 +16,7 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from kigeon.backoff import persistently
+from kigeon.clock import SteadyClock
 from kigeon.errors import QueueError, UnreadableEnvelope
 from kigeon.senders.delivery import Delivery
 from kigeon.senders.lanes import Item
@@ -53,6 +54,7 @@ class RetryDesk:
         self._delivery = delivery
         self._place = place
         self._max_age = max_age
+        self._clock = SteadyClock()
         self._backlogs: defaultdict[str, deque[Page]] = defaultdict(deque)
         self._undecided: list[tuple[float, int, Page]] = []
         self._order = itertools.count()
@@ -185,7 +187,7 @@ class RetryDesk:
         # Claimed before anything is waited for: a page may be due in two places at once.
         for index in indexes:
             page.loaded |= 1 << index
-        if time.time() - page.stored_at > self._max_age:
+        if self._clock.now() - page.stored_at > self._max_age:
             log.warning("events waited for longer than the queue keeps any", extra={"events": len(indexes)})
             await self._end(page, indexes, Outcome.EVICTED, TOO_OLD)
             return

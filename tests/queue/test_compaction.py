@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.aio.client import Client
 
+from kigeon.clock import SteadyClock
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import Fenced
 from kigeon.queue.compaction import NUMBERS, Compactor, _messages, _written, covered, seen_runs
-from kigeon.queue.deduplication import Deduplication, SteadyClock
+from kigeon.queue.deduplication import Deduplication
 from kigeon.queue.digests import DigestMemory, integers
 from kigeon.queue.publisher import Publisher, Tail
 from kigeon.queue.rebuild import rebuild
