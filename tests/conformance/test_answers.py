@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-import requests
-
 from kigeon.standin.apiserver import ApiServer
 from tests.conformance.holding import assert_held_once, sender, wait_for_sent
 from tests.conformance.loki import RealLoki
@@ -80,7 +78,7 @@ def test_a_loki_that_has_flushed_before_it_is_told_again(
     with Relay(real_loki.url) as relay, Kigeon(folder, api, [sender(relay, tenant)]) as kigeon:
         relay.lose = 1000
         relay.wait_for_losses(1)
-        requests.post(f"{real_loki.url}/flush", timeout=30).raise_for_status()
+        real_loki.flush()
         relay.lose = 0
         wait_for_sent(kigeon, 300, 120)
         assert kigeon.stop() == 0
