@@ -58,6 +58,11 @@ class Kigeon:
             )
 
     @property
+    def has_ended(self) -> bool:
+        """Whether its root has ended, or was ended."""
+        return self._process is None or self._process.poll() is not None
+
+    @property
     def pid(self) -> int:
         """The root's process id."""
         assert self._process is not None
