@@ -128,7 +128,7 @@ class Informer:
             query["continue"] = token
         page = parse_page(self._access.read(self._resource.path, query, READ_TIMEOUT))
         if page.unreadable:
-            self._unreadable(page.unreadable, "an item of a list is no object, or nested too deeply")
+            self._unreadable(page.unreadable, "an item of a list is no object, too long, or nested too deeply")
         is_last = not page.continue_token
         self._handler.page(page.items, page.resource_version if is_last else "")
         self._reflector.page(page.resource_version, page.continue_token)
@@ -176,7 +176,7 @@ class Informer:
             if goes_on:
                 self._handler.lines(goes_on)
             if len(goes_on) < len(lines):
-                log.info("the watch ended", extra={"path": self._resource.path, "status": lines[-1].object})
+                log.info("the watch ended", extra={"path": self._resource.path, "status": shorten(lines[-1].raw)})
                 return
         self._reflector.closed(seen)
 
