@@ -143,7 +143,7 @@ def _read_covered(value: bytes | None) -> Tail:
         if not (0 <= sequence < MOST_NUMBER and 0 < number < MOST_NUMBER and isinstance(version, str)):
             raise ValueError("it holds what was never written")
         return Tail(int(sequence), int(number), version, mark)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         # Everything is then read from the events stream itself: slower, and as complete as that is.
         log.warning("the record of compacted digests can't be read", extra={"error": str(error)})
         return Tail()

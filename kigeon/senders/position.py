@@ -53,7 +53,7 @@ def read_position(record: bytes | None) -> Position:
         if found["format"] != FORMAT:
             raise UnreadablePosition(f"the position has format {found['format']!r}, this kigeon reads {FORMAT}")
         return _read(found)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadablePosition(f"the position {shorten(record, 120)} can't be read: {error!r}") from error
 
 

@@ -144,6 +144,7 @@ NEVER_WRITTEN = (
     b'{"sequence":1,"number":-2,"resourceVersion":"4"}',
     b'{"sequence":1,"number":18446744073709551615,"resourceVersion":"4"}',
     b'{"sequence":1,"number":1,"resourceVersion":null}',
+    b'{"sequence":1,"number":1,"resourceVersion":"","mark":' + b"[" * 1015 + b"]" * 1015 + b"}",
 )
 
 

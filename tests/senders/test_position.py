@@ -62,6 +62,13 @@ def test_whatever_stands_there_a_sender_can_begin(key: str, value: object) -> No
     use(orjson.dumps({**RECORD, key: value}))
 
 
+@pytest.mark.parametrize("key", ["sequence", "retrySequence", "open", "counts", "format"])
+def test_what_is_nested_too_deeply_to_be_told_is_unreadable_too(key: str) -> None:
+    record = orjson.dumps({**RECORD, key: "@"}).replace(b'"@"', b"[" * 1015 + b"]" * 1015)
+    with pytest.raises(UnreadablePosition):
+        read_position(record)
+
+
 @given(st.integers(0, 400), st.binary(max_size=3), st.integers(0, 5))
 def test_whatever_bytes_are_damaged_a_sender_can_begin(place: int, inserted: bytes, gone: int) -> None:
     record = orjson.dumps(RECORD)
