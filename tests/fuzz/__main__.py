@@ -21,6 +21,7 @@ from tests.fuzz.account import Account, watch
 from tests.fuzz.answers import cluster, loki
 from tests.fuzz.configs import files, hooks, results
 from tests.fuzz.durable import envelopes, records
+from tests.fuzz.whole import whole
 
 LINES = int(os.environ.get("FUZZ_LINES", 1_000_000))
 PIECE = 50_000
@@ -34,6 +35,7 @@ def stages(lines: int) -> list[Stage]:
     pieces = [min(PIECE, lines - start) for start in range(0, lines, PIECE)]
     share = max(lines // 1000, 10)
     return [
+        ("a whole kigeon", whole, 10 * share),
         ("hooks", hooks, 3 * share),
         ("files", files, 4 * share),
         ("results of hooks", results, 50 * share),

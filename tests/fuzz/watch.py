@@ -38,6 +38,8 @@ class HostileApiServer:
 
     def answer(self, path: str, query: dict[str, str]) -> Iterator[bytes]:
         """Answer a request."""
+        if path != "/api/v1/events":
+            return iter([whole(b"{}", "404 Not Found")])
         if query.get("watch") == "true":
             return self._watch()
         if query.get("limit") == "1":
