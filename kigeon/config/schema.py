@@ -239,7 +239,9 @@ def label_fields(given: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(given))
 
 
-stream_labels = labels(_LOKI_LABEL, lambda value: 0 < len(value.encode()) <= 2048, "a stream label")
+stream_labels = labels(
+    _LOKI_LABEL, lambda value: 0 < len(value.encode()) <= 2048 and "\ufffd" not in value, "a stream label"
+)
 match_labels = labels(_KUBERNETES_LABEL, lambda value: bool(_KUBERNETES_VALUE.fullmatch(value)), "a Kubernetes label")
 
 

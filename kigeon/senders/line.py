@@ -73,6 +73,8 @@ def labels_of(fields: EventFields, names: Sequence[str]) -> dict[str, str]:
 
 
 def _cut(value: str) -> str:
+    # Loki takes the mark that stands for bytes that are no character for such bytes itself, and refuses the label.
+    value = value.replace("\ufffd", "?")
     if len(value) * 4 <= MAX_LABEL_VALUE:
         return value
     return value.encode()[:MAX_LABEL_VALUE].decode(errors="ignore")

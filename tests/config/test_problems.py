@@ -135,6 +135,10 @@ ONE_PROBLEM: list[tuple[str, Told]] = [
         SENDER + f"    streamLabels: {{zone: {'é' * 1025}}}\n",
         (f"{CONFIG}.streamLabels.zone", "6:20", "is no value of a stream label", ""),
     ),
+    (
+        SENDER + '    streamLabels: {zone: "a\\ufffd"}\n',
+        (f"{CONFIG}.streamLabels.zone", "6:20", "is no value of a stream label", ""),
+    ),
     # Durations and sizes.
     (SENDER + "pusher: {pushTimeout: 5}\n", ("pusher.pushTimeout", "6:10", "must be a duration with a unit", DURATION)),
     (SENDER + "pusher: {pushTimeout: 5 s}\n", ("pusher.pushTimeout", "6:10", "`5 s` is no duration", DURATION)),

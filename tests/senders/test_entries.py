@@ -103,6 +103,13 @@ def test_a_label_is_cut_by_its_bytes_and_between_characters() -> None:
     assert dict(entry.stream)["type"] == "\u00e9" * 1024
 
 
+def test_a_label_holds_no_mark_of_what_is_no_character() -> None:
+    """Kubernetes writes U+FFFD for bytes that are no UTF-8; Loki refuses a label that holds it."""
+    entry = sink().entry(make_event(1, reason="a\ufffdb", message="a\ufffdb"), None)
+    assert dict(entry.stream)["reason"] == "a?b"
+    assert json.loads(entry.line)["reason"] == json.loads(entry.line)["message"] == "a\ufffdb"
+
+
 def test_an_event_of_the_newer_api_has_its_reporter_for_a_source() -> None:
     event = make_event(1, source={}, reportingComponent="kubelet", reportingInstance="node-7")
     line = json.loads(sink().entry(event, None).line)

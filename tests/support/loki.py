@@ -213,6 +213,7 @@ class Loki:
             (not line.labels, "at least one label pair is required per stream"),
             (len(line.labels) > MAX_LABELS, "entry has too many label names"),
             (any(not LABEL_NAME.fullmatch(name) for name, _ in line.labels), "invalid label name"),
+            (any("\ufffd" in value for _, value in line.labels), "couldn't parse labels: invalid UTF-8 rune"),
             (any(len(value.encode()) > 2048 for _, value in line.labels), "label value too long"),
             (len(line.line.encode()) > MAX_LINE, "max entry size exceeded"),
             (line.timestamp < (now - self.max_age) * 1e9, "entry has timestamp too old"),
