@@ -30,6 +30,11 @@ MAX_MESSAGE = 8 * 1024 * 1024 - 64 * 1024
 """Bytes of a message that JetStream takes, less what its headers may have."""
 
 
+def _is_label(value: str) -> bool:
+    """Whether Loki takes it."""
+    return 0 < len(value.encode()) <= MAX_LABEL_BYTES and "\ufffd" not in value
+
+
 class Way:
     """``expected`` is what was told and has not come yet; ``wrong`` is what should not have been."""
 
@@ -118,8 +123,7 @@ class Way:
             isinstance(message, str) and line.get("message", "") != message
         ):
             self._say(f"{event[:2000]!r} became {entry.line[:2000]}")
-        values = [value for _, value in entry.stream]
-        if not entry.stream or not all(0 < len(value.encode()) <= MAX_LABEL_BYTES for value in values):
+        if not entry.stream or not all(_is_label(value) for _, value in entry.stream):
             self._say(f"labels that Loki refuses: {entry.stream}")
         if entry.timestamp < 0 or line["count"] < 1:
             self._say(f"a time or a count below zero: {entry.line[:2000]}")
