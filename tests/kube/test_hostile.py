@@ -1,5 +1,9 @@
 """What a hostile API server can say: it is skipped and counted, or an error; it is never the end of the informer."""
 
+import socket
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import orjson
@@ -8,9 +12,13 @@ import pytest
 from kigeon.errors import KubernetesError, UnreadableEvent
 from kigeon.events.occurrence import identity_of
 from kigeon.events.outbox import Outbox
+from kigeon.kube.access import ClusterAccess
 from kigeon.kube.intake import EventIntake
 from kigeon.kube.lines import MAX_LINE_BYTES, parse_line, parse_page
+from kigeon.kube.pods import pod_key_of
 from kigeon.kube.reflector import ListPage, Reflector, Watch
+from kigeon.kube.source import ClusterSource
+from tests.kube.test_unusual import kubeconfig
 from tests.support.events import make_event
 
 
@@ -102,3 +110,40 @@ def test_a_time_that_is_none_hides_no_other(stamp: Any) -> None:
     assert listed(stamp, "2001-09-09T01:46:00Z").gaps == []
     (gap,) = listed(stamp, "2001-09-09T02:46:40Z").gaps
     assert gap.until == 1_000_003_600.0
+
+
+@pytest.mark.parametrize("key", ["namespace", "name"])
+@pytest.mark.parametrize("dots", ["", ".", ".."])
+def test_dots_are_no_pod(key: str, dots: str) -> None:
+    event = make_event(1)
+    assert pod_key_of(event) is not None
+    event["involvedObject"][key] = dots
+    assert pod_key_of(event) is None
+
+
+class Endless:
+    """Answers a request with an error that has no end."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def serve(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection, self._listener:
+            connection.recv(65536)
+            with suppress(OSError):
+                connection.sendall(b"HTTP/1.1 500 no\r\nTransfer-Encoding: chunked\r\n\r\n")
+                while True:
+                    connection.sendall(b"400\r\n" + b"x" * 1024 + b"\r\n")
+
+
+def test_an_error_without_an_end_is_read_to_some_length(tmp_path: Path) -> None:
+    server = Endless()
+    thread = Thread(target=server.serve)
+    thread.start()
+    access = ClusterAccess(ClusterSource(kubeconfig(tmp_path / "config", server.url, {"token": "t"})))
+    with pytest.raises(KubernetesError, match="500 xxx"):
+        access.read("/api/v1/events", {})
+    thread.join(20)
+    assert not thread.is_alive()
