@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
+MAX_ERROR_BYTES = 4096
 
 _KEEPALIVE = [
     *urllib3.connection.HTTPConnection.default_socket_options,
@@ -170,12 +171,14 @@ def _without_secrets(error: Exception) -> str:
 def error_of(path: str, response: urllib3.BaseHTTPResponse) -> KubernetesError:
     """Return the error that a response other than 2xx is; it reads what the response says, and lets it go."""
     try:
-        body = bytes(response.read(4096))
+        body = bytes(response.read(MAX_ERROR_BYTES))
     except (urllib3.exceptions.HTTPError, OSError):
         body = b""
-    finally:
-        response.drain_conn()
+    if len(body) < MAX_ERROR_BYTES:
         response.release_conn()
+    else:
+        # The rest is not worth reading to keep the connection: it may have no end.
+        response.close()
     message = f"GET {path}: {response.status} {shorten(body)}"
     retry_after = response.headers.get("Retry-After", "")
     seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None

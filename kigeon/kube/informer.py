@@ -145,7 +145,7 @@ class Informer:
             self._witnesses.clear()
         page = parse_page(self._access.read(self._resource.path, query, READ_TIMEOUT))
         if page.unreadable:
-            self._unreadable(page.unreadable, "an item of a list is no object, or nested too deeply")
+            self._unreadable(page.unreadable, "an item of a list is no object, too long, or nested too deeply")
         self._witnesses.listed(item for item, _ in page.items)
         is_last = not page.continue_token
         self._handler.page(page.items, page.resource_version if is_last else "")
@@ -195,7 +195,7 @@ class Informer:
                 self._witnesses.changed((line.type, line.object) for line in goes_on)
                 self._handler.lines(goes_on)
             if len(goes_on) < len(lines):
-                log.info("the watch ended", extra={"path": self._resource.path, "status": lines[-1].object})
+                log.info("the watch ended", extra={"path": self._resource.path, "status": shorten(lines[-1].raw)})
                 return
         self._reflector.closed(seen)
 

@@ -25,7 +25,7 @@ from kigeon.queue.connection import writing
 from kigeon.queue.publisher import Tail
 from kigeon.queue.state import StateRecord
 from kigeon.queue.streams import SEEN, SEEN_SUBJECT
-from kigeon.queue.tail import Run, is_another, read_tail
+from kigeon.queue.tail import MOST_NUMBER, Run, is_another, read_tail
 
 log = logging.getLogger(__name__)
 
@@ -138,9 +138,12 @@ def _read_covered(value: bytes | None) -> Tail:
         return Tail()
     try:
         record = orjson.loads(value)
-        mark = read_mark(str(record.get("mark", "")))
-        return Tail(int(record["sequence"]), int(record["number"]), str(record["resourceVersion"]), mark)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        mark, version = read_mark(str(record.get("mark", ""))), record["resourceVersion"]
+        sequence, number = record["sequence"], record["number"]
+        if not (0 <= sequence < MOST_NUMBER and 0 < number < MOST_NUMBER and isinstance(version, str)):
+            raise ValueError("it holds what was never written")
+        return Tail(int(sequence), int(number), version, mark)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         # Everything is then read from the events stream itself: slower, and as complete as that is.
         log.warning("the record of compacted digests can't be read", extra={"error": str(error)})
         return Tail()

@@ -22,7 +22,7 @@ from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from kigeon.errors import UnreadableEnvelope, shorten
-from kigeon.events.envelope import pack, unpack
+from kigeon.events.envelope import natural, pack, unpack
 from kigeon.queue.connection import queue_errors, writing
 from kigeon.queue.scan import scan
 from kigeon.queue.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT
@@ -43,7 +43,7 @@ class DeadLetter:
     @property
     def number(self) -> int | None:
         """The running number of its event; None for what is no single event."""
-        return int(self.name) if self.name.isascii() and self.name.isdigit() else None
+        return natural(self.name)
 
     def event(self) -> bytes | None:
         """Return the raw event; None where there is no single readable one."""
@@ -112,6 +112,6 @@ def _letter(subject: str, headers: Mapping[str, str], payload: bytes) -> DeadLet
         subject.rpartition(".")[2],
         headers.get("Kigeon-Reason", ""),
         headers.get("Kigeon-Time", ""),
-        int(sequence) if sequence.isascii() and sequence.isdigit() else 0,
+        natural(sequence) or 0,
         payload,
     )

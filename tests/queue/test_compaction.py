@@ -140,7 +140,18 @@ def test_a_digest_that_is_covered_twice_is_known_once(server: NatsServer, settin
     run(server, test)
 
 
-@pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b'{"sequence":1}', b'{"sequence":"x","number":1}'])
+NEVER_WRITTEN = (
+    b'{"sequence":1e300,"number":1,"resourceVersion":"4"}',
+    b'{"sequence":1,"number":-2,"resourceVersion":"4"}',
+    b'{"sequence":1,"number":18446744073709551615,"resourceVersion":"4"}',
+    b'{"sequence":1,"number":1,"resourceVersion":null}',
+    b'{"sequence":1,"number":1,"resourceVersion":"","mark":' + b"[" * 1015 + b"]" * 1015 + b"}",
+)
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"{", b"[]", b'{"sequence":1}', b'{"sequence":"x","number":1}', *NEVER_WRITTEN]
+)
 def test_a_damaged_record_costs_time_and_no_memory(server: NatsServer, settings: QueueSettings, damaged: bytes) -> None:
     async def test(client: Client) -> None:
         work = await storing(client, settings)
