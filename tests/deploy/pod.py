@@ -203,4 +203,3 @@ class Pod:
     def inspect(self, template: str) -> str:
         """Return what the engine knows of the container, by a Go template."""
         return self._engine.ask("inspect", "--format", template, self.name)
-

@@ -28,7 +28,9 @@ def test_it_may_write_to_its_volumes_alone(engine: Engine) -> None:
     # What an engine makes itself, on a file system of its own, is not the image's.
     places = "/bin /etc /home /lib /opt /root /sbin /srv /usr /var"
     script = f"find {places} -xdev -writable ! -type l 2>/dev/null; for place in / /opt/kigeon; do test -w $place; done"
-    writable = engine.call("run", "--rm", "--network", "none", *LIMITS, "--entrypoint", "sh", IMAGE, "-c", script).stdout
+    writable = engine.call(
+        "run", "--rm", "--network", "none", *LIMITS, "--entrypoint", "sh", IMAGE, "-c", script
+    ).stdout
     assert set(writable.split()) <= {"/var/lib/kigeon", "/var/tmp", "/var/lock"}
     assert "Read-only" in inside(engine, "touch /opt/kigeon/x 2>&1 || true")
     inside(engine, "touch /var/lib/kigeon/x /tmp/x")
