@@ -21,7 +21,7 @@ def base_image(engine: Engine) -> str:
     """Return the name of an image with Python 3.11 that *engine* holds; raises :class:`CanNotRun`."""
     given = os.environ.get("PYTHON_IMAGE", "")
     wanted = given or default_base()
-    for name in (wanted, MADE):
+    for name in (wanted,) if given else (wanted, MADE):
         if engine.has_image(name):
             return name
     pulled = engine.call("pull", wanted, timeout=600)
