@@ -82,6 +82,7 @@ def test_a_byte_of_the_events_that_wait(tmp_path: Path, api: ApiServer, loki: Lo
         kigeon.wait_until_accounted("sender/loki", sent=400, inMemory=0)
         loki.always = lambda tenant: 503
         put_slowly(api, kigeon, events[400:800], 400)
+        kigeon.wait_until_compacted()
         api.delete_events()
         when(kigeon, lambda: flip(kigeon.streams() / EVENTS / "msgs" / "1.blk", share))
         kigeon.relist()
