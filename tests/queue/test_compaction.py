@@ -178,6 +178,47 @@ def test_a_message_that_is_no_envelope_costs_the_others_nothing(server: NatsServ
     run(server, test)
 
 
+async def lose_memory(client: Client, settings: QueueSettings) -> None:
+    await client.jetstream().delete_stream(SEEN)
+    await declare(client, settings)
+
+
+def test_a_memory_that_was_lost_while_stopped_is_made_anew_from_the_events(
+    server: NatsServer, settings: QueueSettings
+) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store([1, 2], [3])
+        await work.compact()
+        await lose_memory(client, settings)
+        assert await known(client) == (2, {1, 2, 3})
+        again = Storing(client, settings)
+        assert (await again.open()).next_number == 4
+        await again.compact()
+        await client.jetstream().purge_stream(EVENTS)
+        assert await known(client) == (2, {1, 2, 3})
+
+    run(server, test)
+
+
+@pytest.mark.parametrize("before", [1, 3])
+def test_a_memory_that_was_lost_under_way_is_made_anew_from_the_events(
+    server: NatsServer, settings: QueueSettings, before: int
+) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        for number in range(1, before + 1):
+            await work.store([number])
+            await work.compact()
+        await lose_memory(client, settings)
+        await work.store([100])
+        await work.compact()
+        await client.jetstream().purge_stream(EVENTS)
+        assert await known(client) == (before + 1, {*range(1, before + 1), 100})
+
+    run(server, test)
+
+
 def test_two_that_compact_are_told_apart(server: NatsServer, settings: QueueSettings) -> None:
     async def test(client: Client) -> None:
         first, second = await storing(client, settings), await storing(client, settings)
