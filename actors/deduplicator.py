@@ -10,10 +10,11 @@ from typing import Any
 from actors.base import KigeonActor
 from actors.messages import Batch, Connect, QueueOpened, Resume, Resync, Start, Store, Stored
 from kigeon.backoff import persistently
+from kigeon.clock import SteadyClock
 from kigeon.events.mark import Mark
 from kigeon.events.sequence import InOrder
 from kigeon.queue.connection import connect
-from kigeon.queue.deduplication import Deduplication, SteadyClock
+from kigeon.queue.deduplication import Deduplication
 from kigeon.queue.digests import DigestMemory
 from kigeon.queue.rebuild import catch_up, rebuild
 from kigeon.queue.streams import remembered, remembered_for

@@ -13,7 +13,7 @@ from typing import Any
 from kigeon.config.settings import SenderSettings, Settings
 from kigeon.events.envelope import EMPTY, Envelope
 from kigeon.events.mark import Mark, Tally
-from kigeon.kube.access import ClusterSource
+from kigeon.kube.source import ClusterSource
 
 # ------------------------------------------------------------------------------------------------------- lifecycle
 

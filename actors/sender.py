@@ -9,11 +9,14 @@ from typing import Any
 
 from actors.base import KigeonActor
 from actors.messages import BrokerFailing, Start
+from actors.operator.dead_letters import serve
 from actors.sending import preparer_of, sink_of
 from kigeon.backoff import persistently
 from kigeon.queue.connection import connect
-from kigeon.queue.parking import DeadLetterStore, RetryStore
+from kigeon.queue.dead_letter import DeadLetterStore
+from kigeon.queue.outcomes import OutcomeStore
 from kigeon.queue.reader import EventLog
+from kigeon.queue.retry import RetryStore
 from kigeon.queue.state import StateRecord
 from kigeon.queue.streams import POSITION_KEY, declare, declaring
 from kigeon.senders.engine import Engine, Plan, Stores, open_engine
@@ -40,12 +43,14 @@ class Sender(KigeonActor):
             StateRecord(client, f"{POSITION_KEY}.{sender.name}"),
             RetryStore(client, sender.name),
             DeadLetterStore(client, sender.name),
+            OutcomeStore(client, sender.name),
         )
         sink = sink_of(sender)
         preparer = await asyncio.to_thread(preparer_of, sender, start.settings, start.cluster, sink)
         plan = Plan(sink, preparer.prepare, sender.hook is not None, queue.events_max_age)
         engine = await open_engine(stores, plan)
         self._engine = engine
+        await serve(client, sender.name, engine.parked)
         await engine.run()
 
     def report(self) -> Mapping[str, Any]:

@@ -11,9 +11,10 @@ from kigeon.errors import HookError, KubernetesError
 from kigeon.events.fields import namespace_of
 from kigeon.hooks.cache import ConfigCache
 from kigeon.hooks.runner import Failed, HookRunner, Skipped, Transformed
-from kigeon.kube.access import ClusterAccess, ClusterSource
+from kigeon.kube.access import ClusterAccess
 from kigeon.kube.namespaces import NamespaceFilter, Namespaces
 from kigeon.kube.pods import Missing, PodLookup, pod_key_of
+from kigeon.kube.source import ClusterSource
 from kigeon.queue.streams import remembered_for
 from kigeon.senders.ledger import Outcome
 from kigeon.senders.loki.sink import LokiSink

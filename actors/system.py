@@ -15,7 +15,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -24,13 +24,14 @@ from typing import Any, Self
 from thespian.actors import ActorSystem, ActorSystemException
 
 from actors.messages import ChildSpec, Ping, QueueAddress, Status, Stop, Stopped, Supervise
+from actors.operator.door import OperatorDoor, Order
 from actors.processes import become_subreaper, is_running, kill_descendants, parents, reap, use_few_arenas
 from actors.restarts import Lifeline
 from actors.supervisor import Supervisor
 from actors.transport import DIRECTORY, ROOT_PID, SYSTEM_BASE
 from kigeon.config.settings import Settings
 from kigeon.errors import StartError
-from kigeon.kube.access import ClusterSource
+from kigeon.kube.source import ClusterSource
 from kigeon.observability.logs import definitions
 from kigeon.queue.pulse import Pulse
 from kigeon.queue.server import NatsServer
@@ -45,6 +46,8 @@ TICK = 0.2
 PING_EVERY = 1.0
 ANSWER_WITHIN = 3.0
 START_WITHIN = 15.0
+ASK_FOR = 1.0
+"""Seconds that one question takes at the start: then signals are looked at."""
 _PREFIX = "kigeon-"
 
 
@@ -82,7 +85,9 @@ def run(plan: Plan) -> int:
     with Signals() as signals, store as server:
         server.start()
         try:
-            return Root(plan, server, signals).run()
+            order = Order(plan.settings, QueueAddress(server.url, server.token), plan.cluster)
+            with OperatorDoor(order) as door:
+                return Root(plan, server, signals, door).run()
         finally:
             kill_descendants(os.getpid(), frozenset({server.pid}))
 
@@ -114,9 +119,9 @@ class Signals:
         for descriptor in self._pipe:
             os.close(descriptor)
 
-    def wait(self, seconds: float) -> None:
-        """Return after a signal, at the latest after *seconds*."""
-        if select.select([self.descriptor], [], [], max(seconds, 0.0))[0]:
+    def wait(self, seconds: float, others: Sequence[int] = ()) -> None:
+        """Return after a signal, or when one of *others* is readable; at the latest after *seconds*."""
+        if self.descriptor in select.select([self.descriptor, *others], [], [], max(seconds, 0.0))[0]:
             os.read(self.descriptor, 4096)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -127,8 +132,9 @@ class Signals:
 class Root:
     """The loop of the root process."""
 
-    def __init__(self, plan: Plan, server: NatsServer, signals: Signals) -> None:
+    def __init__(self, plan: Plan, server: NatsServer, signals: Signals, door: OperatorDoor) -> None:
         self._plan = plan
+        self._door = door
         self._server = server
         self._signals = signals
         self._system: System | None = None
@@ -143,7 +149,8 @@ class Root:
         while not self._signals.stops:
             self._keep_server()
             self._keep_system()
-            self._signals.wait(TICK)
+            self._signals.wait(TICK, self._door.descriptors)
+            self._door.answer()
             reap()
         return self._stop()
 
@@ -200,7 +207,9 @@ class Root:
         self._system_life.created(now)
         address = QueueAddress(self._server.url, self._server.token)
         order = Supervise(self._plan.settings, address, self._plan.cluster, self._plan.children)
-        self._system = System(order, self._plan.settings.global_.data_dir / "run" / "sockets")
+        self._system = System(
+            order, self._plan.settings.global_.data_dir / "run" / "sockets", lambda: bool(self._signals.stops)
+        )
         self._pinged_at = time.monotonic()
 
     def _stop(self) -> int:
@@ -217,10 +226,12 @@ class Root:
 class System:
     """One actor system with its Supervisor, its sockets in a private directory.
 
-    ``note`` is a file that remembers the directory, for the next kigeon to remove after a crash.
+    ``note`` is a file that remembers the directory, for the next kigeon to remove after a crash. Its beginning is
+    waited for until there is a *hurry*.
     """
 
-    def __init__(self, order: Supervise, note: Path) -> None:
+    def __init__(self, order: Supervise, note: Path, hurry: Callable[[], bool]) -> None:
+        self._order = order
         self._nonce = 0
         self._pids: tuple[int, ...] = ()
         self._directory = _fresh_directory(note)
@@ -231,12 +242,21 @@ class System:
             self._actors = ActorSystem(SYSTEM_BASE, capabilities, logs, transientUnique=True)
             self._supervisor = self._actors.createActor(Supervisor)
             self._actors.tell(self._supervisor, order)
-            status = self.ping(START_WITHIN)
+            status = self._first_answer(hurry)
         except (ActorSystemException, OSError) as error:
             log.error("the actor system does not start", extra={"error": repr(error)})
             return
         if status is not None:
             self._pids = _thespians(status.pid)
+
+    def _first_answer(self, hurry: Callable[[], bool]) -> Status | None:
+        deadline = time.monotonic() + START_WITHIN
+        while (asked := time.monotonic()) < deadline and not hurry():
+            status = self.ping(ASK_FOR)
+            # Only where nobody is there to give an answer does none come before the time is up.
+            if status is not None or time.monotonic() - asked < ASK_FOR * 0.9:
+                return status
+        return None
 
     def is_alive(self) -> bool:
         """Whether the admin, the logger and the Supervisor are there."""
@@ -251,6 +271,9 @@ class System:
         answer = self._actors.ask(self._supervisor, Ping(self._nonce), within)
         while answer is not None and time.monotonic() < deadline:
             if isinstance(answer, Status) and answer.nonce == self._nonce:
+                if not answer.children:
+                    # It knows of none: what it was told to run was lost on the way.
+                    self._actors.tell(self._supervisor, self._order)
                 return answer
             answer = self._actors.listen(deadline - time.monotonic())
         return None
@@ -261,7 +284,8 @@ class System:
             return None
         deadline = time.monotonic() + grace
         self._actors.tell(self._supervisor, Stop(grace - 0.5))
-        while time.monotonic() < deadline and not hurry():
+        # When one of them ends meanwhile there is nobody to wait for.
+        while time.monotonic() < deadline and not hurry() and self.is_alive():
             answer = self._actors.listen(0.1)
             if isinstance(answer, Stopped):
                 return answer.report

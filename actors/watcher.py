@@ -11,9 +11,11 @@ from typing import Any
 from actors.base import KigeonActor
 from actors.messages import Batch, Connect, Resume, Resync, Start, Stored
 from kigeon.events.outbox import Outbox
-from kigeon.kube.access import ClusterAccess, ClusterSource
+from kigeon.kube.access import ClusterAccess
 from kigeon.kube.informer import Informer, Resource
 from kigeon.kube.intake import EventIntake
+from kigeon.kube.source import ClusterSource
+from kigeon.kube.witness import Witness, read_witness
 
 EVENTS = Resource("/api/v1/events")
 
@@ -51,7 +53,7 @@ class Watcher(KigeonActor):
         self._outbox.connect(message.epoch, message.mark)
         if self._intake is None:
             self._intake = EventIntake(self._outbox, self._lifetime, message.mark.watched_until, message.mark.lifetime)
-            arguments = (message.resource_version, self._intake)
+            arguments = (message.resource_version, read_witness(message.mark.witness), self._intake)
             threading.Thread(target=self._read, args=arguments, name="reader", daemon=True).start()
         self._pump()
 
@@ -94,9 +96,9 @@ class Watcher(KigeonActor):
         while not self._outbox.is_empty:
             await asyncio.sleep(0.01)
 
-    def _read(self, resource_version: str, intake: EventIntake) -> None:
+    def _read(self, resource_version: str, witness: Witness | None, intake: EventIntake) -> None:
         """Read for as long as the process lives; an error that nothing foresaw ends it."""
-        self._informer = Informer(ClusterAccess(self._cluster), EVENTS, intake, resource_version)
+        self._informer = Informer(ClusterAccess(self._cluster), EVENTS, intake, resource_version, witness=witness)
         self._informer.run()
 
     def _pump(self) -> None:

@@ -6,6 +6,7 @@
     ├── ConfigurationError            the configuration can't be used; carries every Problem
     ├── StartError                    kigeon can't start for another reason
     │   └── DataDirectoryInUse        another kigeon holds the lock of global.dataDir
+    ├── OperatorError                 a running kigeon could not be asked, or could not do what was asked
     ├── TemporaryError                worth another try; says after how long, where the other side said it
     │   ├── KubernetesError           the API server is away, slow, or answered with an error
     │   │   └── Unauthorized          401: the credentials are to be read again
@@ -85,6 +86,10 @@ class StartError(KigeonError):
 
 class DataDirectoryInUse(StartError):
     """Another kigeon holds the lock of ``global.dataDir``."""
+
+
+class OperatorError(KigeonError):
+    """A running kigeon could not be asked, or could not do what was asked of it."""
 
 
 class TemporaryError(KigeonError):

@@ -21,7 +21,14 @@ OK, FAILED, UNUSABLE = 0, 1, 2
 def run(argv: Sequence[str] | None) -> int:
     """Do what *argv* says."""
     arguments = parse(sys.argv[1:] if argv is None else argv)
-    commands: dict[str, Callable[[argparse.Namespace], int]] = {"start": _start, "check": _check, "demo": _demo}
+    commands: dict[str, Callable[[argparse.Namespace], int]] = {
+        "start": _start,
+        "check": _check,
+        "demo": _demo,
+        "status": _operate,
+        "dead-letter": _operate,
+        "audit": _operate,
+    }
     try:
         return commands[arguments.command](arguments)
     except ConfigurationError as error:
@@ -69,6 +76,12 @@ def _demo(arguments: argparse.Namespace) -> int:
     from kigeon.cli.demo import run_demo
 
     return run_demo(arguments.events, arguments.rate)
+
+
+def _operate(arguments: argparse.Namespace) -> int:
+    from kigeon.cli.operate import operate
+
+    return operate(load_settings(arguments.config), arguments)
 
 
 def _complain(text: str) -> None:

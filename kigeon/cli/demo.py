@@ -14,7 +14,7 @@ from actors.messages import Status
 from actors.system import Plan, children_of, run
 from kigeon.config.settings import GlobalSettings, SenderSettings, Settings
 from kigeon.errors import StartError
-from kigeon.kube.access import ClusterSource
+from kigeon.kube.source import ClusterSource
 from kigeon.observability.logs import configure
 
 SENDER = "sender/demo"

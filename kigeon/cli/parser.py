@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from kigeon import __version__
 
-COMMANDS = ("start", "check", "demo")
+COMMANDS = ("start", "check", "demo", "status", "dead-letter", "audit")
 
 _DESCRIPTION = "kigeon exports Kubernetes Events to Grafana Loki, each occurrence once."
 _EPILOG = "exit status: 0 after SIGTERM or SIGINT, 2 for a configuration that can't be used, 1 for anything else"
@@ -26,7 +27,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     parser = argparse.ArgumentParser(prog="kigeon", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=f"kigeon {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{start,check,demo}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{" + ",".join(COMMANDS) + "}")
     start = commands.add_parser("start", help="watch the cluster and send its Events", description=_DESCRIPTION)
     _add_config(start)
     credentials = "credentials; without it: the Pod's own, KUBECONFIG, ~/.kube/config"
@@ -38,7 +39,36 @@ def make_parser() -> argparse.ArgumentParser:
     demo.add_argument("--events", type=_positive, default=200, metavar="N", help="how many events (default: 200)")
     rate = "events a second, 0 for all at once (default: 25)"
     demo.add_argument("--rate", type=_rate, default=25.0, metavar="R", help=rate)
+    _add_operating(commands)
     return parser
+
+
+def _add_operating(commands: Any) -> None:
+    """Add what is asked of a kigeon that runs."""
+    status = commands.add_parser(
+        "status", help="the accounts of a running kigeon: what became of all that was received"
+    )
+    parked = commands.add_parser(
+        "dead-letter", help="what a running kigeon could not deliver: list, show, replay, drop"
+    )
+    actions = parked.add_subparsers(dest="action", required=True, metavar="{list,show,replay,drop}")
+    listing = actions.add_parser("list", help="what is parked, since when, and why")
+    listing.add_argument("--sender", metavar="NAME", help="of this sender alone")
+    show = actions.add_parser("show", help="all that is known of some of it")
+    show.add_argument("ids", nargs="+", metavar="ID", help="as list shows it")
+    replay = actions.add_parser("replay", help="send it again, once")
+    drop = actions.add_parser("drop", help="delete it for good")
+    for chosen in (replay, drop):
+        chosen.add_argument("ids", nargs="*", metavar="ID", help="as list shows it")
+        chosen.add_argument("--all", action="store_true", help="everything that is parked")
+        chosen.add_argument("--sender", metavar="NAME", help="with --all: of this sender alone")
+    audit = commands.add_parser(
+        "audit", help="account for every Event that the cluster lists now; exit 1 if one is not"
+    )
+    audit.add_argument("--loki", action="store_true", help="ask Loki too: what is missing there, what is doubled")
+    for command in (status, listing, show, replay, drop, audit):
+        _add_config(command)
+        command.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:

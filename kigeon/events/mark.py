@@ -3,7 +3,7 @@
 received = stored + repeated + unreadable, always. What is stored follows from the running numbers; a *mark* adds the
 rest. It travels with what it counts: each batch that passes the Deduplicator has the mark up to and including it, and
 that becomes durable together with the batch: in the headers of its envelope, or in a record of its own where nothing of
-it was new. So no count can be ahead of, or behind, what is stored. A mark is written as six words of text.
+it was new. So no count can be ahead of, or behind, what is stored. A mark is written as seven words of text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Tally:
     ``session`` and ``batch`` name the batch for ever: a batch that is sent again has them again. ``unreadable`` counts
     what could not be read since the batch before. At ``watched_until`` (seconds since the epoch, 0: never) nothing was
     known to be missing. ``lifetime`` is for how many seconds the cluster was seen to keep an Event, 0 where that is no
-    longer than it should.
+    longer than it should. ``witness`` names the object that was seen last, "" where the batch ends inside a list.
     """
 
     session: str = ""
@@ -27,6 +27,7 @@ class Tally:
     unreadable: int = 0
     watched_until: float = 0.0
     lifetime: float = 0.0
+    witness: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Mark:
     unreadable: int = 0
     watched_until: float = 0.0
     lifetime: float = 0.0
+    witness: str = ""
 
     def after(self, tally: Tally, repeated: int) -> Mark:
         """Return the mark after one more batch."""
@@ -49,6 +51,7 @@ class Mark:
             self.unreadable + tally.unreadable,
             max(self.watched_until, tally.watched_until),
             max(self.lifetime, tally.lifetime),
+            tally.witness or self.witness,
         )
 
     def includes(self, session: str, batch: int) -> bool:
@@ -59,17 +62,17 @@ class Mark:
 def write_mark(mark: Mark) -> str:
     """Return *mark* as text."""
     times = f"{mark.watched_until:.3f} {mark.lifetime:.3f}"
-    return f"{mark.session or '-'} {mark.batch} {mark.repeated} {mark.unreadable} {times}"
+    return f"{mark.session or '-'} {mark.batch} {mark.repeated} {mark.unreadable} {times} {mark.witness or '-'}"
 
 
 def read_mark(text: str) -> Mark:
     """Read what :func:`write_mark` wrote; what can't be read is an empty mark."""
     try:
-        session, batch, repeated, unreadable, watched_until, lifetime = text.split(" ")
+        session, batch, repeated, unreadable, watched_until, lifetime, witness = text.split(" ")
         counts = int(batch), int(repeated), int(unreadable)
         times = float(watched_until), float(lifetime)
     except ValueError:
         return Mark()
     if min(counts) < 0 or not all(math.isfinite(value) and value >= 0 for value in times):
         return Mark()
-    return Mark("" if session == "-" else session, *counts, *times)
+    return Mark("" if session == "-" else session, *counts, *times, "" if witness == "-" else witness)

@@ -42,11 +42,15 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One Event as it was read: its digest, its raw JSON, and the version to resume from after it."""
+    """One Event as it was read: its digest, its raw JSON, and the version to resume from after it.
+
+    ``witness`` names the object that was seen last then.
+    """
 
     digest: bytes
     raw: bytes
     resource_version: str = ""
+    witness: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +178,8 @@ class Outbox:
             return None
         self._waiting_bytes -= size
         digests = b"".join(event.digest for event in events)
-        version = events[-1].resource_version if events else ""
-        return pack([event.raw for event in events], digests, version), self._tally()
+        version, witness = (events[-1].resource_version, events[-1].witness) if events else ("", "")
+        return pack([event.raw for event in events], digests, version), self._tally(witness)
 
     def _is_worth_telling(self) -> bool:
         """Whether there is news that should not wait for the next event."""
@@ -183,10 +187,10 @@ class Outbox:
         watched = news.watched_until - told.watched_until >= TELL_EVERY
         return watched or news.unreadable > told.unreadable or news.lifetime > told.lifetime
 
-    def _tally(self) -> Tally:
+    def _tally(self, witness: str) -> Tally:
         self._cuts += 1
         news, told, self._told = self._news, self._told, replace(self._news)
         unreadable = news.unreadable - told.unreadable
         # While events wait, what is watched is not yet what is stored.
         watched_until = news.watched_until if not self._waiting else 0.0
-        return Tally(self._session, self._cuts, unreadable, watched_until, news.lifetime)
+        return Tally(self._session, self._cuts, unreadable, watched_until, news.lifetime, witness)

@@ -8,7 +8,6 @@ import re
 import socket
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -22,6 +21,7 @@ from kubernetes.config.incluster_config import SERVICE_CERT_FILENAME, SERVICE_TO
 
 from kigeon import __version__
 from kigeon.errors import KubernetesError, StartError, Unauthorized, shorten
+from kigeon.kube.source import ClusterSource
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +40,6 @@ _KEEPALIVE = [
 _QUOTED = re.compile(r"""['"{\[]""")
 _ENTRY_OR_KEY = re.compile(r"[{\[]|-----BEGIN|LS0tLS1CRUdJTi")
 """An entry of a kubeconfig, or a key in PEM, as it is or in base64: in place of a path it is a file that is missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterSource:
-    """Where the credentials are: a kubeconfig file, or (None) the Pod that this process runs in."""
-
-    kubeconfig: Path | None = None
 
 
 def discover(kubeconfig: Path | None, environ: Mapping[str, str] = os.environ) -> ClusterSource:

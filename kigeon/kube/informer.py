@@ -16,6 +16,7 @@ from kigeon.errors import KubernetesError, UnreadableEvent, shorten
 from kigeon.kube.access import READ_TIMEOUT, ClusterAccess
 from kigeon.kube.lines import LineSplitter, WatchLine, parse_line, parse_page
 from kigeon.kube.reflector import PAGE_SIZE, ListPage, Probe, Reflector, Step
+from kigeon.kube.witness import Witness, Witnesses
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +74,13 @@ class Informer:
         handler: Handler,
         resume_from: str = "",
         silence: float = SILENCE,
+        witness: Witness | None = None,
     ) -> None:
         self._access = access
         self._resource = resource
         self._handler = handler
         self._reflector = Reflector(resume_from)
+        self._witnesses = Witnesses(witness)
         self._silence = silence
         self._stop = threading.Event()
         self._again = threading.Event()
@@ -117,18 +120,33 @@ class Informer:
         if isinstance(step.action, ListPage):
             self._list(step.action.continue_token)
         elif isinstance(step.action, Probe):
-            body = self._access.read(self._resource.path, {**self._resource.query, "limit": "1"}, READ_TIMEOUT)
-            self._reflector.probed(parse_page(body).resource_version)
+            self._probe()
         else:
             self._watch(step.action.resource_version)
+
+    def _probe(self) -> None:
+        # A query of one's own may leave the witness out.
+        witness = self._witnesses.latest if not self._resource.query else None
+        path, query = self._resource.path, {**self._resource.query, "limit": "1"}
+        if witness is not None:
+            query["fieldSelector"] = f"metadata.name={witness.name}"
+        if witness is not None and witness.namespace:
+            folder, _, plural = path.rpartition("/")
+            path = f"{folder}/namespaces/{witness.namespace}/{plural}"
+        page = parse_page(self._access.read(path, query, READ_TIMEOUT))
+        is_intact = witness is None or witness.is_there(item for item, _ in page.items)
+        self._reflector.probed(page.resource_version, is_intact)
 
     def _list(self, token: str) -> None:
         query = {**self._resource.query, "limit": str(PAGE_SIZE)}
         if token:
             query["continue"] = token
+        else:
+            self._witnesses.clear()
         page = parse_page(self._access.read(self._resource.path, query, READ_TIMEOUT))
         if page.unreadable:
             self._unreadable(page.unreadable, "an item of a list is no object, or nested too deeply")
+        self._witnesses.listed(item for item, _ in page.items)
         is_last = not page.continue_token
         self._handler.page(page.items, page.resource_version if is_last else "")
         self._reflector.page(page.resource_version, page.continue_token)
@@ -174,6 +192,7 @@ class Informer:
             seen += len(lines)
             goes_on = [line for line in lines if self._reflector.line(line)]
             if goes_on:
+                self._witnesses.changed((line.type, line.object) for line in goes_on)
                 self._handler.lines(goes_on)
             if len(goes_on) < len(lines):
                 log.info("the watch ended", extra={"path": self._resource.path, "status": lines[-1].object})

@@ -20,6 +20,7 @@ from kigeon.events.fields import mapping
 from kigeon.events.occurrence import identity_of, parse_time
 from kigeon.events.outbox import Outbox, Received
 from kigeon.kube.lines import WatchLine
+from kigeon.kube.witness import Witnesses, witness_of, write_witness
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class EventIntake:
         self._clock = clock
         self._list_began = 0.0
         self._oldest = ""
+        self._listed_witnesses = Witnesses()
         self.received = 0
         self.deleted = 0
         self.unreadable_count = 0
@@ -82,8 +84,10 @@ class EventIntake:
         """Take a page; only after the last event of the last page is the list's version one to resume from."""
         self._list_began = self._list_began or self._clock()
         received = [Received(identity_of(event), raw) for event, raw in items]
+        self._listed_witnesses.listed(event for event, _ in items)
         if received and resource_version:
-            received[-1] = Received(received[-1].digest, received[-1].raw, resource_version)
+            witness = write_witness(self._listed_witnesses.latest)
+            received[-1] = Received(received[-1].digest, received[-1].raw, resource_version, witness)
         oldest = min((stamp for event, _ in items if (stamp := last_written(event))), default="")
         self._oldest = min(filter(None, (self._oldest, oldest)), default="")
         self._take(received)
@@ -97,7 +101,9 @@ class EventIntake:
         self._observe(min(filter(None, deleted), default=""), self._clock())
         self._take(
             [
-                Received(identity_of(line.object), line.raw, line.resource_version)
+                Received(
+                    identity_of(line.object), line.raw, line.resource_version, write_witness(witness_of(line.object))
+                )
                 for line in lines
                 if line.type in ("ADDED", "MODIFIED")
             ]
@@ -107,7 +113,7 @@ class EventIntake:
     def relisting(self, reason: str) -> None:
         """Count it; the Deduplicator knows what of the list was seen."""
         self.relists += 1
-        self._list_began, self._oldest = 0.0, ""
+        self._forget_list()
 
     def unreadable(self, count: int) -> None:
         """Count it."""
@@ -122,7 +128,7 @@ class EventIntake:
     def _listed(self) -> None:
         """A list is complete: see what it tells of the cluster's memory."""
         began, oldest = self._list_began, self._oldest
-        self._list_began, self._oldest = 0.0, ""
+        self._forget_list()
         self._observe(oldest, began)
         since = self._watched_until
         holds_older = bool(oldest) and 0 < _seconds(oldest) <= since
@@ -134,6 +140,10 @@ class EventIntake:
                 extra={"since": _shown(gap.since), "until": _shown(gap.until)},
             )
         self._watched(began)
+
+    def _forget_list(self) -> None:
+        self._list_began, self._oldest = 0.0, ""
+        self._listed_witnesses.clear()
 
     def _watched(self, until: float) -> None:
         self._watched_until = max(self._watched_until, until)

@@ -2,9 +2,10 @@
 
 As in client-go: list in pages, watch from the list's resourceVersion, watch again from the last version after a
 clean close or a lost connection, list anew when the server has forgotten that version (410, in each of its three
-forms). Unlike client-go, a watch is never resumed blindly: one object is asked for first, and when the cluster's
-version is lower than the one to resume from, etcd was restored from a backup. A watch from a version that lies in the
-future would wait, silently, until the cluster has reached it.
+forms). Unlike client-go, a watch is never resumed blindly: the object that was seen last is asked for first, and when
+it is not there as it was, or the cluster's version is lower than the one to resume from, everything is listed: etcd may
+have been restored from a backup. A watch from a version that lies in the future would wait, silently, until the cluster
+has reached it, and one from a version that was given out a second time would leave out what came before.
 """
 
 from __future__ import annotations
@@ -91,9 +92,14 @@ class Reflector:
         if not continue_token:
             self._version, self._probed, self.relisted = resource_version, True, ""
 
-    def probed(self, resource_version: str) -> None:
-        """The single object's list came: go on watching, unless the cluster went back in time."""
-        if _is_lower(resource_version, self._version):
+    def probed(self, resource_version: str, is_intact: bool = True) -> None:
+        """The single object's list came: go on watching, unless the cluster went back in time.
+
+        *is_intact* tells whether the object that was seen last is there, as it was.
+        """
+        if not is_intact:
+            self._relist("the object that was seen last is gone, or another version of it is there")
+        elif _is_lower(resource_version, self._version):
             self._relist(f"the cluster went back from version {self._version} to {resource_version}")
         else:
             self._probed = True

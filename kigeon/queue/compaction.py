@@ -4,12 +4,16 @@ What only the events stream knows is *due*. It is written to the seen stream as 
 it, when it could come near the events stream's size, or when nothing else happens; then a record says how
 far the seen stream covers the events stream. A crash between the two leaves digests due that are covered already:
 writing them again changes nothing. The record also says where the seen stream ended: when it ends before that, or goes
-on elsewhere, it was lost, and what the events stream still holds is due again.
+on before that, it was lost, and what the events stream still holds is due again.
+
+A message of the seen stream is digests, one after the other; its header ``Kigeon-Numbers`` says which running numbers
+they belong to, as ``first:count`` for each run of consecutive ones, comma-separated.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import orjson
@@ -24,12 +28,15 @@ from kigeon.queue.publisher import Tail
 from kigeon.queue.scan import last_sequence
 from kigeon.queue.state import StateRecord
 from kigeon.queue.streams import SEEN, SEEN_SUBJECT
-from kigeon.queue.tail import is_another, read_tail
+from kigeon.queue.tail import Run, is_another, read_tail
 
 log = logging.getLogger(__name__)
 
 COMPACT_DIGESTS = 4096
 MAX_MESSAGE_DIGESTS = 64 * 1024
+NUMBERS = "Kigeon-Numbers"
+
+LOST = "the memory of events was lost, it is made anew from those that the queue holds"
 
 
 class Compactor:
@@ -40,7 +47,8 @@ class Compactor:
         self._js = client.jetstream()
         self._record = StateRecord(client, "queue.covered")
         self._most_bytes = settings.events_max_bytes // 4
-        self._due = bytearray()
+        self._due: list[Run] = []
+        self._due_count = 0
         self._due_bytes = 0
         self._seen = 0
 
@@ -48,21 +56,22 @@ class Compactor:
         """Read how far the seen stream covers the events; return the end of the events stream."""
         known, self._seen = _read_covered(await self._record.read())
         if await _is_lost(self._client, self._seen):
-            log.error("the memory of events was lost, it is made anew from those that the queue holds")
+            log.error(LOST)
             known, self._seen = replace(known, sequence=0, resource_version=""), 0
-        tail, digests = await read_tail(self._client, known)
-        self._due[:] = digests
+        tail, self._due = await read_tail(self._client, known)
+        self._due_count = sum(len(run.digests) for run in self._due) // DIGEST_SIZE
         return tail
 
-    def stored(self, envelope: Envelope) -> None:
-        """Note that *envelope* is in the events stream."""
-        self._due += envelope.digests
+    def stored(self, envelope: Envelope, first: int) -> None:
+        """Note that *envelope* is in the events stream, with *first* as its first running number."""
+        self._due.append(Run(first, envelope.digests))
+        self._due_count += envelope.count
         self._due_bytes += len(envelope.payload)
 
     @property
     def is_due(self) -> bool:
         """Whether compaction should not wait for a quiet moment."""
-        return len(self._due) >= COMPACT_DIGESTS * DIGEST_SIZE or self._due_bytes >= self._most_bytes
+        return self._due_count >= COMPACT_DIGESTS or self._due_bytes >= self._most_bytes
 
     async def compact(self, tail: Tail) -> None:
         """Write what is due, all of it stored up to *tail*. :class:`QueueError`: nothing is lost, try again later."""
@@ -70,23 +79,63 @@ class Compactor:
             return
         first, last = await self._publish(self._due)
         if first <= self._seen:
-            log.error("the memory of events was lost, it is made anew from those that the queue holds")
-            _, digests = await read_tail(self._client, Tail())
-            last = max(last, (await self._publish(digests))[1])
+            log.error(LOST)
+            known = {run.first for run in self._due}
+            lost = [run for run in (await read_tail(self._client, Tail()))[1] if run.first not in known]
+            last = max(last, (await self._publish(lost))[1])
         await self._record.write(_write_covered(tail, last))
         self._seen = last
         self._due.clear()
-        self._due_bytes = 0
+        self._due_count = self._due_bytes = 0
 
-    async def _publish(self, digests: bytes | bytearray) -> tuple[int, int]:
-        """Store *digests*; return the sequences of the first and the last message that holds some of them."""
-        step = MAX_MESSAGE_DIGESTS * DIGEST_SIZE
+    async def _publish(self, runs: Iterable[Run]) -> tuple[int, int]:
+        """Store *runs*; return the sequences of the first and the last message that holds some of them."""
         sequences = [0]
         with writing(self._client, "compacting digests"):
-            for start in range(0, len(digests), step):
-                ack = await self._js.publish(SEEN_SUBJECT, bytes(digests[start : start + step]), stream=SEEN)
+            for part in filter(None, _messages(runs)):
+                digests = b"".join(run.digests for run in part)
+                ack = await self._js.publish(SEEN_SUBJECT, digests, headers={NUMBERS: _written(part)}, stream=SEEN)
                 sequences.append(ack.seq)
         return sequences[:2][-1], sequences[-1]
+
+
+def seen_runs(headers: Mapping[str, str], digests: bytes) -> Iterator[Run]:
+    """Return the runs in a message of the seen stream; none where its header does not fit its digests."""
+    try:
+        spans = [tuple(map(int, span.split(":"))) for span in headers.get(NUMBERS, "").split(",")]
+        counts = [count for _, count in spans]
+    except ValueError:
+        return
+    if min(counts) < 1 or sum(counts) * DIGEST_SIZE != len(digests):
+        return
+    start = 0
+    for first, count in spans:
+        yield Run(first, digests[start : start + count * DIGEST_SIZE])
+        start += count * DIGEST_SIZE
+
+
+def _messages(runs: Iterable[Run]) -> Iterator[list[Run]]:
+    """Cut *runs* into messages; one run is an envelope, and never as large as a message may be."""
+    message: list[Run] = []
+    size = 0
+    for run in runs:
+        if message and size + len(run.digests) > MAX_MESSAGE_DIGESTS * DIGEST_SIZE:
+            yield message
+            message, size = [], 0
+        message.append(run)
+        size += len(run.digests)
+    yield message
+
+
+def _written(runs: Iterable[Run]) -> str:
+    spans: list[list[int]] = []
+    for run in runs:
+        count = len(run.digests) // DIGEST_SIZE
+        if spans and sum(spans[-1]) == run.first:
+            spans[-1][1] += count
+        else:
+            spans.append([run.first, count])
+    return ",".join(f"{first}:{count}" for first, count in spans)
 
 
 async def _is_lost(client: Client, seen: int) -> bool:

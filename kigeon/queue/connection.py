@@ -70,7 +70,8 @@ async def connect(
     client = QueueClient(alarm, returned)
 
     async def lost() -> None:
-        log.info("disconnected from the queue")
+        if not client.is_closed:
+            log.info("disconnected from the queue")
 
     async def back() -> None:
         log.info("connected to the queue again")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from kigeon.clock import SteadyClock
 from kigeon.events.envelope import Envelope, keep
 from kigeon.queue.digests import DigestMemory, integers
 
@@ -16,18 +15,6 @@ class Examined:
 
     envelope: Envelope | None
     repeated: int
-
-
-class SteadyClock:
-    """The wall clock as it was at the start, going on evenly: a clock that is set does not cost any memory."""
-
-    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
-        self._steady = steady
-        self._offset = wall() - steady()
-
-    def now(self) -> float:
-        """Return seconds since the epoch."""
-        return self._steady() + self._offset
 
 
 class Deduplication:

@@ -43,6 +43,11 @@ class StateRecord:
         self._revision = record.revision
         return record.value
 
+    async def is_current(self) -> bool:
+        """Whether nobody has written since this owner last read or wrote."""
+        with queue_errors(f"reading the record {self._key}"):
+            return (await self._fetch()).revision == self._revision
+
     async def write(self, value: bytes) -> None:
         """Replace the value. :class:`QueueError` when it is not known to be stored: write again.
 

@@ -7,6 +7,7 @@ stream                 subjects                       holds
 ``kigeon-seen``        ``kigeon.seen``                digests alone, as long as an event is remembered
 ``kigeon-retry``       ``kigeon.retry.<sender>``      events that wait for their destination or their hook
 ``kigeon-dead-letter`` ``kigeon.dead-letter.<sender>.<number>``  events that can never be delivered, one a message
+``kigeon-outcomes``    ``kigeon.outcomes.<sender>``   why events were not sent, as long as the queue keeps any
 ``KV_kigeon-state``    key-value bucket               each sender's position; how far digests are compacted
 ====================== ============================== =========================================================
 
@@ -33,12 +34,14 @@ EVENTS = "kigeon-events"
 SEEN = "kigeon-seen"
 RETRY = "kigeon-retry"
 DEAD_LETTER = "kigeon-dead-letter"
+OUTCOMES = "kigeon-outcomes"
 STATE = "kigeon-state"
 
 EVENTS_SUBJECT = "kigeon.events"
 SEEN_SUBJECT = "kigeon.seen"
 RETRY_SUBJECT = "kigeon.retry"
 DEAD_LETTER_SUBJECT = "kigeon.dead-letter"
+OUTCOMES_SUBJECT = "kigeon.outcomes"
 
 POSITION_KEY = "position"
 """The key of a sender's position in the bucket is this, a dot, and the sender's name."""
@@ -83,6 +86,12 @@ def stream_configs(settings: QueueSettings) -> list[api.StreamConfig]:
         # Nothing may leave it unseen: its sender ends each event of it, by age too. Full, it refuses more.
         _stream(RETRY, f"{RETRY_SUBJECT}.*", settings.events_max_bytes, discard=api.DiscardPolicy.NEW),
         # A subject for each event: parking it twice replaces it.
+        _stream(
+            OUTCOMES,
+            f"{OUTCOMES_SUBJECT}.*",
+            settings.events_max_bytes // 10,
+            max_age=max(settings.events_max_age, remembered_for(settings)),
+        ),
         _stream(DEAD_LETTER, f"{DEAD_LETTER_SUBJECT}.*.*", settings.events_max_bytes // 10, per_subject=1),
     ]
 

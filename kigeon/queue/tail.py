@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from typing import NamedTuple
 
 import orjson
 from nats.aio.client import Client
@@ -21,7 +22,14 @@ from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, POSITION_KEY, STATE
 log = logging.getLogger(__name__)
 
 
-async def read_tail(client: Client, known: Tail) -> tuple[Tail, bytes]:
+class Run(NamedTuple):
+    """Digests of events with consecutive running numbers, of which ``first`` is the first."""
+
+    first: int
+    digests: bytes
+
+
+async def read_tail(client: Client, known: Tail) -> tuple[Tail, list[Run]]:
     """Return the end of the events stream, and the digests of every envelope after *known*, an earlier end.
 
     An envelope whose headers can't be read has no digests; those after it say how many events it held. Where none is
@@ -31,18 +39,18 @@ async def read_tail(client: Client, known: Tail) -> tuple[Tail, bytes]:
     # In a stream that was made anew running numbers go on all the same.
     anew = await is_another(client, known.sequence + 1, known.next_number)
     tail = replace(known, sequence=0, resource_version="") if anew else known
-    digests = bytearray()
+    runs = []
     async for message in scan(client, EVENTS, EVENTS_SUBJECT, tail.sequence + 1, headers_only=True):
         headers = readable(message.headers, message.sequence)
         if headers is not None:
-            digests += headers.digests
+            runs.append(Run(headers.first, headers.digests))
             tail = Tail(message.sequence, headers.first + headers.count, headers.resource_version, headers.mark)
     number = max(tail.next_number, await _highest_number(client))
     if tail.sequence < end:
         # Evicted before it was read here, all of it: only with the age of the queue, after a crash.
         context = {"envelopes": end - tail.sequence, "number": number}
         log.warning("envelopes are gone whose count is not known, running numbers go on at the highest", extra=context)
-    return replace(tail, sequence=max(end, tail.sequence), next_number=number), bytes(digests)
+    return replace(tail, sequence=max(end, tail.sequence), next_number=number), runs
 
 
 async def is_another(client: Client, next_sequence: int, next_number: int) -> bool:

@@ -156,8 +156,9 @@ class Writer:
         if batch.mark.lifetime > self.tail.mark.lifetime:
             await persistently("remembering events for longer", lambda: self._remember(batch.mark.lifetime))
         if batch.envelope is not None:
+            first = self.tail.next_number
             sequence = (await self._publisher.publish(batch.envelope, batch.mark)).sequence
-            self._compactor.stored(batch.envelope)
+            self._compactor.stored(batch.envelope, first)
         else:
             number = self.tail.next_number
             await persistently("settling the books", lambda: self._books.write(batch.mark, number))

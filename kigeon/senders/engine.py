@@ -16,15 +16,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from kigeon.backoff import Backoff, persistently
+from kigeon.clock import SteadyClock
 from kigeon.errors import QueueError, UnreadableEnvelope, UnreadablePosition
 from kigeon.events.envelope import read_headers, unpack
 from kigeon.senders.delivery import Delivery
 from kigeon.senders.lanes import Item, Lane
 from kigeon.senders.ledger import Ledger, Outcome, Position
-from kigeon.senders.ports import DeadLetterStore, EventLog, PositionRecord, RetryStore, StoredEnvelope
+from kigeon.senders.ports import DeadLetterStore, EventLog, OutcomeStore, PositionRecord, RetryStore, StoredEnvelope
 from kigeon.senders.position import read_position
 from kigeon.senders.progress import Progress
-from kigeon.senders.retrying import UNDECIDED, RetryDesk, retry_delay
+from kigeon.senders.replaying import ParkedEvents
+from kigeon.senders.retrying import TOO_OLD, UNDECIDED, RetryDesk, retry_delay
 from kigeon.senders.sink import Destination, Entry, Sink
 from kigeon.senders.steps import Deferred, Ended, Prepared
 
@@ -45,6 +47,7 @@ class Stores:
     record: PositionRecord
     retry: RetryStore
     dead_letter: DeadLetterStore
+    outcomes: OutcomeStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +87,13 @@ class Engine:
         self._log = stores.log
         self._plan = plan
         self._ledger = ledger
-        self._progress = Progress(ledger, stores.record)
+        self._clock = SteadyClock()
+        self._progress = Progress(ledger, stores.record, stores.outcomes)
         self._pushes = ThreadPoolExecutor(PUSH_THREADS, "push")
         self._preparing = ThreadPoolExecutor(1, "prepare")
         self._delivery = Delivery(plan.sink, self._progress, stores.dead_letter, self._pushes)
         self._desk = RetryDesk(stores.retry, self._progress, self._delivery, self._place, plan.max_age)
+        self.parked = ParkedEvents(stores.dead_letter, self._progress, self._desk)
         self._lanes: dict[Destination, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
@@ -101,6 +106,7 @@ class Engine:
     async def restore(self) -> None:
         """Take over what waits in the retry stream."""
         await self._desk.restore()
+        await self.parked.restore()
 
     async def run(self) -> None:
         """Work until cancelled. Raises what must not be survived, :class:`~kigeon.errors.Fenced` among it.
@@ -238,7 +244,7 @@ class Engine:
         if step.outcome is Outcome.PARKED:
             await self._delivery.park(item, step.reason)
         else:
-            self._ledger.end(item.page, item.index, step.outcome)
+            self._ledger.end(item.page, item.index, step.outcome, step.reason)
 
     def _lane(self, destination: Destination) -> Lane:
         lane = self._lanes.get(destination)
@@ -326,10 +332,10 @@ class Engine:
         if not due:
             return
         self._undecided = [(at, item) for at, item in self._undecided if at > now]
-        oldest = time.time() - self._plan.max_age
+        oldest = self._clock.now() - self._plan.max_age
         for item in due:
             if item.page.stored_at < oldest:
-                self._ledger.end(item.page, item.index, Outcome.EVICTED)
+                self._ledger.end(item.page, item.index, Outcome.EVICTED, TOO_OLD)
         self._defer(await self._place([item for item in due if item.page.stored_at >= oldest]))
 
     def _is_drained(self, target: int) -> bool:

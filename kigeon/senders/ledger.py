@@ -7,6 +7,9 @@ exactly how many events the queue's retention evicted before the sender had them
 
     the next number - the first = the counts of all outcomes + what is open + what waits in the retry stream
 
+Of what ended otherwise than sent or parked it also notes why, to be stored before the position. (What is parked lies in
+the dead-letter stream, with its reason.)
+
 Pure: no I/O. :mod:`kigeon.senders.position` makes it durable.
 """
 
@@ -26,6 +29,12 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
     PARKED = "parked"
     EVICTED = "evicted"
+
+
+EVICTED_UNREAD = "the queue evicted it before the sender had it"
+
+Otherwise = tuple[int, int, Outcome, str]
+"""First and last running number of events that ended alike, how, and why."""
 
 
 @dataclass(slots=True, eq=False)
@@ -105,6 +114,7 @@ class Ledger:
         self._retry_bits = dict(position.retry)
         self._retry_sequence = position.retry_sequence
         self._unreadable_before = False
+        self._otherwise: list[Otherwise] = []
         self.counts: dict[Outcome, int] = {outcome: position.counts.get(outcome, 0) for outcome in Outcome}
 
     @property
@@ -172,7 +182,7 @@ class Ledger:
             return self._find_again(sequence, first, stored_at)
         self._give_up_old()
         if self._next_number and first > self._next_number:
-            self._count(Outcome.PARKED if self._unreadable_before else Outcome.EVICTED, first - self._next_number)
+            self._skip(self._next_number, first - 1, Outcome.PARKED if self._unreadable_before else Outcome.EVICTED)
         self._unreadable_before = False
         if not self._next_number:
             self._first_number = first
@@ -202,8 +212,7 @@ class Ledger:
         """Book what was open and not read when the stream was rewound, and has not been found in it again."""
         self._rewound_at = 0
         for page in [page for page in self._old.values() if page in self._unread]:
-            self._unread.discard(page)
-            self._count(Outcome.EVICTED, self._old.pop(page.first).open_count)
+            self._evict(self._old.pop(page.first))
 
     def admit_unreadable(self, sequence: int) -> None:
         """Pass by an envelope whose headers can't be read: the next one's number tells how many it held."""
@@ -258,10 +267,22 @@ class Ledger:
         """Close a page that was deleted from the retry stream."""
         self._retry.pop(page.sequence, None)
 
-    def end(self, page: Page, index: int, outcome: Outcome) -> None:
+    def end(self, page: Page, index: int, outcome: Outcome, reason: str = "") -> None:
         """Book the end of the event at *index* of *page*; a second end of the same event is a mistake."""
         self._set(page, index)
         self._count(outcome, 1)
+        self._explain(page.number(index), page.number(index), outcome, reason)
+
+    def replay(self, copy: Page) -> None:
+        """Book that parked events go on as *copy*, a page of the retry stream."""
+        self._count(Outcome.PARKED, -copy.count)
+        self._retry[copy.sequence] = copy
+        self._retry_sequence = max(self._retry_sequence, copy.sequence)
+
+    def take_otherwise(self) -> list[Otherwise]:
+        """Return what ended otherwise than sent or parked since this was last called."""
+        taken, self._otherwise = self._otherwise, []
+        return taken
 
     def move(self, moved: Iterable[tuple[Page, int]], copy: Page) -> None:
         """Book that events of open pages go on as *copy*, a page of the retry stream."""
@@ -298,9 +319,27 @@ class Ledger:
     def _evict_before(self, sequence: int) -> None:
         for lower in [page.sequence for page in self._pages.values() if page in self._unread]:
             if lower < sequence:
-                page = self._pages.pop(lower)
-                self._unread.discard(page)
-                self._count(Outcome.EVICTED, page.open_count)
+                self._evict(self._pages.pop(lower))
+
+    def _evict(self, page: Page) -> None:
+        self._unread.discard(page)
+        self._count(Outcome.EVICTED, page.open_count)
+        for index in page.open_indexes():
+            self._explain(page.number(index), page.number(index), Outcome.EVICTED, EVICTED_UNREAD)
+
+    def _skip(self, first: int, last: int, outcome: Outcome) -> None:
+        """Book numbers that no envelope holds any more."""
+        self._count(outcome, last - first + 1)
+        self._explain(first, last, outcome, EVICTED_UNREAD)
+
+    def _explain(self, first: int, last: int, outcome: Outcome, reason: str) -> None:
+        if outcome in (Outcome.SENT, Outcome.PARKED):
+            return
+        before = self._otherwise[-1] if self._otherwise else None
+        if before is not None and before[1:] == (first - 1, outcome, reason):
+            self._otherwise[-1] = (before[0], last, outcome, reason)
+        else:
+            self._otherwise.append((first, last, outcome, reason))
 
     def _count(self, outcome: Outcome, events: int) -> None:
         self.counts[outcome] += events

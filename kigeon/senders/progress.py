@@ -6,16 +6,17 @@ import asyncio
 
 from kigeon.backoff import persistently
 from kigeon.senders.ledger import Ledger
-from kigeon.senders.ports import PositionRecord
+from kigeon.senders.ports import OutcomeStore, PositionRecord
 from kigeon.senders.position import write_position
 
 
 class Progress:
-    """A ledger and the record that holds its position."""
+    """A ledger and the record that holds its position; why events were not sent is stored before it."""
 
-    def __init__(self, ledger: Ledger, record: PositionRecord) -> None:
+    def __init__(self, ledger: Ledger, record: PositionRecord, outcomes: OutcomeStore) -> None:
         self.ledger = ledger
         self._record = record
+        self._outcomes = outcomes
         self._lock = asyncio.Lock()
         self._asked = 0
         self._saved = 0
@@ -32,6 +33,9 @@ class Progress:
             if self._saved >= ticket:
                 return
             covers, position = self._asked, write_position(self.ledger.position())
+            otherwise = self.ledger.take_otherwise()
+            if otherwise:
+                await persistently("storing why events were not sent", lambda: self._outcomes.write(otherwise))
             if position != self._written:
                 await persistently("writing the position", lambda: self._record.write(position))
                 self._written = position

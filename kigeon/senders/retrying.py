@@ -16,6 +16,7 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from kigeon.backoff import persistently
+from kigeon.clock import SteadyClock
 from kigeon.errors import QueueError, UnreadableEnvelope
 from kigeon.senders.delivery import Delivery
 from kigeon.senders.lanes import Item
@@ -27,6 +28,11 @@ log = logging.getLogger(__name__)
 
 UNDECIDED = "hook"
 """The key of pages whose events have no destination yet."""
+
+REPLAY = "replay"
+"""The key of pages of events that were parked: an operator wants another try."""
+
+TOO_OLD = "it waited for longer than the queue keeps any event"
 
 MAX_PAGE_EVENTS = 500
 
@@ -48,6 +54,7 @@ class RetryDesk:
         self._delivery = delivery
         self._place = place
         self._max_age = max_age
+        self._clock = SteadyClock()
         self._backlogs: defaultdict[str, deque[Page]] = defaultdict(deque)
         self._undecided: list[tuple[float, int, Page]] = []
         self._order = itertools.count()
@@ -67,8 +74,8 @@ class RetryDesk:
                 await self._delete(page.sequence)
             elif page.is_done:
                 await self.close(page)
-            else:
-                self._queue(page)
+            elif page.key != REPLAY:
+                self.queue(page)
         missing = self._progress.ledger.balance(missing_are)
         if missing:
             what = {"events": missing, "booked": str(missing_are)}
@@ -108,12 +115,11 @@ class RetryDesk:
             try:
                 page = await self._copy(chunk, key)
             except QueueError as error:
-                self._strays = True
                 log.warning("events can't move to the retry stream, they wait", extra={"error": str(error)})
                 return list(items[start:])
             self._progress.ledger.move([(item.page, item.index) for item in chunk], page)
             await self._progress.save()
-            self._queue(page)
+            self.queue(page)
         return []
 
     async def load_next(self, label: str) -> None:
@@ -154,7 +160,15 @@ class RetryDesk:
         numbers = tuple(item.page.number(item.index) for item in chunk)
         # The latest: no event is given up before its time.
         stored_at = max(item.page.stored_at for item in chunk)
-        sequence = await self._store.put(key, [item.raw for item in chunk], numbers, stored_at)
+        return await self.copy(key, [item.raw for item in chunk], numbers, stored_at)
+
+    async def copy(self, key: str, raw: Sequence[bytes], numbers: tuple[int, ...], stored_at: float) -> Page:
+        """Store a page; it counts from when it is booked. Raises :class:`QueueError`: nothing of it is to be booked."""
+        try:
+            sequence = await self._store.put(key, raw, numbers, stored_at)
+        except QueueError:
+            self._strays = True
+            raise
         if self._strays:
             # By now the stream holds whatever earlier attempts have stored: they are the ones below this one.
             for stray in await self._store.waiting(self._progress.ledger.retry_sequence):
@@ -173,9 +187,9 @@ class RetryDesk:
         # Claimed before anything is waited for: a page may be due in two places at once.
         for index in indexes:
             page.loaded |= 1 << index
-        if time.time() - page.stored_at > self._max_age:
+        if self._clock.now() - page.stored_at > self._max_age:
             log.warning("events waited for longer than the queue keeps any", extra={"events": len(indexes)})
-            await self._end(page, indexes, Outcome.EVICTED)
+            await self._end(page, indexes, Outcome.EVICTED, TOO_OLD)
             return
         try:
             events = await persistently("reading the retry stream", lambda: self._store.load(page.sequence))
@@ -197,16 +211,19 @@ class RetryDesk:
             await self._progress.save()
             await self.close(page)
 
-    async def _end(self, page: Page, indexes: Sequence[int], outcome: Outcome) -> None:
+    async def _end(self, page: Page, indexes: Sequence[int], outcome: Outcome, reason: str = "") -> None:
         for index in indexes:
-            self._progress.ledger.end(page, index, outcome)
+            self._progress.ledger.end(page, index, outcome, reason)
         await self._progress.save()
         if page.is_done:
             await self.close(page)
 
-    def _queue(self, page: Page) -> None:
+    def queue(self, page: Page) -> None:
+        """Have *page* tried when its time has come."""
         if page.key == UNDECIDED:
             self._queue_undecided(page, retry_delay(page.attempts))
+        elif page.key == REPLAY:
+            self._queue_undecided(page, 0.0)
         else:
             self._backlogs[page.key].append(page)
 

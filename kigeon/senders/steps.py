@@ -80,7 +80,7 @@ class Preparer:
             if passes is None:
                 prepared[index] = Deferred("the namespace's labels are not known")
             elif not passes:
-                prepared[index] = Ended(Outcome.FILTERED)
+                prepared[index] = Ended(Outcome.FILTERED, "the namespace filter")
             if not passes:
                 del events[index]
 

@@ -71,15 +71,16 @@ class Handler(BaseHTTPRequestHandler):
             self._send(200, pod) if pod is not None else self._fail(404)
         elif path in ("/api/v1/events", "/api/v1/namespaces"):
             self._watch(segments[-1], query) if kind == "watch" else self._list(segments[-1], query)
+        elif len(segments) == 5 and segments[2] == "namespaces":
+            self._list(segments[4], query, segments[3])
         else:
             self._fail(404)
 
-    def _list(self, collection: str, query: dict[str, str]) -> None:
+    def _list(self, collection: str, query: dict[str, str], namespace: str = "") -> None:
         only = query.get("fieldSelector", "").removeprefix("metadata.name=")
+        limit, token = int(query.get("limit", 0)), query.get("continue", "")
         try:
-            self._send(
-                200, self.api.store.list(collection, int(query.get("limit", 0)), query.get("continue", ""), only)
-            )
+            self._send(200, self.api.store.list(collection, limit, token, only, namespace))
         except Gone:
             self._fail(410)
 

@@ -37,6 +37,12 @@ class Collection:
     floor: int = 0
     """The lowest version from which a watch can still be told everything."""
 
+    def keys(self, namespace: str = "", name: str = "") -> list[Key]:
+        """Return the keys of a namespace, of a name, of both, or all; in order."""
+        if namespace and name:
+            return [(namespace, name)] if (namespace, name) in self.objects else []
+        return [key for key in sorted(self.objects) if key[0] == (namespace or key[0]) and key[1] == (name or key[1])]
+
     def line(self, event: str, stored: Stored) -> bytes:
         """Return a line of a watch, in the form in which Go writes it."""
         head = f'{{"type":"{event}","object":{{"kind":"{self.kind}","apiVersion":"v1",'.encode()
@@ -103,10 +109,10 @@ class Store:
                 return None
             return f'{{"kind":"{collection.kind}","apiVersion":"v1",'.encode() + stored.item[1:]
 
-    def list(self, name: str, limit: int, token: str, only: str = "") -> bytes:
+    def list(self, name: str, limit: int, token: str, only: str = "", namespace: str = "") -> bytes:
         """Return a page of a list, as one snapshot over all its pages; :class:`Gone` when *token* has expired.
 
-        *only* is the name of the one object that is asked for.
+        *only* is the name of the one object that is asked for; *namespace* narrows down to one.
         """
         with self.changed:
             collection, version = self.collections[name], self.version
@@ -117,9 +123,7 @@ class Store:
             elif limit == 1 and not only:
                 items = [stored.item for stored in itertools.islice(collection.objects.values(), 2)]
             else:
-                items = [
-                    collection.objects[key].item for key in sorted(collection.objects) if not only or key[1] == only
-                ]
+                items = [collection.objects[key].item for key in collection.keys(namespace, only)]
             page, rest = (items[:limit], items[limit:]) if limit else (items, [])
             metadata: dict[str, Any] = {"resourceVersion": str(version)}
             if rest:

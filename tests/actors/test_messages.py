@@ -10,7 +10,7 @@ from actors import messages
 from kigeon.config.settings import LokiSettings, SenderSettings, Settings
 from kigeon.events.envelope import Envelope
 from kigeon.events.mark import Mark, Tally
-from kigeon.kube.access import ClusterSource
+from kigeon.kube.source import ClusterSource
 
 SENDER = SenderSettings("loki", "loki", loki=LokiSettings("http://loki"), config={"url": "http://loki"})
 SETTINGS = Settings((SENDER,))

@@ -1,8 +1,9 @@
 """Everything fails at random while events flow: ``python -m tests.chaos [--minutes N] [--seed S]``.
 
 kigeon runs as a user runs it, with two senders and a hook that has two destinations. Strikes come at random, several at
-a time. At the end everything is mended, and every event has to be held exactly once by each sender's Loki; what
-was parked, skipped or filtered has to be nothing. It prints its seed; the same seed strikes in the same order.
+a time. At the end everything is mended, what Loki refused meanwhile is replayed, and every event has to be held exactly
+once by each sender's Loki; the accounts have to be exact, an audit has to find nothing, and nothing may be parked,
+skipped, filtered or evicted. It prints its seed; the same seed strikes in the same order.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import os
 import secrets
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +24,7 @@ from typing import Any
 
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import arrived, make_event, occurrence_of
-from tests.support.kigeon import Kigeon, accounts, loki_sender
+from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import descendants, title, wait_until
 
@@ -64,7 +66,8 @@ class Chaos:
             [
                 *(self.kill_process, self.kill_process, self.kill_tree, self.stop_process, self.kill_root),
                 *(self.loki_fails, self.loki_cuts, self.loki_hangs, self.tenant_fails, self.api_fails),
-                *(self.watch_ends, self.restart),
+                *(self.watch_ends, self.restart, self.garbage, self.loki_refuses, self.etcd_is_restored),
+                *(self.api_hangs, self.an_operator_asks),
             ]
         )
         sys.stdout.write(f"{time.strftime('%X')} {harm.__name__}\n")
@@ -132,6 +135,29 @@ class Chaos:
             self.api.store.expire_history()
         self.api.faults.end_watches(self.random.choice(("close", "drop", "expire")))
 
+    def garbage(self) -> None:
+        for _ in range(self.random.randrange(1, 4)):
+            self.api.faults.inject(self.random.choice((b"{", b'{"type":"ADDED","object":7}', b"\xff\xfe", b"null")))
+
+    def loki_refuses(self) -> None:
+        loki, host = self._loki(), f"node-{self.random.randrange(7)}"
+        loki.refuse = lambda line: line.fields.get("sourceHost") == host
+        self.mending.append(lambda: setattr(loki, "refuse", lambda line: False))
+
+    def etcd_is_restored(self) -> None:
+        self.api.restore_etcd(self.random.randrange(1, 50))
+
+    def api_hangs(self) -> None:
+        self.api.hang()
+        self.mending.append(self.api.resume)
+
+    def an_operator_asks(self) -> None:
+        """Whatever the answer is: it must do no harm to be asked."""
+        question = self.random.choice((["status"], ["dead-letter", "replay", "--all"], ["audit"]))
+        command = [sys.executable, "-m", "kigeon", *question, "--config", str(self.kigeon.config)]
+        asking = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.mending.append(lambda: _end(asking))
+
     def _loki(self) -> Loki:
         return self.random.choice((self.plain, self.routed))
 
@@ -141,7 +167,7 @@ class Chaos:
         # An object that was updated twice between two lists is listed once: only the last state is sure to be seen.
         last = {event["metadata"]["uid"]: event for event in self.events}
         wanted, possible = ({occurrence_of(event) for event in events} for events in (last.values(), self.events))
-        wrong = []
+        wrong = self._replay()
         for name, loki in (("plain", self.plain), ("routed", self.routed)):
             try:
                 loki.wait_for(lambda lines: wanted <= arrived(lines).keys(), timeout=120)
@@ -152,16 +178,38 @@ class Chaos:
             wrong += [f"{name}: {key} was never sent" for key in found.keys() - possible]
             wrong += [f"{name}: a malformed push, {push}" for push in loki.malformed]
             wrong += self._books(name, len(found))
+        audit = self.kigeon.ask("audit", "--loki")
+        wrong += (
+            [f"the audit says {audit['loki']}"]
+            if any(set(found) != {"once"} for found in audit["loki"].values())
+            else []
+        )
         return wrong
 
-    def _books(self, name: str, held: int) -> list[str]:
-        sender = f"sender/{name}"
+    def _replay(self) -> list[str]:
+        """Have what was refused sent again, until nothing of it is left."""
+
+        def is_empty() -> bool:
+            waiting = any(sender["waiting"] for sender in self.kigeon.ask("status")["senders"].values())
+            letters = self.kigeon.ask("dead-letter", "list")["deadLetters"]
+            if letters:
+                self.kigeon.ask("dead-letter", "replay", "--all")
+            return not (waiting or letters)
+
         try:
-            wait_until(lambda: accounts(self.kigeon, sender).get("sent") == held, timeout=30)
+            wait_until(is_empty, timeout=180)
         except TimeoutError:
-            return [f"{name}: the books say {accounts(self.kigeon, sender)}, {held} are held"]
-        books = accounts(self.kigeon, sender)
-        return [f"{name}: {books[end]} {end}" for end in ("filtered", "skipped", "parked", "evicted") if books[end]]
+            return [f"events still wait: {self.kigeon.ask('status')}"]
+        return []
+
+    def _books(self, name: str, held: int) -> list[str]:
+        status = self.kigeon.ask("status")
+        watcher, books = status["watcher"], status["senders"][name]
+        wrong = [] if books["sent"] == held else [f"{name}: {held} are held"]
+        wrong += [] if watcher["stored"] == books["stored"] else [f"{name}: another number of events was stored"]
+        ends = ("filtered", "skipped", "parked", "evicted", "waiting", "unaccounted")
+        wrong += [f"{name}: {books[end]} {end}" for end in ends if books[end]]
+        return [*wrong, f"the books say {status}"] if wrong else []
 
 
 def _send(pid: int, number: int) -> None:
@@ -169,6 +217,11 @@ def _send(pid: int, number: int) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         return
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
 
 
 def run(seed: int, minutes: float) -> list[str]:

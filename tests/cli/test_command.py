@@ -63,7 +63,7 @@ def test_the_short_form_is_start() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "required: {start,check,demo}"),
+        ([], "required: {start,check,demo,status,dead-letter,audit}"),
         (["watch"], "invalid choice: 'watch'"),
         (["start"], "required: --config"),
         (["check"], "required: --config"),

@@ -6,7 +6,9 @@ from kigeon.events.mark import Mark, Tally, read_mark, write_mark
 
 COUNT = st.integers(0, 2**60)
 TIME = st.integers(0, 10**13).map(lambda milliseconds: milliseconds / 1000)
-MARKS = st.builds(Mark, st.sampled_from(["", "a1b2"]), COUNT, COUNT, COUNT, TIME, TIME)
+MARKS = st.builds(
+    Mark, st.sampled_from(["", "a1b2"]), COUNT, COUNT, COUNT, TIME, TIME, st.sampled_from(["", "a/b/c/7"])
+)
 
 
 @given(MARKS)
@@ -15,7 +17,7 @@ def test_a_mark_read_back_is_what_was_written(mark: Mark) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a", "a 1 2 3 4", "a 1 2 x 4 5", "a -1 2 3 4 5", "a 1 2 3 nan 5", "a 1 2 3 4 inf"]
+    "text", ["", "a", "a 1 2 3 4 5", "a 1 2 x 4 5 -", "a -1 2 3 4 5 -", "a 1 2 3 nan 5 -", "a 1 2 3 4 inf -"]
 )
 def test_what_is_no_mark_counts_nothing(text: str) -> None:
     assert read_mark(text) == Mark()

@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from kigeon.errors import KubernetesError, StartError, Unauthorized
-from kigeon.kube.access import ClusterAccess, ClusterSource, discover
+from kigeon.kube.access import ClusterAccess, discover
+from kigeon.kube.source import ClusterSource
 from kigeon.standin.apiserver import ApiServer
 
 

@@ -12,7 +12,8 @@ import yaml
 
 from kigeon.errors import KubernetesError, Unauthorized
 from kigeon.kube import access as access_module
-from kigeon.kube.access import ClusterAccess, ClusterSource, discover
+from kigeon.kube.access import ClusterAccess, discover
+from kigeon.kube.source import ClusterSource
 from kigeon.standin.apiserver import ApiServer
 
 

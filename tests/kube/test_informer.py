@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from kigeon.kube.access import ClusterAccess, ClusterSource
+from kigeon.kube.access import ClusterAccess
 from kigeon.kube.informer import Informer, Resource
 from kigeon.kube.lines import WatchLine
+from kigeon.kube.source import ClusterSource
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import make_event
 from tests.support.processes import wait_until

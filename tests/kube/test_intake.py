@@ -13,10 +13,11 @@ from kigeon.events.envelope import unpack
 from kigeon.events.mark import Tally
 from kigeon.events.occurrence import identity_of
 from kigeon.events.outbox import Batch, Outbox
-from kigeon.kube.access import ClusterAccess, ClusterSource
+from kigeon.kube.access import ClusterAccess
 from kigeon.kube.informer import Informer, Resource
 from kigeon.kube.intake import EventIntake, last_written
 from kigeon.kube.lines import WatchLine, parse_line
+from kigeon.kube.source import ClusterSource
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import make_event
 from tests.support.processes import wait_until

@@ -6,9 +6,10 @@ import pytest
 
 from kigeon.config.settings import FilterSettings
 from kigeon.errors import KubernetesError
-from kigeon.kube.access import ClusterAccess, ClusterSource
+from kigeon.kube.access import ClusterAccess
 from kigeon.kube.namespaces import NamespaceFilter, Namespaces
 from kigeon.kube.pods import REMEMBER, SIDE_BY_SIDE, Missing, PodKey, PodLookup, pod_key_of
+from kigeon.kube.source import ClusterSource
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import make_event
 from tests.support.processes import wait_until

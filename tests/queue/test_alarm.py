@@ -11,7 +11,8 @@ from nats.aio.client import Client
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import QueueError
 from kigeon.queue.connection import QueueClient, connect
-from kigeon.queue.parking import DeadLetterStore, RetryStore
+from kigeon.queue.dead_letter import DeadLetterStore
+from kigeon.queue.retry import RetryStore
 from kigeon.queue.server import NatsServer
 from kigeon.queue.state import StateRecord
 from kigeon.queue.streams import declare

@@ -7,17 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.aio.client import Client
 
+from kigeon.clock import SteadyClock
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import Fenced
-from kigeon.queue.compaction import Compactor, covered
-from kigeon.queue.deduplication import Deduplication, SteadyClock
+from kigeon.queue.compaction import NUMBERS, Compactor, _messages, _written, covered, seen_runs
+from kigeon.queue.deduplication import Deduplication
 from kigeon.queue.digests import DigestMemory, integers
 from kigeon.queue.publisher import Publisher, Tail
 from kigeon.queue.rebuild import rebuild
+from kigeon.queue.recall import recall
 from kigeon.queue.scan import last_sequence
 from kigeon.queue.server import NatsServer
 from kigeon.queue.state import StateRecord
 from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, SEEN, declare
+from kigeon.queue.tail import Run
 from tests.queue.test_queue import envelope, run
 
 
@@ -35,8 +38,9 @@ class Storing:
     async def store(self, *batches: Iterable[int]) -> None:
         for batch in batches:
             packed = envelope(*batch)
+            first = self.publisher.tail.next_number
             await self.publisher.publish(packed)
-            self.compactor.stored(packed)
+            self.compactor.stored(packed, first)
 
     async def compact(self) -> None:
         await self.compactor.compact(self.publisher.tail)
@@ -209,7 +213,7 @@ def test_two_that_compact_are_told_apart(server: NatsServer, settings: QueueSett
         first, second = await storing(client, settings), await storing(client, settings)
         await first.store([1])
         await first.compact()
-        second.compactor.stored(envelope(2))
+        second.compactor.stored(envelope(2), 2)
         with pytest.raises(Fenced):
             await second.compact()
 
@@ -240,3 +244,43 @@ def test_deduplication_is_a_set_of_what_is_stored_and_one_of_what_is_on_its_way(
             deduplication.restart()
             passing.clear()
         assert len(deduplication) == len(kept)
+
+
+def test_numbers_are_recalled_by_digest_wherever_it_is(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store([11, 12], [13])
+        await work.compact()
+        await client.jetstream().purge_stream(EVENTS)
+        await work.store([14, 15])
+        await work.compact()
+        await work.store([16])
+        wanted = {envelope(value).digests: value - 10 for value in range(11, 17)}
+        assert await recall(client, [*wanted, envelope(99).digests]) == wanted
+
+    run(server, test)
+
+
+@given(st.lists(st.tuples(st.integers(1, 100), st.integers(1, 5)), min_size=1, max_size=6))
+def test_runs_read_back_are_the_same_numbers(runs: list[tuple[int, int]]) -> None:
+    written = [
+        Run(first, b"".join(number.to_bytes(8, "big") for number in range(first, first + n))) for first, n in runs
+    ]
+    digests = b"".join(run.digests for run in written)
+    (message,) = _messages(written)
+    found = list(seen_runs({NUMBERS: _written(message)}, digests))
+    assert b"".join(run.digests for run in found) == digests
+    for first, run_digests in found:
+        assert run_digests[:8] == first.to_bytes(8, "big")
+
+
+@pytest.mark.parametrize("header", ["", "x", "1", "1:x", "1:0", "1:3", "1:1,2:2"])
+def test_numbers_that_do_not_fit_are_none(header: str) -> None:
+    assert list(seen_runs({NUMBERS: header}, bytes(16))) == []
+
+
+def test_many_digests_are_several_messages() -> None:
+    runs = [Run(1 + 500 * number, bytes(500 * 8)) for number in range(300)]
+    messages = list(_messages(runs))
+    assert [run for message in messages for run in message] == runs
+    assert len(messages) == 3

@@ -1,8 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kigeon.clock import SteadyClock
 from kigeon.events.envelope import pack
-from kigeon.queue.deduplication import Deduplication, SteadyClock
+from kigeon.queue.deduplication import Deduplication
 from kigeon.queue.digests import DigestMemory, DigestTable, as_bytes, integers
 
 DIGESTS = st.integers(1, 2**64 - 1)

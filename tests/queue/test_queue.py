@@ -3,23 +3,27 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from nats.aio.client import Client
 
+from kigeon.clock import SteadyClock
 from kigeon.config.settings import QueueSettings, Settings
 from kigeon.errors import DataDirectoryInUse, Fenced, QueueError, StartError
 from kigeon.events.envelope import Envelope, pack, read_headers
 from kigeon.queue.connection import connected
-from kigeon.queue.deduplication import Deduplication, SteadyClock
+from kigeon.queue.dead_letter import DeadLetterStore
+from kigeon.queue.deduplication import Deduplication
 from kigeon.queue.digests import DigestMemory
-from kigeon.queue.parking import DeadLetterStore, RetryStore
 from kigeon.queue.reader import EventLog
 from kigeon.queue.rebuild import catch_up, rebuild
+from kigeon.queue.retry import RetryStore
 from kigeon.queue.scan import Stored, scan
 from kigeon.queue.server import NatsServer
 from kigeon.queue.state import StateRecord
@@ -166,6 +170,22 @@ def test_the_memory_outlives_the_events_themselves(server: NatsServer, settings:
         await rebuild(client, Deduplication(memory, SteadyClock()))
         known = [int.from_bytes(number.to_bytes(8, "big"), "little") for number in numbers]
         assert [value for value in known if value not in memory] == []
+
+    run(server, test)
+
+
+def test_a_clock_that_was_set_costs_no_memory(server: NatsServer, settings: QueueSettings) -> None:
+    """A Deduplicator that begins with a clock hours ahead knows what the last one knew."""
+
+    async def test(client: Client) -> None:
+        deduplication = Deduplication(DigestMemory(3600), SteadyClock(lambda: time.time() + 5 * 3600))
+        async with writing(client, settings) as work:
+            work.store(envelope(1))
+            await work.until(lambda reports: durable(reports) == 1)
+            with patch("kigeon.queue.rebuild.time.time", lambda: time.monotonic() + 1e10):
+                await rebuild(client, deduplication)
+        assert deduplication.forget() == 0
+        assert len(deduplication) == 1
 
     run(server, test)
 

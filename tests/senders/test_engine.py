@@ -13,8 +13,10 @@ from kigeon.config.settings import LokiSettings, QueueSettings
 from kigeon.events.envelope import Envelope, pack, write_headers
 from kigeon.events.occurrence import identity_of
 from kigeon.queue.connection import connected
-from kigeon.queue.parking import DeadLetterStore, RetryStore
+from kigeon.queue.dead_letter import DeadLetterStore
+from kigeon.queue.outcomes import OutcomeStore
 from kigeon.queue.reader import EventLog
+from kigeon.queue.retry import RetryStore
 from kigeon.queue.scan import Stored, scan
 from kigeon.queue.server import NatsServer
 from kigeon.queue.state import StateRecord
@@ -53,6 +55,7 @@ async def sending(client: Client, loki: Loki) -> AsyncIterator[Engine]:
         StateRecord(client, "position.loki"),
         RetryStore(client, "loki"),
         DeadLetterStore(client, "loki"),
+        OutcomeStore(client, "loki"),
     )
     sink = LokiSink(LokiSettings(loki.url))
     engine = await open_engine(stores, Plan(sink, Preparer(sink).prepare, False, 3600.0))

@@ -8,13 +8,18 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import yaml
 
-from kigeon.standin.apiserver import ApiServer
 from tests.support.loki import Loki
 from tests.support.processes import descendants, is_running, title, wait_until
+
+
+class Api(Protocol):
+    """A cluster that kigeon can be run against."""
+
+    def write_kubeconfig(self, path: Path) -> Path: ...
 
 
 class Kigeon:
@@ -23,13 +28,15 @@ class Kigeon:
     *senders* is the list under ``eventsenders``; further sections of the configuration come by keyword.
     """
 
-    def __init__(self, folder: Path, api: ApiServer, senders: list[dict[str, Any]], **sections: Any) -> None:
+    def __init__(self, folder: Path, api: Api, senders: list[dict[str, Any]], **sections: Any) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.api = api
         self.log_path = folder / "kigeon.log"
         self.config = folder / "config.yaml"
         self.kubeconfig = api.write_kubeconfig(folder / "kubeconfig")
+        self.credentials = ["--kubeconfig", str(self.kubeconfig)]
+        self.environ: dict[str, str] = {}
         settings = {"dataDir": str(folder / "data"), "logLevel": "debug", **sections.pop("global_", {})}
         self.config.write_text(yaml.safe_dump({"global": settings, "eventsenders": senders, **sections}))
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,10 +51,10 @@ class Kigeon:
 
     def start(self) -> None:
         """Start it."""
-        command = [sys.executable, "-m", "kigeon", "start", "--config", self.config, "--kubeconfig", self.kubeconfig]
+        command = [sys.executable, "-m", "kigeon", "start", "--config", str(self.config), *self.credentials]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self.environ}
             )
 
     @property
@@ -92,6 +99,22 @@ class Kigeon:
         status = self._process.wait(timeout)
         self._process = None
         return status
+
+    def ask(self, *arguments: str, status: int = 0) -> dict[str, Any]:
+        """Return what a command that asks a running kigeon prints as JSON; it must end with *status*.
+
+        One that is starting is asked again.
+        """
+        command = [sys.executable, "-m", "kigeon", *arguments, "--config", str(self.config), "--json"]
+
+        def answered() -> subprocess.CompletedProcess[str] | None:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            return None if "no kigeon runs" in done.stderr else done
+
+        done = wait_until(answered, what="an answer")
+        assert done.returncode == status, done
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
 
     def wait(self, timeout: float = 20.0) -> int:
         """Return the exit status of one that ends by itself."""

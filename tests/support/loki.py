@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Condition, Event, Thread
 from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
@@ -131,6 +132,26 @@ class Loki:
 
     # ------------------------------------------------------------------------------------------------ for the handler
 
+    def query(self, tenant: str, query: Mapping[str, str]) -> bytes:
+        """Return the answer to a query with nothing but equal labels (or for every stream), and filters of lines."""
+        selector, *filters = re.split(r" ([|!]~) ", query["query"])
+        patterns = list(zip(filters[::2], (found.strip("`") for found in filters[1::2]), strict=True))
+        wanted = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', selector))
+        start, end, limit = (int(query[key]) for key in ("start", "end", "limit"))
+        found = [
+            line
+            for line in sorted(self.lines, key=lambda line: line.timestamp)
+            if line.tenant == tenant
+            and start <= line.timestamp < end
+            and all(dict(line.labels).get(name) == orjson.loads(f'"{value}"') for name, value in wanted.items())
+            and all(bool(re.search(pattern, line.line)) == (kind == "|~") for kind, pattern in patterns)
+        ]
+        streams: dict[tuple[tuple[str, str], ...], list[tuple[str, str]]] = {}
+        for line in found[:limit]:
+            streams.setdefault((*line.labels, *line.metadata), []).append((str(line.timestamp), line.line))
+        result = [{"stream": dict(labels), "values": values} for labels, values in streams.items()]
+        return orjson.dumps({"status": "success", "data": {"resultType": "streams", "result": result}})
+
     def take(self, tenant: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str, int | None]:
         """Store a push; return status, text and Retry-After."""
         count, retry_after = 0, None
@@ -221,6 +242,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         pass
+
+    def do_GET(self) -> None:
+        """Answer a query of a range, forward, as Loki does: structured metadata are among the labels."""
+        address = urlsplit(self.path)
+        if address.path != "/loki/api/v1/query_range":
+            self._answer(404, "404 page not found", None)
+            return
+        query = {key: values[0] for key, values in parse_qs(address.query).items()}
+        body = self.loki.query(self.headers.get("X-Scope-OrgID", ""), query)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def do_POST(self) -> None:
         size = int(self.headers["Content-Length"])

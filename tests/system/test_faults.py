@@ -194,7 +194,7 @@ def test_a_token_is_rotated(tmp_path: Path, api: ApiServer, loki: Loki, flow: Fl
     with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
         loki.wait_for(50)
         api.rotate_token()
-        api.write_kubeconfig(kigeon.kubeconfig)
+        api.write_kubeconfig(kigeon.folder / "kubeconfig")
         finish(kigeon, flow, loki)
 
 

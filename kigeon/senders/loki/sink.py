@@ -118,14 +118,15 @@ class LokiSink:
         with self._lock:
             session = self._sessions.get(destination)
             if session is None:
-                session = self._sessions[destination] = _new_session(destination)
+                session = self._sessions[destination] = new_session(destination)
                 while len(self._sessions) > MAX_SESSIONS:
                     self._sessions.popitem(last=False)
             self._sessions.move_to_end(destination)
             return session
 
 
-def _new_session(destination: Destination) -> requests.Session:
+def new_session(destination: Destination) -> requests.Session:
+    """Return a session with the credentials, and the trust, of *destination*."""
     session = requests.Session()
     session.headers["User-Agent"] = f"kigeon/{__version__}"
     session.auth = (

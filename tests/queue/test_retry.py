@@ -5,7 +5,8 @@ from nats.aio.client import Client
 
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import QueueError, UnreadableEnvelope
-from kigeon.queue.parking import DeadLetterStore, RetryStore
+from kigeon.queue.dead_letter import DeadLetterStore
+from kigeon.queue.retry import RetryStore
 from kigeon.queue.scan import scan
 from kigeon.queue.server import NatsServer
 from kigeon.queue.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, RETRY, RETRY_SUBJECT, declare

@@ -1,33 +1,26 @@
-"""Where events wait that can't go now, and where those stay that never can: the retry and dead-letter streams.
-
-Both hold packed events, as envelopes do. Headers of the retry stream:
+"""Where events wait that can't go now: the retry stream. It holds packed events, as envelopes do. Headers:
 
 ===================== ============================================================================================
 ``Kigeon-Format``     ``1``
-``Kigeon-Key``        what the events wait for: a destination, or ``hook``
+``Kigeon-Key``        what the events wait for: a destination, ``hook``, or nothing: ``replay``
 ``Kigeon-Numbers``    the running number of each event, comma-separated: its origin
 ``Kigeon-Stored-At``  when the oldest was stored in the queue, seconds since the epoch: it waits no longer than that
 ===================== ============================================================================================
-
-Headers of the dead-letter stream: ``Kigeon-Format``, ``Kigeon-Reason``, ``Kigeon-Sequence`` (of the envelope), and
-``Kigeon-Time`` (RFC 3339). Its subject ends in the event's running number (``e<sequence>`` for a whole envelope,
-``r<sequence>`` for a whole message of the retry stream), and holds one message: parking an event again replaces it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from nats.aio.client import Client
 from nats.js.errors import APIError
 
-from kigeon.errors import UnreadableEnvelope, shorten
+from kigeon.errors import UnreadableEnvelope
 from kigeon.events.envelope import pack, unpack
 from kigeon.queue.connection import queue_errors, writing
 from kigeon.queue.scan import scan
-from kigeon.queue.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, RETRY, RETRY_SUBJECT
+from kigeon.queue.streams import RETRY, RETRY_SUBJECT
 
 FORMAT = "1"
 
@@ -106,37 +99,6 @@ class RetryStore:
             except APIError as error:
                 if error.err_code not in NO_MESSAGE:
                     raise
-
-
-class DeadLetterStore:
-    """One sender's part of the dead-letter stream. Methods raise :class:`QueueError` when the queue is away."""
-
-    def __init__(self, client: Client, sender: str, timeout: float = 5.0) -> None:
-        self._client = client
-        self._js = client.jetstream(timeout=timeout)
-        self._subject = f"{DEAD_LETTER_SUBJECT}.{sender}"
-
-    async def park(self, number: int, sequence: int, event: bytes, reason: str) -> None:
-        """Keep one event with the *reason* why it can't be delivered."""
-        await self._store(str(number), sequence, pack([event], b"").payload, reason)
-
-    async def park_envelope(self, sequence: int, payload: bytes, reason: str) -> None:
-        """Keep a whole envelope that can't be read, as it was found."""
-        await self._store(f"e{sequence}", sequence, payload, reason)
-
-    async def park_retry(self, sequence: int, payload: bytes, reason: str) -> None:
-        """Keep a whole message of the retry stream that can't be read, as it was found."""
-        await self._store(f"r{sequence}", sequence, payload, reason)
-
-    async def _store(self, name: str, sequence: int, payload: bytes, reason: str) -> None:
-        headers = {
-            "Kigeon-Format": FORMAT,
-            "Kigeon-Reason": shorten(reason),
-            "Kigeon-Sequence": str(sequence),
-            "Kigeon-Time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        }
-        with writing(self._client, "parking an event"):
-            await self._js.publish(f"{self._subject}.{name}", payload, headers=headers, stream=DEAD_LETTER)
 
 
 def _read_waiting(sequence: int, headers: dict[str, str]) -> Waiting:

@@ -1,0 +1,21 @@
+"""Where an operator finds a running kigeon."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SOCKET = Path("run") / "operator.sock"
+"""Below dataDir."""
+
+
+@contextmanager
+def short_path(path: Path) -> Iterator[str]:
+    """Have a name for *path* that a socket's address has room for (107 bytes), however deep it lies."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)

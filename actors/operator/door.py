@@ -1,0 +1,100 @@
+"""The root's side: a Unix socket, and a process for each connection."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import socket
+import sys
+from dataclasses import dataclass
+from typing import Self
+
+from actors.messages import QueueAddress
+from actors.operator.address import SOCKET, short_path
+from kigeon.config.settings import Settings
+from kigeon.kube.source import ClusterSource
+
+log = logging.getLogger(__name__)
+
+ORDER_DESCRIPTOR = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the process of a connection works with."""
+
+    settings: Settings
+    queue: QueueAddress
+    cluster: ClusterSource | None
+
+
+class OperatorDoor:
+    """A context manager: within it the socket listens. One that can't is said in the log, and missed by nobody else."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._path = order.settings.global_.data_dir / SOCKET
+        self._socket: socket.socket | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._path.parent.mkdir(exist_ok=True)
+            self._path.unlink(missing_ok=True)
+            self._socket = self._listen()
+        except OSError as error:
+            log.error("operators can't be answered", extra={"socket": str(self._path), "error": str(error)})
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._path.unlink(missing_ok=True)
+
+    @property
+    def descriptors(self) -> list[int]:
+        """What is readable when somebody is at the door."""
+        return [self._socket.fileno()] if self._socket is not None else []
+
+    def answer(self) -> None:
+        """Start a process for each connection that waits; it is the caller's to reap."""
+        while self._socket is not None:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return  # Nobody, or nobody any more.
+            with connection:
+                try:
+                    self._spawn(connection)
+                except OSError as error:
+                    log.error("an operator can't be answered", extra={"error": str(error)})
+
+    def _listen(self) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            with short_path(self._path) as path:
+                listener.bind(path)
+            listener.listen(8)
+            listener.setblocking(False)
+        except OSError:
+            listener.close()
+            raise
+        finally:
+            os.umask(before)
+        return listener
+
+    def _spawn(self, connection: socket.socket) -> None:
+        """What it works with is handed over in memory: neither its arguments nor its environment hold a secret."""
+        order = os.memfd_create("kigeon-order", os.MFD_CLOEXEC)
+        try:
+            os.write(order, pickle.dumps(self._order))
+            os.lseek(order, 0, os.SEEK_SET)
+            actions = [
+                (os.POSIX_SPAWN_DUP2, connection.fileno(), 0),
+                (os.POSIX_SPAWN_DUP2, order, ORDER_DESCRIPTOR),
+            ]
+            command = [sys.executable, "-m", "actors.operator.process", str(os.getpid())]
+            os.posix_spawn(sys.executable, command, os.environ, file_actions=actions)
+        finally:
+            os.close(order)

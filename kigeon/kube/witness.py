@@ -1,0 +1,96 @@
+"""Witnesses: the objects that were seen last. While one of them is there as it was, the history that was read goes on.
+
+An etcd that was restored from a backup has lost what came after the backup, and gives the lost versions out again.
+Where it has come past the version that a watch is to be resumed from, that version alone tells nothing. But the object
+that was seen last is then missing, or is there with another version.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+KEPT = 16
+
+
+class Witness(NamedTuple):
+    """An object as it was seen; ``namespace`` is "" for what is in none."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: str
+
+    def is_there(self, objects: Iterable[Mapping[str, Any]]) -> bool:
+        """Whether it is among *objects*, unchanged."""
+        return any(witness_of(found) == self for found in objects)
+
+
+def witness_of(obj: Mapping[str, Any]) -> Witness | None:
+    """Return *obj* as a witness; None where something of it is missing."""
+    metadata = obj.get("metadata")
+    if not isinstance(metadata, dict):
+        return None
+    words = [metadata.get(key) or "" for key in ("namespace", "name", "uid", "resourceVersion")]
+    if not all(isinstance(word, str) and not set(word) & set("/ ") for word in words) or not all(words[1:]):
+        return None
+    return Witness(*words)
+
+
+def write_witness(witness: Witness | None) -> str:
+    """Return *witness* as text without a blank; "" for none."""
+    return "/".join(witness) if witness is not None else ""
+
+
+def read_witness(text: str) -> Witness | None:
+    """Read what :func:`write_witness` wrote; None where it can't be read."""
+    words = text.split("/")
+    return Witness(*words) if len(words) == 4 and all(words[1:]) else None
+
+
+class Witnesses:
+    """The last objects that were seen and not deleted; the latest is the one to ask for."""
+
+    def __init__(self, first: Witness | None = None) -> None:
+        self._seen: OrderedDict[tuple[str, str], Witness] = OrderedDict()
+        if first is not None:
+            self._add(first)
+
+    @property
+    def latest(self) -> Witness | None:
+        """The object that was seen last."""
+        return next(reversed(self._seen.values()), None)
+
+    def clear(self) -> None:
+        """Forget them all: a list begins."""
+        self._seen.clear()
+
+    def listed(self, objects: Iterable[Mapping[str, Any]]) -> None:
+        """Note a page of a list: of all pages, the objects with the highest versions are kept."""
+        known = [*self._seen.values(), *(witness for obj in objects if (witness := witness_of(obj)))]
+        self._seen.clear()
+        for witness in reversed(heapq.nlargest(KEPT, known, key=_order)):
+            self._add(witness)
+
+    def changed(self, objects: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """Note lines of a watch: their types, and the objects."""
+        for kind, obj in objects:
+            witness = witness_of(obj)
+            if witness is not None and kind == "DELETED":
+                self._seen.pop((witness.namespace, witness.name), None)
+            elif witness is not None and kind in ("ADDED", "MODIFIED"):
+                self._add(witness)
+
+    def _add(self, witness: Witness) -> None:
+        key = (witness.namespace, witness.name)
+        self._seen[key] = witness
+        self._seen.move_to_end(key)
+        if len(self._seen) > KEPT:
+            self._seen.popitem(last=False)
+
+
+def _order(witness: Witness) -> tuple[int, str]:
+    version = witness.version.lstrip("0")
+    return len(version), version

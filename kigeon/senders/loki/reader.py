@@ -1,0 +1,97 @@
+"""What Loki holds, read back by LogQL: for an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import orjson
+import requests
+
+from kigeon.errors import SenderError, shorten
+from kigeon.senders.loki.sink import TIMEOUT, new_session
+from kigeon.senders.sink import Destination
+
+QUERY_PATH = "/loki/api/v1/query_range"
+LIMIT = 1000
+"""Lines of one answer. Loki takes up to 5000, but never answers where they are more than 4 MiB (3.7, as configured)."""
+
+DIGITS = "0123456789abcdef"
+
+LONGEST_RANGE = 24 * 3600 * 10**9
+"""Nanoseconds of one query: some Lokis refuse long ones."""
+
+
+class Held(NamedTuple):
+    """A line that Loki holds; structured metadata is among the labels, as Loki tells it."""
+
+    timestamp: int
+    line: str
+    labels: Mapping[str, str]
+
+
+def selector_of(labels: Mapping[str, str]) -> str:
+    """Return the LogQL selector of the streams with all of these *labels*; without any, of every stream."""
+    matchers = [f"{name}={orjson.dumps(value).decode()}" for name, value in sorted(labels.items())]
+    return "{" + (",".join(matchers) or 'service_name=~".+"') + "}"
+
+
+def read_lines(destination: Destination, selector: str, start: int, end: int) -> Iterator[Held]:
+    """Yield what *destination* holds from *start* to *end* (nanoseconds, both included), oldest first.
+
+    Raises :class:`SenderError` when it does not answer as Loki does.
+    """
+    with new_session(destination) as session:
+        while start <= end:
+            stop = min(end, start + LONGEST_RANGE)
+            lines = _query(session, destination, selector, start, stop + 1)
+            if len(lines) < LIMIT:
+                yield from lines
+                start = stop + 1
+                continue
+            # A full answer may have cut the last nanosecond's lines in two: those are asked for again.
+            last = lines[-1].timestamp
+            if last > lines[0].timestamp:
+                yield from (line for line in lines if line.timestamp < last)
+                start = last
+            else:
+                yield from _at_once(session, destination, selector, last)
+                start = last + 1
+
+
+def _at_once(
+    session: requests.Session, destination: Destination, selector: str, at: int, ending: str = ""
+) -> Iterator[Held]:
+    """Yield the lines of one nanosecond (Kubernetes writes most times in whole seconds), cut by how their uids end."""
+    for digit in DIGITS:
+        lines = _query(session, destination, f"{selector} |~ {_uid_ends(digit + ending)}", at, at + 1)
+        if len(lines) < LIMIT:
+            yield from lines
+        else:
+            yield from _at_once(session, destination, selector, at, digit + ending)
+    # Whatever has no such digit there, or no uid at all.
+    rest = f"{selector} |~ {_uid_ends(ending)}" if ending else selector
+    lines = _query(session, destination, f"{rest} !~ {_uid_ends(f'[{DIGITS}]{ending}')}", at, at + 1)
+    if len(lines) >= LIMIT:
+        raise SenderError(f"{destination.label} holds {LIMIT} lines or more at {at}: too many to read")
+    yield from lines
+
+
+def _uid_ends(ending: str) -> str:
+    return f'`"uid":"[^"]*{ending}"`'
+
+
+def _query(session: requests.Session, destination: Destination, selector: str, start: int, end: int) -> list[Held]:
+    parameters = {"query": selector, "start": str(start), "end": str(end), "limit": str(LIMIT), "direction": "forward"}
+    headers = {"X-Scope-OrgID": destination.tenant_id} if destination.tenant_id else {}
+    try:
+        response = session.get(destination.url + QUERY_PATH, params=parameters, headers=headers, timeout=TIMEOUT)
+        if response.status_code != 200:
+            raise SenderError(f"{destination.label} answers {response.status_code}: {shorten(response.text)}")
+        streams = orjson.loads(response.content)["data"]["result"]
+        held = [Held(int(value[0]), value[1], stream["stream"]) for stream in streams for value in stream["values"]]
+    except (requests.RequestException, OSError) as error:
+        raise SenderError(f"{destination.label} does not answer: {shorten(str(error))}") from error
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise SenderError(f"{destination.label} does not answer as Loki does: {error!r}") from error
+    return sorted(held, key=lambda line: line.timestamp)

@@ -1,0 +1,1 @@
+"""kigeon against a real kube-apiserver, etcd and Loki."""

@@ -1,0 +1,94 @@
+"""Every message that an actor, or the root, is sent: who is told, and what makes it come at a chosen moment."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, is_dataclass
+
+from actors import messages
+from kigeon.queue.streams import EVENTS_SUBJECT
+from tests.faults.actors.rig import CHILDREN, PIPELINE, SENDERS, Rig
+
+PARTS = {"QueueAddress", "ChildSpec"}
+"""Parts of messages, no messages themselves."""
+
+
+def nothing(rig: Rig) -> None:
+    """Let events flow: it comes by itself."""
+
+
+def kill(name: str) -> Callable[[Rig], None]:
+    """Have an actor replaced."""
+
+    def provoke(rig: Rig) -> None:
+        rig.kill(name)
+
+    return provoke
+
+
+def lose_a_batch(rig: Rig) -> None:
+    """Let the Queue find that a batch is missing."""
+    rig.arm("drop", "Store@queue")
+
+
+def lose_answers(rig: Rig) -> None:
+    """Let storing time out, again and again: the root restarts nats-server."""
+    rig.arm("timeout", f"publish@{EVENTS_SUBJECT}", times=4)
+
+
+def restart(rig: Rig) -> None:
+    """End kigeon, in time, and start it again."""
+    rig.stop()
+    rig.kigeon.start()
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A message of class *kind* comes to *receiver* after *provoke*."""
+
+    kind: str
+    receiver: str
+    provoke: Callable[[Rig], None] = nothing
+
+    @property
+    def point(self) -> str:
+        """Where a fault is armed."""
+        return f"{self.kind}@{self.receiver}"
+
+
+MOMENTS = (
+    Moment("Supervise", "supervisor", kill("supervisor")),
+    *(Moment("Start", name, kill(name)) for name in CHILDREN),
+    *(Moment("Ping", name) for name in (*CHILDREN, "supervisor")),
+    Moment("Pong", "supervisor"),
+    Moment("Status", "root"),
+    *(Moment("Connect", name, kill("queue")) for name in PIPELINE),
+    Moment("QueueOpened", "deduplicator", kill("watcher")),
+    Moment("Resume", "watcher", kill("deduplicator")),
+    Moment("Batch", "deduplicator"),
+    Moment("Store", "queue"),
+    Moment("Stored", "watcher"),
+    Moment("Stored", "deduplicator"),
+    Moment("Resync", "supervisor", lose_a_batch),
+    Moment("BrokerFailing", "supervisor", lose_answers),
+    Moment("Stop", "supervisor", restart),
+    *(Moment("Stop", name, restart) for name in CHILDREN),
+    Moment("Stopped", "supervisor", restart),
+    Moment("Stopped", "root", restart),
+)
+
+OF_THESPIAN = (
+    Moment("ChildActorExited", "supervisor", kill(SENDERS[0])),
+    Moment("WakeupMessage", "supervisor"),
+)
+"""What Thespian tells: of one process to itself, or twice by its own doing."""
+
+
+def message_kinds() -> set[str]:
+    """Return the names of all classes of messages."""
+    return {
+        name
+        for name, found in inspect.getmembers(messages, inspect.isclass)
+        if found.__module__ == messages.__name__ and is_dataclass(found) and name not in PARTS
+    }

@@ -1,0 +1,200 @@
+"""Hooks that loop, eat memory or crash their interpreter, in a running kigeon: only the event at hand pays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from kigeon.standin.apiserver import ApiServer
+from tests.support.events import arrived, assert_once, make_event, occurrence_of
+from tests.support.kigeon import Kigeon, accounts, loki_sender
+from tests.support.loki import Line, Loki
+from tests.support.processes import descendants, is_running, title, wait_until
+
+HOSTILE = {
+    "Memory": "x = [0] * (1000000000 * one)",
+    "Nested": "x = []\n        for i in range(50000):\n            x = [x]\n        return {'x': x}",
+    "Integers": "x = 3\n        for i in range(64):\n            x = x * x",
+    "Loop": "for i in range(10000000000):\n            pass",
+    "Result": "return {'x': 'x' * (100000000 * one)}",
+    "Prints": "for i in range(10000000000):\n            print(i)",
+}
+"""What a script does for an event with this reason; ``one`` keeps the constants from being folded at load."""
+
+HOOKED = "config['tenantID'] = 'hooked'\n    return config\n"
+
+HOSTILE_HOOK = "".join(
+    [
+        "def transform(config, event):\n    reason = event['reason']\n    one = len(reason[:1])\n",
+        *(f"    if reason == '{reason}':\n        {does}\n" for reason, does in HOSTILE.items()),
+        f"    {HOOKED}",
+    ]
+)
+
+MENDED = f"def transform(config, event):\n    {HOOKED}"
+
+ON_ERROR = ("use-default", "skip", "fail")
+
+
+class Hooked:
+    """kigeon with a sender, and a Loki, for each onError; a context manager."""
+
+    def __init__(self, folder: Path, script: str) -> None:
+        self._stack = ExitStack()
+        self.api = self._stack.enter_context(ApiServer())
+        self.lokis = {error: self._stack.enter_context(Loki()) for error in ON_ERROR}
+        self.hook = folder / "hook.star"
+        self.hook.write_text(script)
+        senders = [
+            loki_sender(loki, error, hook={"script": str(self.hook), "onError": error})
+            for error, loki in self.lokis.items()
+        ]
+        self.kigeon = Kigeon(folder / "kigeon", self.api, senders)
+        self.numbers = count()
+        self.good: list[dict[str, Any]] = []
+        self.bad: list[dict[str, Any]] = []
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self.kigeon)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def happen(self, good: int, bad: str = "") -> None:
+        """Have good events happen, and a bad one in their midst."""
+        events = [make_event(next(self.numbers), reason="Good") for _ in range(good)]
+        self.good += events
+        if bad:
+            victim = make_event(next(self.numbers), reason=bad)
+            self.bad.append(victim)
+            events.insert(good // 2, victim)
+        self.api.put_events(events)
+
+    def seconds_for(self, good: int) -> float:
+        """Return how long it takes for good events to arrive everywhere."""
+        began = time.monotonic()
+        self.happen(good)
+        self.check()
+        return time.monotonic() - began
+
+    def check(self, repeated: int = 0) -> None:
+        """Wait until everything has arrived that can, once, and see that nothing else did.
+
+        Up to *repeated* may have been sent again, byte for byte: the push that was under way when a sender was killed.
+        """
+        wanted = {"use-default": self.good + self.bad, "skip": self.good, "fail": self.good}
+        for error, loki in self.lokis.items():
+            keys = {occurrence_of(event) for event in wanted[error]}
+            loki.wait_for(lambda lines, keys=keys: len(lines) >= len(keys) and keys <= arrived(lines).keys())
+            assert_once(loki.lines, wanted[error])
+            assert loki.repeats <= repeated
+
+    def workers(self) -> list[int]:
+        """Return the process ids of the hooks' workers."""
+        return [pid for pid in descendants(self.kigeon.pid) if "worker.py" in title(pid)]
+
+
+def tenants(lines: list[Line], events: list[dict[str, Any]]) -> set[str]:
+    """Return the tenants of what arrived of *events*."""
+    uids = {event["metadata"]["uid"] for event in events}
+    return {line.tenant for line in lines if line.fields["uid"] in uids}
+
+
+@pytest.fixture(scope="module")
+def hooked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hooked]:
+    with Hooked(tmp_path_factory.mktemp("hooks"), HOSTILE_HOOK) as hooked:
+        yield hooked
+
+
+@pytest.mark.parametrize("reason", HOSTILE)
+def test_only_the_event_at_hand_gets_on_error(hooked: Hooked, reason: str) -> None:
+    """And what comes after it is as fast as what came before."""
+    before = min(hooked.seconds_for(300) for _ in range(2))
+    hooked.happen(50, bad=reason)
+    hooked.check()
+    victims = hooked.bad[-1:]
+    after = min(hooked.seconds_for(300) for _ in range(3))
+    assert after < 4 * before + 0.5
+    assert tenants(hooked.lokis["use-default"].lines, victims) == {""}
+    assert all(tenants(loki.lines, hooked.good) == {"hooked"} for loki in hooked.lokis.values())
+    wait_until(lambda: accounts(hooked.kigeon, "sender/skip").get("skipped") == len(hooked.bad))
+
+
+def test_what_failed_is_sent_when_the_script_is_mended(tmp_path: Path) -> None:
+    with Hooked(tmp_path, HOSTILE_HOOK) as hooked:
+        for reason in HOSTILE:
+            hooked.happen(20, bad=reason)
+        hooked.check()
+        assert hooked.kigeon.stop() == 0
+        hooked.hook.write_text(MENDED)
+        hooked.kigeon.start()
+        hooked.lokis["fail"].wait_for(len(hooked.good + hooked.bad))
+        assert hooked.kigeon.stop() == 0
+        assert_once(hooked.lokis["fail"].lines, hooked.good + hooked.bad)
+        assert_once(hooked.lokis["skip"].lines, hooked.good)
+        assert_once(hooked.lokis["use-default"].lines, hooked.good + hooked.bad)
+
+
+def test_a_worker_is_killed_in_mid_batch(tmp_path: Path) -> None:
+    """Each death costs at most the one event that it was at."""
+    kills = 0
+    with Hooked(tmp_path, MENDED) as hooked:
+        hooked.happen(50)
+        hooked.check()
+        for _ in range(4):
+            hooked.happen(2000)
+            for worker in hooked.workers():
+                os.kill(worker, signal.SIGKILL)
+                kills += 1
+                wait_until(lambda gone=worker: not is_running(gone))
+        lost = len(hooked.good)
+        for error, loki in hooked.lokis.items():
+            loki.wait_for(lost - kills if error == "skip" else lost, timeout=60)
+        hooked.happen(100)
+        wait_until(lambda: len(hooked.lokis["fail"].lines) == len(hooked.good))
+        assert_once(hooked.lokis["fail"].lines, hooked.good)
+        assert_once(hooked.lokis["use-default"].lines, hooked.good)
+        assert sum(line.tenant != "hooked" for line in hooked.lokis["use-default"].lines) <= kills
+        assert not arrived(hooked.lokis["skip"].lines).keys() - set(map(occurrence_of, hooked.good))
+        assert len(hooked.good) - len(hooked.lokis["skip"].lines) <= kills
+
+
+MONSTERS = {
+    "memory": "x = [0] * 1000000000\n",
+    "folded": "def f():\n    return len(list(range(20000000)))\n",
+    "integer": "x = 1 << 10000000000\n",
+    "nested": "x = " + "[" * 5000 + "]" * 5000 + "\n",
+}
+
+
+@pytest.mark.parametrize("monster", MONSTERS.values(), ids=MONSTERS)
+def test_a_script_that_kills_its_worker_at_load_stops_the_start(tmp_path: Path, monster: str) -> None:
+    with Hooked(tmp_path, monster + MENDED) as hooked:
+        assert hooked.kigeon.wait() == 2
+        assert "hook.star: " in hooked.kigeon.log_path.read_text()
+
+
+@pytest.mark.parametrize("monster", MONSTERS.values(), ids=MONSTERS)
+def test_a_script_that_has_become_one_concerns_its_sender_alone(tmp_path: Path, monster: str) -> None:
+    """It is loaded when the sender is replaced; the others go on, and mended it sends everything."""
+    with Hooked(tmp_path, MENDED) as hooked:
+        hooked.happen(50)
+        hooked.check()
+        hooked.hook.write_text(monster + MENDED)
+        os.kill(hooked.kigeon.actor("sender/fail"), signal.SIGKILL)
+        wait_until(lambda: any("hook.star: " in str(record) for record in hooked.kigeon.log()))
+        hooked.happen(100)
+        for error in ("use-default", "skip"):
+            hooked.lokis[error].wait_for(150)
+        hooked.hook.write_text(MENDED)
+        hooked.check(repeated=50)
+        assert hooked.kigeon.stop() == 0

@@ -1,0 +1,128 @@
+"""Whether the history that was read goes on: told by the objects that were seen last."""
+
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kigeon.events.outbox import Outbox
+from kigeon.kube.access import ClusterAccess
+from kigeon.kube.informer import Informer, Resource
+from kigeon.kube.intake import EventIntake
+from kigeon.kube.source import ClusterSource
+from kigeon.kube.witness import KEPT, Witness, Witnesses, read_witness, witness_of, write_witness
+from kigeon.standin.apiserver import ApiServer
+from tests.support.events import make_event
+from tests.support.processes import wait_until
+
+WORD = st.text("abc123-.", min_size=1)
+
+
+def seen(name: str, version: str, uid: str = "u") -> dict[str, Any]:
+    return {"metadata": {"namespace": "shop", "name": name, "uid": uid, "resourceVersion": version}}
+
+
+@given(st.builds(Witness, st.one_of(st.just(""), WORD), WORD, WORD, WORD))
+def test_a_witness_read_back_is_what_was_written(witness: Witness) -> None:
+    assert read_witness(write_witness(witness)) == witness
+
+
+@pytest.mark.parametrize("text", ["", "a", "a/b/c", "a//c/d", "a/b/c/", "a/b/c/d/e"])
+def test_what_is_no_witness_is_none(text: str) -> None:
+    assert read_witness(text) is None
+
+
+@pytest.mark.parametrize(
+    "obj",
+    [
+        {},
+        {"metadata": None},
+        {"metadata": {"name": "a", "uid": "b"}},
+        seen("a b", "1"),
+        seen("a", "1", ""),
+        seen("a", "/"),
+    ],
+)
+def test_an_object_that_can_not_be_asked_for_is_no_witness(obj: dict[str, Any]) -> None:
+    assert witness_of(obj) is None
+
+
+def test_it_is_there_only_as_it_was() -> None:
+    witness = Witness("shop", "a", "u", "7")
+    assert witness.is_there([seen("b", "7"), seen("a", "7")])
+    assert not witness.is_there([seen("a", "8")])
+    assert not witness.is_there([seen("a", "7", "another")])
+    assert not witness.is_there([])
+
+
+def test_the_latest_is_what_was_seen_last_and_not_deleted() -> None:
+    witnesses = Witnesses(Witness("shop", "z", "u", "1"))
+    witnesses.changed([("ADDED", seen("a", "2")), ("MODIFIED", seen("b", "3")), ("BOOKMARK", seen("c", "4"))])
+    assert witnesses.latest == Witness("shop", "b", "u", "3")
+    witnesses.changed([("DELETED", seen("b", "5"))])
+    assert witnesses.latest == Witness("shop", "a", "u", "2")
+    witnesses.clear()
+    assert witnesses.latest is None
+
+
+def test_of_a_list_the_highest_versions_are_kept() -> None:
+    witnesses = Witnesses()
+    witnesses.listed(seen(f"a{version}", str(version)) for version in range(90, 120))
+    witnesses.listed(seen(f"b{version}", str(version)) for version in (5, 999, 1000))
+    names = []
+    while latest := witnesses.latest:
+        names.append(latest.name)
+        witnesses.changed([("DELETED", seen(latest.name, "9999"))])
+    assert names == ["b1000", "b999", *(f"a{version}" for version in range(119, 119 - KEPT + 2, -1))]
+
+
+def test_a_restored_etcd_that_has_come_past_the_version_is_noticed(tmp_path: Path) -> None:
+    """Back to a few versions, and then on past where the watch was: the version alone would tell nothing."""
+    outbox = Outbox()
+    outbox.connect(1)
+    intake = EventIntake(outbox)
+    with ApiServer() as api:
+        access = ClusterAccess(ClusterSource(api.write_kubeconfig(tmp_path / "config")))
+        informer = Informer(access, Resource("/api/v1/events"), intake)
+        thread = Thread(target=informer.run)
+        thread.start()
+        try:
+            api.wait_for_watches()
+            api.put_events(make_event(number) for number in range(10))
+            wait_until(lambda: intake.received == 10)
+            with api.store.changed:  # nobody looks in between
+                api.restore_etcd(5)
+                api.put_events(make_event(number) for number in range(10, 400))
+                api.put_events(make_event(number, count=2) for number in range(800))
+            wait_until(lambda: intake.received == 10 + 800, what="a list of everything")
+            assert intake.relists == 1
+        finally:
+            informer.stop()
+            thread.join()
+
+
+def test_a_watch_is_resumed_while_the_last_object_is_there(tmp_path: Path) -> None:
+    outbox = Outbox()
+    outbox.connect(1)
+    intake = EventIntake(outbox)
+    with ApiServer() as api:
+        access = ClusterAccess(ClusterSource(api.write_kubeconfig(tmp_path / "config")))
+        informer = Informer(access, Resource("/api/v1/events"), intake)
+        thread = Thread(target=informer.run)
+        thread.start()
+        try:
+            api.wait_for_watches()
+            for number in range(4):
+                api.put_events([make_event(number)])
+                wait_until(lambda number=number: intake.received == number + 1)
+                api.faults.end_watches("close" if number % 2 else "drop")
+            assert intake.relists == 0
+            assert [request.path for request in api.requests if "fieldSelector" in request.query] == [
+                "/api/v1/namespaces/shop/events"
+            ] * 3
+        finally:
+            informer.stop()
+            thread.join()

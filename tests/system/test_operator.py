@@ -1,0 +1,238 @@
+"""What an operator asks of a running kigeon: accounts, dead letters, an audit."""
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kigeon.standin.apiserver import ApiServer
+from tests.support.events import assert_once, make_event
+from tests.support.kigeon import Kigeon, accounts, loki_sender
+from tests.support.loki import Line, Loki
+from tests.support.processes import wait_until
+
+
+def refuses(*names: str) -> "RefuseLine":
+    return RefuseLine(names)
+
+
+class RefuseLine:
+    """Refuses the events of some names, until it is told to relent."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = set(names)
+
+    def __call__(self, line: Line) -> bool:
+        return line.fields["name"] in self.names
+
+
+def parked(kigeon: Kigeon, count: int) -> list[str]:
+    """Return the ids of dead letters once there are so many."""
+    wait_until(lambda: accounts(kigeon).get("parked") == count, what="parked events")
+    letters = kigeon.ask("dead-letter", "list")["deadLetters"]
+    assert len(letters) == count
+    return [letter["id"] for letter in letters]
+
+
+def test_the_accounts_survive_restarts_and_are_exact(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    """Repeats, what could not be read, filtered and parked events, a crash: every number has its place."""
+    api.put_namespace("shop", {"team": "a"})
+    api.put_namespace("other", {"team": "b"})
+    events = [make_event(number, namespace="shop" if number % 3 else "other") for number in range(300)]
+    api.put_events(events[:200])
+    loki.refuse = refuses("web-7.17a")
+    shop = {"namespaceSelector": {"matchLabels": {"team": "a"}}}
+    senders = [loki_sender(loki, filter=shop), loki_sender(loki, "all", tenantID="all")]
+    with Kigeon(tmp_path, api, senders) as kigeon:
+        api.wait_for_watches()
+        wait_until(lambda: kigeon.ask("status")["watcher"]["received"] == 200)
+        for _ in range(3):
+            api.faults.inject(b"no line of a watch")
+        wait_until(lambda: kigeon.ask("status")["watcher"]["unreadable"] == 3)
+        wait_until(lambda: kigeon.ask("status")["senders"]["all"]["waiting"] == 0)
+        kigeon.kill_tree()
+        api.put_events(events[200:])
+        api.store.expire_history()
+        kigeon.start()
+        wait_until(lambda: kigeon.ask("status")["watcher"]["received"] >= 500 + 3)
+        wait_until(lambda: all(found["waiting"] == 0 for found in kigeon.ask("status")["senders"].values()))
+        status = kigeon.ask("status")
+        assert kigeon.stop() == 0
+    assert {key: status["watcher"][key] for key in ("received", "stored", "repeated", "unreadable")} == {
+        "received": 503,
+        "stored": 300,
+        "repeated": 200,
+        "unreadable": 3,
+    }
+    done = {"skipped": 0, "evicted": 0, "waiting": 0, "unaccounted": 0, "parked": 1, "stored": 300}
+    assert status["senders"]["loki"] == {**done, "sent": 199, "filtered": 100}
+    assert status["senders"]["all"] == {**done, "sent": 299, "filtered": 0}
+
+
+def test_a_dead_letter_is_listed_shown_and_sent_again_once(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    events = [make_event(number) for number in range(20)]
+    loki.refuse = refuse = refuses("web-3.17a", "web-5.17a", "web-9.17a")
+    with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        api.wait_for_watches()
+        api.put_events(events)
+        ids = parked(kigeon, 3)
+        (shown,) = kigeon.ask("dead-letter", "show", ids[0])["deadLetters"]
+        assert shown["event"]["metadata"]["name"] == "web-3.17a"
+        assert "400" in shown["reason"]
+        assert "refused" in shown["reason"]
+        refuse.names = {"web-9.17a"}
+        assert kigeon.ask("dead-letter", "replay", ids[0], ids[1]) == {"done": ids[:2], "problems": {}}
+        loki.wait_for(19)
+        assert parked(kigeon, 1) == ids[2:]
+        assert kigeon.ask("dead-letter", "replay", "--all")["done"] == ids[2:]
+        wait_until(lambda: kigeon.ask("dead-letter", "list")["deadLetters"], what="the event that was refused again")
+        assert parked(kigeon, 1) == ids[2:]
+        assert "not there" in kigeon.ask("dead-letter", "replay", ids[0], status=1)["problems"][ids[0]]
+        assert kigeon.ask("dead-letter", "drop", ids[2]) == {"done": ids[2:], "problems": {}}
+        assert kigeon.ask("dead-letter", "list") == {"deadLetters": []}
+        status = kigeon.ask("status")["senders"]["loki"]
+        assert (status["sent"], status["parked"], status["unaccounted"]) == (19, 1, 0)
+        assert kigeon.stop() == 0
+    assert_once(loki.lines, [event for event in events if event["metadata"]["name"] != "web-9.17a"])
+
+
+def test_what_is_replayed_to_a_dead_loki_survives_a_crash(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    events = [make_event(number) for number in range(5)]
+    loki.refuse = refuses(*(event["metadata"]["name"] for event in events))
+    with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        api.wait_for_watches()
+        api.put_events(events)
+        ids = parked(kigeon, 5)
+        loki.refuse = lambda line: False
+        loki.always = lambda tenant: 503
+        assert kigeon.ask("dead-letter", "replay", "--all", "--sender", "loki")["done"] == ids
+        assert kigeon.ask("status")["senders"]["loki"]["waiting"] == 5
+        kigeon.kill_tree()
+        kigeon.start()
+        loki.always = lambda tenant: 0
+        loki.wait_for(5)
+        wait_until(lambda: kigeon.ask("status")["senders"]["loki"]["sent"] == 5)
+        assert kigeon.ask("dead-letter", "list") == {"deadLetters": []}
+        assert kigeon.stop() == 0
+    assert_once(loki.lines, events)
+
+
+def test_an_audit_accounts_for_every_event_of_the_cluster(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    """Down to Loki: what is missing there and what is doubled is found, though every position says that it was sent."""
+    script = tmp_path / "hook.star"
+    script.write_text(
+        "def transform(config, event):\n"
+        "    if event['reason'] == 'Skipped':\n        return None\n"
+        "    config['tenantID'] = event['metadata']['namespace']\n    return config\n"
+    )
+    reasons = {1: "Skipped", 2: "Refused"}
+    events = [
+        make_event(number, namespace=f"team-{number % 2}", reason=reasons.get(number, "BackOff"))
+        for number in range(50)
+    ]
+    loki.refuse = lambda line: line.fields["reason"] == "Refused"
+    api.put_events(events)
+    with Kigeon(tmp_path, api, [loki_sender(loki, hook={"script": str(script)})]) as kigeon:
+        loki.wait_for(48)
+        wait_until(lambda: kigeon.ask("status")["senders"]["loki"]["waiting"] == 0)
+        found = kigeon.ask("audit", "--loki")
+        assert (found["listed"], found["unaccounted"]) == (50, 0)
+        assert found["senders"] == {"loki": {"sent": 48, "skipped": 1, "parked": 1}}
+        assert found["loki"] == {"loki": {"once": 48}}
+        fates = {event["name"]: event["senders"]["loki"] for event in found["events"]}
+        assert fates["web-1.17a"] == {"outcome": "skipped", "reason": "the hook returned None"}
+        assert "refused" in fates["web-2.17a"]["reason"]
+        # An operator deleted a line, and something else than kigeon wrote one again.
+        lines = loki.lines
+        with loki.changed:
+            del loki.held[lines[0]]
+            loki.held[Line(lines[1].tenant, (*lines[1].labels, ("by", "hand")), *_rest(lines[1]))] = None
+        found = kigeon.ask("audit", "--loki", status=1)
+        assert found["unaccounted"] == 2
+        assert found["loki"] == {"loki": {"once": 46, "missing": 1, "doubled": 1}}
+        assert kigeon.ask("audit")["unaccounted"] == 0
+        kigeon.kill_tree()
+        kigeon.start()
+        wait_until(lambda: accounts(kigeon).get("sent") == 48)
+        assert kigeon.ask("audit")["unaccounted"] == 0
+        assert kigeon.stop() == 0
+
+
+def _rest(line: Line) -> tuple[int, str, tuple[tuple[str, str], ...]]:
+    return line.timestamp, line.line, line.metadata
+
+
+def test_an_audit_shows_what_was_evicted_and_what_waits(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    """It holds 4,000 in memory; what comes after those is more than the queue holds."""
+    noise = [make_event(number, message=os.urandom(1500).hex()) for number in range(9000)]
+    loki.answering.clear()
+    with Kigeon(tmp_path, api, [loki_sender(loki)], queue={"eventsMaxBytes": "4Mi"}) as kigeon:
+        api.wait_for_watches()
+        for start in range(0, 9000, 500):
+            api.put_events(noise[start : start + 500])
+        wait_until(lambda: kigeon.ask("status")["watcher"]["stored"] == 9000)
+        loki.answering.set()
+        wait_until(lambda: kigeon.ask("status")["senders"]["loki"]["waiting"] == 0)
+        status = kigeon.ask("status")["senders"]["loki"]
+        assert status["evicted"] > 0
+        assert (status["sent"] + status["evicted"], status["unaccounted"]) == (9000, 0)
+        found = kigeon.ask("audit")
+        assert found["unaccounted"] == 0
+        assert found["senders"]["loki"] == {"sent": status["sent"], "evicted": status["evicted"]}
+        assert {"the queue evicted it before the sender had it"} == {
+            event["senders"]["loki"]["reason"]
+            for event in found["events"]
+            if event["senders"]["loki"]["outcome"] == "evicted"
+        }
+        assert kigeon.stop() == 0
+
+
+def test_only_its_owner_may_ask_and_rubbish_is_answered(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    with Kigeon(tmp_path / ("deep" * 30), api, [loki_sender(loki)]) as kigeon:
+        path = kigeon.folder / "data" / "run" / "operator.sock"
+        wait_until(path.exists)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        for request, said in (
+            (b"?\n", b"no JSON"),
+            (b"[]\n", b"no JSON object"),
+            (b'{"command":"shutdown"}\n', b"command must be one of"),
+            (b'{"command":"dead-letter","action":"eat"}\n', b"action must be one of"),
+            (b'{"command":"dead-letter","action":"list","sender":"x"}\n', b"there is no sender"),
+            (b'{"command":"dead-letter","action":"show","ids":["loki/../x"]}\n', b"is no dead letter's id"),
+            (b'{"command":"dead-letter","action":"show","ids":["loki/9"]}\n', b"there is no such dead letter"),
+        ):
+            assert said in raw_answer(path, request)
+        wait_until(lambda: kigeon.ask("status"))
+        assert kigeon.stop() == 0
+        assert not path.exists()
+
+
+def raw_answer(path: Path, request: bytes) -> bytes:
+    folder = os.open(path.parent, os.O_PATH)
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+            connection.sendall(request)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+    finally:
+        os.close(folder)
+
+
+@pytest.mark.parametrize(
+    "command", [["status"], ["audit"], ["dead-letter", "list"], ["dead-letter", "replay", "--all"]]
+)
+def test_where_no_kigeon_runs_it_says_so(tmp_path: Path, api: ApiServer, loki: Loki, command: list[str]) -> None:
+    kigeon = Kigeon(tmp_path, api, [loki_sender(loki)])
+    done = subprocess.run(
+        [sys.executable, "-m", "kigeon", *command, "--config", str(kigeon.config)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"no kigeon runs with global.dataDir {tmp_path / 'data'}" in done.stderr
