@@ -36,6 +36,8 @@ COMPACT_DIGESTS = 4096
 MAX_MESSAGE_DIGESTS = 64 * 1024
 NUMBERS = "Kigeon-Numbers"
 
+LOST = "the memory of events was lost, it is made anew from those that the queue holds"
+
 
 class Compactor:
     """Keeps what is due, in the process that writes the events stream; ``record`` is the queue's own."""
@@ -54,7 +56,7 @@ class Compactor:
         """Read how far the seen stream covers the events; return the end of the events stream."""
         known, self._seen = _read_covered(await self._record.read())
         if await _is_lost(self._client, self._seen):
-            log.error("the memory of events was lost, it is made anew from those that the queue holds")
+            log.error(LOST)
             known, self._seen = replace(known, sequence=0, resource_version=""), 0
         tail, self._due = await read_tail(self._client, known)
         self._due_count = sum(len(run.digests) for run in self._due) // DIGEST_SIZE
@@ -77,9 +79,10 @@ class Compactor:
             return
         first, last = await self._publish(self._due)
         if first <= self._seen:
-            log.error("the memory of events was lost, it is made anew from those that the queue holds")
-            _, runs = await read_tail(self._client, Tail())
-            last = max(last, (await self._publish(runs))[1])
+            log.error(LOST)
+            known = {run.first for run in self._due}
+            lost = [run for run in (await read_tail(self._client, Tail()))[1] if run.first not in known]
+            last = max(last, (await self._publish(lost))[1])
         await self._record.write(_write_covered(tail, last))
         self._seen = last
         self._due.clear()

@@ -55,7 +55,11 @@ class Stored(Kigeon):
         with self.log_path.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
-                [*enter, *map(str, command)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*enter, *map(str, command)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self.environ},
             )
 
     def server(self) -> int:
@@ -115,7 +119,7 @@ class Stored(Kigeon):
             covered = orjson.loads(await record.read() or b"{}").get("sequence", 0)
             return covered >= await last_sequence(client, EVENTS)
 
-        wait_until(lambda: self.ask(is_compacted), what="compaction")
+        wait_until(lambda: self.ask_server(is_compacted), what="compaction")
 
     def relist(self) -> None:
         """Have everything listed again; return when it was."""
@@ -125,7 +129,7 @@ class Stored(Kigeon):
         self.api.faults.end_watches("expire")
         wait_until(lambda: self.accounts("watcher").get("lists", 0) > lists, what="a list")
 
-    def ask(self, question: Callable[[Client], Awaitable[T]]) -> T:
+    def ask_server(self, question: Callable[[Client], Awaitable[T]]) -> T:
         """Do something with a client of its nats-server, as somebody with its token can."""
         environment = Path(f"/proc/{self.server()}/environ").read_bytes().split(b"\0")
         token = next(item.partition(b"=")[2] for item in environment if item.startswith(b"KIGEON_NATS_TOKEN="))

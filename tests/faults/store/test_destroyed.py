@@ -35,7 +35,7 @@ def delete(stream: str) -> Callable[[Stored], None]:
     async def delete_stream(client: Client) -> None:
         await client.jetstream().delete_stream(stream)
 
-    return lambda kigeon: kigeon.ask(delete_stream)
+    return lambda kigeon: kigeon.ask_server(delete_stream)
 
 
 def ended(counts: dict[str, int], events: int) -> dict[str, int]:

@@ -3,6 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from kigeon.queue.streams import DEAD_LETTER, EVENTS, RETRY, SEEN, STATE
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
@@ -10,6 +12,8 @@ from tests.faults.store.tracing import Trace, traced
 from tests.support.events import make_event
 from tests.support.kigeon import loki_sender
 from tests.support.loki import Loki
+
+pytestmark = pytest.mark.timeout(300)
 
 BUCKET = f"KV_{STATE}"
 

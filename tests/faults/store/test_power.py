@@ -57,7 +57,7 @@ def test_only_the_queue_has_them(tmp_path: Path, api: ApiServer, loki: Loki, dri
         api.put_events(events[1500 + 10 * gap :])
         kigeon.wait_until_accounted("queue", stored=2000)
         loki.wait_for(len(wanted))
-        wait_until(lambda: kigeon.ask(dead_letters) == 200)
+        wait_until(lambda: kigeon.ask_server(dead_letters) == 200)
         assert kigeon.stop() == 0
     assert_once(loki.lines, wanted)
 

@@ -15,8 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import wait_until
-
 CALLS = "write,writev,pwrite64,pwritev,sendto,sendmsg,fsync,fdatasync"
 
 _LINE = re.compile(r"^(\d+) +(?:<\.\.\. (?P<resumed>\w+) resumed>|(?P<call>\w+)\((?P<rest>.*))", re.DOTALL)
@@ -79,7 +77,7 @@ class Trace:
             self._under_way[pid] = (call, block["stream"], set(self._written[block["stream"]]))
         elif block:
             self._under_way[pid] = (call, block["stream"], set(_sequences(_data(rest))))
-        elif "socket:" in rest or "TCP:" in rest:
+        elif ("socket:" in rest or "TCP:" in rest) and ('\\"stream\\":' in rest or "$JS.ACK." in rest):
             self._sent(_data(rest))
 
     def _end(self, call: str, stream: str, sequences: set[int], is_zero: bool) -> None:
@@ -105,8 +103,3 @@ def _sequences(records: bytes) -> Iterator[int]:
         length, sequence = struct.unpack_from("<IQ", records)
         yield sequence
         records = records[length & 0x3FFFFFFF :]
-
-
-def wait_for_trace(path: Path, text: str) -> None:
-    """Return when *text* is in the trace."""
-    wait_until(lambda: path.exists() and text in path.read_text(errors="replace"), what=f"a trace with {text}")
