@@ -52,15 +52,15 @@ def patch(call: str, step: Step) -> None:
     original = getattr(owner, call)
 
     def at_once(self: object, *arguments: object, **more: object) -> object:
-        step.reached("before", arguments)
+        step.reached("before", (arguments, more))
         result = original(self, *arguments, **more)
-        step.reached("after", arguments)
+        step.reached("after", (arguments, more))
         return result
 
     async def waiting(self: object, *arguments: object, **more: object) -> object:
-        step.reached("before", arguments)
+        step.reached("before", (arguments, more))
         result = await original(self, *arguments, **more)
-        step.reached("after", arguments)
+        step.reached("after", (arguments, more))
         return result
 
     setattr(owner, call, at_once if call == "_report" else waiting)
