@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 MAX_ERROR_BYTES = 4096
+CHUNK = 1024 * 1024
 
 _KEEPALIVE = [
     *urllib3.connection.HTTPConnection.default_socket_options,
@@ -130,7 +131,8 @@ class ClusterAccess:
         """Send GET and return the whole body; raises as :meth:`get` does."""
         response = self.get(path, query, read_timeout)
         try:
-            return bytes(response.read())
+            # In pieces: a length that is said to be enormous must not be asked of the memory at once.
+            return b"".join(response.stream(CHUNK))
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise KubernetesError(f"reading {path} failed: {shorten(str(error))}") from error
         finally:

@@ -98,10 +98,12 @@ def _position(record: bytes) -> None:
     read_position(write_position(ledger.position()))
 
 
-def _tail(found: Tail) -> None:
+def _covered(record: bytes) -> None:
+    found, seen = compaction._read_covered(record)
     assert 0 <= found.sequence < LARGEST
     assert 0 < found.next_number < LARGEST
-    compaction._read_covered(compaction._write_covered(found))
+    assert 0 <= seen < LARGEST
+    assert compaction._read_covered(compaction._write_covered(found, seen)) == (found, seen)
 
 
 def _settled(record: bytes) -> None:
@@ -121,8 +123,8 @@ RECORDS: dict[str, tuple[bytes, Callable[[bytes], Any]]] = {
     "positions": (write_position(POSITION), _position),
     "positions as the tail reads them": (write_position(POSITION), lambda record: tail._number_in(record)),
     "covered records": (
-        compaction._write_covered(Tail(7, 9001, "812", MARK)),
-        lambda record: _tail(compaction._read_covered(record)),
+        compaction._write_covered(Tail(7, 9001, "812", MARK), 9),
+        _covered,
     ),
     "settled records": (orjson.dumps({"number": 9001, "mark": write_mark(MARK)}), _settled),
     "outcomes": (b'[["filtered","the namespace filter",[[17,25],[31,31]]],["skipped","x",[[26,26]]]]', _outcomes),

@@ -6,10 +6,12 @@ every event that was readable has to come out, in order, unchanged, and what was
 
 from __future__ import annotations
 
+import json
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from random import Random
 from threading import Lock
+from typing import Any
 
 from kigeon.errors import UnreadableEvent
 from kigeon.events.outbox import Outbox
@@ -34,17 +36,23 @@ class HostileApiServer:
         self.told: Counter[Kind] = Counter()
         self.expected: deque[Opinion] = deque()
         self.watches = 0
+        self._latest: dict[str, Any] = {}
         self.is_done = False
 
     def answer(self, path: str, query: dict[str, str]) -> Iterator[bytes]:
         """Answer a request."""
-        if path != "/api/v1/events":
+        if not path.startswith("/api/v1/") or not path.endswith("/events"):
             return iter([whole(b"{}", "404 Not Found")])
         if query.get("watch") == "true":
             return self._watch()
         if query.get("limit") == "1":
-            return iter([whole(b'{"metadata":{"resourceVersion":"%s"}}' % _HIGHEST.encode())])
+            return iter([whole(self._look_up(query.get("fieldSelector", "").partition("=")[2]))])
         return iter([whole(self._list())])
+
+    def _look_up(self, name: str) -> bytes:
+        """Return a list of the one object that is asked for, as it was told last."""
+        items = [self._latest[name]] if name in self._latest else []
+        return json.dumps({"metadata": {"resourceVersion": _HIGHEST}, "items": items}).encode()
 
     def _list(self) -> bytes:
         items: list[bytes] = []
@@ -107,6 +115,11 @@ class HostileApiServer:
             self.told[opinion.kind] += 1
             if opinion.kind is Kind.EVENT:
                 self.expected.append(opinion)
+        if opinion.event:
+            metadata = opinion.event.get("metadata")
+            name = metadata.get("name") if isinstance(metadata, dict) else None
+            if isinstance(name, str):
+                self._latest[name] = {"metadata": metadata}
 
 
 class CountingIntake(EventIntake):

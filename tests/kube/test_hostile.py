@@ -18,6 +18,7 @@ from kigeon.kube.lines import MAX_LINE_BYTES, parse_line, parse_page
 from kigeon.kube.pods import pod_key_of
 from kigeon.kube.reflector import ListPage, Reflector, Watch
 from kigeon.kube.source import ClusterSource
+from kigeon.kube.witness import read_witness, witness_of, write_witness
 from tests.kube.test_unusual import kubeconfig
 from tests.support.events import make_event
 
@@ -122,28 +123,56 @@ def test_dots_are_no_pod(key: str, dots: str) -> None:
 
 
 class Endless:
-    """Answers a request with an error that has no end."""
+    """Answers a request with a beginning, and then as much as is taken."""
 
-    def __init__(self) -> None:
+    def __init__(self, beginning: bytes, more: bytes = b"") -> None:
+        self._beginning, self._more = beginning, more
+
+    def listen(self) -> str:
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def serve(self) -> None:
         connection, _ = self._listener.accept()
         with connection, self._listener:
             connection.recv(65536)
             with suppress(OSError):
-                connection.sendall(b"HTTP/1.1 500 no\r\nTransfer-Encoding: chunked\r\n\r\n")
-                while True:
-                    connection.sendall(b"400\r\n" + b"x" * 1024 + b"\r\n")
+                connection.sendall(b"HTTP/1.1 " + self._beginning)
+                while self._more:
+                    connection.sendall(self._more)
 
 
-def test_an_error_without_an_end_is_read_to_some_length(tmp_path: Path) -> None:
-    server = Endless()
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        (Endless(b"500 no\r\n" + CHUNKED, b"400\r\n" + b"x" * 1024 + b"\r\n"), "500 xxx"),
+        (Endless(b"200 ok\r\nContent-Length: 99999999999999999999\r\n\r\n{}"), "reading /api/v1/events failed"),
+        (Endless(b"200 ok\r\nContent-Length: 10000000000000\r\n\r\n{}"), "reading /api/v1/events failed"),
+        (Endless(b"200 ok\r\n" + CHUNKED + b"fffffffffffffffff\r\n{}"), "reading /api/v1/events failed"),
+    ],
+    ids=["an error without an end", "a length that no integer holds", "a length that no memory holds", "such a chunk"],
+)
+def test_an_answer_that_says_it_is_enormous_is_an_error(tmp_path: Path, server: Endless, told: str) -> None:
+    access = ClusterAccess(ClusterSource(kubeconfig(tmp_path / "config", server.listen(), {"token": "t"})))
     thread = Thread(target=server.serve)
     thread.start()
-    access = ClusterAccess(ClusterSource(kubeconfig(tmp_path / "config", server.url, {"token": "t"})))
-    with pytest.raises(KubernetesError, match="500 xxx"):
+    with pytest.raises(KubernetesError, match=told):
         access.read("/api/v1/events", {})
     thread.join(20)
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("key", ["namespace", "name", "uid", "resourceVersion"])
+@pytest.mark.parametrize("word", ["a\nb", "a,metadata.name=b", "..", "\u00e9", "a/b", "a b", "x" * 300, 7, "%2e"])
+def test_what_may_not_stand_in_a_path_or_a_mark_is_no_witness(key: str, word: Any) -> None:
+    """A mark with a line's end in it was read as none: the books were lost."""
+    event = make_event(1)
+    event["metadata"]["resourceVersion"] = "7"
+    assert read_witness(write_witness(witness_of(event))) == witness_of(event) is not None
+    event["metadata"][key] = word
+    assert witness_of(event) is None
+    words = {"namespace": "shop", "name": "web", "uid": "1", "resourceVersion": "7", key: str(word)}
+    assert word == 7 or read_witness("/".join(words.values())) is None
