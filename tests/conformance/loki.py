@@ -15,8 +15,10 @@ from kigeon.senders.loki.reader import Held, read_lines, selector_of
 from kigeon.senders.sink import Destination
 from tests.conformance.build import binary
 from tests.conformance.servers import Server, free_port
+from tests.support.processes import wait_until
 
 HOUR = 3600 * 10**9
+RUNTIME_CONFIG = "loki_runtime_config_hash"
 
 
 class RealLoki:
@@ -41,8 +43,36 @@ class RealLoki:
         self._servers.close()
 
     def limit(self, tenants: Mapping[str, Mapping[str, Any]]) -> None:
-        """Have tenants limited otherwise; Loki looks every second."""
-        self._overrides.write_text(yaml.safe_dump({"overrides": {key: dict(value) for key, value in tenants.items()}}))
+        """Have tenants limited otherwise; return when Loki, which looks every second, goes by it."""
+        wanted = yaml.safe_dump({"overrides": {key: dict(value) for key, value in tenants.items()}})
+        if self._overrides.exists() and self._overrides.read_text() == wanted:
+            return
+        before = self._limits_in_force()
+        written = self._overrides.with_suffix(".new")
+        written.write_text(wanted)
+        written.rename(self._overrides)
+        if before:
+            wait_until(lambda: self._limits_in_force() not in ("", before), what="other limits")
+
+    def flush(self) -> None:
+        """Have Loki write to its store what is only in memory: queries look there alone for what is hours old."""
+        requests.post(f"{self.url}/flush", timeout=60).raise_for_status()
+
+    def count(self, tenant: str) -> int:
+        """Return how many lines of *tenant*'s last hours a metric query counts: repeats too, where Loki took them."""
+        query = {"query": 'sum(count_over_time({service_name=~".+"}[3h]))', "time": f"{time.time() + 600:.0f}"}
+        headers = {"X-Scope-OrgID": tenant}
+        response = requests.get(f"{self.url}/loki/api/v1/query", params=query, headers=headers, timeout=60)
+        response.raise_for_status()
+        return sum(int(series["value"][1]) for series in response.json()["data"]["result"])
+
+    def _limits_in_force(self) -> str:
+        """Return the digest of the limits that Loki goes by; "" while it is not there."""
+        try:
+            metrics = requests.get(f"{self.url}/metrics", timeout=5).text
+        except requests.RequestException:
+            return ""
+        return next((line for line in metrics.splitlines() if line.startswith(RUNTIME_CONFIG)), "")
 
     def lines(self, tenant: str, weeks: int = 1) -> list[Held]:
         """Return everything that is held for *tenant*, by LogQL."""
@@ -79,7 +109,6 @@ class RealLoki:
                     }
                 },
             },
-            "querier": {"query_ingesters_within": "0s"},
             "ingester": {"lifecycler": {"min_ready_duration": "0s", "final_sleep": "0s"}},
             "schema_config": {
                 "configs": [

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
-import pytest
-
-from kigeon.events.occurrence import timestamp_of
-from kigeon.senders.line import fields_to_send, line_of
 from kigeon.standin.apiserver import ApiServer
 from tests.conformance.cluster import Cluster
+from tests.conformance.holding import assert_held_once, sender, wait_for_sent, wanted_of
 from tests.conformance.loki import RealLoki
 from tests.conformance.recorder import CoreRecorder, NewRecorder
 from tests.support.events import make_event
@@ -25,41 +18,6 @@ from tests.support.processes import wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "hooks"
 EVENT_LABELS = {"namespace", "involved_object_kind", "reason", "type", "source_component"}
-
-
-@pytest.fixture
-def api() -> Iterator[ApiServer]:
-    with ApiServer() as running:
-        yield running
-
-
-@pytest.fixture
-def tenant() -> str:
-    """A tenant that no other test has written to."""
-    return f"t{uuid4().hex[:10]}"
-
-
-def sender(loki: RealLoki, tenant: str, **more: Any) -> dict[str, Any]:
-    config = {"url": loki.url, "tenantID": tenant, "streamLabels": {"app": "kigeon"}, **more}
-    return {"name": "loki", "type": "loki", "config": config}
-
-
-def assert_held_once(loki: RealLoki, tenant: str, events: Sequence[Mapping[str, Any]]) -> None:
-    """Assert that *tenant* holds the line of each of *events* at its time, once, and nothing else."""
-    held = Counter((line.timestamp, line.line) for line in loki.lines(tenant))
-    wanted = Counter((timestamp_of(event), line_of(fields_to_send(event))) for event in events)
-    assert max(wanted.values()) == 1, "the test tells its events apart"
-    doubled = [line for line, times in held.items() if times > 1]
-    assert not doubled, f"{len(doubled)} are held more than once, {doubled[:2]} among them"
-    assert not wanted - held, f"{len(wanted - held)} of {len(wanted)} are missing"
-    assert not held - wanted, f"{len(held - wanted)} were never sent"
-
-
-def wait_for_sent(kigeon: Kigeon, count: int, timeout: float = 90.0) -> None:
-    try:
-        wait_until(lambda: accounts(kigeon).get("sent") == count, timeout)
-    except TimeoutError as error:
-        raise TimeoutError(f"{accounts(kigeon)}") from error
 
 
 def test_from_a_real_cluster_to_a_real_loki(cluster: Cluster, real_loki: RealLoki, folder: Path, tenant: str) -> None:
@@ -130,7 +88,6 @@ def test_blocked_ingestion_is_held(api: ApiServer, real_loki: RealLoki, folder: 
     """260 is a 2xx that has stored nothing."""
     until = datetime.now(UTC) + timedelta(hours=1)
     real_loki.limit({tenant: {"block_ingestion_until": until.isoformat(), "block_ingestion_status_code": 260}})
-    time.sleep(2)  # Loki looks at its limits every second, and does not say when it has.
     events = [make_event(number) for number in range(50)]
     api.put_events(events)
     with Kigeon(folder, api, [sender(real_loki, tenant)]) as kigeon:
@@ -164,15 +121,16 @@ def test_lines_that_are_too_old_are_parked_and_cost_the_others_nothing(
         assert kigeon.ask("audit", "--loki")["unaccounted"] == 0
         real_loki.limit({tenant: {"reject_old_samples": False}})
         try:
-            time.sleep(2)
             assert len(kigeon.ask("dead-letter", "replay", "--all")["done"]) == 8
             wait_for_sent(kigeon, 200)
         finally:
             real_loki.limit({})
         assert kigeon.ask("dead-letter", "list") == {"deadLetters": []}
         assert kigeon.stop() == 0
+    real_loki.flush()
+    wait_until(lambda: len(real_loki.lines(tenant, weeks=4)) == 200, what="every line in the store")
     held = Counter((line.timestamp, line.line) for line in real_loki.lines(tenant, weeks=4))
-    assert held == Counter((timestamp_of(event), line_of(fields_to_send(event))) for event in events)
+    assert held == wanted_of(events)
 
 
 def test_labels_and_structured_metadata(api: ApiServer, real_loki: RealLoki, folder: Path, tenant: str) -> None:
