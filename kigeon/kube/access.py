@@ -30,6 +30,9 @@ READ_TIMEOUT = 30.0
 MAX_ERROR_BYTES = 4096
 CHUNK = 1024 * 1024
 
+READ_ERRORS = (urllib3.exceptions.HTTPError, OSError, ValueError, OverflowError)
+"""What reading a body raises; the last two where a chunk's size is below zero, or none."""
+
 _KEEPALIVE = [
     *urllib3.connection.HTTPConnection.default_socket_options,
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -133,7 +136,7 @@ class ClusterAccess:
         try:
             # In pieces: a length that is said to be enormous must not be asked of the memory at once.
             return b"".join(response.stream(CHUNK))
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except READ_ERRORS as error:
             raise KubernetesError(f"reading {path} failed: {shorten(str(error))}") from error
         finally:
             response.release_conn()
@@ -174,7 +177,7 @@ def error_of(path: str, response: urllib3.BaseHTTPResponse) -> KubernetesError:
     """Return the error that a response other than 2xx is; it reads what the response says, and lets it go."""
     try:
         body = bytes(response.read(MAX_ERROR_BYTES))
-    except (urllib3.exceptions.HTTPError, OSError):
+    except READ_ERRORS:
         body = b""
     if len(body) < MAX_ERROR_BYTES:
         response.release_conn()

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import urllib3
 
 from kigeon.errors import KubernetesError, UnreadableEvent, shorten
-from kigeon.kube.access import READ_TIMEOUT, ClusterAccess
+from kigeon.kube.access import READ_ERRORS, READ_TIMEOUT, ClusterAccess
 from kigeon.kube.lines import LineSplitter, WatchLine, parse_line, parse_page
 from kigeon.kube.reflector import PAGE_SIZE, ListPage, Probe, Reflector, Step
 from kigeon.kube.witness import Witness, Witnesses
@@ -172,7 +172,7 @@ class Informer:
         except urllib3.exceptions.ReadTimeoutError:
             log.debug("the watch was silent, it is made anew", extra={"path": self._resource.path})
             self._reflector.closed(0)
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        except READ_ERRORS as error:
             if not (self._stop.is_set() or self._again.is_set()):
                 raise KubernetesError(f"the watch was lost: {shorten(str(error))}") from error
         finally:

@@ -152,8 +152,17 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
         (Endless(b"200 ok\r\nContent-Length: 99999999999999999999\r\n\r\n{}"), "reading /api/v1/events failed"),
         (Endless(b"200 ok\r\nContent-Length: 10000000000000\r\n\r\n{}"), "reading /api/v1/events failed"),
         (Endless(b"200 ok\r\n" + CHUNKED + b"fffffffffffffffff\r\n{}"), "reading /api/v1/events failed"),
+        (Endless(b"200 ok\r\n" + CHUNKED + b"-fffffffffffffffff\r\n{}"), "reading /api/v1/events failed"),
+        (Endless(b"500 no\r\n" + CHUNKED + b"-fffffffffffffffff\r\n{}"), "events: 500"),
     ],
-    ids=["an error without an end", "a length that no integer holds", "a length that no memory holds", "such a chunk"],
+    ids=[
+        "an error without an end",
+        "a length that no integer holds",
+        "a length that no memory holds",
+        "such a chunk",
+        "one below zero",
+        "in an error",
+    ],
 )
 def test_an_answer_that_says_it_is_enormous_is_an_error(tmp_path: Path, server: Endless, told: str) -> None:
     access = ClusterAccess(ClusterSource(kubeconfig(tmp_path / "config", server.listen(), {"token": "t"})))
