@@ -29,6 +29,9 @@ from kigeon.queue.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT
 
 FORMAT = "1"
 
+NOTE = b"{}"
+"""What is parked in place of an event that could not be read again."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
@@ -46,12 +49,12 @@ class DeadLetter:
         return natural(self.name)
 
     def event(self) -> bytes | None:
-        """Return the raw event; None where there is no single readable one."""
+        """Return the raw event; None where there is no single readable one (or a note in place of one that was lost)."""
         try:
             events = unpack(self.payload)
         except UnreadableEnvelope:
             return None
-        return events[0] if self.number is not None and len(events) == 1 else None
+        return events[0] if self.number is not None and len(events) == 1 and events[0] != NOTE else None
 
 
 class DeadLetterStore:

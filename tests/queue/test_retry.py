@@ -141,3 +141,15 @@ def test_a_damaged_envelope_is_parked_as_it_was_found_beside_the_events(
         assert found[f"{subject}.7"].headers["Kigeon-Sequence"] == "3"
 
     run(server, test)
+
+
+def test_what_is_noted_in_place_of_an_event_is_no_event(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        await declare(client, settings)
+        store = DeadLetterStore(client, "loki")
+        await store.park(1, 1, b"{}", "damaged")
+        await store.park(2, 1, b'{"metadata":{}}', "refused")
+        noted, parked = await store.all()
+        assert (noted.event(), parked.event()) == (None, b'{"metadata":{}}')
+
+    run(server, test)
