@@ -49,7 +49,7 @@ class DeadLetter:
         return natural(self.name)
 
     def event(self) -> bytes | None:
-        """Return the raw event; None where there is no single readable one (or a note in place of one that was lost)."""
+        """Return the raw event; None where there is no single readable one, or a note in place of one."""
         try:
             events = unpack(self.payload)
         except UnreadableEnvelope:

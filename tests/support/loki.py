@@ -140,13 +140,14 @@ class Loki:
         start, end, limit = (int(query[key]) for key in ("start", "end", "limit"))
         found = [
             line
-            for line in sorted(self.lines, key=lambda line: line.timestamp)
-            if line.tenant == tenant
-            and start <= line.timestamp < end
+            for line in self.lines
+            if start <= line.timestamp < end
+            and line.tenant == tenant
             and all(dict(line.labels).get(name) == orjson.loads(f'"{value}"') for name, value in wanted.items())
             and all(bool(re.search(pattern, line.line)) == (kind == "|~") for kind, pattern in patterns)
         ]
         streams: dict[tuple[tuple[str, str], ...], list[tuple[str, str]]] = {}
+        found.sort(key=lambda line: line.timestamp)
         for line in found[:limit]:
             streams.setdefault((*line.labels, *line.metadata), []).append((str(line.timestamp), line.line))
         result = [{"stream": dict(labels), "values": values} for labels, values in streams.items()]
