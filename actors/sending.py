@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kigeon.config.settings import HookSettings, SenderSettings, Settings
-from kigeon.errors import HookError, KubernetesError
+from kigeon.errors import HookError, HookUnavailable, KubernetesError
 from kigeon.events.fields import namespace_of
 from kigeon.hooks.cache import ConfigCache
 from kigeon.hooks.runner import Failed, HookRunner, Skipped, Transformed
@@ -136,6 +136,8 @@ class HookTransform:
         raise result.error
 
     def _on_error(self, error: HookError, event: Event) -> Use | Ended | Deferred:
+        if isinstance(error, HookUnavailable):
+            return Deferred(str(error))
         metadata = event.get("metadata")
         uid = metadata.get("uid") if isinstance(metadata, dict) else None
         extra = {"uid": uid, "error": str(error), "kind": type(error).__name__, "onError": self._hook.on_error}

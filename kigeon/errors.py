@@ -22,6 +22,7 @@
             ├── HookRaised            transform() failed
             ├── HookTimeout           transform() took longer than hook.timeout
             ├── HookCrashed           the worker died or was killed
+            ├── HookUnavailable       there is no worker now, and none can be started
             └── HookResultInvalid     what transform() returned is no valid config
 
 What is temporary or permanent is said by the type. Causes are chained, and text that came from the
@@ -158,6 +159,10 @@ class HookTimeout(HookError):
 
 class HookCrashed(HookError):
     """The worker died or was killed while it had the event."""
+
+
+class HookUnavailable(HookError):
+    """There is no worker now, and none can be started: it says nothing about the event."""
 
 
 class HookResultInvalid(HookError):

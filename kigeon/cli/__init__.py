@@ -14,6 +14,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Until there is something to bring to an end, a signal ends it at once; loading what follows takes a moment.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
+    # In a container they are blocked until now: the kernel drops those that a PID 1 has no handler for.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
     from kigeon.cli.command import run
 
     return run(argv)

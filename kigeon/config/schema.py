@@ -231,7 +231,7 @@ def label_fields(given: Any) -> tuple[str, ...]:
     wrong: list[voluptuous.Invalid] = []
     for index, name in enumerate(given):
         if name not in LABEL_FIELDS:
-            close = get_close_matches(str(name), LABEL_FIELDS, n=1)
+            close = get_close_matches(name, LABEL_FIELDS, n=1) if isinstance(name, str) else []
             cure = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(LABEL_FIELDS)}"
             wrong.append(Wrong("is no field of an event", cure, [index]))
     if wrong:
@@ -239,7 +239,9 @@ def label_fields(given: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(given))
 
 
-stream_labels = labels(_LOKI_LABEL, lambda value: 0 < len(value) <= 2048, "a stream label")
+stream_labels = labels(
+    _LOKI_LABEL, lambda value: 0 < len(value.encode()) <= 2048 and "\ufffd" not in value, "a stream label"
+)
 match_labels = labels(_KUBERNETES_LABEL, lambda value: bool(_KUBERNETES_VALUE.fullmatch(value)), "a Kubernetes label")
 
 

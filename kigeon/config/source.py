@@ -99,7 +99,7 @@ class _Reader:
             value = self._loader.construct_object(node, deep=True)
             # A character above U+FFFF may be written as two, as JSON does; one half alone is none.
             return value.encode("utf-16", "surrogatepass").decode("utf-16") if isinstance(value, str) else value
-        except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError):
+        except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, OverflowError):
             # A date that does not exist, a tag that nobody knows. Which is not told: it may be a password.
             self._problem(path, node, "can't be read as what it looks like", "put it in quotes")
             return ""

@@ -124,6 +124,12 @@ def read_headers(headers: Mapping[str, str] | None) -> Headers:
 
 def _positive(headers: Mapping[str, str], name: str) -> int:
     value = headers.get(name, "")
-    if not (value.isascii() and value.isdigit() and len(value) <= 18 and int(value)):
+    found = natural(value)
+    if not found:
         raise UnreadableEnvelope(f"{name} is {value[:40]!r}, not a positive number")
-    return int(value)
+    return found
+
+
+def natural(text: str) -> int | None:
+    """Return the number that *text* is, of at most 18 digits; None where it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None

@@ -8,8 +8,14 @@ it was new. So no count can be ahead of, or behind, what is stored. A mark is wr
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+
+MOST = 2**63
+MOST_TIME = 1e11
+"""What is more was never counted: it is damage, and must not be believed."""
+
+MOST_LIFETIME = 366 * 86400.0
+"""No cluster keeps Events for longer, and JetStream refuses ages of centuries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,8 @@ def read_mark(text: str) -> Mark:
         times = float(watched_until), float(lifetime)
     except ValueError:
         return Mark()
-    if min(counts) < 0 or not all(math.isfinite(value) and value >= 0 for value in times):
+    if not all(0 <= count < MOST for count in counts) or not 0 <= times[0] < MOST_TIME:
+        return Mark()
+    if not 0 <= times[1] <= MOST_LIFETIME:
         return Mark()
     return Mark("" if session == "-" else session, *counts, *times, "" if witness == "-" else witness)

@@ -24,6 +24,7 @@ from kigeon.errors import (
     HookRaised,
     HookResultInvalid,
     HookTimeout,
+    HookUnavailable,
     shorten,
 )
 from kigeon.hooks import frames
@@ -122,7 +123,7 @@ class HookRunner:
         while len(results) < len(events):
             worker = self._living_worker()
             if worker is None:
-                results.append(Failed(HookCrashed("there is no worker: it was lost again and again")))
+                results.append(Failed(HookUnavailable("there is no worker: it was lost again and again")))
                 continue
             worker.send(b"".join(encoded[len(results) :]))
             try:

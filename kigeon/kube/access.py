@@ -27,6 +27,11 @@ log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
+MAX_ERROR_BYTES = 4096
+CHUNK = 1024 * 1024
+
+READ_ERRORS = (urllib3.exceptions.HTTPError, OSError, ValueError, OverflowError)
+"""What reading a body raises; the last two where a chunk's size is below zero, or none."""
 
 _KEEPALIVE = [
     *urllib3.connection.HTTPConnection.default_socket_options,
@@ -129,8 +134,9 @@ class ClusterAccess:
         """Send GET and return the whole body; raises as :meth:`get` does."""
         response = self.get(path, query, read_timeout)
         try:
-            return bytes(response.read())
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+            # In pieces: a length that is said to be enormous must not be asked of the memory at once.
+            return b"".join(response.stream(CHUNK))
+        except READ_ERRORS as error:
             raise KubernetesError(f"reading {path} failed: {shorten(str(error))}") from error
         finally:
             response.release_conn()
@@ -170,12 +176,14 @@ def _without_secrets(error: Exception) -> str:
 def error_of(path: str, response: urllib3.BaseHTTPResponse) -> KubernetesError:
     """Return the error that a response other than 2xx is; it reads what the response says, and lets it go."""
     try:
-        body = bytes(response.read(4096))
-    except (urllib3.exceptions.HTTPError, OSError):
+        body = bytes(response.read(MAX_ERROR_BYTES))
+    except READ_ERRORS:
         body = b""
-    finally:
-        response.drain_conn()
+    if len(body) < MAX_ERROR_BYTES:
         response.release_conn()
+    else:
+        # The rest is not worth reading to keep the connection: it may have no end.
+        response.close()
     message = f"GET {path}: {response.status} {shorten(body)}"
     retry_after = response.headers.get("Retry-After", "")
     seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import urllib3
 
 from kigeon.errors import KubernetesError, UnreadableEvent, shorten
-from kigeon.kube.access import READ_TIMEOUT, ClusterAccess
+from kigeon.kube.access import READ_ERRORS, READ_TIMEOUT, ClusterAccess
 from kigeon.kube.lines import LineSplitter, WatchLine, parse_line, parse_page
 from kigeon.kube.reflector import PAGE_SIZE, ListPage, Probe, Reflector, Step
 from kigeon.kube.witness import Witness, Witnesses
@@ -145,7 +145,7 @@ class Informer:
             self._witnesses.clear()
         page = parse_page(self._access.read(self._resource.path, query, READ_TIMEOUT))
         if page.unreadable:
-            self._unreadable(page.unreadable, "an item of a list is no object, or nested too deeply")
+            self._unreadable(page.unreadable, "an item of a list is no object, too long, or nested too deeply")
         self._witnesses.listed(item for item, _ in page.items)
         is_last = not page.continue_token
         self._handler.page(page.items, page.resource_version if is_last else "")
@@ -172,7 +172,7 @@ class Informer:
         except urllib3.exceptions.ReadTimeoutError:
             log.debug("the watch was silent, it is made anew", extra={"path": self._resource.path})
             self._reflector.closed(0)
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        except READ_ERRORS as error:
             if not (self._stop.is_set() or self._again.is_set()):
                 raise KubernetesError(f"the watch was lost: {shorten(str(error))}") from error
         finally:
@@ -195,7 +195,7 @@ class Informer:
                 self._witnesses.changed((line.type, line.object) for line in goes_on)
                 self._handler.lines(goes_on)
             if len(goes_on) < len(lines):
-                log.info("the watch ended", extra={"path": self._resource.path, "status": lines[-1].object})
+                log.info("the watch ended", extra={"path": self._resource.path, "status": shorten(lines[-1].raw)})
                 return
         self._reflector.closed(seen)
 

@@ -88,7 +88,7 @@ class EventIntake:
         if received and resource_version:
             witness = write_witness(self._listed_witnesses.latest)
             received[-1] = Received(received[-1].digest, received[-1].raw, resource_version, witness)
-        oldest = min((stamp for event, _ in items if (stamp := last_written(event))), default="")
+        oldest = min((stamp for event, _ in items if parse_time(stamp := last_written(event))), default="")
         self._oldest = min(filter(None, (self._oldest, oldest)), default="")
         self._take(received)
         if resource_version:
@@ -133,7 +133,8 @@ class EventIntake:
         since = self._watched_until
         holds_older = bool(oldest) and 0 < _seconds(oldest) <= since
         if since and began - since > max(self._lifetime, self._observed) and not holds_older:
-            gap = Gap(since, max(_seconds(oldest), since) if oldest else began)
+            # A time that lies in the future tells nothing of the gap's end.
+            gap = Gap(since, min(max(_seconds(oldest), since), began) if oldest else began)
             self.gaps.append(gap)
             log.error(
                 "Events may be missing: the cluster was not watched for longer than it keeps them",

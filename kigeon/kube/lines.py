@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,13 @@ from kigeon.errors import KubernetesError, UnreadableEvent, shorten
 MAX_LINE_BYTES = 8 * 1024 * 1024
 """A longer line is skipped: etcd holds no object of even half that size."""
 
+MOST_LEVELS = 254
+"""What is nested more deeply can be read but not written again: orjson's limit."""
+
+_VERSION = re.compile(r"[!-~]{1,256}")
+"""What a version may look like, so that it can stand in a query and in a header: the API calls it opaque."""
+
+_TYPES = frozenset({"ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"})
 _PREFIXES = tuple((kind, f'{{"type":"{kind}","object":'.encode()) for kind in ("ADDED", "MODIFIED", "DELETED"))
 
 
@@ -72,7 +80,7 @@ def parse_line(line: bytes) -> WatchLine:
         if line.startswith(prefix) and line.endswith(b"}"):
             raw = line[len(prefix) : -1]
             obj = _object(raw)
-            if obj is not None and isinstance(obj.get("metadata"), dict):
+            if obj is not None and isinstance(obj.get("metadata"), dict) and not _is_too_deep(obj, raw):
                 return WatchLine(kind, obj, raw)
     return _parse_any(line)
 
@@ -82,6 +90,8 @@ def _parse_any(line: bytes) -> WatchLine:
     kind, obj = (found.get("type"), found.get("object")) if found else (None, None)
     if not isinstance(kind, str) or not isinstance(obj, dict):
         raise UnreadableEvent(f"no line of a watch: {shorten(line, 200)}")
+    if kind not in _TYPES:
+        raise UnreadableEvent(f"a line of a type that nobody knows: {shorten(line, 200)}")
     if kind != "ERROR" and not isinstance(obj.get("metadata"), dict):
         raise UnreadableEvent(f"an object without metadata: {shorten(line, 200)}")
     raw = _bytes(obj)
@@ -106,6 +116,11 @@ def _bytes(obj: dict[str, Any]) -> bytes | None:
         return None
 
 
+def _is_too_deep(obj: dict[str, Any], raw: bytes) -> bool:
+    """Return whether *obj* can't be written again; counting brackets tells that of nearly all of them."""
+    return raw.count(b"{") + raw.count(b"[") > MOST_LEVELS and _bytes(obj) is None
+
+
 def parse_page(body: bytes) -> Page:
     """Read a page of a list; :class:`KubernetesError` when it is none."""
     try:
@@ -113,9 +128,10 @@ def parse_page(body: bytes) -> Page:
         metadata, items = found["metadata"], found.get("items") or []
         version, token = metadata["resourceVersion"], metadata.get("continue") or ""
         objects = [(item, raw) for item in items if isinstance(item, dict) and (raw := _bytes(item)) is not None]
+        objects = [(item, raw) for item, raw in objects if len(raw) <= MAX_LINE_BYTES]
         if not isinstance(version, str) or not isinstance(token, str):
             raise TypeError("its metadata are of the wrong types")
-        if not version:
+        if not _VERSION.fullmatch(version):
             raise TypeError("it has no version to watch from")
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise KubernetesError(f"the API server's list can't be read ({error!r}): {shorten(body, 200)}") from error
@@ -123,7 +139,7 @@ def parse_page(body: bytes) -> Page:
 
 
 def resource_version_of(obj: dict[str, Any]) -> str:
-    """Return metadata.resourceVersion of *obj*, "" where there is none."""
+    """Return metadata.resourceVersion of *obj*, "" where there is none that can be watched from."""
     metadata = obj.get("metadata")
     version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
-    return version if isinstance(version, str) else ""
+    return version if isinstance(version, str) and _VERSION.fullmatch(version) else ""

@@ -50,7 +50,8 @@ def pod_key_of(event: Mapping[str, Any]) -> PodKey | None:
     """Return the Pod that *event* is about; None when it is about something else."""
     involved = mapping(event, "involvedObject")
     namespace, name = text(involved, "namespace"), text(involved, "name")
-    if text(involved, "kind") != "Pod" or not namespace or not name:
+    # Nothing keeps an event's author from writing dots, which would lead to another path of the API.
+    if text(involved, "kind") != "Pod" or {namespace, name} & {"", ".", ".."}:
         return None
     return PodKey(namespace, name, text(involved, "uid"))
 

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from random import uniform
 
 from kigeon.backoff import Backoff
-from kigeon.errors import KubernetesError, Unauthorized
+from kigeon.errors import KubernetesError, Unauthorized, shorten
 from kigeon.kube.lines import WatchLine
 
 PAGE_SIZE = 500
 GONE = 410
+BAD_REQUEST = 400
 UNAUTHORIZED = 401
 FORBIDDEN = 403
 
@@ -125,6 +126,10 @@ class Reflector:
         self._probed = False
         if error.status == GONE:
             self._relist("a continue token has expired" if self._token else "the version has expired")
+        elif error.status == BAD_REQUEST and (self._token or self._version):
+            # Asked for again, it would be refused for ever.
+            what = f"the continue token {self._token}" if self._token else f"the version {self._version}"
+            self._relist(f"{shorten(what, 100)} is refused")
         # An exec plug-in that failed leaves requests anonymous: they may be refused as 403.
         self._refresh = isinstance(error, Unauthorized) or error.status == FORBIDDEN
         self._delay = self._backoff.failed(error.retry_after)

@@ -8,11 +8,14 @@ that was seen last is then missing, or is there with another version.
 from __future__ import annotations
 
 import heapq
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 KEPT = 16
+
+_WORD = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
 
 class Witness(NamedTuple):
@@ -34,9 +37,14 @@ def witness_of(obj: Mapping[str, Any]) -> Witness | None:
     if not isinstance(metadata, dict):
         return None
     words = [metadata.get(key) or "" for key in ("namespace", "name", "uid", "resourceVersion")]
-    if not all(isinstance(word, str) and not set(word) & set("/ ") for word in words) or not all(words[1:]):
+    if not isinstance(words[0], str) or not all(map(_is_word, words[1:])) or (words[0] and not _is_word(words[0])):
         return None
     return Witness(*words)
+
+
+def _is_word(text: Any) -> bool:
+    """Whether *text* may stand in a path, a field selector and a mark, as all names that Kubernetes allows may."""
+    return isinstance(text, str) and bool(_WORD.fullmatch(text)) and text not in (".", "..")
 
 
 def write_witness(witness: Witness | None) -> str:
@@ -47,7 +55,7 @@ def write_witness(witness: Witness | None) -> str:
 def read_witness(text: str) -> Witness | None:
     """Read what :func:`write_witness` wrote; None where it can't be read."""
     words = text.split("/")
-    return Witness(*words) if len(words) == 4 and all(words[1:]) else None
+    return Witness(*words) if len(words) == 4 and all(map(_is_word, filter(None, words))) and all(words[1:]) else None
 
 
 class Witnesses:

@@ -78,7 +78,7 @@ class JsonFormatter(logging.Formatter):
             return orjson.dumps(entry, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
         except TypeError:
             # An integer of more than 64 bits, a file's name that is no UTF-8: rather a text of it than no record.
-            return json.dumps({key: str(value) for key, value in entry.items()})
+            return json.dumps({key: _text_of(value) for key, value in entry.items()})
 
 
 class TextFormatter(logging.Formatter):
@@ -86,7 +86,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of *record*; an exception follows on lines of its own."""
-        context = " ".join(f"{key}={value}" for key, value in context_of(record).items())
+        context = " ".join(f"{key}={_text_of(value)}" for key, value in context_of(record).items())
         line = f"{_time_of(record)} {_level_of(record):5} {record.name}: {record.getMessage()} {context}".rstrip()
         if record.exc_info and record.exc_info[0]:
             line += "\n" + self.formatException(record.exc_info)
@@ -119,6 +119,14 @@ class Throttle:
         self._next = now + self._seconds
         suppressed, self._suppressed = self._suppressed, 0
         return suppressed
+
+
+def _text_of(value: Any) -> str:
+    """Return *value* as text. What can't be shown (it is nested too deeply) must not end who logs it."""
+    try:
+        return str(value)
+    except Exception as error:  # noqa: BLE001 - whatever a value can cause
+        return f"<{type(value).__name__} that can't be shown: {type(error).__name__}>"
 
 
 def _level_of(record: logging.LogRecord) -> str:

@@ -3,7 +3,8 @@
 What only the events stream knows is *due*. It is written to the seen stream as one message when there is enough of
 it, when it could come near the events stream's size, or when nothing else happens; then a record says how
 far the seen stream covers the events stream. A crash between the two leaves digests due that are covered already:
-writing them again changes nothing.
+writing them again changes nothing. The record also says where the seen stream ended: when it ends before that, or goes
+on elsewhere, it was lost, and what the events stream still holds is due again.
 
 A message of the seen stream is digests, one after the other; its header ``Kigeon-Numbers`` says which running numbers
 they belong to, as ``first:count`` for each run of consecutive ones, comma-separated.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import orjson
 from nats.aio.client import Client
@@ -23,15 +25,18 @@ from kigeon.events.mark import read_mark, write_mark
 from kigeon.events.occurrence import DIGEST_SIZE
 from kigeon.queue.connection import writing
 from kigeon.queue.publisher import Tail
+from kigeon.queue.scan import last_sequence
 from kigeon.queue.state import StateRecord
 from kigeon.queue.streams import SEEN, SEEN_SUBJECT
-from kigeon.queue.tail import Run, is_another, read_tail
+from kigeon.queue.tail import MOST_NUMBER, Run, is_another, read_tail
 
 log = logging.getLogger(__name__)
 
 COMPACT_DIGESTS = 4096
 MAX_MESSAGE_DIGESTS = 64 * 1024
 NUMBERS = "Kigeon-Numbers"
+
+LOST = "the memory of events was lost, it is made anew from those that the queue holds"
 
 
 class Compactor:
@@ -45,10 +50,14 @@ class Compactor:
         self._due: list[Run] = []
         self._due_count = 0
         self._due_bytes = 0
+        self._seen = 0
 
     async def open(self) -> Tail:
         """Read how far the seen stream covers the events; return the end of the events stream."""
-        known = _read_covered(await self._record.read())
+        known, self._seen = _read_covered(await self._record.read())
+        if await _is_lost(self._client, self._seen):
+            log.error(LOST)
+            known, self._seen = replace(known, sequence=0, resource_version=""), 0
         tail, self._due = await read_tail(self._client, known)
         self._due_count = sum(len(run.digests) for run in self._due) // DIGEST_SIZE
         return tail
@@ -68,13 +77,26 @@ class Compactor:
         """Write what is due, all of it stored up to *tail*. :class:`QueueError`: nothing is lost, try again later."""
         if not self._due:
             return
-        with writing(self._client, "compacting digests"):
-            for runs in _messages(self._due):
-                digests = b"".join(run.digests for run in runs)
-                await self._js.publish(SEEN_SUBJECT, digests, headers={NUMBERS: _written(runs)}, stream=SEEN)
-        await self._record.write(_write_covered(tail))
+        first, last = await self._publish(self._due)
+        if first <= self._seen:
+            log.error(LOST)
+            known = {run.first for run in self._due}
+            lost = [run for run in (await read_tail(self._client, Tail()))[1] if run.first not in known]
+            last = max(last, (await self._publish(lost))[1])
+        await self._record.write(_write_covered(tail, last))
+        self._seen = last
         self._due.clear()
         self._due_count = self._due_bytes = 0
+
+    async def _publish(self, runs: Iterable[Run]) -> tuple[int, int]:
+        """Store the digests of *runs*; return the sequences of the first and the last message that holds some."""
+        sequences = [0]
+        with writing(self._client, "compacting digests"):
+            for message in _messages(runs):
+                digests = b"".join(run.digests for run in message)
+                headers = {NUMBERS: _written(message)}
+                sequences.append((await self._js.publish(SEEN_SUBJECT, digests, headers=headers, stream=SEEN)).seq)
+        return sequences[:2][-1], sequences[-1]
 
 
 def seen_runs(headers: Mapping[str, str], digests: bytes) -> Iterator[Run]:
@@ -102,7 +124,8 @@ def _messages(runs: Iterable[Run]) -> Iterator[list[Run]]:
             message, size = [], 0
         message.append(run)
         size += len(run.digests)
-    yield message
+    if message:
+        yield message
 
 
 def _written(runs: Iterable[Run]) -> str:
@@ -116,31 +139,42 @@ def _written(runs: Iterable[Run]) -> str:
     return ",".join(f"{first}:{count}" for first, count in spans)
 
 
+async def _is_lost(client: Client, seen: int) -> bool:
+    """Return whether the seen stream does not hold what it held when its last sequence was *seen*."""
+    return await last_sequence(client, SEEN) < seen
+
+
 async def covered(client: Client) -> Tail:
     """Return up to where the seen stream covers the events stream."""
-    tail = _read_covered(await StateRecord(client, "queue.covered").read())
+    tail, seen = _read_covered(await StateRecord(client, "queue.covered").read())
+    if await _is_lost(client, seen):
+        return Tail()
     return Tail() if await is_another(client, tail.sequence + 1, tail.next_number) else tail
 
 
-def _write_covered(tail: Tail) -> bytes:
+def _write_covered(tail: Tail, seen: int) -> bytes:
     return orjson.dumps(
         {
             "sequence": tail.sequence,
             "number": tail.next_number,
             "resourceVersion": tail.resource_version,
             "mark": write_mark(tail.mark),
+            "seen": seen,
         }
     )
 
 
-def _read_covered(value: bytes | None) -> Tail:
+def _read_covered(value: bytes | None) -> tuple[Tail, int]:
     if value is None:
-        return Tail()
+        return Tail(), 0
     try:
         record = orjson.loads(value)
-        mark = read_mark(str(record.get("mark", "")))
-        return Tail(int(record["sequence"]), int(record["number"]), str(record["resourceVersion"]), mark)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        mark, version = read_mark(str(record.get("mark", ""))), record["resourceVersion"]
+        sequence, number, seen = record["sequence"], record["number"], record.get("seen", 0)
+        if not (0 <= sequence < MOST_NUMBER and 0 < number < MOST_NUMBER and isinstance(version, str)):
+            raise ValueError("it holds what was never written")
+        return Tail(int(sequence), int(number), version, mark), int(seen) if 0 <= seen < MOST_NUMBER else 0
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         # Everything is then read from the events stream itself: slower, and as complete as that is.
         log.warning("the record of compacted digests can't be read", extra={"error": str(error)})
-        return Tail()
+        return Tail(), 0

@@ -22,12 +22,15 @@ from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from kigeon.errors import UnreadableEnvelope, shorten
-from kigeon.events.envelope import pack, unpack
+from kigeon.events.envelope import natural, pack, unpack
 from kigeon.queue.connection import queue_errors, writing
 from kigeon.queue.scan import scan
 from kigeon.queue.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT
 
 FORMAT = "1"
+
+NOTE = b"{}"
+"""What is parked in place of an event that could not be read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +46,15 @@ class DeadLetter:
     @property
     def number(self) -> int | None:
         """The running number of its event; None for what is no single event."""
-        return int(self.name) if self.name.isascii() and self.name.isdigit() else None
+        return natural(self.name)
 
     def event(self) -> bytes | None:
-        """Return the raw event; None where there is no single readable one."""
+        """Return the raw event; None where there is no single readable one, or a note in place of one."""
         try:
             events = unpack(self.payload)
         except UnreadableEnvelope:
             return None
-        return events[0] if self.number is not None and len(events) == 1 else None
+        return events[0] if self.number is not None and len(events) == 1 and events[0] != NOTE else None
 
 
 class DeadLetterStore:
@@ -112,6 +115,6 @@ def _letter(subject: str, headers: Mapping[str, str], payload: bytes) -> DeadLet
         subject.rpartition(".")[2],
         headers.get("Kigeon-Reason", ""),
         headers.get("Kigeon-Time", ""),
-        int(sequence) if sequence.isascii() and sequence.isdigit() else 0,
+        natural(sequence) or 0,
         payload,
     )

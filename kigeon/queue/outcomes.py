@@ -20,6 +20,7 @@ from kigeon.errors import shorten
 from kigeon.queue.connection import writing
 from kigeon.queue.scan import scan
 from kigeon.queue.streams import OUTCOMES, OUTCOMES_SUBJECT
+from kigeon.queue.tail import MOST_NUMBER
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +54,13 @@ class OutcomeStore:
 def _ranges(payload: bytes) -> Iterator[Range]:
     try:
         yield from _read(orjson.loads(payload))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         log.warning("an outcome can't be read", extra={"error": str(error), "beginning": shorten(payload, 100)})
 
 
 def _read(groups: Iterable[Any]) -> Iterator[Range]:
     for outcome, reason, ranges in groups:
         for first, last in ranges:
+            if not 0 < first <= last < MOST_NUMBER:
+                raise ValueError(f"{first!r} to {last!r} are no running numbers")
             yield int(first), int(last), str(outcome), str(reason)

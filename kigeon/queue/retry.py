@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from nats.aio.client import Client
 from nats.js.errors import APIError
 
-from kigeon.errors import UnreadableEnvelope
-from kigeon.events.envelope import pack, unpack
+from kigeon.errors import UnreadableEnvelope, shorten
+from kigeon.events.envelope import natural, pack, unpack
 from kigeon.queue.connection import queue_errors, writing
 from kigeon.queue.scan import scan
 from kigeon.queue.streams import RETRY, RETRY_SUBJECT
 
 FORMAT = "1"
+MOST = 1e11
+"""Seconds since the epoch: the year 5138."""
 
 NO_MESSAGE = (10037, 10057)
 """What JetStream answers when a message that is to be deleted is not there."""
@@ -105,9 +107,19 @@ def _read_waiting(sequence: int, headers: dict[str, str]) -> Waiting:
     try:
         if headers["Kigeon-Format"] != FORMAT:
             raise ValueError(f"format {headers['Kigeon-Format']!r}")
-        numbers = tuple(int(number) for number in headers["Kigeon-Numbers"].split(","))
-        return Waiting(sequence, headers["Kigeon-Key"], numbers, float(headers["Kigeon-Stored-At"]))
+        numbers = tuple(_number(number) for number in headers["Kigeon-Numbers"].split(","))
+        stored_at = float(headers["Kigeon-Stored-At"])
+        if not 0 <= stored_at < MOST:
+            raise ValueError(f"{stored_at} is no time")
+        return Waiting(sequence, headers["Kigeon-Key"], numbers, stored_at)
     except (KeyError, ValueError) as error:
         raise UnreadableEnvelope(
-            f"message {sequence} of the retry stream has no readable headers: {error!r}"
+            f"message {sequence} of the retry stream has no readable headers: {shorten(repr(error), 200)}"
         ) from error
+
+
+def _number(text: str) -> int:
+    found = natural(text)
+    if not found:
+        raise ValueError(f"{text[:40]!r} is no running number")
+    return found

@@ -36,6 +36,6 @@ def _read(value: bytes | None) -> tuple[int, Mark]:
     try:
         record = orjson.loads(value)
         return int(record["number"]), read_mark(str(record["mark"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         log.warning("the record of the Watcher's books can't be read", extra={"error": str(error)})
         return 0, Mark()

@@ -26,6 +26,7 @@ from nats.js.errors import BadRequestError, NotFoundError
 
 from kigeon.backoff import persistently
 from kigeon.config.settings import QueueSettings
+from kigeon.events.mark import MOST_LIFETIME
 from kigeon.queue.connection import queue_errors
 
 log = logging.getLogger(__name__)
@@ -146,7 +147,10 @@ async def _as_observed(js: JetStreamContext, config: api.StreamConfig, lifetime:
     """Return *config* with the age that was observed, here or earlier, where that is longer than the configured one."""
     metadata = (await js.stream_info(config.name or "")).config.metadata or {}
     try:
-        lifetime = max(lifetime, float(metadata.get(OBSERVED, 0)))
+        observed = float(metadata.get(OBSERVED, 0))
+        if not 0 <= observed <= MOST_LIFETIME:
+            raise ValueError(observed)
+        lifetime = max(lifetime, observed)
     except ValueError:
         log.warning("the observed lifetime of Events can't be read", extra={"found": metadata[OBSERVED]})
     if remembered(lifetime) <= (config.max_age or 0):

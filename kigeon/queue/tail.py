@@ -21,6 +21,9 @@ from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, POSITION_KEY, STATE
 
 log = logging.getLogger(__name__)
 
+MOST_NUMBER = 10**17
+"""A running number that is larger was never given out: it is damage."""
+
 
 class Run(NamedTuple):
     """Digests of events with consecutive running numbers, of which ``first`` is the first."""
@@ -113,4 +116,5 @@ def _number_in(position: bytes | None) -> int:
         number = orjson.loads(position or b"")["number"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return 0
-    return number if isinstance(number, int) else 0
+    # One that no header could hold is no reason to give out others like it.
+    return number if isinstance(number, int) and number < MOST_NUMBER else 0

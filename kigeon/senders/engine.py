@@ -99,6 +99,7 @@ class Engine:
         self._failed: asyncio.Future[None] | None = None
         self._closing = False
         self._undecided: list[tuple[float, Item]] = []
+        self._evicted = ledger.counts[Outcome.EVICTED]
         self._room = asyncio.Event()
         self._busy = 0
 
@@ -308,7 +309,15 @@ class Engine:
             await self._retry_undecided()
             if self._desk.loaded_events < MAX_WINDOW_EVENTS:
                 await self._load_due()
+            self._tell_evicted()
             await self._progress.save()
+
+    def _tell_evicted(self) -> None:
+        evicted = self._ledger.counts[Outcome.EVICTED]
+        if evicted > self._evicted:
+            context = {"events": evicted - self._evicted, "evicted": evicted}
+            log.error("events are gone from the queue that were not sent", extra=context)
+        self._evicted = evicted
 
     async def _load_due(self) -> None:
         """Load of the retry stream what no lane asks for: what has no destination, or one that has no lane yet."""

@@ -14,7 +14,7 @@ import orjson
 from kigeon.events.fields import EventFields, fields_of
 
 MAX_LABEL_VALUE = 2048
-"""Characters of a label's value that Loki takes; what is longer is cut."""
+"""Bytes of a label's value that Loki takes; what is longer is cut."""
 
 
 def line_of(fields: EventFields) -> str:
@@ -68,8 +68,16 @@ def labels_of(fields: EventFields, names: Sequence[str]) -> dict[str, str]:
     for name in names:
         value = getattr(fields, LABELS[name])
         if value != "":
-            labels[name] = str(value)[:MAX_LABEL_VALUE]
+            labels[name] = _cut(str(value))
     return labels
+
+
+def _cut(value: str) -> str:
+    # Loki takes the mark that stands for bytes that are no character for such bytes itself, and refuses the label.
+    value = value.replace("\ufffd", "?")
+    if len(value) * 4 <= MAX_LABEL_VALUE:
+        return value
+    return value.encode()[:MAX_LABEL_VALUE].decode(errors="ignore")
 
 
 def fields_to_send(event: Mapping[str, Any]) -> EventFields:

@@ -18,6 +18,11 @@ from kigeon.errors import UnreadablePosition, shorten
 from kigeon.senders.ledger import Outcome, Page, Position
 
 FORMAT = 1
+MOST = 10**18 - 1
+"""What is larger was never counted: no sequence and no running number has more than 18 digits."""
+
+MOST_EVENTS = 1_000_000
+"""Far more than any envelope holds."""
 
 
 def write_position(position: Position) -> bytes:
@@ -48,27 +53,44 @@ def read_position(record: bytes | None) -> Position:
         if found["format"] != FORMAT:
             raise UnreadablePosition(f"the position has format {found['format']!r}, this kigeon reads {FORMAT}")
         return _read(found)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadablePosition(f"the position {shorten(record, 120)} can't be read: {error!r}") from error
 
 
 def _read(found: dict[str, Any]) -> Position:
+    pages = [_read_page(*page) for page in found["open"]]
+    if len({page.sequence for page in pages}) < len(pages):
+        raise ValueError("an envelope is there twice")
+    next_sequence = _number(found["sequence"], 1)
+    if any(page.sequence >= next_sequence for page in pages):
+        raise ValueError("an envelope is open that was not read yet")
     return Position(
-        _natural(found["sequence"]),
-        int(found["number"]),
-        int(found["first"]),
-        [_read_page(*page) for page in found["open"]],
-        int(found["retrySequence"]),
-        {int(sequence): int(bits, 16) for sequence, bits in found["retry"].items()},
-        {Outcome(outcome): int(count) for outcome, count in found["counts"].items()},
+        next_sequence,
+        _number(found["number"]),
+        # Numbers that went back keep their place before the first.
+        _number(found["first"], -MOST),
+        pages,
+        _number(found["retrySequence"]),
+        {_number(int(sequence), 1): _bits(bits) for sequence, bits in found["retry"].items()},
+        {Outcome(outcome): _number(count) for outcome, count in found["counts"].items()},
     )
 
 
-def _read_page(sequence: Any, first: Any, count: Any, bits: str) -> Page:
-    return Page(_natural(sequence), _natural(first), _natural(count), int(bits, 16))
+def _read_page(sequence: Any, first: Any, count: Any, bits: Any) -> Page:
+    page = Page(_number(sequence, 1), _number(first, 1), _number(count, 1, MOST_EVENTS), _bits(bits))
+    if page.ended >> page.count:
+        raise ValueError(f"{bits!r} are no bits of an envelope with {count} events")
+    return page
 
 
-def _natural(value: Any) -> int:
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{value!r} is no positive number")
+def _bits(value: Any) -> int:
+    bits = int(value, 16)
+    if bits < 0:
+        raise ValueError(f"{value!r} are no bits")
+    return bits
+
+
+def _number(value: Any, least: int = 0, most: int = MOST) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(f"{value!r} is no number from {least} to {most}")
     return value

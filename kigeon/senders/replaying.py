@@ -17,7 +17,7 @@ from kigeon.backoff import persistently
 from kigeon.senders.ledger import Page
 from kigeon.senders.ports import DeadLetterStore
 from kigeon.senders.progress import Progress
-from kigeon.senders.retrying import MAX_PAGE_EVENTS, REPLAY, RetryDesk
+from kigeon.senders.retrying import REPLAY, RetryDesk, in_pages
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +57,8 @@ class ParkedEvents:
                     problems[name] = NO_EVENT
                 else:
                     found.append((parked.number, event))
-            for start in range(0, len(found), MAX_PAGE_EVENTS):
-                await self._replay(found[start : start + MAX_PAGE_EVENTS])
+            for part in in_pages([len(raw) for _, raw in found]):
+                await self._replay(found[part])
         return problems
 
     async def drop(self, names: Sequence[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ import logging
 import random
 import time
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from kigeon.backoff import persistently
 from kigeon.clock import SteadyClock
@@ -35,6 +35,8 @@ REPLAY = "replay"
 TOO_OLD = "it waited for longer than the queue keeps any event"
 
 MAX_PAGE_EVENTS = 500
+MAX_PAGE_BYTES = 4 * 1024 * 1024
+"""Of raw events: what is packed must fit into a message, and unpack to less than an envelope may."""
 
 Place = Callable[[Sequence[Item]], Awaitable[list[Item]]]
 """Prepares items and places them on their lanes; returns those that can't be decided now."""
@@ -43,6 +45,18 @@ Place = Callable[[Sequence[Item]], Awaitable[list[Item]]]
 def retry_delay(attempts: int) -> float:
     """Return seconds until the next try of something undecided: doubling from half a second to a minute."""
     return float(min(0.5 * 2.0 ** min(attempts, 10), 60.0)) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+
+
+def in_pages(sizes: Sequence[int]) -> Iterator[slice]:
+    """Cut events of these *sizes* (bytes) into pages."""
+    start = total = 0
+    for end, size in enumerate(sizes):
+        if end > start and (end - start >= MAX_PAGE_EVENTS or total + size > MAX_PAGE_BYTES):
+            yield slice(start, end)
+            start, total = end, 0
+        total += size
+    if start < len(sizes):
+        yield slice(start, len(sizes))
 
 
 class RetryDesk:
@@ -110,13 +124,13 @@ class RetryDesk:
         The position is durable before a moved event can be sent: were it sent first, a crash would send it twice. A
         copy that is stored although its answer was lost is never booked, and deleted.
         """
-        for start in range(0, len(items), MAX_PAGE_EVENTS):
-            chunk = items[start : start + MAX_PAGE_EVENTS]
+        for part in in_pages([len(item.raw) for item in items]):
+            chunk = items[part]
             try:
                 page = await self._copy(chunk, key)
             except QueueError as error:
                 log.warning("events can't move to the retry stream, they wait", extra={"error": str(error)})
-                return list(items[start:])
+                return list(items[part.start :])
             self._progress.ledger.move([(item.page, item.index) for item in chunk], page)
             await self._progress.save()
             self.queue(page)
@@ -193,7 +207,12 @@ class RetryDesk:
             return
         try:
             events = await persistently("reading the retry stream", lambda: self._store.load(page.sequence))
+            if len(events) != page.count:
+                raise UnreadableEnvelope(f"it holds {len(events)} events, its headers say {page.count}")
         except UnreadableEnvelope as error:
+            payload = await persistently("reading the retry stream", lambda: self._store.payload(page.sequence))
+            if payload:
+                await self._delivery.park_damaged(page.sequence, payload, str(error))
             await self._delivery.park_page(page, f"a page of the retry stream: {error}")
             await self._end(page, indexes, Outcome.PARKED)
             return

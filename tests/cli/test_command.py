@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -193,3 +194,12 @@ def test_a_kubeconfig_that_is_not_there_or_is_none(kigeon: Kigeon, config: Path,
     assert done.returncode == 1
     assert done.stderr.startswith("kigeon: none can't be used as credentials")
     assert "hunter2" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_was_blocked_while_python_began_is_heeded(config: Path, number: signal.Signals) -> None:
+    """As in a container, where kigeon is PID 1: the signal waits for the handler."""
+    code = f"import os, signal, kigeon.cli as cli; os.kill(os.getpid(), {number:d}); cli.main(['demo'])"
+    block = ["env", "--block-signal=TERM", "--block-signal=INT", sys.executable, "-c", code]
+    done = subprocess.run(block, cwd=EXAMPLES.parent, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, b"")

@@ -126,6 +126,19 @@ ONE_PROBLEM: list[tuple[str, Told]] = [
         SENDER + "    basicAuth: {password: 2026-02-30}\n",
         (f"{CONFIG}.basicAuth.password", "6:27", "can't be read as what it looks like", QUOTES),
     ),
+    (
+        SENDER + f"    basicAuth: {{password: {'1:' * 300}1.5}}\n",
+        (f"{CONFIG}.basicAuth.password", "6:27", "can't be read as what it looks like", QUOTES),
+    ),
+    # A label's value is measured in bytes, as Loki does.
+    (
+        SENDER + f"    streamLabels: {{zone: {'é' * 1025}}}\n",
+        (f"{CONFIG}.streamLabels.zone", "6:20", "is no value of a stream label", ""),
+    ),
+    (
+        SENDER + '    streamLabels: {zone: "a\\ufffd"}\n',
+        (f"{CONFIG}.streamLabels.zone", "6:20", "is no value of a stream label", ""),
+    ),
     # Durations and sizes.
     (SENDER + "pusher: {pushTimeout: 5}\n", ("pusher.pushTimeout", "6:10", "must be a duration with a unit", DURATION)),
     (SENDER + "pusher: {pushTimeout: 5 s}\n", ("pusher.pushTimeout", "6:10", "`5 s` is no duration", DURATION)),

@@ -48,7 +48,7 @@ def binary(name: str) -> Path:
 
 def _build(name: str, module: Path, target: Path) -> None:
     if shutil.which("go") is None:
-        raise CanNotBuild(f"{name} is not in {target.parent}, and can't be built: install Go 1.25 or newer")
+        raise CanNotBuild(f"{name} is not in {target.parent}, and can't be built: install Go 1.26 or newer")
     sys.stderr.write(f"building {name}, which takes minutes the first time\n")
     building = target.with_suffix(".building")
     command = ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", str(building), PACKAGES[name]]

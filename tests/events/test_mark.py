@@ -6,8 +6,9 @@ from kigeon.events.mark import Mark, Tally, read_mark, write_mark
 
 COUNT = st.integers(0, 2**60)
 TIME = st.integers(0, 10**13).map(lambda milliseconds: milliseconds / 1000)
+LIFETIME = st.integers(0, 366 * 86400).map(float)
 MARKS = st.builds(
-    Mark, st.sampled_from(["", "a1b2"]), COUNT, COUNT, COUNT, TIME, TIME, st.sampled_from(["", "a/b/c/7"])
+    Mark, st.sampled_from(["", "a1b2"]), COUNT, COUNT, COUNT, TIME, LIFETIME, st.sampled_from(["", "a/b/c/7"])
 )
 
 
@@ -17,7 +18,11 @@ def test_a_mark_read_back_is_what_was_written(mark: Mark) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a", "a 1 2 3 4 5", "a 1 2 x 4 5 -", "a -1 2 3 4 5 -", "a 1 2 3 nan 5 -", "a 1 2 3 4 inf -"]
+    "text",
+    [
+        *("", "a", "a 1 2 3 4 5", "a 1 2 x 4 5 -", "a -1 2 3 4 5 -", "a 1 2 3 nan 5 -", "a 1 2 3 4 inf -"),
+        *("a 1 2 3 1e300 5 -", "a 1 2 3 4 1e9 -", f"a 1 {'9' * 30} 3 4 5 -", f"a {'9' * 5000} 2 3 4 5 -"),
+    ],
 )
 def test_what_is_no_mark_counts_nothing(text: str) -> None:
     assert read_mark(text) == Mark()

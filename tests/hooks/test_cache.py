@@ -55,6 +55,8 @@ def test_a_config_for_standard_output_has_no_settings() -> None:
     [
         b'{"url":"http://loki","tenantID":' + b"9" * 400 + b"}",
         b'{"url":"http://loki","streamLabels":' + b'{"a":' * 400 + b"1" + b"}" * 401,
+        b'{"url":"http://loki","eventLabels":' + b"[" * 1015 + b"]" * 1015 + b"}",
+        b'{"url":"http://loki","structuredMetadata":[{"a":' + b"[" * 1010 + b"]" * 1010 + b"}]}",
         b'{"url":"http://loki","streamLabels":' + b"[" * 2000 + b"]" * 2000 + b"}",
         b"7",
         b"[]",

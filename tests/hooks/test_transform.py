@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kigeon.errors import HookCrashed, HookError, HookRaised, HookResultInvalid, HookTimeout
+from kigeon.errors import HookCrashed, HookError, HookRaised, HookResultInvalid, HookTimeout, HookUnavailable
 from kigeon.hooks.runner import Failed, HookRunner, Result, Skipped, Transformed
 from tests.hooks.scripts import CONFIG, of, once, running
 from tests.support.events import make_event
@@ -185,7 +185,9 @@ def test_without_a_worker_events_fail_at_once_until_there_is_one(
         with monkeypatch.context() as broken:
             broken.setattr("kigeon.hooks.process._WORKER", tmp_path / "missing.py")
             os.kill(runner.pid, signal.SIGKILL)
-            assert {answer(result) for result in runner.transform(events)} == {HookCrashed}
+            first, *others = map(answer, runner.transform(events))
+            assert first in (HookCrashed, HookUnavailable), "it may have been at hand when the worker died"
+            assert set(others) == {HookUnavailable}
             assert runner.pid == 0
             assert runner.counts.respawns < 10
         wait_until(lambda: runner.transform(events[:1]) == [Transformed()], what="the worker's return")

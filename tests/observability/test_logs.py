@@ -52,6 +52,17 @@ def test_a_record_is_one_json_object_with_its_context(configured: Configure) -> 
     }
 
 
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_what_is_nested_too_deeply_to_be_shown_does_not_end_who_logs_it(configured: Configure, form: str) -> None:
+    stream = configured(form=form)
+    deep: list[object] = []
+    for _ in range(5000):
+        deep = [deep]
+    logging.getLogger("kigeon").info("strange", extra={"uid": deep, "sender": "loki"})
+    assert "<list that can't be shown: RecursionError>" in stream.getvalue()
+    assert "loki" in stream.getvalue()
+
+
 def test_lines_and_control_characters_stay_on_one_line(configured: Configure) -> None:
     stream = configured()
     logging.getLogger("kigeon").info("first\nsecond\u2028\x00", extra={"text": "a\r\nb"})

@@ -140,7 +140,18 @@ def test_a_digest_that_is_covered_twice_is_known_once(server: NatsServer, settin
     run(server, test)
 
 
-@pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b'{"sequence":1}', b'{"sequence":"x","number":1}'])
+NEVER_WRITTEN = (
+    b'{"sequence":1e300,"number":1,"resourceVersion":"4"}',
+    b'{"sequence":1,"number":-2,"resourceVersion":"4"}',
+    b'{"sequence":1,"number":18446744073709551615,"resourceVersion":"4"}',
+    b'{"sequence":1,"number":1,"resourceVersion":null}',
+    b'{"sequence":1,"number":1,"resourceVersion":"","mark":' + b"[" * 1015 + b"]" * 1015 + b"}",
+)
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"{", b"[]", b'{"sequence":1}', b'{"sequence":"x","number":1}', *NEVER_WRITTEN]
+)
 def test_a_damaged_record_costs_time_and_no_memory(server: NatsServer, settings: QueueSettings, damaged: bytes) -> None:
     async def test(client: Client) -> None:
         work = await storing(client, settings)
@@ -163,6 +174,47 @@ def test_a_message_that_is_no_envelope_costs_the_others_nothing(server: NatsServ
         await work.open()
         await work.store([2])
         assert await known(client) == (3, {1, 2})
+
+    run(server, test)
+
+
+async def lose_memory(client: Client, settings: QueueSettings) -> None:
+    await client.jetstream().delete_stream(SEEN)
+    await declare(client, settings)
+
+
+def test_a_memory_that_was_lost_while_stopped_is_made_anew_from_the_events(
+    server: NatsServer, settings: QueueSettings
+) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store([1, 2], [3])
+        await work.compact()
+        await lose_memory(client, settings)
+        assert await known(client) == (2, {1, 2, 3})
+        again = Storing(client, settings)
+        assert (await again.open()).next_number == 4
+        await again.compact()
+        await client.jetstream().purge_stream(EVENTS)
+        assert await known(client) == (2, {1, 2, 3})
+
+    run(server, test)
+
+
+@pytest.mark.parametrize("before", [1, 3])
+def test_a_memory_that_was_lost_under_way_is_made_anew_from_the_events(
+    server: NatsServer, settings: QueueSettings, before: int
+) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        for number in range(1, before + 1):
+            await work.store([number])
+            await work.compact()
+        await lose_memory(client, settings)
+        await work.store([100])
+        await work.compact()
+        await client.jetstream().purge_stream(EVENTS)
+        assert await known(client) == (before + 1, {*range(1, before + 1), 100})
 
     run(server, test)
 

@@ -44,7 +44,18 @@ def test_a_long_retry_stream_is_told_whole_and_in_order(server: NatsServer, sett
     run(server, test)
 
 
-@pytest.mark.parametrize("headers", [None, {"Kigeon-Format": "2"}, {"Kigeon-Format": "1", "Kigeon-Numbers": "x"}])
+def waiting(numbers: str = "1", stored_at: str = "1.0") -> dict[str, str]:
+    return {"Kigeon-Format": "1", "Kigeon-Key": "k", "Kigeon-Numbers": numbers, "Kigeon-Stored-At": stored_at}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        *(None, {"Kigeon-Format": "2"}, {"Kigeon-Format": "1", "Kigeon-Numbers": "x"}),
+        *(waiting(numbers) for numbers in ("", "0", "-4", "1,,2", "\u0663", "9" * 30, "9" * 5000)),
+        *(waiting(stored_at=time) for time in ("nan", "inf", "-1", "1e300", "")),
+    ],
+)
 def test_a_message_that_can_not_be_read_hides_no_other(
     server: NatsServer, settings: QueueSettings, headers: dict[str, str] | None
 ) -> None:
@@ -99,6 +110,20 @@ def test_a_full_retry_stream_refuses_and_keeps_what_it_has(server: NatsServer) -
     run(server, test)
 
 
+def test_a_dead_letter_whose_headers_are_damaged_hides_no_other(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        await declare(client, settings)
+        store = DeadLetterStore(client, "loki")
+        subject = f"{DEAD_LETTER_SUBJECT}.loki.{'9' * 500}"
+        await client.jetstream().publish(subject, b"?", headers={"Kigeon-Sequence": "9" * 5000})
+        await store.park(7, 3, b"[1]", "too old")
+        damaged, whole = await store.all()
+        assert (damaged.number, damaged.sequence, damaged.event()) == (None, 0, None)
+        assert (whole.number, whole.sequence, whole.event()) == (7, 3, b"[1]")
+
+    run(server, test)
+
+
 def test_a_damaged_envelope_is_parked_as_it_was_found_beside_the_events(
     server: NatsServer, settings: QueueSettings
 ) -> None:
@@ -114,5 +139,17 @@ def test_a_damaged_envelope_is_parked_as_it_was_found_beside_the_events(
         assert found[f"{subject}.e7"].payload == b"\x00damaged"
         assert found[f"{subject}.e7"].headers["Kigeon-Sequence"] == "7"
         assert found[f"{subject}.7"].headers["Kigeon-Sequence"] == "3"
+
+    run(server, test)
+
+
+def test_what_is_noted_in_place_of_an_event_is_no_event(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        await declare(client, settings)
+        store = DeadLetterStore(client, "loki")
+        await store.park(1, 1, b"{}", "damaged")
+        await store.park(2, 1, b'{"metadata":{}}', "refused")
+        noted, parked = await store.all()
+        assert (noted.event(), parked.event()) == (None, b'{"metadata":{}}')
 
     run(server, test)

@@ -103,6 +103,8 @@ def test_numbers_are_not_given_out_twice_though_every_envelope_has_expired(
         await StateRecord(client, f"{POSITION_KEY}.b").write(b'{"number":6}')
         await StateRecord(client, f"{POSITION_KEY}.c").write(b'{"number":"7"}')
         await StateRecord(client, f"{POSITION_KEY}.d").write(b"damaged")
+        # Believed, it would have every envelope from here on hold a number that no header may hold.
+        await StateRecord(client, f"{POSITION_KEY}.e").write(b'{"number":18446744073709551615}')
         await client.jetstream().purge_stream(EVENTS)
         tail, runs = await read_tail(client, Tail(1, 3, "2"))
         assert (tail.sequence, tail.next_number, runs) == (3, 6, [])
@@ -131,7 +133,8 @@ def test_marks_become_durable_with_or_without_events(server: NatsServer, setting
 
 
 @pytest.mark.parametrize(
-    "damaged", [b"", b"[]", b"{}", b'{"number":9}', b'{"number":"x","mark":""}', b'{"number":9,"mark":"?"}']
+    "damaged",
+    [b"", b"[]", b"{}", b'{"number":9}', b'{"number":"x","mark":""}', b'{"number":9,"mark":"?"}', b'{"number":1e300}'],
 )
 def test_a_damaged_record_of_the_books_falls_back_to_the_stream(
     server: NatsServer, settings: QueueSettings, damaged: bytes

@@ -1,16 +1,19 @@
 """A sender's engine on a real queue: what it does with what it finds there."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from nats.aio.client import Client
 
 from kigeon.config.settings import LokiSettings, QueueSettings
-from kigeon.events.envelope import Envelope, pack, write_headers
+from kigeon.events.envelope import Envelope, pack, unpack, write_headers
 from kigeon.events.occurrence import identity_of
 from kigeon.queue.connection import connected
 from kigeon.queue.dead_letter import DeadLetterStore
@@ -22,7 +25,10 @@ from kigeon.queue.server import NatsServer
 from kigeon.queue.state import StateRecord
 from kigeon.queue.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, EVENTS_SUBJECT, declare, file_store_bytes
 from kigeon.senders.engine import Engine, Plan, Stores, open_engine
+from kigeon.senders.ledger import Outcome, Page, Position
 from kigeon.senders.loki.sink import LokiSink
+from kigeon.senders.position import write_position
+from kigeon.senders.retrying import MAX_PAGE_BYTES, MAX_PAGE_EVENTS, in_pages
 from kigeon.senders.steps import Preparer
 from tests.support.events import assert_once, make_event
 from tests.support.loki import Loki
@@ -149,6 +155,65 @@ def test_a_position_that_can_not_be_read_sends_everything_again_and_loses_nothin
     asyncio.run(main())
     assert_once(loki.lines, events)
     assert len(loki.pushes) == 1
+
+
+def test_a_page_of_the_retry_stream_with_other_events_than_it_says_is_parked(server: NatsServer, loki: Loki) -> None:
+    """It was the end of its sender, at every start."""
+    event = make_event(1)
+
+    async def main() -> None:
+        async with connected(server.url, server.token, "test") as client:
+            await declare(client, SETTINGS)
+            envelope = packed(event, make_event(2), make_event(3))
+            await client.jetstream().publish(EVENTS_SUBJECT, envelope.payload, headers=write_headers(envelope, 1, "w"))
+            await RetryStore(client, "loki").put("hook", [b"{}"], [2, 3], time.time())
+            moved = Position(2, 4, 1, [Page(1, 1, 3, 0b110)], retry_sequence=1)
+            await StateRecord(client, "position.loki").write(write_position(moved))
+            async with sending(client, loki) as engine:
+                async with asyncio.timeout(20):
+                    while engine.report()["parked"] != 2:
+                        await asyncio.sleep(0.01)
+                await until_sent(engine, 1)
+                letters = {found.subject.rpartition(".")[2]: found for found in await dead_letters(client)}
+                assert set(letters) == {"r1", "2", "3"}
+                assert unpack(letters["r1"].payload) == [b"{}"]
+                assert await RetryStore(client, "loki").waiting() == []
+
+    asyncio.run(main())
+    assert_once(loki.lines, [event])
+
+
+def test_parked_events_that_are_large_are_replayed_in_pages_that_can_be_read_again(
+    server: NatsServer, loki: Loki
+) -> None:
+    """Together they would unpack to more than an envelope may: they would be lost with the page that holds them."""
+    events = [make_event(number, message=" " * 1_500_000) for number in range(1, 51)]
+
+    async def main() -> None:
+        async with connected(server.url, server.token, "test") as client:
+            await declare(client, SETTINGS)
+            store = DeadLetterStore(client, "loki")
+            for number, event in enumerate(events, 1):
+                await store.park(number, 1, orjson.dumps(event), "max entry size exceeded")
+            parked = Position(2, 51, 1, counts={Outcome.PARKED: 50})
+            await StateRecord(client, "position.loki").write(write_position(parked))
+            async with sending(client, loki) as engine:
+                assert await engine.parked.replay([str(number) for number in range(1, 51)]) == {}
+                async with asyncio.timeout(60):
+                    while engine.report()["parked"] != 50 or engine.report()["retrying"]:
+                        await asyncio.sleep(0.01)
+            for letter in await store.all():
+                assert orjson.loads(letter.event() or b"") == events[(letter.number or 0) - 1]
+            assert len(await store.all()) == 50
+
+    asyncio.run(main())
+
+
+@given(st.lists(st.integers(0, 3 * MAX_PAGE_BYTES) | st.integers(0, 9), max_size=1200))
+def test_pages_are_neither_too_long_nor_too_large(sizes: list[int]) -> None:
+    parts = [sizes[part] for part in in_pages(sizes)]
+    assert [size for part in parts for size in part] == sizes
+    assert all(0 < len(part) <= MAX_PAGE_EVENTS and (len(part) == 1 or sum(part) <= MAX_PAGE_BYTES) for part in parts)
 
 
 def test_what_was_evicted_before_it_was_read_is_counted(server: NatsServer, loki: Loki) -> None:

@@ -97,6 +97,19 @@ def test_a_label_is_cut_to_what_loki_takes() -> None:
     assert json.loads(entry.line)["reason"] == "x" * 5000
 
 
+def test_a_label_is_cut_by_its_bytes_and_between_characters() -> None:
+    entry = sink().entry(make_event(1, reason="x" + "\u20ac" * 1000, type="\u00e9" * 1024), None)
+    assert dict(entry.stream)["reason"] == "x" + "\u20ac" * ((MAX_LABEL_VALUE - 1) // 3)
+    assert dict(entry.stream)["type"] == "\u00e9" * 1024
+
+
+def test_a_label_holds_no_mark_of_what_is_no_character() -> None:
+    """Kubernetes writes U+FFFD for bytes that are no UTF-8; Loki refuses a label that holds it."""
+    entry = sink().entry(make_event(1, reason="a\ufffdb", message="a\ufffdb"), None)
+    assert dict(entry.stream)["reason"] == "a?b"
+    assert json.loads(entry.line)["reason"] == json.loads(entry.line)["message"] == "a\ufffdb"
+
+
 def test_an_event_of_the_newer_api_has_its_reporter_for_a_source() -> None:
     event = make_event(1, source={}, reportingComponent="kubelet", reportingInstance="node-7")
     line = json.loads(sink().entry(event, None).line)

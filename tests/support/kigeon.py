@@ -58,6 +58,11 @@ class Kigeon:
             )
 
     @property
+    def has_ended(self) -> bool:
+        """Whether its root has ended, or was ended."""
+        return self._process is None or self._process.poll() is not None
+
+    @property
     def pid(self) -> int:
         """The root's process id."""
         assert self._process is not None
@@ -108,7 +113,7 @@ class Kigeon:
         command = [sys.executable, "-m", "kigeon", *arguments, "--config", str(self.config), "--json"]
 
         def answered() -> subprocess.CompletedProcess[str] | None:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
             return None if "no kigeon runs" in done.stderr else done
 
         done = wait_until(answered, what="an answer")

@@ -140,13 +140,14 @@ class Loki:
         start, end, limit = (int(query[key]) for key in ("start", "end", "limit"))
         found = [
             line
-            for line in sorted(self.lines, key=lambda line: line.timestamp)
-            if line.tenant == tenant
-            and start <= line.timestamp < end
+            for line in self.lines
+            if start <= line.timestamp < end
+            and line.tenant == tenant
             and all(dict(line.labels).get(name) == orjson.loads(f'"{value}"') for name, value in wanted.items())
             and all(bool(re.search(pattern, line.line)) == (kind == "|~") for kind, pattern in patterns)
         ]
         streams: dict[tuple[tuple[str, str], ...], list[tuple[str, str]]] = {}
+        found.sort(key=lambda line: line.timestamp)
         for line in found[:limit]:
             streams.setdefault((*line.labels, *line.metadata), []).append((str(line.timestamp), line.line))
         result = [{"stream": dict(labels), "values": values} for labels, values in streams.items()]
@@ -216,7 +217,8 @@ class Loki:
             (not line.labels, "at least one label pair is required per stream"),
             (len(line.labels) > MAX_LABELS, "entry has too many label names"),
             (any(not LABEL_NAME.fullmatch(name) for name, _ in line.labels), "invalid label name"),
-            (any(len(value) > 2048 for _, value in line.labels), "label value too long"),
+            (any("\ufffd" in value for _, value in line.labels), "couldn't parse labels: invalid UTF-8 rune"),
+            (any(len(value.encode()) > 2048 for _, value in line.labels), "label value too long"),
             (len(line.line.encode()) > MAX_LINE, "max entry size exceeded"),
             (line.timestamp < (now - self.max_age) * 1e9, "entry has timestamp too old"),
             (line.timestamp > (now + 600) * 1e9, "entry has timestamp too new"),

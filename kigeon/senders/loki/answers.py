@@ -45,7 +45,7 @@ def seconds_of(retry_after: str | None, now: datetime | None = None) -> float | 
         return float(retry_after[:9])
     try:
         moment = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         return None

@@ -85,7 +85,7 @@ class LokiSink:
                 return answer_of(response.status_code, body, response.headers.get("Retry-After"))
         except requests.exceptions.SSLError as error:
             return Answer(Verdict.HOLD, f"TLS: {shorten(str(error))}")
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, OverflowError) as error:
             return Answer(Verdict.RETRY, f"no answer: {shorten(str(error))}")
 
     def close(self) -> None:

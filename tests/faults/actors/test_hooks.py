@@ -151,14 +151,17 @@ def test_a_worker_is_killed_in_mid_batch(tmp_path: Path) -> None:
         hooked.happen(50)
         hooked.check()
         for _ in range(4):
+            held = {error: len(loki.lines) for error, loki in hooked.lokis.items()}
             hooked.happen(2000)
+            for error, loki in hooked.lokis.items():
+                # Its worker is loaded, and at work.
+                loki.wait_for(held[error] + 1)
             for worker in hooked.workers():
                 os.kill(worker, signal.SIGKILL)
                 kills += 1
                 wait_until(lambda gone=worker: not is_running(gone))
-        lost = len(hooked.good)
         for error, loki in hooked.lokis.items():
-            loki.wait_for(lost - kills if error == "skip" else lost, timeout=60)
+            loki.wait_for(len(hooked.good) - (kills if error == "skip" else 0), timeout=60)
         hooked.happen(100)
         wait_until(lambda: len(hooked.lokis["fail"].lines) == len(hooked.good))
         assert_once(hooked.lokis["fail"].lines, hooked.good)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from kigeon.queue.state import StateRecord
 from kigeon.queue.streams import EVENTS
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.disk import Disk
-from tests.support.kigeon import Kigeon, accounts
+from tests.support.kigeon import Kigeon
 from tests.support.processes import is_running, wait_until
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class Stored(Kigeon):
     ) -> None:
         super().__init__(folder, api, senders, **sections)
         self._disk = disk
+        self._log_start = 0
 
     @property
     def data(self) -> Path:
@@ -51,8 +53,13 @@ class Stored(Kigeon):
         enter = [] if self._disk is None else self._disk.enter
         command = [sys.executable, "-m", "kigeon", "start", "--config", self.config, *self.credentials]
         with self.log_path.open("ab") as log:
+            self._log_start = log.tell()
             self._process = subprocess.Popen(
-                [*enter, *map(str, command)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*enter, *map(str, command)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self.environ},
             )
 
     def server(self) -> int:
@@ -85,17 +92,24 @@ class Stored(Kigeon):
         """Return the last line with *message* when there is one."""
         return wait_until(lambda: self.said(message, **fields), timeout, f"a log line {message!r}")[-1]
 
+    def accounts(self, actor: str = "sender/loki") -> dict[str, int]:
+        """Return what *actor* reported last since kigeon was started, an empty dict before it did."""
+        with self.log_path.open() as log:
+            log.seek(self._log_start)
+            found = [json.loads(line) for line in log if '"message":"status"' in line and line.endswith("}\n")]
+        return found[-1]["children"].get(actor, {}) if found else {}
+
     def wait_until_accounted(self, actor: str, timeout: float = 30.0, **counts: int) -> dict[str, int]:
         """Return what *actor* reports when it has these *counts*."""
 
         def find() -> dict[str, int]:
-            found = accounts(self, actor)
+            found = self.accounts(actor)
             return found if all(found.get(name) == count for name, count in counts.items()) else {}
 
         try:
             return wait_until(find, timeout)
         except TimeoutError:
-            raise TimeoutError(f"{actor} reports {accounts(self, actor)}, not {counts}") from None
+            raise TimeoutError(f"{actor} reports {self.accounts(actor)}, not {counts}") from None
 
     def wait_until_compacted(self) -> None:
         """Return when the digests of all that is stored are in the seen stream, too."""
@@ -105,9 +119,17 @@ class Stored(Kigeon):
             covered = orjson.loads(await record.read() or b"{}").get("sequence", 0)
             return covered >= await last_sequence(client, EVENTS)
 
-        wait_until(lambda: self.ask(is_compacted), what="compaction")
+        wait_until(lambda: self.ask_server(is_compacted), what="compaction")
 
-    def ask(self, question: Callable[[Client], Awaitable[T]]) -> T:
+    def relist(self) -> None:
+        """Have everything listed again; return when it was."""
+        wait_until(lambda: self.accounts("watcher").get("watching"), what="a watch")
+        lists = self.accounts("watcher")["lists"]
+        self.api.store.expire_history()
+        self.api.faults.end_watches("expire")
+        wait_until(lambda: self.accounts("watcher").get("lists", 0) > lists, what="a list")
+
+    def ask_server(self, question: Callable[[Client], Awaitable[T]]) -> T:
         """Do something with a client of its nats-server, as somebody with its token can."""
         environment = Path(f"/proc/{self.server()}/environ").read_bytes().split(b"\0")
         token = next(item.partition(b"=")[2] for item in environment if item.startswith(b"KIGEON_NATS_TOKEN="))

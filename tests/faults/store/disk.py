@@ -16,6 +16,8 @@ from typing import Self
 
 import pytest
 
+from tests.support.processes import wait_until
+
 _EXT4_IOC_SHUTDOWN = 0x8004587D
 _WITHOUT_THE_JOURNAL = 2
 
@@ -81,6 +83,9 @@ class Disk:
             self._holder.kill()
             self._holder.communicate()
             self._holder = None
+        if self._image is not None:
+            loops = ["losetup", "-j", str(self._image)]
+            wait_until(lambda: not subprocess.run(loops, capture_output=True, check=True).stdout, what="unmounting")
 
     def fill(self) -> None:
         """Leave no room, whatever is freed meanwhile by others; :meth:`free` makes room again."""

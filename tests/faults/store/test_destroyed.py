@@ -14,8 +14,11 @@ from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.faults.store.test_metadata import BUCKET, WHEN, When, after_a_crash, while_running, while_stopped
 from tests.support.events import arrived, assert_once, make_event, occurrence_of
-from tests.support.kigeon import accounts, loki_sender
+from tests.support.kigeon import loki_sender
 from tests.support.loki import Loki
+from tests.support.processes import wait_until
+
+GONE = "events are gone from the queue that were not sent"
 
 
 def flip(block: Path, share: float) -> None:
@@ -32,13 +35,13 @@ def delete(stream: str) -> Callable[[Stored], None]:
     async def delete_stream(client: Client) -> None:
         await client.jetstream().delete_stream(stream)
 
-    return lambda kigeon: kigeon.ask(delete_stream)
+    return lambda kigeon: kigeon.ask_server(delete_stream)
 
 
-def relist(api: ApiServer) -> None:
-    """Have everything listed again."""
-    api.store.expire_history()
-    api.faults.end_watches("expire")
+def ended(counts: dict[str, int], events: int) -> dict[str, int]:
+    """Return *counts* once so many events have ended."""
+    total = sum(counts.get(outcome, 0) for outcome in ("sent", "evicted", "parked"))
+    return counts if total >= events else {}
 
 
 def put_slowly(api: ApiServer, kigeon: Stored, events: list[dict[str, object]], stored: int) -> None:
@@ -60,7 +63,7 @@ def test_a_byte_of_the_events_that_were_sent(
         kigeon.wait_until_accounted("sender/loki", sent=400, inMemory=0)
         kigeon.wait_until_compacted()
         when(kigeon, lambda: flip(kigeon.streams() / EVENTS / "msgs" / "1.blk", share))
-        relist(api)
+        kigeon.relist()
         api.put_events(events[400:])
         loki.wait_for(600, 60)
         kigeon.wait_until_accounted("sender/loki", sent=600, inMemory=0)
@@ -79,17 +82,19 @@ def test_a_byte_of_the_events_that_wait(tmp_path: Path, api: ApiServer, loki: Lo
         kigeon.wait_until_accounted("sender/loki", sent=400, inMemory=0)
         loki.always = lambda tenant: 503
         put_slowly(api, kigeon, events[400:800], 400)
+        kigeon.wait_until_compacted()
         api.delete_events()
         when(kigeon, lambda: flip(kigeon.streams() / EVENTS / "msgs" / "1.blk", share))
-        relist(api)
+        kigeon.relist()
         loki.always = lambda tenant: 0
         api.put_events(events[800:])
         last = {occurrence_of(event) for event in events[800:]}
         loki.wait_for(lambda lines: last <= arrived(lines).keys(), 60)
-        assert kigeon.stop() == 0
         missing = 1000 - len(loki.lines)
-        counts = accounts(kigeon)
-        assert missing == counts["evicted"] + counts["parked"] or missing == 0
+        counts = wait_until(lambda: ended(kigeon.accounts(), 1000))
+        assert missing == counts["evicted"] + counts["parked"]
+        assert not counts["evicted"] or kigeon.said(GONE, "error")
+        assert kigeon.stop() == 0
     assert arrived(loki.lines).keys() <= {occurrence_of(event) for event in events}
     assert set(arrived(loki.lines).values()) == {1}
     assert loki.repeats == 0
@@ -105,7 +110,7 @@ def test_the_positions(tmp_path: Path, api: ApiServer, loki: Loki, when: When, h
         kigeon.wait_until_accounted("sender/loki", sent=400, inMemory=0)
         bucket = kigeon.streams() / BUCKET
         when(kigeon, lambda: shutil.rmtree(bucket) if how == "deleted" else flip(bucket / "msgs" / "1.blk", 0.5))
-        relist(api)
+        kigeon.relist()
         api.put_events(events[400:])
         loki.wait_for(600, 60)
         kigeon.wait_until_accounted("queue", stored=600)
@@ -122,7 +127,7 @@ def test_a_stream_is_deleted_while_events_flow(tmp_path: Path, api: ApiServer, l
         delete(stream)(kigeon)
         api.put_events(events[400:600])
         loki.wait_for(600, 60)
-        relist(api)
+        kigeon.relist()
         api.put_events(events[600:])
         loki.wait_for(800, 60)
         kigeon.wait_until_accounted("queue", stored=800)
@@ -140,7 +145,7 @@ def test_a_stream_s_directory_is_gone(tmp_path: Path, api: ApiServer, loki: Loki
         kigeon.wait_until_accounted("sender/loki", sent=400, inMemory=0)
         kigeon.wait_until_compacted()
         when(kigeon, lambda: shutil.rmtree(kigeon.streams() / stream))
-        relist(api)
+        kigeon.relist()
         api.put_events(events[400:])
         loki.wait_for(800, 60)
         kigeon.wait_until_accounted("queue", stored=800)
@@ -164,10 +169,9 @@ def test_the_memory_of_events_is_destroyed_and_everything_is_listed_again(
         kigeon.wait_until_accounted("sender/loki", sent=400, inMemory=0)
         for _ in range(2):
             assert kigeon.stop() == 0
-            api.store.expire_history()
             kigeon.start()
+            kigeon.relist()
             kigeon.wait_until_accounted("queue", stored=400, batches=0)
-            api.wait_for_watches()
         assert kigeon.stop() == 0
     assert_once(loki.lines, events)
     assert loki.repeats == 0
