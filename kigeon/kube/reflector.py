@@ -165,7 +165,7 @@ class Reflector:
     def _expired(self, reason: str) -> None:
         if self._listed:
             # Everything was listed just now, for a doubt: no more is to be had from before.
-            self._version, self._listed, self._probed = self._listed, "", True
+            self._version, self._listed = self._listed, ""
         else:
             self._relist(reason, self._doubted)
 
