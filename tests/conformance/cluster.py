@@ -119,6 +119,13 @@ class Cluster:
         """Create a namespace, or replace its labels."""
         self.put("/api/v1/namespaces", {"metadata": {"name": name, "labels": dict(labels or {})}})
 
+    def delete_namespace(self, name: str) -> None:
+        """Delete a namespace, and finalize it as the namespace controller does, but for what is in it."""
+        path = f"/api/v1/namespaces/{name}"
+        namespace = self.ask("DELETE", path)
+        namespace["spec"]["finalizers"] = []
+        self.ask("PUT", f"{path}/finalize", namespace)
+
     def events(self) -> list[dict[str, Any]]:
         """Return every Event that is listed, as core/v1 has it."""
         found: list[dict[str, Any]] = []
