@@ -26,6 +26,9 @@ MOST_PODS = 2048
 SIDE_BY_SIDE = 32
 TIMEOUT = 5.0
 
+FORBIDDEN = 403
+CURE = "grant get on pods (deploy/kubernetes/rbac.yaml)"
+
 
 class Missing(Enum):
     """Why there is no Pod: it is gone (the API server says so), or the API server can't say."""
@@ -87,7 +90,12 @@ class PodLookup:
         except KubernetesError as error:
             if error.status == 404:
                 return Missing.GONE
-            log.warning("a Pod can't be looked up", extra={"namespace": key.namespace, "error": str(error)})
+            refused = error.status == FORBIDDEN
+            log.log(
+                logging.ERROR if refused else logging.WARNING,
+                "a Pod can't be looked up",
+                extra={"namespace": key.namespace, "error": str(error), "cure": CURE if refused else ""},
+            )
             return Missing.UNAVAILABLE
         except orjson.JSONDecodeError as error:
             log.warning("a Pod can't be read", extra={"namespace": key.namespace, "error": str(error)})

@@ -123,6 +123,20 @@ def test_pods_are_looked_up_once_and_remembered_for_a_while(api: ApiServer, acce
         pods.close()
 
 
+def test_a_right_that_is_missing_is_said_with_its_cure(
+    api: ApiServer, access: ClusterAccess, caplog: pytest.LogCaptureFixture
+) -> None:
+    pods = PodLookup(access)
+    key = PodKey("shop", "web-1")
+    try:
+        api.faults.fail_next(1, 403)
+        assert pods.get_many([key])[key] is Missing.UNAVAILABLE
+    finally:
+        pods.close()
+    (record,) = [record for record in caplog.records if record.message == "a Pod can't be looked up"]
+    assert (record.levelname, "rbac.yaml" in record.__dict__["cure"]) == ("ERROR", True)
+
+
 def test_a_pod_that_can_not_be_asked_for_is_not_remembered(api: ApiServer, access: ClusterAccess) -> None:
     api.put_pod("shop", "web-1")
     pods = PodLookup(access)
