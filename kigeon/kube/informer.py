@@ -148,7 +148,8 @@ class Informer:
             self._unreadable(page.unreadable, "an item of a list is no object, too long, or nested too deeply")
         self._witnesses.listed(item for item, _ in page.items)
         is_last = not page.continue_token
-        self._handler.page(page.items, page.resource_version if is_last else "")
+        version = self._reflector.version_after_list(page.resource_version)
+        self._handler.page(page.items, version if is_last else "")
         self._reflector.page(page.resource_version, page.continue_token)
         if is_last:
             self.counters.lists += 1

@@ -6,6 +6,10 @@ forms). Unlike client-go, a watch is never resumed blindly: the object that was 
 it is not there as it was, or the cluster's version is lower than the one to resume from, everything is listed: etcd may
 have been restored from a backup. A watch from a version that lies in the future would wait, silently, until the cluster
 has reached it, and one from a version that was given out a second time would leave out what came before.
+
+But an object is mostly not there as it was because it was written again, or has expired, while nobody watched. What
+was written more than once since then, a list shows once. So, after a list that was made for such a doubt alone, the
+watch goes on from the version that it would have been resumed from, where the cluster still has it.
 """
 
 from __future__ import annotations
@@ -66,6 +70,10 @@ class Reflector:
         self._version = resume_from
         self._token = ""
         self._probed = False
+        self._doubted = ""
+        """The version to watch from once the list is complete that is made because of a doubt."""
+        self._listed = ""
+        """The version of that list, until the watch has gone on."""
         self._backoff = Backoff(base=0.8, cap=30.0, jitter=0.25, uniform=jitter)
         self._delay = 0.0
         self._refresh = False
@@ -87,21 +95,28 @@ class Reflector:
             return ListPage(self._token)
         return Watch(self._version) if self._probed else Probe()
 
+    def version_after_list(self, listed: str) -> str:
+        """Return the version to go on from after a list whose own is *listed*."""
+        return self._doubted if self._doubted and not _is_lower(listed, self._doubted) else listed
+
     def page(self, resource_version: str, continue_token: str) -> None:
         """A page came. The schedule goes on: lists that succeed and watches that fail must not take turns at speed."""
         self._token = continue_token
         if not continue_token:
-            self._version, self._probed, self.relisted = resource_version, True, ""
+            version = self.version_after_list(resource_version)
+            self._listed = resource_version if version != resource_version else ""
+            self._version, self._probed, self.relisted, self._doubted = version, True, "", ""
 
     def probed(self, resource_version: str, is_intact: bool = True) -> None:
         """The single object's list came: go on watching, unless the cluster went back in time.
 
         *is_intact* tells whether the object that was seen last is there, as it was.
         """
-        if not is_intact:
-            self._relist("the object that was seen last is gone, or another version of it is there")
-        elif _is_lower(resource_version, self._version):
+        if _is_lower(resource_version, self._version):
             self._relist(f"the cluster went back from version {self._version} to {resource_version}")
+        elif not is_intact:
+            reason = "the object that was seen last is gone, or another version of it is there"
+            self._relist(reason, doubted=self._version)
         else:
             self._probed = True
 
@@ -111,7 +126,7 @@ class Reflector:
             self._error_line(line)
             return False
         self._backoff.succeeded()
-        self._version = line.resource_version or self._version
+        self._version, self._listed = line.resource_version or self._version, ""
         return True
 
     def closed(self, lines: int) -> None:
@@ -125,18 +140,18 @@ class Reflector:
         """The request failed, or the connection was lost under way."""
         self._probed = False
         if error.status == GONE:
-            self._relist("a continue token has expired" if self._token else "the version has expired")
+            self._expired("a continue token has expired" if self._token else "the version has expired")
         elif error.status == BAD_REQUEST and (self._token or self._version):
             # Asked for again, it would be refused for ever.
             what = f"the continue token {self._token}" if self._token else f"the version {self._version}"
-            self._relist(f"{shorten(what, 100)} is refused")
+            self._relist(f"{shorten(what, 100)} is refused", self._doubted)
         # An exec plug-in that failed leaves requests anonymous: they may be refused as 403.
         self._refresh = isinstance(error, Unauthorized) or error.status == FORBIDDEN
         self._delay = self._backoff.failed(error.retry_after)
 
     def list_again(self) -> None:
         """List anew although nothing is wrong."""
-        self._version, self._token, self._probed = "", "", False
+        self._version, self._token, self._probed, self._doubted, self._listed = "", "", False, "", ""
 
     def _error_line(self, line: WatchLine) -> None:
         self._probed = False
@@ -145,11 +160,18 @@ class Reflector:
         self._delay = self._backoff.failed(float(seconds) if isinstance(seconds, int) else None)
         self._refresh = code in (UNAUTHORIZED, FORBIDDEN)
         if code == GONE or reason in ("Expired", "Gone"):
-            self._relist("the version has expired under way")
+            self._expired("the version has expired under way")
 
-    def _relist(self, reason: str) -> None:
+    def _expired(self, reason: str) -> None:
+        if self._listed:
+            # Everything was listed just now, for a doubt: no more is to be had from before.
+            self._version, self._listed = self._listed, ""
+        else:
+            self._relist(reason, self._doubted)
+
+    def _relist(self, reason: str, doubted: str = "") -> None:
         self.list_again()
-        self.relisted = reason
+        self.relisted, self._doubted = reason, doubted
 
 
 def _is_lower(left: str, right: str) -> bool:

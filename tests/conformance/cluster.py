@@ -15,6 +15,7 @@ import yaml
 
 from tests.conformance.build import binary
 from tests.conformance.servers import Server, free_port
+from tests.support.processes import wait_until
 
 ADMIN = "admin-token"
 KIGEON = "kigeon-token"
@@ -51,6 +52,10 @@ class Cluster:
     def __exit__(self, *error: object) -> None:
         self._servers.close()
         self._session.close()
+
+    def wait(self) -> None:
+        """Return when the API server answers: it may have lost etcd for a while."""
+        wait_until(self._api_answers, 60, "an answer of the API server")
 
     def set_tokens(self, kigeon: str) -> None:
         """Write the file of tokens; the API server reads it when it starts."""

@@ -46,4 +46,12 @@ def wait_for_sent(kigeon: Kigeon, count: int, timeout: float = 90.0) -> None:
     try:
         wait_until(lambda: accounts(kigeon).get("sent") == count, timeout)
     except TimeoutError as error:
-        raise TimeoutError(f"{accounts(kigeon)}") from error
+        raise TimeoutError(f"{count} were to be sent: {accounts(kigeon)}") from error
+
+
+def wait_for_held(loki: RealLoki, tenant: str, events: Sequence[Mapping[str, Any]], timeout: float = 60.0) -> None:
+    """Return when *tenant* holds as many lines as there are *events*, or nothing comes any more."""
+    try:
+        wait_until(lambda: len(loki.lines(tenant)) >= len(events), timeout)
+    except TimeoutError:
+        assert_held_once(loki, tenant, events)

@@ -60,6 +60,55 @@ def test_a_cluster_that_went_back_in_time_is_listed() -> None:
     assert "went back" in reflector.relisted
 
 
+def doubting() -> Reflector:
+    """Return a reflector whose last object was not there as it was, in the midst of the list."""
+    reflector = Reflector("500", jitter=steady)
+    reflector.probed("700", is_intact=False)
+    assert reflector.next().action == ListPage("")
+    reflector.page("700", "more")
+    return reflector
+
+
+def test_after_a_list_for_a_doubt_it_watches_from_where_it_was() -> None:
+    """What was written more than once since then, the list showed once."""
+    reflector = doubting()
+    assert "seen last" in reflector.relisted
+    assert reflector.version_after_list("700") == "500"
+    reflector.page("700", "")
+    assert reflector.next().action == Watch("500")
+    reflector.line(line("501"))
+    reflector.closed(1)
+    reflector.probed("700")
+    assert reflector.next().action == Watch("501")
+
+
+def test_where_that_has_expired_the_list_is_not_made_twice() -> None:
+    reflector = doubting()
+    reflector.page("700", "")
+    reflector.failed(KubernetesError("gone", 410))
+    step = reflector.next()
+    assert step.action == Probe()
+    assert step.delay > 0
+    reflector.probed("700")
+    assert reflector.next().action == Watch("700")
+    reflector.failed(KubernetesError("gone", 410))
+    assert reflector.next().action == ListPage("")
+
+
+def test_a_list_for_a_doubt_that_expires_is_begun_anew() -> None:
+    reflector = doubting()
+    reflector.failed(KubernetesError("gone", 410))
+    assert reflector.next().action == ListPage("")
+    reflector.page("710", "")
+    assert reflector.next().action == Watch("500")
+
+
+def test_a_cluster_that_goes_back_during_a_list_for_a_doubt_is_watched_from_the_list() -> None:
+    reflector = doubting()
+    reflector.page("90", "")
+    assert reflector.next().action == Watch("90")
+
+
 @pytest.mark.parametrize(
     "expire",
     [
@@ -119,7 +168,7 @@ def test_a_watch_that_brings_nothing_does_not_spin() -> None:
 
 
 INPUTS = st.sampled_from(
-    ["page", "more", "probe", "old probe", "line", "gone line", "error", "gone", "close", "silent"]
+    ["page", "more", "probe", "old probe", "doubt", "line", "gone line", "error", "gone", "close", "silent"]
 )
 
 
@@ -137,7 +186,8 @@ def test_whatever_comes_it_never_watches_from_a_version_that_was_not_reached(inp
         step = reflector.next()
         assert not failed or step.delay > 0
         if "gone" in given_input and failed:
-            assert step.action == ListPage("")
+            # After a list for a doubt, that list is new enough.
+            assert step.action in (ListPage(""), Probe())
 
 
 def _feed(reflector: Reflector, given_input: str, action: object, version: str) -> bool:
@@ -148,7 +198,7 @@ def _feed(reflector: Reflector, given_input: str, action: object, version: str) 
     if isinstance(action, ListPage):
         reflector.page(version, "more" if given_input == "more" else "")
     elif isinstance(action, Probe):
-        reflector.probed("1" if given_input == "old probe" else version)
+        reflector.probed("1" if given_input == "old probe" else version, given_input != "doubt")
     elif given_input == "gone line":
         return not reflector.line(status(410))
     elif given_input == "line":

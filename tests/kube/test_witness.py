@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kigeon.events.occurrence import identity_of
 from kigeon.events.outbox import Outbox
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.informer import Informer, Resource
@@ -97,7 +98,7 @@ def test_a_restored_etcd_that_has_come_past_the_version_is_noticed(tmp_path: Pat
                 api.restore_etcd(5)
                 api.put_events(make_event(number) for number in range(10, 400))
                 api.put_events(make_event(number, count=2) for number in range(800))
-            wait_until(lambda: intake.received == 10 + 800, what="a list of everything")
+            wait_until(lambda: intake.received >= 10 + 800, what="a list of everything")
             assert intake.relists == 1
         finally:
             informer.stop()
@@ -123,6 +124,46 @@ def test_a_watch_is_resumed_while_the_last_object_is_there(tmp_path: Path) -> No
             assert [request.path for request in api.requests if "fieldSelector" in request.query] == [
                 "/api/v1/namespaces/shop/events"
             ] * 3
+        finally:
+            informer.stop()
+            thread.join()
+
+
+def test_what_is_repeated_while_nobody_watches_is_seen_each_time(tmp_path: Path) -> None:
+    """The object that was seen last among it: it is not there as it was, and a list shows only what is there now."""
+    api = ApiServer()
+    seen: set[bytes] = set()
+
+    class Seen(EventIntake):
+        def page(self, items: Any, resource_version: str) -> None:
+            seen.update(identity_of(event) for event, _ in items)
+            super().page(items, resource_version)
+
+        def lines(self, lines: Any) -> None:
+            seen.update(identity_of(line.object) for line in lines if line.type != "BOOKMARK")
+            super().lines(lines)
+
+    outbox = Outbox()
+    outbox.connect(1)
+    intake = Seen(outbox)
+    with api:
+        access = ClusterAccess(ClusterSource(api.write_kubeconfig(tmp_path / "config")))
+        informer = Informer(access, Resource("/api/v1/events"), intake)
+        thread = Thread(target=informer.run)
+        thread.start()
+        try:
+            api.wait_for_watches()
+            history = [make_event(1)]
+            api.put_events(history)
+            wait_until(lambda: intake.received == 1)
+            with api.store.changed:  # nobody looks in between
+                api.faults.end_watches("drop")
+                for count in range(2, 6):
+                    history.append(make_event(1, count=count))
+                    api.put_events(history[-1:])
+            history.append(make_event(2))
+            api.put_events(history[-1:])
+            wait_until(lambda: seen >= {identity_of(event) for event in history}, what="each occurrence")
         finally:
             informer.stop()
             thread.join()
