@@ -99,15 +99,12 @@ class EventIntake:
         deleted = [last_written(line.object) for line in lines if line.type == "DELETED"]
         self.deleted += len(deleted)
         self._observe(min(filter(None, deleted), default=""), self._clock())
-        self._take(
-            [
-                Received(
-                    identity_of(line.object), line.raw, line.resource_version, write_witness(witness_of(line.object))
-                )
-                for line in lines
-                if line.type in ("ADDED", "MODIFIED")
-            ]
-        )
+        news = [line for line in lines if line.type in ("ADDED", "MODIFIED")]
+        received = [Received(identity_of(line.object), line.raw, line.resource_version) for line in news]
+        if news:
+            witness = write_witness(witness_of(news[-1].object))
+            received[-1] = Received(received[-1].digest, news[-1].raw, news[-1].resource_version, witness)
+        self._take(received)
         self._watched(self._clock())
 
     def relisting(self, reason: str) -> None:

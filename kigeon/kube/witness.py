@@ -77,14 +77,19 @@ class Witnesses:
 
     def listed(self, objects: Iterable[Mapping[str, Any]]) -> None:
         """Note a page of a list: of all pages, the objects with the highest versions are kept."""
-        known = [*self._seen.values(), *(witness for obj in objects if (witness := witness_of(obj)))]
+        # By their versions first, and only the few that are kept as witnesses: a page has hundreds.
+        highest = heapq.nlargest(KEPT, objects, key=_version_order)
+        known = [*self._seen.values(), *(witness for obj in highest if (witness := witness_of(obj)))]
         self._seen.clear()
         for witness in reversed(heapq.nlargest(KEPT, known, key=_order)):
             self._add(witness)
 
     def changed(self, objects: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
         """Note lines of a watch: their types, and the objects."""
-        for kind, obj in objects:
+        lines = list(objects)
+        for index, (kind, obj) in enumerate(lines):
+            if kind != "DELETED" and index < len(lines) - KEPT:
+                continue
             witness = witness_of(obj)
             if witness is not None and kind == "DELETED":
                 self._seen.pop((witness.namespace, witness.name), None)
@@ -97,6 +102,12 @@ class Witnesses:
         self._seen.move_to_end(key)
         if len(self._seen) > KEPT:
             self._seen.popitem(last=False)
+
+
+def _version_order(obj: Mapping[str, Any]) -> tuple[int, str]:
+    metadata = obj.get("metadata")
+    version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
+    return (len(version), version) if isinstance(version, str) else (0, "")
 
 
 def _order(witness: Witness) -> tuple[int, str]:

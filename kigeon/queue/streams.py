@@ -169,4 +169,6 @@ async def _declare(js: JetStreamContext, settings: QueueSettings) -> None:
     try:
         await js.key_value(STATE)
     except NotFoundError:
+        if (await js.stream_info(EVENTS)).state.last_seq:
+            log.error("the senders' positions were lost: whatever is in the queue is sent again")
         await js.create_key_value(api.KeyValueConfig(bucket=STATE, history=1, max_bytes=_STATE_BYTES))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import socket
@@ -11,10 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from tests.support.processes import wait_until
-
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
+from tests.support.processes import end_with, wait_until
 
 
 def free_port() -> int:
@@ -43,16 +39,9 @@ class Server:
 
     def start(self, patience: float = 120.0) -> None:
         """Start it, and return when it answers."""
-        parent = os.getpid()
-
-        def die_with_parent() -> None:
-            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            if os.getppid() != parent:
-                os._exit(1)
-
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=end_with(os.getpid())
             )
         try:
             wait_until(self._answers, patience, f"an answer of {self._command[0]}, its log is {self._log}")

@@ -15,6 +15,7 @@ from kigeon.queue.server import NatsServer
 from kigeon.queue.state import StateRecord
 from kigeon.queue.streams import DEAD_LETTER, RETRY, STATE, declare, declaring
 from tests.queue.test_alarm import WRITES
+from tests.queue.test_queue import durable, envelope, writing
 
 STREAMS = [DEAD_LETTER, RETRY, f"KV_{STATE}"]
 
@@ -72,5 +73,21 @@ def test_a_record_that_was_lost_and_written_by_another_is_the_other_s(
         with pytest.raises(Fenced):
             await first.write(b"3")
         assert await second.read() == b"2"
+
+    run(server, settings, test)
+
+
+def test_positions_that_were_lost_are_told(
+    server: NatsServer, settings: QueueSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(client: Client) -> None:
+        await declare(client, settings)
+        assert "positions were lost" not in caplog.text
+        async with writing(client, settings) as work:
+            work.store(envelope(1))
+            await work.until(lambda reports: durable(reports) == 1)
+        await client.jetstream().delete_key_value(STATE)
+        await declare(client, settings)
+        assert "positions were lost" in caplog.text
 
     run(server, settings, test)

@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self
 import yaml
 
 from tests.support.loki import Loki
-from tests.support.processes import descendants, is_running, title, wait_until
+from tests.support.processes import descendants, end_with, is_running, title, wait_until
 
 
 class Api(Protocol):
@@ -54,7 +54,12 @@ class Kigeon:
         command = [sys.executable, "-m", "kigeon", "start", "--config", str(self.config), *self.credentials]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self.environ}
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self.environ},
+                preexec_fn=end_with(os.getpid()),
             )
 
     @property

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from actors.processes import descendants, is_running
+from actors.processes import PR_SET_PDEATHSIG, descendants, is_running
 
 T = TypeVar("T")
 
+_libc = ctypes.CDLL(None)
+
 __all__ = [
     "descendants",
+    "end_with",
     "inet_listeners",
     "is_running",
     "processor_seconds",
@@ -21,6 +26,17 @@ __all__ = [
     "title",
     "wait_until",
 ]
+
+
+def end_with(parent: int) -> Callable[[], None]:
+    """Return what a child runs first: it is killed when the thread of *parent* that made it ends, whatever ends it."""
+
+    def arrange() -> None:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return arrange
 
 
 def wait_until(condition: Callable[[], T], timeout: float = 20.0, what: str = "it") -> T:
