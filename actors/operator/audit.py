@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,17 +14,22 @@ from nats.aio.client import Client
 from actors.operator.books import Fate, read_books
 from actors.operator.door import Order
 from actors.operator.in_loki import InLoki, look_into_loki
+from kigeon.backoff import Backoff
 from kigeon.config.settings import SenderSettings
+from kigeon.errors import KubernetesError
 from kigeon.events.fields import fields_of
 from kigeon.events.occurrence import identity_of
 from kigeon.kube.access import READ_TIMEOUT, ClusterAccess
-from kigeon.kube.lines import parse_page
+from kigeon.kube.lines import Page, parse_page
 from kigeon.kube.reflector import PAGE_SIZE
 from kigeon.queue.recall import recall
 
 EVENTS = "/api/v1/events"
 PATIENCE = 10.0
 """Seconds that an Event which was listed may take to be seen: it may be as new as the list."""
+
+ATTEMPTS = 5
+"""How often a page of the list is asked for again."""
 
 UNKNOWN = Fate("unknown", "it was not seen")
 
@@ -69,12 +75,24 @@ async def audit(client: Client, order: Order, request: dict[str, Any]) -> dict[s
 def _list(access: ClusterAccess) -> Iterator[Listed]:
     query = {"limit": str(PAGE_SIZE)}
     while True:
-        page = parse_page(access.read(EVENTS, query, READ_TIMEOUT))
+        page = _read_page(access, query)
         for event, raw in page.items:
             yield Listed(event, raw, identity_of(event))
         if not page.continue_token:
             return
         query["continue"] = page.continue_token
+
+
+def _read_page(access: ClusterAccess, query: Mapping[str, str]) -> Page:
+    """Read a page; what the API server can't answer now is asked for again, a few times."""
+    backoff = Backoff(base=0.2, cap=2.0)
+    while True:
+        try:
+            return parse_page(access.read(EVENTS, query, READ_TIMEOUT))
+        except KubernetesError as error:
+            if (400 <= error.status < 500 and error.status != 429) or backoff.failures >= ATTEMPTS:
+                raise
+            time.sleep(backoff.failed(error.retry_after))
 
 
 async def _find(client: Client, listed: Sequence[Listed]) -> None:

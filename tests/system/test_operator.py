@@ -154,6 +154,7 @@ def test_an_audit_accounts_for_every_event_of_the_cluster(tmp_path: Path, api: A
         found = kigeon.ask("audit", "--loki", status=1)
         assert found["unaccounted"] == 2
         assert found["loki"] == {"loki": {"once": 46, "missing": 1, "doubled": 1}}
+        api.faults.fail_next(2, 503)
         assert kigeon.ask("audit")["unaccounted"] == 0
         kigeon.kill_tree()
         kigeon.start()
