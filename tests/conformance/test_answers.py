@@ -1,8 +1,8 @@
 """A real Loki whose answers get lost: what it was told twice it tells once.
 
-It drops a repeat of what is in the block that it is filling (256 KiB of a stream), also after it was killed. A repeat of
-what is in an older block, or was flushed, it takes: queries for lines show it once all the same, but queries that count
-(``count_over_time``) count it twice until Loki has flushed both.
+It drops a repeat of what is in the block that it is filling (256 KiB of a stream), also after it was killed. A repeat
+of what is in an older block, or was flushed, it takes: queries for lines show it once all the same, but queries that
+count (``count_over_time``) may count it twice.
 """
 
 from __future__ import annotations
