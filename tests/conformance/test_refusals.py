@@ -75,10 +75,10 @@ def test_history_of_hours_arrives_whole(api: ApiServer, real_loki: RealLoki, fol
     """An API server that keeps Events for three hours lists them by name, and Loki takes nothing that lies an hour
     behind what its stream has.
     """
-    events = [make_event(number, **at(timedelta(minutes=number * 7919 % 180))) for number in range(3000)]
+    events = [make_event(number, **at(timedelta(minutes=number * 7919 % 180))) for number in range(900)]
     api.put_events(events)
     with Kigeon(folder, api, [sender(real_loki, tenant)]) as kigeon:
-        wait_until(lambda: accounts(kigeon).get("sent", 0) + accounts(kigeon).get("parked", 0) == 3000, 120)
+        wait_until(lambda: accounts(kigeon).get("sent", 0) + accounts(kigeon).get("parked", 0) == 900, 120)
         assert accounts(kigeon).get("parked", 0) == 0
         assert kigeon.stop() == 0
     real_loki.flush()
