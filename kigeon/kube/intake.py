@@ -90,6 +90,9 @@ class EventIntake:
             received[-1] = Received(received[-1].digest, received[-1].raw, resource_version, witness)
         oldest = min((stamp for event, _ in items if parse_time(stamp := last_written(event))), default="")
         self._oldest = min(filter(None, (self._oldest, oldest)), default="")
+        if resource_version:
+            # Before its last events: it becomes durable with them.
+            self._observe(self._oldest, self._list_began)
         self._take(received)
         if resource_version:
             self._listed()
@@ -126,7 +129,6 @@ class EventIntake:
         """A list is complete: see what it tells of the cluster's memory."""
         began, oldest = self._list_began, self._oldest
         self._forget_list()
-        self._observe(oldest, began)
         since = self._watched_until
         holds_older = bool(oldest) and 0 < _seconds(oldest) <= since
         if since and began - since > max(self._lifetime, self._observed) and not holds_older:
