@@ -81,6 +81,8 @@ def run(plan: Plan) -> int:
     os.environ[ROOT_PID] = str(os.getpid())
     gc.collect()
     gc.freeze()
+    # A page of Events is thousands of dicts and not one cycle: looking for some costs more than reading it.
+    gc.set_threshold(50_000, 20, 20)
     store = NatsServer(plan.settings.global_.data_dir, file_store_bytes(plan.settings.queue))
     with Signals() as signals, store as server:
         server.start()

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import zstandard
 
@@ -41,8 +41,9 @@ _decompressor = zstandard.ZstdDecompressor()
 class Envelope:
     """A batch of Events, packed. ``resource_version`` is empty when the batch ends inside a list."""
 
-    payload: bytes
-    digests: bytes
+    # Not in its repr: Thespian writes out that of every message it sends.
+    payload: bytes = field(repr=False)
+    digests: bytes = field(repr=False)
     resource_version: str = ""
 
     @property

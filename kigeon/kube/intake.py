@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -88,8 +88,7 @@ class EventIntake:
         if received and resource_version:
             witness = write_witness(self._listed_witnesses.latest)
             received[-1] = Received(received[-1].digest, received[-1].raw, resource_version, witness)
-        oldest = min((stamp for event, _ in items if parse_time(stamp := last_written(event))), default="")
-        self._oldest = min(filter(None, (self._oldest, oldest)), default="")
+        self._note_oldest(event for event, _ in items)
         if resource_version:
             # Before its last events: it becomes durable with them.
             self._observe(self._oldest, self._list_began)
@@ -119,6 +118,15 @@ class EventIntake:
         """Count it."""
         self.unreadable_count += count
         self._outbox.note(unreadable=count)
+
+    def _note_oldest(self, events: Iterable[Mapping[str, Any]]) -> None:
+        for event in events:
+            # Nothing was written before it was created: most of them need no closer look.
+            created = mapping(event, "metadata").get("creationTimestamp")
+            if not self._oldest or not isinstance(created, str) or created < self._oldest:
+                stamp = last_written(event)
+                if parse_time(stamp):
+                    self._oldest = min(self._oldest or stamp, stamp)
 
     def _take(self, received: list[Received]) -> None:
         self.received += len(received)
