@@ -92,6 +92,8 @@ class Watcher(KigeonActor):
         if self._informer is not None:
             self._informer.stop()
         self._outbox.close()
+        if self._intake is not None:
+            self._intake.release()
         self.post(None)
         while not self._outbox.is_empty:
             await asyncio.sleep(0.01)

@@ -52,6 +52,9 @@ class Handler(Protocol):
     def unreadable(self, count: int) -> None:
         """So many lines or items could not be read, and were skipped."""
 
+    def interrupted(self) -> None:
+        """The API server is away, or refuses; it is asked again."""
+
 
 @dataclass(slots=True)
 class Counters:
@@ -226,6 +229,7 @@ class Informer:
         cure = "grant list and watch on this path (deploy/kubernetes/rbac.yaml)" if error.status == 403 else ""
         log.log(level, "the API server refuses or is away", extra={"error": str(error), "cure": cure})
         self._reflector.failed(error)
+        self._handler.interrupted()
 
     def _relisting(self, reason: str) -> None:
         self._reflector.relisted = ""

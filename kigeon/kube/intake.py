@@ -14,18 +14,23 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 
 from kigeon.events.fields import mapping
-from kigeon.events.occurrence import identity_of, parse_time
+from kigeon.events.occurrence import identity_of, parse_time, timestamp_of
 from kigeon.events.outbox import Outbox, Received
 from kigeon.kube.lines import WatchLine
+from kigeon.kube.ordering import OldestFirst
 from kigeon.kube.witness import Witnesses, witness_of, write_witness
 
 log = logging.getLogger(__name__)
 
 LIFETIME_STEP = 600.0
 """Seconds to which an observed lifetime is rounded up: it is said once, not with every Event."""
+
+LONGEST_HOLD = 30.0
+"""Seconds after which what was read of a list is handed on when the API server fails in the middle of it."""
 
 LONGEST_LIFETIME = 7 * 86400.0
 """Events that are older tell of a clock rather than of the cluster's setting."""
@@ -59,6 +64,8 @@ class EventIntake:
         self._observed = observed
         self._watched_until = watched_until
         self._clock = clock
+        self._lock = Lock()
+        self._list = OldestFirst()
         self._list_began = 0.0
         self._oldest = ""
         self._listed_witnesses = Witnesses()
@@ -81,18 +88,21 @@ class EventIntake:
         }
 
     def page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
-        """Take a page; only after the last event of the last page is the list's version one to resume from."""
-        self._list_began = self._list_began or self._clock()
-        received = [Received(identity_of(event), raw) for event, raw in items]
-        self._listed_witnesses.listed(event for event, _ in items)
-        if received and resource_version:
-            witness = write_witness(self._listed_witnesses.latest)
-            received[-1] = Received(received[-1].digest, received[-1].raw, resource_version, witness)
-        self._note_oldest(event for event, _ in items)
-        if resource_version:
-            # Before its last events: it becomes durable with them.
-            self._observe(self._oldest, self._list_began)
-        self._take(received)
+        """Take a page. With the last one, all of the list is handed on, oldest first.
+
+        Only after the last Event is the list's version one to resume from.
+        """
+        with self._lock:
+            self._list_began = self._list_began or self._clock()
+            for event, raw in items:
+                self._list.add(timestamp_of(event), Received(identity_of(event), raw))
+            self._listed_witnesses.listed(event for event, _ in items)
+            self._note_oldest(event for event, _ in items)
+            if resource_version:
+                # Before its last events: it becomes durable with them.
+                self._observe(self._oldest, self._list_began)
+            if resource_version or self._list.is_full:
+                self._release(resource_version)
         if resource_version:
             self._listed()
 
@@ -111,13 +121,35 @@ class EventIntake:
 
     def relisting(self, reason: str) -> None:
         """Count it; the Deduplicator knows what of the list was seen."""
+        self.release()
         self.relists += 1
         self._forget_list()
+
+    def interrupted(self) -> None:
+        """Reading failed. What is read already does not wait for an API server that stays away."""
+        if self._list_began and self._clock() - self._list_began > LONGEST_HOLD:
+            self.release()
+
+    def release(self) -> None:
+        """Hand on what was read of a list that may never end."""
+        with self._lock:
+            self._release("")
 
     def unreadable(self, count: int) -> None:
         """Count it."""
         self.unreadable_count += count
         self._outbox.note(unreadable=count)
+
+    def _release(self, resource_version: str) -> None:
+        chunks = self._list.take()
+        last = next(chunks, ())
+        for chunk in chunks:
+            self._take(last)
+            last = chunk
+        if last and resource_version:
+            end, witness = last[-1], write_witness(self._listed_witnesses.latest)
+            last = [*last[:-1], Received(end.digest, end.raw, resource_version, witness)]
+        self._take(last)
 
     def _note_oldest(self, events: Iterable[Mapping[str, Any]]) -> None:
         for event in events:
@@ -128,7 +160,7 @@ class EventIntake:
                 if parse_time(stamp):
                     self._oldest = min(self._oldest or stamp, stamp)
 
-    def _take(self, received: list[Received]) -> None:
+    def _take(self, received: Sequence[Received]) -> None:
         self.received += len(received)
         if received:
             self._outbox.offer(received)

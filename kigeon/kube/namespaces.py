@@ -111,6 +111,9 @@ class Namespaces:
     def unreadable(self, count: int) -> None:
         """Nothing to do: a namespace that can't be read is one that is not known."""
 
+    def interrupted(self) -> None:
+        """Nothing to do: what is known goes on to count."""
+
     def _put(self, namespace: dict[str, Any]) -> None:
         name = text(mapping(namespace, "metadata"), "name")
         self._labels[name] = _labels_of(namespace)

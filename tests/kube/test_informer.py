@@ -27,6 +27,7 @@ class Seen:
         self.versions: list[str] = []
         self.reasons: list[str] = []
         self.skipped = 0
+        self.interruptions = 0
         self.free = Event()
         self.free.set()
 
@@ -43,6 +44,9 @@ class Seen:
 
     def unreadable(self, count: int) -> None:
         self.skipped += count
+
+    def interrupted(self) -> None:
+        self.interruptions += 1
 
 
 @pytest.fixture
@@ -186,3 +190,4 @@ def test_an_api_server_in_trouble_is_asked_again(api: ApiServer, tmp_path: Path,
     with informing(api, tmp_path) as seen:
         wait_for(seen, 1)
     assert seen.names == [name(1)]
+    assert seen.interruptions == 1

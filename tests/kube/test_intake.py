@@ -13,9 +13,10 @@ from kigeon.events.envelope import unpack
 from kigeon.events.mark import Tally
 from kigeon.events.occurrence import identity_of
 from kigeon.events.outbox import Batch, Outbox
+from kigeon.kube import ordering
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.informer import Informer, Resource
-from kigeon.kube.intake import EventIntake, last_written
+from kigeon.kube.intake import LONGEST_HOLD, EventIntake, last_written
 from kigeon.kube.lines import WatchLine, parse_line
 from kigeon.kube.source import ClusterSource
 from kigeon.standin.apiserver import ApiServer
@@ -42,16 +43,64 @@ def taken(outbox: Outbox) -> Batch:
     return batch
 
 
+def pages_of(*events: dict[str, Any]) -> list[tuple[dict[str, Any], bytes]]:
+    return [(event, orjson.dumps(event)) for event in events]
+
+
 def test_a_list_is_resumed_from_only_when_all_of_it_was_read(outbox: Outbox) -> None:
     intake = EventIntake(outbox)
-    items = [(event, orjson.dumps(event)) for event in map(make_event, range(4))]
+    items = pages_of(*map(make_event, range(4)))
     intake.page(items[:2], "")
+    intake.release()
     assert taken(outbox).envelope.resource_version == ""
     intake.page(items[2:], "900")
     last = taken(outbox).envelope
     assert last.resource_version == "900"
     assert unpack(last.payload) == [raw for _, raw in items[2:]]
     assert last.digests == b"".join(identity_of(event) for event, _ in items[2:])
+
+
+def test_a_list_is_handed_on_oldest_first(outbox: Outbox) -> None:
+    """Loki takes nothing that lies far behind what its stream has, and a list comes by name."""
+    intake = EventIntake(outbox)
+    ages = [600.0, 10_000.0, 5.0, 7000.0, 3600.0, 9000.0]
+    events = [stamped(number, 1_000_000_000.0 - age) for number, age in enumerate(ages)]
+    intake.page(pages_of(*events[:3]), "")
+    intake.page(pages_of(*events[3:]), "")
+    assert (outbox.waiting, intake.received) == (0, 0)
+    intake.page([], "900")
+    envelope = taken(outbox).envelope
+    oldest_first = [event for _, event in sorted(zip(ages, events, strict=True), key=lambda pair: -pair[0])]
+    assert unpack(envelope.payload) == [orjson.dumps(event) for event in oldest_first]
+    assert envelope.resource_version == "900"
+    assert intake.received == len(ages)
+
+
+def test_of_a_list_too_long_to_be_held_what_there_is_goes_on(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ordering, "MAX_HELD_BYTES", 1000)
+    intake = EventIntake(outbox)
+    intake.page(pages_of(*map(make_event, range(5))), "")
+    assert taken(outbox).envelope.count == 5
+
+
+def test_of_a_list_that_does_not_end_what_there_is_goes_on() -> None:
+    """In the middle of it the API server fails, and stays away."""
+    watching = Watching()
+    watching.intake.page(pages_of(make_event(1)), "")
+    watching.now += LONGEST_HOLD
+    watching.intake.interrupted()
+    assert watching.outbox.waiting == 0
+    watching.now += 1.0
+    watching.intake.interrupted()
+    assert watching.outbox.waiting == 1
+
+
+def test_of_a_list_that_begins_anew_what_there_is_goes_on(outbox: Outbox) -> None:
+    """Its continuation expired: what it showed may be gone by now."""
+    intake = EventIntake(outbox)
+    intake.page(pages_of(make_event(1)), "")
+    intake.relisting("expired")
+    assert outbox.waiting == 1
 
 
 def test_a_list_of_nothing_offers_nothing(outbox: Outbox) -> None:

@@ -101,6 +101,9 @@ class HangsUp:
     def unreadable(self, count: int) -> None:
         """Not looked at."""
 
+    def interrupted(self) -> None:
+        """Not looked at."""
+
 
 def test_a_list_that_is_asked_for_while_a_watch_is_being_opened_does_not_wait_for_its_end(tmp_path: Path) -> None:
     with ApiServer() as api:

@@ -1,0 +1,84 @@
+"""The Events of a list, oldest first.
+
+A list comes in the order of names, and a destination wants that of time: Loki refuses what lies more than an hour
+behind the newest line of its stream, and an API server may keep Events for longer.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from kigeon.events.envelope import Envelope, pack, unpack
+from kigeon.events.occurrence import DIGEST_SIZE
+from kigeon.events.outbox import Received
+
+SLOT = 300 * 10**9
+"""Nanoseconds of a slot of time. Within one, Events stay in the order in which they were listed."""
+
+MOST_SLOTS = 2048
+"""A week of them. What is older than the newest by more goes with the oldest."""
+
+CHUNK_BYTES = 64 * 1024
+"""Bytes of Events in one slot from which on they are kept compressed."""
+
+MAX_HELD_BYTES = 48 * 1024 * 1024
+"""Bytes that are kept at most: about half a million Events."""
+
+
+@dataclass(slots=True)
+class _Slot:
+    packed: list[Envelope] = field(default_factory=list)
+    loose: list[Received] = field(default_factory=list)
+    loose_bytes: int = 0
+
+
+class OldestFirst:
+    """Holds what a list showed so far. ``count`` is how many Events, ``size`` how many bytes they take."""
+
+    def __init__(self) -> None:
+        self._slots: defaultdict[int, _Slot] = defaultdict(_Slot)
+        self._newest = 0
+        self.count = 0
+        self.size = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what is held has to go, although the list goes on."""
+        return self.size >= MAX_HELD_BYTES
+
+    def add(self, timestamp: int, received: Received) -> None:
+        """Hold an Event that happened at *timestamp*, in nanoseconds since the epoch."""
+        number = timestamp // SLOT
+        self._newest = max(self._newest, number)
+        slot = self._slots[max(number, self._newest - MOST_SLOTS)]
+        slot.loose.append(received)
+        slot.loose_bytes += len(received.raw)
+        self.size += len(received.raw)
+        self.count += 1
+        if slot.loose_bytes >= CHUNK_BYTES:
+            envelope = pack([each.raw for each in slot.loose], b"".join(each.digest for each in slot.loose))
+            # A copy: zstandard shrinks a buffer as large as what it compressed, and leaves a hole of that size.
+            slot.packed.append(replace(envelope, payload=bytes(memoryview(envelope.payload))))
+            self.size += len(envelope.payload) - slot.loose_bytes
+            slot.loose, slot.loose_bytes = [], 0
+
+    def take(self) -> Iterator[Sequence[Received]]:
+        """Give everything back, oldest first, a few at a time; nothing is held after it."""
+        slots, self._slots = self._slots, defaultdict(_Slot)
+        self._newest = self.count = self.size = 0
+        for number in sorted(slots):
+            slot = slots.pop(number)
+            for envelope in slot.packed:
+                yield _unpacked(envelope)
+            if slot.loose:
+                yield slot.loose
+
+
+def _unpacked(envelope: Envelope) -> Sequence[Received]:
+    digests = envelope.digests
+    return [
+        Received(digests[index * DIGEST_SIZE : (index + 1) * DIGEST_SIZE], raw)
+        for index, raw in enumerate(unpack(envelope.payload))
+    ]
