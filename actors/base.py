@@ -161,9 +161,12 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
         self.loop.spawn(self.work())
 
     def receiveMsg_Ping(self, message: Ping, sender: Any) -> None:
-        """Answer that the actor and its loop are well."""
-        age = self.loop.beat_age if self.loop else 0.0
-        self.send(sender, Pong(message.nonce, self.name, os.getpid(), age, self.report()))
+        """Answer that the actor and its loop are well; one that was never told to begin is not."""
+        if self.loop is not None:
+            self.send(sender, Pong(message.nonce, self.name, os.getpid(), self.loop.beat_age, self.report()))
+        elif message.nonce > 0:
+            # The one with 0 comes with Start, and may be quicker.
+            crash("its Start was lost")
 
     def receiveMsg_Stop(self, message: Stop, sender: Any) -> None:
         """Finish, then say so."""

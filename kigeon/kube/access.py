@@ -87,8 +87,8 @@ class ClusterAccess:
 
     @property
     def host(self) -> str:
-        """The API server's URL, for logs."""
-        return str(self._api.configuration.host)
+        """The API server's URL, for logs: without a password."""
+        return _shown(self._api.configuration.host)
 
     def refresh(self) -> None:
         """Read the credentials again: files, tokens, plug-ins. One that can't be read keeps the old ones in use."""
@@ -120,7 +120,7 @@ class ClusterAccess:
                 timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=read_timeout),
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise KubernetesError(f"{api.configuration.host} does not answer: {shorten(str(error))}") from error
+            raise KubernetesError(f"{_shown(api.configuration.host)} does not answer: {shorten(str(error))}") from error
         except ConfigException as error:
             raise Unauthorized(f"the credentials can't be read: {shorten(str(error))}") from error
         except UnicodeEncodeError:
@@ -171,6 +171,13 @@ def _without_secrets(error: Exception) -> str:
         return error.strerror or ""
     pattern = _ENTRY_OR_KEY if isinstance(error, ConfigException) else _QUOTED
     return shorten(pattern.split(str(error))[0], 200)
+
+
+def _shown(host: str) -> str:
+    try:
+        return str(urllib3.util.parse_url(host)._replace(auth=None))
+    except urllib3.exceptions.LocationParseError:
+        return "the API server"
 
 
 def error_of(path: str, response: urllib3.BaseHTTPResponse) -> KubernetesError:

@@ -91,3 +91,16 @@ def test_a_server_that_is_away_is_an_error_without_status(tmp_path: Path) -> Non
     with pytest.raises(KubernetesError) as caught:
         access.read("/api/v1/events", {})
     assert caught.value.status == 0
+
+
+@pytest.mark.parametrize("server", ["http://kigeon:s3cr3t@127.0.0.1:1", "http://kigeon:s3cr3t@127.0.0.1:a"])
+def test_a_password_in_the_address_is_not_told(tmp_path: Path, server: str) -> None:
+    with ApiServer() as api:
+        path = api.write_kubeconfig(tmp_path / "config")
+    document = yaml.safe_load(path.read_text())
+    document["clusters"][0]["cluster"]["server"] = server
+    path.write_text(yaml.safe_dump(document))
+    access = ClusterAccess(ClusterSource(path))
+    with pytest.raises(KubernetesError, match="does not answer") as caught:
+        access.read("/api/v1/events", {}, 1.0)
+    assert "s3cr3t" not in f"{caught.value}{access.host}"
