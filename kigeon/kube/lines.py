@@ -52,20 +52,26 @@ class LineSplitter:
 
     def __init__(self, most: int = MAX_LINE_BYTES) -> None:
         self._most = most
-        self._rest = b""
+        self._begun: list[bytes] = []
+        self._begun_bytes = 0
         self._dropping = False
         self.too_long = 0
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the lines that *data* completes; blank ones are none."""
-        *lines, rest = (self._rest + data).split(b"\n")
-        if self._dropping and lines:
-            del lines[0]
-            self._dropping = False
-        self._rest = b"" if self._dropping else rest
-        if len(self._rest) > self._most:
-            self._rest, self._dropping = b"", True
-            self.too_long += 1
+        *lines, rest = data.split(b"\n")
+        if lines:
+            lines[0] = b"".join([*self._begun, lines[0]])
+            self._begun, self._begun_bytes = [], 0
+            if self._dropping:
+                del lines[0]
+                self._dropping = False
+        if rest and not self._dropping:
+            self._begun.append(rest)
+            self._begun_bytes += len(rest)
+            if self._begun_bytes > self._most:
+                self._begun, self._begun_bytes, self._dropping = [], 0, True
+                self.too_long += 1
         fitting = [line for line in lines if len(line) <= self._most]
         self.too_long += len(lines) - len(fitting)
         return [line for line in fitting if line.strip()]

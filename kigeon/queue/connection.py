@@ -50,6 +50,10 @@ class QueueClient(Client):
         if self._timeouts >= TIMEOUTS_BEFORE_ALARM and self._alarm is not None:
             self._timeouts = 0
             self._alarm("writing times out although the queue is connected")
+        self.missed(error)
+
+    def missed(self, error: BaseException | None) -> None:
+        """Have the streams declared again where *error* says that one is missing."""
         if isinstance(error, (NoStreamResponseError, NotFoundError)):
             self._return()
 
@@ -122,6 +126,18 @@ def writing(client: Client, doing: str) -> Iterator[None]:
     finally:
         if isinstance(client, QueueClient):
             client.wrote(error)
+
+
+@contextmanager
+def reading(client: Client, doing: str) -> Iterator[None]:
+    """Do as :func:`queue_errors` does; a stream that is missing is declared again."""
+    try:
+        with queue_errors(doing):
+            yield
+    except QueueError as failed:
+        if isinstance(client, QueueClient):
+            client.missed(failed.__cause__)
+        raise
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from nats.js.errors import APIError
 
 from kigeon.errors import UnreadableEnvelope, shorten
 from kigeon.events.envelope import natural, pack, unpack
-from kigeon.queue.connection import queue_errors, writing
+from kigeon.queue.connection import reading, writing
 from kigeon.queue.scan import scan
 from kigeon.queue.streams import RETRY, RETRY_SUBJECT
 
@@ -84,7 +84,7 @@ class RetryStore:
             return b""
 
     async def _get(self, sequence: int) -> bytes:
-        with queue_errors("reading the retry stream"):
+        with reading(self._client, "reading the retry stream"):
             try:
                 message = await self._js.get_msg(RETRY, sequence)
             except APIError as error:

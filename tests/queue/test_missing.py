@@ -9,8 +9,9 @@ from nats.js.errors import BucketNotFoundError
 
 from kigeon.backoff import persistently
 from kigeon.config.settings import QueueSettings
-from kigeon.errors import Fenced, QueueError
+from kigeon.errors import Fenced, QueueError, UnreadableEnvelope
 from kigeon.queue.connection import connect
+from kigeon.queue.retry import RetryStore
 from kigeon.queue.server import NatsServer
 from kigeon.queue.state import StateRecord
 from kigeon.queue.streams import DEAD_LETTER, RETRY, STATE, declare, declaring
@@ -39,6 +40,20 @@ def test_whoever_writes_declares_it(server: NatsServer, settings: QueueSettings,
             await client.jetstream().delete_stream(stream)
         async with asyncio.timeout(10):
             await persistently("writing", lambda: WRITES[write](client))
+
+    run(server, settings, test)
+
+
+def test_what_waited_in_a_stream_that_is_gone_is_gone(server: NatsServer, settings: QueueSettings) -> None:
+    """Whoever wants to read it is told so, and does not wait for it for ever."""
+
+    async def test(client: Client) -> None:
+        store = RetryStore(client, "a")
+        sequence = await store.put("hook", [b"1"], [1], 1.0)
+        await client.jetstream().delete_stream(RETRY)
+        async with asyncio.timeout(10):
+            with pytest.raises(UnreadableEnvelope, match="is gone"):
+                await persistently("reading", lambda: store.load(sequence))
 
     run(server, settings, test)
 
