@@ -3,8 +3,8 @@
 What only the events stream knows is *due*. It is written to the seen stream as one message when there is enough of
 it, when it could come near the events stream's size, or when nothing else happens; then a record says how
 far the seen stream covers the events stream. A crash between the two leaves digests due that are covered already:
-writing them again changes nothing. The record also says where the seen stream ended: when it ends before that, or goes
-on elsewhere, it was lost, and what the events stream still holds is due again.
+writing them again changes nothing. The record also says where the seen stream ended: when it ends before that, goes on
+elsewhere, or has lost a message on its way there, what the events stream still holds is due again.
 
 A message of the seen stream is digests, one after the other; its header ``Kigeon-Numbers`` says which running numbers
 they belong to, as ``first:count`` for each run of consecutive ones, comma-separated.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import orjson
 from nats.aio.client import Client
@@ -25,7 +25,7 @@ from kigeon.events.mark import read_mark, write_mark
 from kigeon.events.occurrence import DIGEST_SIZE
 from kigeon.queue.connection import writing
 from kigeon.queue.publisher import Tail
-from kigeon.queue.scan import last_sequence
+from kigeon.queue.scan import first_sequence, scan
 from kigeon.queue.state import StateRecord
 from kigeon.queue.streams import SEEN, SEEN_SUBJECT
 from kigeon.queue.tail import MOST_NUMBER, Run, is_another, read_tail
@@ -36,7 +36,19 @@ COMPACT_DIGESTS = 4096
 MAX_MESSAGE_DIGESTS = 64 * 1024
 NUMBERS = "Kigeon-Numbers"
 
-LOST = "the memory of events was lost, it is made anew from those that the queue holds"
+LOST = "the memory of events was lost, or a part of it: it is made anew from those that the queue holds"
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """How far the seen stream covers the events stream: up to *tail*, with its messages up to *seen*.
+
+    None of these may be missing from *whole* on. What is missing before was made good for.
+    """
+
+    tail: Tail = field(default_factory=Tail)
+    seen: int = 0
+    whole: int = 1
 
 
 class Compactor:
@@ -51,13 +63,15 @@ class Compactor:
         self._due_count = 0
         self._due_bytes = 0
         self._seen = 0
+        self._whole: int | None = 1
 
     async def open(self) -> Tail:
         """Read how far the seen stream covers the events; return the end of the events stream."""
-        known, self._seen = _read_covered(await self._record.read())
-        if await _is_lost(self._client, self._seen):
+        found = _read_covered(await self._record.read())
+        known, self._seen, self._whole = found.tail, found.seen, found.whole
+        if await _is_lost(self._client, found):
             log.error(LOST)
-            known, self._seen = replace(known, sequence=0, resource_version=""), 0
+            known, self._seen, self._whole = replace(known, sequence=0, resource_version=""), 0, None
         tail, self._due = await read_tail(self._client, known)
         self._due_count = sum(len(run.digests) for run in self._due) // DIGEST_SIZE
         return tail
@@ -78,12 +92,15 @@ class Compactor:
         if not self._due:
             return
         first, last = await self._publish(self._due)
+        if self._whole is None:
+            self._whole = first
         if first <= self._seen:
             log.error(LOST)
             known = {run.first for run in self._due}
             lost = [run for run in (await read_tail(self._client, Tail()))[1] if run.first not in known]
             last = max(last, (await self._publish(lost))[1])
-        await self._record.write(_write_covered(tail, last))
+            self._whole = first
+        await self._record.write(_write_covered(Covered(tail, last, self._whole)))
         self._seen = last
         self._due.clear()
         self._due_count = self._due_bytes = 0
@@ -139,42 +156,49 @@ def _written(runs: Iterable[Run]) -> str:
     return ",".join(f"{first}:{count}" for first, count in spans)
 
 
-async def _is_lost(client: Client, seen: int) -> bool:
-    """Return whether the seen stream does not hold what it held when its last sequence was *seen*."""
-    return await last_sequence(client, SEEN) < seen
+async def _is_lost(client: Client, known: Covered) -> bool:
+    """Return whether the seen stream lacks some of what it held, age excepted."""
+    messages = scan(client, SEEN, SEEN_SUBJECT, known.whole, headers_only=True)
+    held = {message.sequence async for message in messages}
+    first = max(await first_sequence(client, SEEN), known.whole)
+    return not held.issuperset(range(first, known.seen + 1))
 
 
 async def covered(client: Client) -> Tail:
     """Return up to where the seen stream covers the events stream."""
-    tail, seen = _read_covered(await StateRecord(client, "queue.covered").read())
-    if await _is_lost(client, seen):
+    known = _read_covered(await StateRecord(client, "queue.covered").read())
+    if await _is_lost(client, known):
         return Tail()
-    return Tail() if await is_another(client, tail.sequence + 1, tail.next_number) else tail
+    return Tail() if await is_another(client, known.tail.sequence + 1, known.tail.next_number) else known.tail
 
 
-def _write_covered(tail: Tail, seen: int) -> bytes:
+def _write_covered(known: Covered) -> bytes:
     return orjson.dumps(
         {
-            "sequence": tail.sequence,
-            "number": tail.next_number,
-            "resourceVersion": tail.resource_version,
-            "mark": write_mark(tail.mark),
-            "seen": seen,
+            "sequence": known.tail.sequence,
+            "number": known.tail.next_number,
+            "resourceVersion": known.tail.resource_version,
+            "mark": write_mark(known.tail.mark),
+            "seen": known.seen,
+            "whole": known.whole,
         }
     )
 
 
-def _read_covered(value: bytes | None) -> tuple[Tail, int]:
+def _read_covered(value: bytes | None) -> Covered:
     if value is None:
-        return Tail(), 0
+        return Covered()
     try:
         record = orjson.loads(value)
         mark, version = read_mark(str(record.get("mark", ""))), record["resourceVersion"]
-        sequence, number, seen = record["sequence"], record["number"], record.get("seen", 0)
+        sequence, number = record["sequence"], record["number"]
+        seen, whole = record.get("seen", 0), record.get("whole", 1)
         if not (0 <= sequence < MOST_NUMBER and 0 < number < MOST_NUMBER and isinstance(version, str)):
             raise ValueError("it holds what was never written")
-        return Tail(int(sequence), int(number), version, mark), int(seen) if 0 <= seen < MOST_NUMBER else 0
+        if not (0 <= seen < MOST_NUMBER and 1 <= whole < MOST_NUMBER):
+            raise ValueError("it holds what was never written")
+        return Covered(Tail(int(sequence), int(number), version, mark), int(seen), int(whole))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         # Everything is then read from the events stream itself: slower, and as complete as that is.
         log.warning("the record of compacted digests can't be read", extra={"error": str(error)})
-        return Tail(), 0
+        return Covered()

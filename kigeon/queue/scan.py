@@ -63,9 +63,17 @@ async def fetch(subscription: JetStreamContext.PullSubscription, most: int, time
 
 async def last_sequence(client: Client, stream: str) -> int:
     """Return the last sequence that *stream* gave out; raises :class:`QueueError`."""
+    return int((await _state(client, stream)).last_seq)
+
+
+async def first_sequence(client: Client, stream: str) -> int:
+    """Return the first sequence that *stream* holds, one more than its last where it is empty; raises as that does."""
+    return int((await _state(client, stream)).first_seq)
+
+
+async def _state(client: Client, stream: str) -> api.StreamState:
     with queue_errors(f"asking for the state of {stream}"):
-        info = await client.jetstream().stream_info(stream)
-    return int(info.state.last_seq)
+        return (await client.jetstream().stream_info(stream)).state
 
 
 async def scan(

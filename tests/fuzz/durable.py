@@ -99,11 +99,12 @@ def _position(record: bytes) -> None:
 
 
 def _covered(record: bytes) -> None:
-    found, seen = compaction._read_covered(record)
-    assert 0 <= found.sequence < LARGEST
-    assert 0 < found.next_number < LARGEST
-    assert 0 <= seen < LARGEST
-    assert compaction._read_covered(compaction._write_covered(found, seen)) == (found, seen)
+    found = compaction._read_covered(record)
+    assert 0 <= found.tail.sequence < LARGEST
+    assert 0 < found.tail.next_number < LARGEST
+    assert 0 <= found.seen < LARGEST
+    assert 0 < found.whole < LARGEST
+    assert compaction._read_covered(compaction._write_covered(found)) == found
 
 
 def _settled(record: bytes) -> None:
@@ -123,7 +124,7 @@ RECORDS: dict[str, tuple[bytes, Callable[[bytes], Any]]] = {
     "positions": (write_position(POSITION), _position),
     "positions as the tail reads them": (write_position(POSITION), lambda record: tail._number_in(record)),
     "covered records": (
-        compaction._write_covered(Tail(7, 9001, "812", MARK), 9),
+        compaction._write_covered(compaction.Covered(Tail(7, 9001, "812", MARK), 9, 2)),
         _covered,
     ),
     "settled records": (orjson.dumps({"number": 9001, "mark": write_mark(MARK)}), _settled),

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from kigeon.clock import SteadyClock
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import Fenced
-from kigeon.queue.compaction import NUMBERS, Compactor, _messages, _written, covered, seen_runs
+from kigeon.queue.compaction import LOST, NUMBERS, Compactor, _messages, _written, covered, seen_runs
 from kigeon.queue.deduplication import Deduplication
 from kigeon.queue.digests import DigestMemory, integers
 from kigeon.queue.publisher import Publisher, Tail
@@ -197,6 +197,31 @@ def test_a_memory_that_was_lost_while_stopped_is_made_anew_from_the_events(
         await again.compact()
         await client.jetstream().purge_stream(EVENTS)
         assert await known(client) == (2, {1, 2, 3})
+
+    run(server, test)
+
+
+@pytest.mark.parametrize("gone", [2, 3])
+def test_a_part_of_the_memory_that_was_lost_is_made_anew_once(
+    server: NatsServer, settings: QueueSettings, gone: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A message that the server can't read any more is left out, and nothing is said."""
+
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        for number in (1, 2, 3):
+            await work.store([number])
+            await work.compact()
+        await client.jetstream().delete_msg(SEEN, gone)
+        assert await known(client) == (3, {1, 2, 3})
+        again = await storing(client, settings)
+        await again.compact()
+        assert LOST in caplog.text
+        caplog.clear()
+        await client.jetstream().purge_stream(EVENTS)
+        await (await storing(client, settings)).compact()
+        assert await known(client) == (3, {1, 2, 3})
+        assert LOST not in caplog.text
 
     run(server, test)
 
