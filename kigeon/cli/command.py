@@ -10,8 +10,8 @@ from pathlib import Path
 
 from kigeon.cli.parser import parse
 from kigeon.config.load import load_settings
-from kigeon.config.settings import Settings
-from kigeon.errors import ConfigurationError, HookLoadError, KigeonError, Problem
+from kigeon.config.settings import HookSettings, Settings
+from kigeon.errors import ConfigurationError, HookLoadError, KigeonError
 from kigeon.hooks.runner import check_script
 from kigeon.observability.logs import configure
 
@@ -42,17 +42,15 @@ def run(argv: Sequence[str] | None) -> int:
 
 def load(path: Path) -> Settings:
     """Load a configuration file and its scripts; :class:`ConfigurationError` holds every problem of both."""
-    settings = load_settings(path)
-    problems = []
-    for index, sender in enumerate(settings.senders):
-        if sender.hook is not None:
-            try:
-                check_script(sender.hook)
-            except HookLoadError as error:
-                problems.append(Problem(f"eventsenders[{index}].config.hook.script", str(error)))
-    if problems:
-        raise ConfigurationError(str(path), tuple(problems))
-    return settings
+    return load_settings(path, judge=_problem_of)
+
+
+def _problem_of(script: Path) -> str:
+    try:
+        check_script(HookSettings(script))
+    except HookLoadError as error:
+        return str(error)
+    return ""
 
 
 def _start(arguments: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,15 @@ from kigeon.errors import ConfigurationError, Problem
 Wrong = tuple[KeyPath, str, str]
 """A path, what is wrong there, and what would be right."""
 
+Judge = Callable[[Path], str]
+"""Says of a hook's script what is wrong with it, "" for nothing."""
 
-def load_settings(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+
+def load_settings(path: Path, environ: Mapping[str, str] = os.environ, judge: Judge = lambda script: "") -> Settings:
     """Read a configuration file; :class:`ConfigurationError` holds every problem of it, each with its place.
 
-    Scripts are looked for relative to the file; environment variables that it names are read from *environ*.
+    Scripts are looked for relative to the file, and shown to *judge*; environment variables that it names are read from
+    *environ*.
     """
     source = str(path)
     try:
@@ -41,7 +45,7 @@ def load_settings(path: Path, environ: Mapping[str, str] = os.environ) -> Settin
         raise ConfigurationError(source, (problem,)) from error
     document = read_document(text, source)
     found, wrong = check(FILE, document.data)
-    wrong += _around(document.data, path.parent, environ)
+    wrong += _around(document.data, path.parent, environ, judge)
     problems = [*document.problems, *(document.problem(*problem) for problem in wrong)]
     if not problems:
         return _Builder(path.parent, environ).build(found)
@@ -63,7 +67,7 @@ def parse_config(sender_type: str, config: Mapping[str, Any]) -> LokiSettings | 
     return _loki(found, _auth(found.get("basicAuth"))) if sender_type == "loki" else None
 
 
-def _around(data: Any, folder: Path, environ: Mapping[str, str]) -> list[Wrong]:
+def _around(data: Any, folder: Path, environ: Mapping[str, str], judge: Judge) -> list[Wrong]:
     """Return what only the environment and the disk can tell, also of a file in which other things are wrong."""
     wrong: list[Wrong] = []
     senders = _mapping(data).get("eventsenders")
@@ -71,7 +75,7 @@ def _around(data: Any, folder: Path, environ: Mapping[str, str]) -> list[Wrong]:
         config = _mapping(_mapping(sender).get("config"))
         place: KeyPath = ("eventsenders", index, "config")
         wrong += _unset((*place, "basicAuth"), _mapping(config.get("basicAuth")), environ)
-        wrong += _without_sense((*place, "hook"), _mapping(config.get("hook")), folder)
+        wrong += _without_sense((*place, "hook"), _mapping(config.get("hook")), folder, judge)
     return wrong
 
 
@@ -87,10 +91,13 @@ def _unset(place: KeyPath, auth: Mapping[str, Any], environ: Mapping[str, str]) 
             yield (*place, f"{key}EnvVar"), message, "set it, or name another"
 
 
-def _without_sense(place: KeyPath, hook: Mapping[str, Any], folder: Path) -> Iterator[Wrong]:
+def _without_sense(place: KeyPath, hook: Mapping[str, Any], folder: Path, judge: Judge) -> Iterator[Wrong]:
     script = hook.get("script")
-    if script and isinstance(script, str) and not _is_file(folder / script):
-        yield (*place, "script"), f"there is no file {folder / script}", "it is relative to this file"
+    if script and isinstance(script, str):
+        if not _is_file(folder / script):
+            yield (*place, "script"), f"there is no file {folder / script}", "it is relative to this file"
+        elif problem := judge(folder / script):
+            yield (*place, "script"), problem, ""
     if hook.get("skipOnPodNotFound") is True and hook.get("enrichPod", False) is False:
         yield (*place, "skipOnPodNotFound"), "has no meaning without enrichPod", "set enrichPod: true as well"
 

@@ -165,8 +165,25 @@ def test_a_script_that_cant_be_loaded(
     done = kigeon(*command, "--config", "kigeon.yaml")
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
-    assert line.startswith("kigeon.yaml: eventsenders[0].config.hook.script: hook.star: " + place)
+    assert line.startswith("kigeon.yaml:6:12: eventsenders[0].config.hook.script: hook.star: " + place)
     assert message in line
+
+
+@pytest.mark.parametrize("command", [["check"], ["start"]])
+def test_what_is_wrong_with_a_script_is_told_with_the_rest(kigeon: Kigeon, tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "hook.star").write_text("def transform(config, event):\n    return (config\n")
+    hook = "    hook: {script: hook.star, onerror: skip}\n"
+    second = SENDER.replace("name: loki", "name: second").removeprefix("eventsenders:\n")
+    document = f"global: {{logLevel: loud}}\n{SENDER}{hook}{second}    hook: {{script: hook.star}}\n"
+    (tmp_path / "kigeon.yaml").write_text(document)
+    done = kigeon(*command, "--config", "kigeon.yaml")
+    assert done.returncode == 2
+    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == [
+        "global.logLevel",
+        "eventsenders[0].config.hook.script",
+        "eventsenders[0].config.hook.onerror",
+        "eventsenders[1].config.hook.script",
+    ]
 
 
 @pytest.mark.parametrize("command", [["start"], []])
