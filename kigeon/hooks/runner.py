@@ -97,7 +97,7 @@ class HookRunner:
     def start(self) -> None:
         """Read and load the script; :class:`HookLoadError` says where it is wrong."""
         try:
-            self._source = self._hook.script.read_text("utf-8")
+            self._source = self._hook.script.read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise HookLoadError(f"{self._hook.script}: it can't be read: {error}") from error
         self._spawn()

@@ -88,6 +88,13 @@ def test_a_file_that_can_not_be_read(tmp_path: Path) -> None:
     assert "utf-8" in load_error(script)
 
 
+def test_a_file_as_some_editors_write_it(tmp_path: Path) -> None:
+    """With a byte order mark, and carriage returns."""
+    script = write(tmp_path, "")
+    script.write_bytes(b"\xef\xbb\xbf" + FINE.replace("\n", "\r\n").encode())
+    check_script(HookSettings(script=script))
+
+
 @pytest.mark.parametrize(
     "source",
     [
