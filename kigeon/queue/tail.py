@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import orjson
 from nats.aio.client import Client
-from nats.js.errors import NoKeysError, NotFoundError
+from nats.js.errors import NotFoundError
 
 from kigeon.errors import UnreadableEnvelope
 from kigeon.events.envelope import Headers, read_headers
@@ -99,21 +99,14 @@ def readable(headers: Mapping[str, str], sequence: int) -> Headers | None:
 
 async def _highest_number(client: Client) -> int:
     """Return the highest running number that a sender's position waits for."""
-    highest = 1
-    with queue_errors("reading the positions"):
-        bucket = await client.jetstream().key_value(STATE)
-        try:
-            keys = await bucket.keys()
-        except NoKeysError:
-            return highest
-        for key in [key for key in keys if key.startswith(f"{POSITION_KEY}.")]:
-            highest = max(highest, _number_in((await bucket.get(key)).value))
-    return highest
+    # Not through nats-py's keys(): when the first keys come early, it takes what has come so far for all there are.
+    positions = scan(client, f"KV_{STATE}", f"$KV.{STATE}.{POSITION_KEY}.*", 1)
+    return max([1, *[_number_in(message.payload) async for message in positions]])
 
 
-def _number_in(position: bytes | None) -> int:
+def _number_in(position: bytes) -> int:
     try:
-        number = orjson.loads(position or b"")["number"]
+        number = orjson.loads(position)["number"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return 0
     # One that no header could hold is no reason to give out others like it.

@@ -18,7 +18,7 @@ from kigeon.errors import HookCrashed, HookError, HookRaised, HookResultInvalid,
 from kigeon.hooks.runner import Failed, HookRunner, Result, Skipped, Transformed
 from tests.hooks.scripts import CONFIG, of, once, running
 from tests.support.events import make_event
-from tests.support.processes import is_running, wait_until
+from tests.support.processes import freeze, is_running, wait_until
 
 HOSTILE = {
     "fails": ("fail('because')", HookRaised),
@@ -318,7 +318,7 @@ def test_a_flood_of_prints_is_cut(tmp_path: Path, caplog: pytest.LogCaptureFixtu
 
 def stopped_for(runner: HookRunner, seconds: float) -> threading.Timer:
     """Stop the worker now, and let it go on after *seconds*."""
-    os.kill(runner.pid, signal.SIGSTOP)
+    freeze(runner.pid)
     timer = threading.Timer(seconds, os.kill, (runner.pid, signal.SIGCONT))
     timer.start()
     return timer
@@ -339,7 +339,7 @@ def test_time_in_which_the_worker_got_no_processor_does_not_count(tmp_path: Path
 
 def test_a_worker_that_never_gets_the_processor_is_replaced_in_the_end(tmp_path: Path) -> None:
     with running(tmp_path, SCRIPT, timeout=0.01) as runner:
-        os.kill(runner.pid, signal.SIGSTOP)
+        freeze(runner.pid)
         first, second = runner.transform(events_of(["same", "same"]))
         assert isinstance(error_of(first), HookTimeout)
         assert second == Transformed()

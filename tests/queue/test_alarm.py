@@ -16,6 +16,7 @@ from kigeon.queue.retry import RetryStore
 from kigeon.queue.server import NatsServer
 from kigeon.queue.state import StateRecord
 from kigeon.queue.streams import declare
+from tests.support.processes import freeze
 
 WRITES: dict[str, Callable[[Client], Awaitable[object]]] = {
     "record": lambda client: StateRecord(client, "position.a", timeout=0.1).write(b"1"),
@@ -35,7 +36,7 @@ def test_two_writes_in_a_row_that_time_out_raise_the_alarm(
         try:
             await declare(client, settings)
             await WRITES[write](client)
-            os.kill(server.pid, signal.SIGSTOP)
+            freeze(server.pid)
             for expected in (0, 1):
                 with pytest.raises(QueueError):
                     await WRITES[write](client)

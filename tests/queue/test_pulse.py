@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from kigeon.queue.pulse import HUNG_AFTER, LOOKS, Pulse
 from kigeon.queue.server import NatsServer
-from tests.support.processes import wait_until
+from tests.support.processes import freeze, wait_until
 
 
 def looks_until_hung(port: int, seconds: float) -> int:
@@ -40,7 +40,7 @@ def test_a_server_that_greets_does_not_hang(server: NatsServer) -> None:
 
 def test_a_frozen_server_hangs_although_it_is_connected_to(server: NatsServer) -> None:
     port = urlsplit(server.url).port or 0
-    os.kill(server.pid, signal.SIGSTOP)
+    freeze(server.pid)
     try:
         with socket.create_connection(("127.0.0.1", port), 5):
             assert looks_until_hung(port, 0.25) == HUNG_AFTER / 0.25 + 2

@@ -19,6 +19,7 @@ _libc = ctypes.CDLL(None)
 __all__ = [
     "descendants",
     "end_with",
+    "freeze",
     "inet_listeners",
     "is_running",
     "processor_seconds",
@@ -48,6 +49,19 @@ def wait_until(condition: Callable[[], T], timeout: float = 20.0, what: str = "i
             return found
         time.sleep(0.01)
     raise TimeoutError(f"{what} did not come true within {timeout} s")
+
+
+def freeze(pid: int) -> None:
+    """Stop a process, and return when each of its threads has stopped: the signal alone is only the wish."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: all(map(_is_stopped, Path(f"/proc/{pid}/task").iterdir())), what=f"the stop of {pid}")
+
+
+def _is_stopped(task: Path) -> bool:
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def title(pid: int) -> str:
