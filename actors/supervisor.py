@@ -164,8 +164,10 @@ class Supervisor(KigeonActor):
 
     def _ping(self) -> None:
         self._nonce += 1
+        settled = time.monotonic() - PING_EVERY
         for child in self._children.values():
-            if child.life.due_at is None and child.address is not None:
+            # A new one was sent a Ping with its Start; another might overtake both.
+            if child.life.due_at is None and child.address is not None and child.life.created_at < settled:
                 self.send(child.address, Ping(self._nonce))
 
     def _kill(self, child: Child) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from actors.base import KigeonActor
@@ -91,12 +92,17 @@ class Watcher(KigeonActor):
         """Read no more; return when everything that was read is stored."""
         if self._informer is not None:
             self._informer.stop()
-        self._outbox.close()
         if self._intake is not None:
-            self._intake.release()
+            await self._release(self._intake, grace / 2)
+        self._outbox.close()
         self.post(None)
         while not self._outbox.is_empty:
             await asyncio.sleep(0.01)
+
+    async def _release(self, intake: EventIntake, patience: float) -> None:
+        """Have what was read of a list stored too, as much of it as there is time for."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(intake.release), patience)
 
     def _read(self, resource_version: str, witness: Witness | None, intake: EventIntake) -> None:
         """Read for as long as the process lives; an error that nothing foresaw ends it."""

@@ -45,9 +45,9 @@ def load(path: Path) -> Settings:
     return load_settings(path, judge=_problem_of)
 
 
-def _problem_of(script: Path) -> str:
+def _problem_of(hook: HookSettings) -> str:
     try:
-        check_script(HookSettings(script))
+        check_script(hook)
     except HookLoadError as error:
         return str(error)
     return ""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from kigeon.config.quantities import parse_duration
 from kigeon.config.schema import CONFIGS, FILE, check
 from kigeon.config.settings import (
     BasicAuth,
@@ -26,11 +27,11 @@ from kigeon.errors import ConfigurationError, Problem
 Wrong = tuple[KeyPath, str, str]
 """A path, what is wrong there, and what would be right."""
 
-Judge = Callable[[Path], str]
-"""Says of a hook's script what is wrong with it, "" for nothing."""
+Judge = Callable[[HookSettings], str]
+"""Says what is wrong with a hook's script, "" for nothing. Of its settings only script and timeout count."""
 
 
-def load_settings(path: Path, environ: Mapping[str, str] = os.environ, judge: Judge = lambda script: "") -> Settings:
+def load_settings(path: Path, environ: Mapping[str, str] = os.environ, judge: Judge = lambda hook: "") -> Settings:
     """Read a configuration file; :class:`ConfigurationError` holds every problem of it, each with its place.
 
     Scripts are looked for relative to the file, and shown to *judge*; environment variables that it names are read from
@@ -96,10 +97,18 @@ def _without_sense(place: KeyPath, hook: Mapping[str, Any], folder: Path, judge:
     if script and isinstance(script, str):
         if not _is_file(folder / script):
             yield (*place, "script"), f"there is no file {folder / script}", "it is relative to this file"
-        elif problem := judge(folder / script):
+        elif problem := judge(_bare_hook(folder / script, hook.get("timeout"))):
             yield (*place, "script"), problem, ""
     if hook.get("skipOnPodNotFound") is True and hook.get("enrichPod", False) is False:
         yield (*place, "skipOnPodNotFound"), "has no meaning without enrichPod", "set enrichPod: true as well"
+
+
+def _bare_hook(script: Path, timeout: Any) -> HookSettings:
+    try:
+        return HookSettings(script, parse_duration(timeout))
+    except (TypeError, ValueError):
+        # None, or a problem of its own.
+        return HookSettings(script)
 
 
 def _is_file(path: Path) -> bool:

@@ -20,6 +20,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 
 import zstandard
 
@@ -32,9 +33,11 @@ EMPTY = Mark()
 MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 """More than any envelope that kigeon writes unpacks to: a damaged one must not eat the memory."""
 
-# One of each a process: both keep megabytes of work space. The checksum finds flipped bits.
+# One of each a process: both keep megabytes of work space, and neither bears two threads at once. The checksum finds
+# flipped bits.
 _compressor = zstandard.ZstdCompressor(level=1, write_checksum=True)
 _decompressor = zstandard.ZstdDecompressor()
+_compressing, _decompressing = Lock(), Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,9 @@ class Headers:
 
 def pack(events: Sequence[bytes], digests: bytes, resource_version: str = "") -> Envelope:
     """Pack raw Event objects (JSON without a newline) and their digests, in the same order."""
-    return Envelope(_compressor.compress(b"\n".join(events)), digests, resource_version)
+    with _compressing:
+        payload = _compressor.compress(b"\n".join(events))
+    return Envelope(payload, digests, resource_version)
 
 
 def unpack(payload: bytes) -> list[bytes]:
@@ -75,9 +80,11 @@ def unpack(payload: bytes) -> list[bytes]:
         size = zstandard.frame_content_size(payload)
         if not 0 < size <= MAX_UNPACKED_BYTES:
             raise UnreadableEnvelope(f"the envelope claims to unpack to {size} bytes")
-        return _decompressor.decompress(payload, max_output_size=MAX_UNPACKED_BYTES).split(b"\n")
+        with _decompressing:
+            unpacked = _decompressor.decompress(payload, max_output_size=MAX_UNPACKED_BYTES)
     except zstandard.ZstdError as error:
         raise UnreadableEnvelope(f"the envelope does not unpack: {error}") from error
+    return unpacked.split(b"\n")
 
 
 def keep(envelope: Envelope, indexes: Iterable[int]) -> Envelope:

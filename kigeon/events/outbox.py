@@ -86,8 +86,10 @@ class Outbox:
         self._closed = False
 
     def offer(self, received: Iterable[Received]) -> bool:
-        """Append what was read; block while too much waits (the flow control). False once closed."""
+        """Append what was read; block while too much waits (the flow control). False once closed: nothing is taken."""
         with self._condition:
+            if self._closed:
+                return False
             for event in received:
                 self._waiting.append(event)
                 self._waiting_bytes += len(event.raw)

@@ -119,6 +119,9 @@ class ClusterAccess:
                 redirect=False,
                 timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=read_timeout),
             )
+        except urllib3.exceptions.LocationParseError:
+            # The error holds the whole address.
+            raise KubernetesError("the API server's address can't be read") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise KubernetesError(f"{_shown(api.configuration.host)} does not answer: {shorten(str(error))}") from error
         except ConfigException as error:

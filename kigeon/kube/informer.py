@@ -52,8 +52,8 @@ class Handler(Protocol):
     def unreadable(self, count: int) -> None:
         """So many lines or items could not be read, and were skipped."""
 
-    def interrupted(self) -> None:
-        """The API server is away, or refuses; it is asked again."""
+    def pausing(self, seconds: float) -> None:
+        """Nothing will be read for so long: the API server is away, or refuses, and is asked again after it."""
 
 
 @dataclass(slots=True)
@@ -97,8 +97,10 @@ class Informer:
             step = self._reflector.next()
             if step.refresh_credentials:
                 self._access.refresh()
-            if step.delay and self._stop.wait(step.delay):
-                return
+            if step.delay:
+                self._handler.pausing(step.delay)
+                if self._stop.wait(step.delay):
+                    return
             try:
                 self._act(step)
             except KubernetesError as error:
@@ -229,7 +231,6 @@ class Informer:
         cure = "grant list and watch on this path (deploy/kubernetes/rbac.yaml)" if error.status == 403 else ""
         log.log(level, "the API server refuses or is away", extra={"error": str(error), "cure": cure})
         self._reflector.failed(error)
-        self._handler.interrupted()
 
     def _relisting(self, reason: str) -> None:
         self._reflector.relisted = ""

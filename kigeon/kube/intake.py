@@ -30,7 +30,7 @@ LIFETIME_STEP = 600.0
 """Seconds to which an observed lifetime is rounded up: it is said once, not with every Event."""
 
 LONGEST_HOLD = 30.0
-"""Seconds after which what was read of a list is handed on when the API server fails in the middle of it."""
+"""Seconds without another page of a list after which what was read of it is handed on."""
 
 LONGEST_LIFETIME = 7 * 86400.0
 """Events that are older tell of a clock rather than of the cluster's setting."""
@@ -67,6 +67,7 @@ class EventIntake:
         self._lock = Lock()
         self._list = OldestFirst()
         self._list_began = 0.0
+        self._paged_at = 0.0
         self._oldest = ""
         self._listed_witnesses = Witnesses()
         self.received = 0
@@ -93,7 +94,8 @@ class EventIntake:
         Only after the last Event is the list's version one to resume from.
         """
         with self._lock:
-            self._list_began = self._list_began or self._clock()
+            self._paged_at = self._clock()
+            self._list_began = self._list_began or self._paged_at
             for event, raw in items:
                 self._list.add(timestamp_of(event), Received(identity_of(event), raw))
             self._listed_witnesses.listed(event for event, _ in items)
@@ -101,9 +103,8 @@ class EventIntake:
             if resource_version:
                 # Before its last events: it becomes durable with them.
                 self._observe(self._oldest, self._list_began)
-            if resource_version or self._list.is_full:
-                self._release(resource_version)
-        if resource_version:
+            is_taken = self._release(resource_version) if resource_version or self._list.is_full else True
+        if resource_version and is_taken:
             self._listed()
 
     def lines(self, lines: Sequence[WatchLine]) -> None:
@@ -116,8 +117,8 @@ class EventIntake:
         if news:
             witness = write_witness(witness_of(news[-1].object))
             received[-1] = Received(received[-1].digest, news[-1].raw, news[-1].resource_version, witness)
-        self._take(received)
-        self._watched(self._clock())
+        if self._take(received):
+            self._watched(self._clock())
 
     def relisting(self, reason: str) -> None:
         """Count it; the Deduplicator knows what of the list was seen."""
@@ -125,9 +126,9 @@ class EventIntake:
         self.relists += 1
         self._forget_list()
 
-    def interrupted(self) -> None:
-        """Reading failed. What is read already does not wait for an API server that stays away."""
-        if self._list_began and self._clock() - self._list_began > LONGEST_HOLD:
+    def pausing(self, seconds: float) -> None:
+        """Hand on what was read of a list when the API server is away for long in the middle of it."""
+        if self._list_began and self._clock() + seconds - self._paged_at > LONGEST_HOLD:
             self.release()
 
     def release(self) -> None:
@@ -140,16 +141,17 @@ class EventIntake:
         self.unreadable_count += count
         self._outbox.note(unreadable=count)
 
-    def _release(self, resource_version: str) -> None:
+    def _release(self, resource_version: str) -> bool:
         chunks = self._list.take()
         last = next(chunks, ())
         for chunk in chunks:
-            self._take(last)
+            if not self._take(last):
+                return False
             last = chunk
         if last and resource_version:
             end, witness = last[-1], write_witness(self._listed_witnesses.latest)
             last = [*last[:-1], Received(end.digest, end.raw, resource_version, witness)]
-        self._take(last)
+        return self._take(last)
 
     def _note_oldest(self, events: Iterable[Mapping[str, Any]]) -> None:
         for event in events:
@@ -160,10 +162,12 @@ class EventIntake:
                 if parse_time(stamp):
                     self._oldest = min(self._oldest or stamp, stamp)
 
-    def _take(self, received: Sequence[Received]) -> None:
+    def _take(self, received: Sequence[Received]) -> bool:
+        """Hand *received* on; False once nothing more is accepted."""
+        if not received:
+            return True
         self.received += len(received)
-        if received:
-            self._outbox.offer(received)
+        return self._outbox.offer(received)
 
     def _listed(self) -> None:
         """A list is complete: see what it tells of the cluster's memory."""

@@ -52,8 +52,7 @@ class LineSplitter:
 
     def __init__(self, most: int = MAX_LINE_BYTES) -> None:
         self._most = most
-        self._begun: list[bytes] = []
-        self._begun_bytes = 0
+        self._begun = bytearray()
         self._dropping = False
         self.too_long = 0
 
@@ -61,16 +60,15 @@ class LineSplitter:
         """Return the lines that *data* completes; blank ones are none."""
         *lines, rest = data.split(b"\n")
         if lines:
-            lines[0] = b"".join([*self._begun, lines[0]])
-            self._begun, self._begun_bytes = [], 0
+            lines[0] = bytes(self._begun) + lines[0]
+            self._begun = bytearray()
             if self._dropping:
                 del lines[0]
                 self._dropping = False
         if rest and not self._dropping:
-            self._begun.append(rest)
-            self._begun_bytes += len(rest)
-            if self._begun_bytes > self._most:
-                self._begun, self._begun_bytes, self._dropping = [], 0, True
+            self._begun += rest
+            if len(self._begun) > self._most:
+                self._begun, self._dropping = bytearray(), True
                 self.too_long += 1
         fitting = [line for line in lines if len(line) <= self._most]
         self.too_long += len(lines) - len(fitting)

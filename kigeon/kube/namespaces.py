@@ -111,7 +111,7 @@ class Namespaces:
     def unreadable(self, count: int) -> None:
         """Nothing to do: a namespace that can't be read is one that is not known."""
 
-    def interrupted(self) -> None:
+    def pausing(self, seconds: float) -> None:
         """Nothing to do: what is known goes on to count."""
 
     def _put(self, namespace: dict[str, Any]) -> None:

@@ -17,14 +17,14 @@ from kigeon.events.outbox import Received
 SLOT = 300 * 10**9
 """Nanoseconds of a slot of time. Within one, Events stay in the order in which they were listed."""
 
-MOST_SLOTS = 2048
-"""A week of them. What is older than the newest by more goes with the oldest."""
-
 CHUNK_BYTES = 64 * 1024
 """Bytes of Events in one slot from which on they are kept compressed."""
 
 MAX_HELD_BYTES = 48 * 1024 * 1024
 """Bytes that are kept at most: about half a million Events."""
+
+_OVERHEAD = 256
+"""Bytes that an Event takes beside its own, or a chunk of them."""
 
 
 @dataclass(slots=True)
@@ -39,7 +39,6 @@ class OldestFirst:
 
     def __init__(self) -> None:
         self._slots: defaultdict[int, _Slot] = defaultdict(_Slot)
-        self._newest = 0
         self.count = 0
         self.size = 0
 
@@ -50,24 +49,22 @@ class OldestFirst:
 
     def add(self, timestamp: int, received: Received) -> None:
         """Hold an Event that happened at *timestamp*, in nanoseconds since the epoch."""
-        number = timestamp // SLOT
-        self._newest = max(self._newest, number)
-        slot = self._slots[max(number, self._newest - MOST_SLOTS)]
+        slot = self._slots[timestamp // SLOT]
         slot.loose.append(received)
-        slot.loose_bytes += len(received.raw)
-        self.size += len(received.raw)
+        slot.loose_bytes += len(received.raw) + _OVERHEAD
+        self.size += len(received.raw) + _OVERHEAD
         self.count += 1
         if slot.loose_bytes >= CHUNK_BYTES:
             envelope = pack([each.raw for each in slot.loose], b"".join(each.digest for each in slot.loose))
             # A copy: zstandard shrinks a buffer as large as what it compressed, and leaves a hole of that size.
             slot.packed.append(replace(envelope, payload=bytes(memoryview(envelope.payload))))
-            self.size += len(envelope.payload) - slot.loose_bytes
+            self.size += len(envelope.payload) + len(envelope.digests) + _OVERHEAD - slot.loose_bytes
             slot.loose, slot.loose_bytes = [], 0
 
     def take(self) -> Iterator[Sequence[Received]]:
         """Give everything back, oldest first, a few at a time; nothing is held after it."""
         slots, self._slots = self._slots, defaultdict(_Slot)
-        self._newest = self.count = self.size = 0
+        self.count = self.size = 0
         for number in sorted(slots):
             slot = slots.pop(number)
             for envelope in slot.packed:

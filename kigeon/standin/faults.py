@@ -9,7 +9,7 @@ from threading import Condition, Event
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An answer instead of the right one; ``kind`` is list, watch, get or any."""
+    """An answer instead of the right one; ``kind`` is list, page (a list that goes on), watch, get or any."""
 
     status: int
     kind: str = "any"

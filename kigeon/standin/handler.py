@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
         self.api.stopping.wait(faults.latency)
         while not faults.answering.is_set() and not self.api.stopping.is_set():
             faults.answering.wait(0.1)
-        failure = faults.take(kind)
+        failure = faults.take(kind) or (faults.take("page") if "continue" in query else None)
         if failure is not None:
             self._fail(failure.status, failure.retry_after)
         elif not self._is_authorized():

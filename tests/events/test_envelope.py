@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,3 +71,16 @@ def test_a_flipped_bit_never_goes_unnoticed(place: int, bit: int) -> None:
 def test_a_bomb_is_refused() -> None:
     with pytest.raises(UnreadableEnvelope, match="claims to unpack"):
         unpack(pack([bytes(65 * 1024 * 1024)], bytes(DIGEST_SIZE)).payload)
+
+
+def test_threads_pack_and_unpack_at_once() -> None:
+    """A compressor that two threads share crashes the interpreter, or writes what nobody can read."""
+    large = [b'{"n":%d}' % number * 40 for number in range(1500)]
+    batches = [large, large[:1], [], large[:150]]
+
+    def work(batch: list[bytes]) -> bool:
+        payloads = (pack(batch, b"").payload for _ in range(100))
+        return all(not batch or unpack(payload) == batch for payload in payloads)
+
+    with ThreadPoolExecutor(len(batches)) as threads:
+        assert all(threads.map(work, batches))

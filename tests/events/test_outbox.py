@@ -180,3 +180,11 @@ def test_what_is_pending_is_what_is_not_known_to_be_stored() -> None:
     assert outbox.pending == 3
     outbox.stored(1, number)
     assert outbox.pending == 1
+
+
+def test_a_closed_outbox_takes_nothing() -> None:
+    outbox = Outbox()
+    outbox.connect(1)
+    outbox.close()
+    assert not outbox.offer([received(1)])
+    assert outbox.is_empty

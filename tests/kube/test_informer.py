@@ -27,7 +27,7 @@ class Seen:
         self.versions: list[str] = []
         self.reasons: list[str] = []
         self.skipped = 0
-        self.interruptions = 0
+        self.pauses: list[float] = []
         self.free = Event()
         self.free.set()
 
@@ -45,8 +45,8 @@ class Seen:
     def unreadable(self, count: int) -> None:
         self.skipped += count
 
-    def interrupted(self) -> None:
-        self.interruptions += 1
+    def pausing(self, seconds: float) -> None:
+        self.pauses.append(seconds)
 
 
 @pytest.fixture
@@ -190,4 +190,4 @@ def test_an_api_server_in_trouble_is_asked_again(api: ApiServer, tmp_path: Path,
     with informing(api, tmp_path) as seen:
         wait_for(seen, 1)
     assert seen.names == [name(1)]
-    assert seen.interruptions == 1
+    assert len(seen.pauses) == 1

@@ -86,13 +86,25 @@ def test_of_a_list_too_long_to_be_held_what_there_is_goes_on(outbox: Outbox, mon
 def test_of_a_list_that_does_not_end_what_there_is_goes_on() -> None:
     """In the middle of it the API server fails, and stays away."""
     watching = Watching()
-    watching.intake.page(pages_of(make_event(1)), "")
-    watching.now += LONGEST_HOLD
-    watching.intake.interrupted()
+    for _ in range(2):
+        watching.now += 2 * LONGEST_HOLD
+        watching.intake.page(pages_of(make_event(1)), "")
+    watching.now += LONGEST_HOLD - 10.0
+    watching.intake.pausing(10.0)
     assert watching.outbox.waiting == 0
-    watching.now += 1.0
-    watching.intake.interrupted()
-    assert watching.outbox.waiting == 1
+    watching.intake.pausing(11.0)
+    assert watching.outbox.waiting == 2
+
+
+def test_a_list_that_was_not_taken_whole_tells_nothing_of_the_time() -> None:
+    watching = Watching(watched_until=999_999_000.0)
+    watching.intake.page(pages_of(make_event(1)), "")
+    watching.intake.release()
+    watching.outbox.close()
+    watching.intake.page(pages_of(make_event(2)), "7")
+    watching.intake.lines([line("ADDED", 3, "8")])
+    assert watching.tally().watched_until == 0.0
+    assert watching.outbox.take() is None
 
 
 def test_of_a_list_that_begins_anew_what_there_is_goes_on(outbox: Outbox) -> None:

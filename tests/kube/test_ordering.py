@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kigeon.events.outbox import Received
 from kigeon.kube import ordering
-from kigeon.kube.ordering import CHUNK_BYTES, MOST_SLOTS, SLOT, OldestFirst
+from kigeon.kube.ordering import CHUNK_BYTES, SLOT, OldestFirst
 
 
 def received(number: int, size: int = 40) -> Received:
@@ -29,7 +29,7 @@ def test_what_was_added_comes_back_once_and_in_order(added: list[tuple[int, int]
     assert (held.count, held.size, all_of(held)) == (0, 0, [])
 
 
-@given(st.lists(st.integers(0, MOST_SLOTS - 1), max_size=60))
+@given(st.lists(st.integers(0, 2**40), max_size=60))
 def test_no_event_comes_before_one_that_is_a_slot_older(slots: list[int]) -> None:
     held = OldestFirst()
     for number, slot in enumerate(slots):
@@ -46,14 +46,6 @@ def test_within_a_slot_the_order_of_the_list_stays() -> None:
     assert all_of(held) == events
 
 
-def test_there_are_no_more_slots_than_are_useful() -> None:
-    held = OldestFirst()
-    held.add(3 * MOST_SLOTS * SLOT, received(0))
-    for number in range(100):
-        held.add(number * SLOT, received(number + 1))
-    assert len(list(held.take())) == 2
-
-
 def test_most_of_it_is_kept_compressed() -> None:
     held = OldestFirst()
     for number in range(10_000):
@@ -68,6 +60,6 @@ def test_it_says_when_it_holds_too_much(monkeypatch: pytest.MonkeyPatch) -> None
     while not held.is_full:
         assert held.size < 500
         held.add(0, received(held.count, 100))
-    assert 500 <= held.size < 600
+    assert held.count == 2
     all_of(held)
     assert not held.is_full

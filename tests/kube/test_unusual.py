@@ -101,7 +101,7 @@ class HangsUp:
     def unreadable(self, count: int) -> None:
         """Not looked at."""
 
-    def interrupted(self) -> None:
+    def pausing(self, seconds: float) -> None:
         """Not looked at."""
 
 

@@ -81,3 +81,32 @@ def test_a_loki_that_hangs_does_not_keep_it_from_ending(tmp_path: Path, api: Api
         wait_until(lambda: accounts(kigeon).get("sent") == 100)
         assert kigeon.stop() == 0
     assert_once(loki.lines, events)
+
+
+def test_what_was_read_of_a_list_that_does_not_end_is_stored_when_kigeon_ends(
+    tmp_path: Path, api: ApiServer, loki: Loki
+) -> None:
+    """The first page was read, the second fails; then the cluster forgets what was on the first."""
+    events = [make_event(number) for number in range(900)]
+    api.put_events(events)
+    api.faults.fail_next(1, 503, "page", retry_after=20)
+    with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        api.wait_for_request(lambda request: "continue" in request.query)
+        assert not loki.lines
+        assert kigeon.stop() == 0
+        lines = loki.wait_for(500)
+        api.delete_events([(line.fields["namespace"], line.fields["name"]) for line in lines])
+        kigeon.start()
+        loki.wait_for(900)
+        assert kigeon.stop() == 0
+    assert_once(loki.lines, events)
+    assert loki.repeats == 0
+
+
+def test_a_list_that_stalls_does_not_hold_back_what_was_read_of_it(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    events = [make_event(number) for number in range(900)]
+    api.put_events(events)
+    api.faults.fail_next(1, 503, "page", retry_after=300)
+    with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        loki.wait_for(500)
+        assert kigeon.stop() == 0
