@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
 
 from actors import messages
@@ -55,6 +56,18 @@ class Moment:
     def point(self) -> str:
         """Where a fault is armed."""
         return f"{self.kind}@{self.receiver}"
+
+    def meet(self, rig: Rig, fault: str) -> None:
+        """Provoke it until *fault*, which is armed at its point, has happened.
+
+        Where a stop has to be quick, it may be over before a message of it was sent: then there is another.
+        """
+        for _ in range(3):
+            self.provoke(rig)
+            with suppress(TimeoutError):
+                rig.fired(fault)
+                return
+        raise TimeoutError(f"{fault} did not happen")
 
 
 MOMENTS = (

@@ -15,8 +15,7 @@ def test_every_kind_of_message_is_here() -> None:
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.point)
 def test_a_message_goes_wrong(rig: Rig, moment: Moment, action: str) -> None:
     fault = rig.arm(action, moment.point)
-    moment.provoke(rig)
-    rig.fired(fault)
+    moment.meet(rig, fault)
     if action == "delay":
         rig.moving_for(DELAY)
     rig.settle()
