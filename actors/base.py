@@ -47,8 +47,11 @@ register()
 
 def crash(reason: str, error: BaseException | None = None) -> None:
     """Log why, and end the process at once."""
-    log.error("the actor crashed, it will be replaced", extra={"reason": reason}, exc_info=error)
-    os._exit(CRASHED)
+    try:
+        log.error("the actor crashed, it will be replaced", extra={"reason": reason}, exc_info=error)
+    finally:
+        # Without memory there may be no word of it: Thespian would take up the message again, in a process half done.
+        os._exit(CRASHED)
 
 
 class Loop:
