@@ -11,6 +11,7 @@ import pytest
 
 from tests.conformance.cluster import Cluster
 from tests.conformance.recorder import CoreRecorder
+from tests.conformance.wire import Wire
 from tests.support.events import assert_once, make_event
 from tests.support.kigeon import Kigeon, accounts, loki_sender
 from tests.support.loki import Line, Loki
@@ -21,15 +22,11 @@ def test_history_is_compacted_in_the_midst_of_a_list(cluster: Cluster, loki: Lok
     """A continue token expires: the list is begun anew, and what it showed before is known."""
     events = [make_event(number) for number in range(12_000)]
     cluster.store_events(events)
-    with Kigeon(folder, cluster, [loki_sender(loki)]) as kigeon:
-        loki.wait_for(1, 60)
-        watcher = kigeon.actor("watcher")
-        os.kill(watcher, signal.SIGSTOP)
-        try:
-            events.append(CoreRecorder(cluster).record(1))
-            cluster.compact()
-        finally:
-            os.kill(watcher, signal.SIGCONT)
+    with Wire(cluster, 200_000) as wire, Kigeon(folder, wire, [loki_sender(loki)]) as kigeon:
+        wire.wait()
+        events.append(CoreRecorder(cluster).record(1))
+        cluster.compact()
+        wire.release()
         loki.wait_for(len(events), 120)
         reasons = [line.get("reason") for line in kigeon.log() if line["message"] == "listing anew"]
         assert reasons == ["a continue token has expired"]
