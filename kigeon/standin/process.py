@@ -12,11 +12,15 @@ import json
 import signal
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kigeon.events.occurrence import identity_of
 from kigeon.standin.apiserver import ApiServer
-from kigeon.standin.story import NAMESPACES, Storyteller
+from kigeon.standin.story import NAMESPACES, TICK, Storyteller
+
+BACKLOG = timedelta(minutes=50)
+"""The longest that a backlog reaches back: Events live for an hour."""
 
 
 def main() -> None:
@@ -41,16 +45,21 @@ def main() -> None:
 
 
 def _tell(server: ApiServer, events: int, rate: float, seed: int, over: threading.Event) -> None:
-    """Tell a story, once somebody listens. All at once, it is a backlog: of each object the last state is left."""
-    story = itertools.islice(Storyteller(seed).tell(), events)
+    """Tell a story as it happens, once somebody listens.
+
+    All at once, it is a backlog that ends now: of each object the last state is left.
+    """
     if not rate:
+        tick = min(TICK, BACKLOG / max(events, 1))
+        story = itertools.islice(Storyteller(seed, datetime.now(UTC) - tick * events, tick).tell(), events)
         told = {event["metadata"]["name"]: event for event in story}
         server.put_events(told.values())
         _say({"told": events, "occurrences": len(told)})
         return
     server.wait_for_watches(1, timeout=60.0)
     occurrences = set()
-    for event in story:
+    tick = timedelta(seconds=1 / rate)
+    for event in itertools.islice(Storyteller(seed, datetime.now(UTC) - tick, tick).tell(), events):
         server.put_events([event])
         occurrences.add(identity_of(event))
         if over.wait(1 / rate):

@@ -20,18 +20,19 @@ NAMESPACES = {
 
 NODES = ("ip-10-0-1-17.eu-central-1.compute.internal", "ip-10-0-2-40.eu-central-1.compute.internal", "worker-gpu-1")
 APPS = ("checkout", "cart", "search-indexer", "ledger", "thumbnailer", "nightly-report")
+TICK = timedelta(milliseconds=250)
 
 
 @dataclass(slots=True)
 class Storyteller:
     """Tells Events in the order in which they happen; the same seed tells the same story.
 
-    ``clock`` is the time of the first one; each later one happens a moment after the one before.
+    ``clock`` is a ``tick`` before the first one; each later one happens a tick after the one before.
     """
 
     seed: int = 0
     clock: datetime = field(default_factory=lambda: datetime.now(UTC))
-    tick: timedelta = timedelta(milliseconds=250)
+    tick: timedelta = TICK
     _random: Random = field(init=False)
     _repeating: list[dict[str, Any]] = field(init=False, default_factory=list)
 

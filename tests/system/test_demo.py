@@ -4,6 +4,8 @@ import json
 import signal
 import subprocess
 import sys
+import time
+from datetime import datetime
 
 from actors.processes import descendants
 from tests.support.processes import is_running, wait_until
@@ -11,7 +13,12 @@ from tests.support.processes import is_running, wait_until
 DEMO = [sys.executable, "-m", "kigeon", "demo"]
 
 
+def second_of(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp()
+
+
 def test_it_shows_events_and_closes_with_the_accounts() -> None:
+    begun = int(time.time())
     done = subprocess.run([*DEMO, "--events", "60", "--rate", "200"], capture_output=True, text=True, timeout=60)
     *lines, accounts = done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
@@ -20,7 +27,11 @@ def test_it_shows_events_and_closes_with_the_accounts() -> None:
     assert seen == 60
     assert seen == repeated + sent
     assert len(lines) == sent
-    assert all("involvedObjectKind" in json.loads(line) for line in lines)
+    events = [json.loads(line) for line in lines]
+    assert all("involvedObjectKind" in event for event in events)
+    seen_last = [event["lastTimestamp"] for event in events if "lastTimestamp" in event]
+    assert begun <= min(map(second_of, seen_last))
+    assert max(map(second_of, seen_last)) <= time.time()
 
 
 def test_ctrl_c_ends_it_cleanly() -> None:
