@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 import subprocess
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -46,12 +47,20 @@ class Cluster:
         subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
         self._servers.enter_context(self.etcd)
         self._servers.enter_context(self.api)
+        self._settle()
         self.grant()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._servers.close()
         self._session.close()
+
+    def _settle(self) -> None:
+        """Have the API server record no Event of its own: while it first gives itself an address, it may."""
+        wait_until(lambda: self._exists("/api/v1/namespaces/default/services/kubernetes"), what="its own service")
+        self.api.end(signal.SIGKILL)
+        self.api.start()
+        self.clear()
 
     def wait(self) -> None:
         """Return when the API server answers: it may have lost etcd for a while."""
@@ -189,6 +198,13 @@ class Cluster:
             *("--authorization-mode", "RBAC", "--event-ttl", self._ttl, "--etcd-compaction-interval", "0"),
             *("--disable-admission-plugins", "ServiceAccount", "--service-cluster-ip-range", "10.0.0.0/24"),
         ]
+
+    def _exists(self, path: str) -> bool:
+        try:
+            self.ask("GET", path)
+        except requests.HTTPError:
+            return False
+        return True
 
     def _etcd_answers(self) -> bool:
         try:
