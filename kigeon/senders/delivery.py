@@ -81,7 +81,11 @@ class Delivery:
     async def _push(self, lane: Lane, piece: Sequence[Item]) -> Answer:
         entries = [item.entry for item in piece if item.entry is not None]
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._sink.push, lane.destination, entries)
+        lane.asked(piece)
+        try:
+            return await loop.run_in_executor(self._executor, self._sink.push, lane.destination, entries)
+        finally:
+            lane.answered()
 
     def _sent(self, piece: Sequence[Item]) -> None:
         ledger = self._progress.ledger

@@ -270,7 +270,15 @@ class Engine:
         del self._lanes[lane.destination]
 
     def _is_full(self) -> bool:
-        return self._ledger.open_events >= MAX_WINDOW_EVENTS or self._ledger.open_pages >= MAX_WINDOW_PAGES
+        """Whether nothing may be read now. What hangs in a push takes no room from others, up to as much again."""
+        events, pages = self._ledger.open_events, self._ledger.open_pages
+        if events < MAX_WINDOW_EVENTS and pages < MAX_WINDOW_PAGES:
+            return False
+        held = [item.page for lane in self._lanes.values() for item in lane.held_up if not item.page.is_retry]
+        if held and self._plan.may_route:
+            events -= min(len(held), MAX_WINDOW_EVENTS)
+            pages -= min(len(set(held)), MAX_WINDOW_PAGES)
+        return events >= MAX_WINDOW_EVENTS or pages >= MAX_WINDOW_PAGES
 
     async def _make_room(self) -> None:
         """Free the way: move what can't go to the retry stream, or wait until something has gone."""
@@ -289,7 +297,7 @@ class Engine:
             moved += len(waiting) - len(rest)
             self._defer(rest)
         for lane in list(self._lanes.values()) if self._plan.may_route else []:
-            if lane.is_blocked or self._desk.waits_for(lane.label):
+            if lane.is_blocked or lane.held_up or self._desk.waits_for(lane.label):
                 waiting = lane.take_waiting()
                 rest = await self._desk.move(waiting, lane.label)
                 moved += len(waiting) - len(rest)

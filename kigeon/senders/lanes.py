@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from kigeon.backoff import Backoff
@@ -15,6 +16,9 @@ MAX_PUSH_BYTES = 1024 * 1024
 """Uncompressed bytes of one push. Loki's distributor passes a push on in messages of at most 4 MiB."""
 
 MAX_PUSH_EVENTS = 5000
+
+PATIENCE = 0.5
+"""Seconds after which a push that has no answer holds up what waits behind it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +41,8 @@ class Lane:
         self._backoff = Backoff(base=0.5, cap=30.0)
         self._clock = clock
         self._due = 0.0
+        self._asked_at = math.inf
+        self._asked: Sequence[Item] = ()
         self.failures = 0
 
     @property
@@ -53,6 +59,11 @@ class Lane:
     def is_blocked(self) -> bool:
         """Whether the last try failed."""
         return self.failures > 0
+
+    @property
+    def held_up(self) -> Sequence[Item]:
+        """What is in a push that has been without an answer for longer than :data:`PATIENCE`; mostly nothing."""
+        return self._asked if self._clock() - self._asked_at > PATIENCE else ()
 
     @property
     def has_retries(self) -> bool:
@@ -82,6 +93,14 @@ class Lane:
         waiting = [item for item in self.items if not item.page.is_retry]
         self.items = deque(item for item in self.items if item.page.is_retry)
         return waiting
+
+    def asked(self, items: Sequence[Item]) -> None:
+        """Note that a push of *items* begins."""
+        self._asked_at, self._asked = self._clock(), items
+
+    def answered(self) -> None:
+        """Note that the push has ended, one way or another."""
+        self._asked_at, self._asked = math.inf, ()
 
     def succeeded(self) -> None:
         """Note that the destination answered and stored."""

@@ -63,7 +63,7 @@ def rate(count: int, harm: Callable[[Loki], None]) -> float:
 
 def main() -> int:
     """Measure, in turns, so that what else the machine does falls on all alike."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 30_000
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 60_000
     kinds = (alive, refusing, hanging)
     rates = [[rate(count, harm) for harm in kinds] for _ in range(ROUNDS)]
     worst = 1.0

@@ -1,8 +1,10 @@
 """A sender's engine on a real queue: what it does with what it finds there."""
 
 import asyncio
+import itertools
+import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -24,12 +26,13 @@ from kigeon.queue.scan import Stored, scan
 from kigeon.queue.server import NatsServer
 from kigeon.queue.state import StateRecord
 from kigeon.queue.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, EVENTS_SUBJECT, declare, file_store_bytes
-from kigeon.senders.engine import Engine, Plan, Stores, open_engine
+from kigeon.senders.engine import MAX_WINDOW_EVENTS, Engine, Plan, Stores, open_engine
 from kigeon.senders.ledger import Outcome, Page, Position
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.position import write_position
 from kigeon.senders.retrying import MAX_PAGE_BYTES, MAX_PAGE_EVENTS, in_pages
-from kigeon.senders.steps import Preparer
+from kigeon.senders.sink import Answer, Destination, Entry
+from kigeon.senders.steps import Prepared, Preparer
 from tests.support.events import assert_once, make_event
 from tests.support.loki import Loki
 
@@ -53,8 +56,30 @@ def packed(*events: dict[str, object]) -> Envelope:
     return pack([orjson.dumps(event) for event in events], b"".join(identity_of(event) for event in events), "7")
 
 
+class HangingSink(LokiSink):
+    """Every other event goes to a tenant whose pushes hang until ``answering`` is set."""
+
+    def __init__(self, loki: Loki) -> None:
+        super().__init__(LokiSettings(loki.url))
+        self.answering = threading.Event()
+        self._elsewhere = LokiSettings(loki.url, tenant_id="hanging")
+
+    def prepare(self, raw: Sequence[bytes]) -> list[Prepared]:
+        ways = itertools.cycle([None, self._elsewhere])
+        return [self.entry(orjson.loads(each), way) for each, way in zip(raw, ways, strict=False)]
+
+    def push(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
+        if destination.tenant_id:
+            self.answering.wait()
+        return super().push(destination, entries)
+
+    def close(self) -> None:
+        self.answering.set()
+        super().close()
+
+
 @asynccontextmanager
-async def sending(client: Client, loki: Loki) -> AsyncIterator[Engine]:
+async def sending(client: Client, loki: Loki, hanging: HangingSink | None = None) -> AsyncIterator[Engine]:
     """Have an engine at work for the length of a block."""
     stores = Stores(
         EventLog(client, SETTINGS),
@@ -63,8 +88,9 @@ async def sending(client: Client, loki: Loki) -> AsyncIterator[Engine]:
         DeadLetterStore(client, "loki"),
         OutcomeStore(client, "loki"),
     )
-    sink = LokiSink(LokiSettings(loki.url))
-    engine = await open_engine(stores, Plan(sink, Preparer(sink).prepare, False, 3600.0))
+    sink = hanging or LokiSink(LokiSettings(loki.url))
+    prepare = hanging.prepare if hanging else Preparer(sink).prepare
+    engine = await open_engine(stores, Plan(sink, prepare, hanging is not None, 3600.0))
     task = asyncio.get_running_loop().create_task(engine.run())
     try:
         yield engine
@@ -75,10 +101,14 @@ async def sending(client: Client, loki: Loki) -> AsyncIterator[Engine]:
         engine.close()
 
 
-async def until_sent(engine: Engine, sent: int) -> dict[str, object]:
+async def until(engine: Engine, sent: int) -> None:
     async with asyncio.timeout(20):
         while engine.report()["sent"] != sent:
             await asyncio.sleep(0.01)
+
+
+async def until_sent(engine: Engine, sent: int) -> dict[str, object]:
+    await until(engine, sent)
     await engine.drain()
     return engine.report()
 
@@ -234,3 +264,25 @@ def test_what_was_evicted_before_it_was_read_is_counted(server: NatsServer, loki
                 assert report["evicted"] == 40
 
     asyncio.run(main())
+
+
+def test_a_destination_that_hangs_holds_up_no_other(server: NatsServer, loki: Loki) -> None:
+    """The window has room for fewer than go there; no push to it ends before all others have arrived."""
+    events = [make_event(number) for number in range(6 * MAX_WINDOW_EVENTS)]
+    sink = HangingSink(loki)
+
+    async def main() -> None:
+        async with connected(server.url, server.token, "test") as client:
+            await declare(client, SETTINGS)
+            js = client.jetstream()
+            async with sending(client, loki, sink) as engine:
+                for first in range(0, len(events), 500):
+                    envelope = packed(*events[first : first + 500])
+                    await js.publish(EVENTS_SUBJECT, envelope.payload, headers=write_headers(envelope, first + 1, "w"))
+                await until(engine, sent=len(events) // 2)
+                assert not any(line.tenant for line in loki.lines)
+                sink.answering.set()
+                await until_sent(engine, len(events))
+
+    asyncio.run(main())
+    assert_once(loki.lines, events)

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kigeon.senders.lanes import MAX_PUSH_BYTES, MAX_PUSH_EVENTS, Item, Lane
+from kigeon.senders.lanes import MAX_PUSH_BYTES, MAX_PUSH_EVENTS, PATIENCE, Item, Lane
 from kigeon.senders.ledger import Page
 from kigeon.senders.sink import Destination, Entry
 
@@ -73,3 +73,15 @@ def test_refusals_in_a_row_are_waited_for_longer_until_one_succeeds() -> None:
     lane.succeeded()
     assert lane.wait == 0
     assert lane.refused([], None)[0] < 1
+
+
+def test_a_push_without_an_answer_holds_up_what_waits_only_after_a_while() -> None:
+    now = 0.0
+    lane = Lane(DESTINATION, lambda: now)
+    assert not lane.held_up
+    lane.asked([item(1)])
+    assert not lane.held_up
+    now += 1.01 * PATIENCE
+    assert numbers(list(lane.held_up)) == [1]
+    lane.answered()
+    assert not lane.held_up
