@@ -25,7 +25,7 @@ from kigeon.events.mark import read_mark, write_mark
 from kigeon.events.occurrence import DIGEST_SIZE
 from kigeon.queue.connection import writing
 from kigeon.queue.publisher import Tail
-from kigeon.queue.scan import first_sequence, scan
+from kigeon.queue.scan import first_sequence, last_sequence, scan
 from kigeon.queue.state import StateRecord
 from kigeon.queue.streams import SEEN, SEEN_SUBJECT
 from kigeon.queue.tail import MOST_NUMBER, Run, is_another, read_tail
@@ -90,20 +90,26 @@ class Compactor:
     async def compact(self, tail: Tail) -> None:
         """Write what is due, all of it stored up to *tail*. :class:`QueueError`: nothing is lost, try again later."""
         if not self._due:
+            if self._whole is None:
+                # Nothing is left to make it anew from: it begins after what was lost.
+                last = await last_sequence(self._client, SEEN)
+                await self._cover(tail, last, last + 1)
             return
         first, last = await self._publish(self._due)
-        if self._whole is None:
-            self._whole = first
+        whole = self._whole or first
         if first <= self._seen:
             log.error(LOST)
             known = {run.first for run in self._due}
             lost = [run for run in (await read_tail(self._client, Tail()))[1] if run.first not in known]
             last = max(last, (await self._publish(lost))[1])
-            self._whole = first
-        await self._record.write(_write_covered(Covered(tail, last, self._whole)))
-        self._seen = last
+            whole = first
+        await self._cover(tail, last, whole)
         self._due.clear()
         self._due_count = self._due_bytes = 0
+
+    async def _cover(self, tail: Tail, seen: int, whole: int) -> None:
+        await self._record.write(_write_covered(Covered(tail, seen, whole)))
+        self._seen, self._whole = seen, whole
 
     async def _publish(self, runs: Iterable[Run]) -> tuple[int, int]:
         """Store the digests of *runs*; return the sequences of the first and the last message that holds some."""

@@ -226,6 +226,28 @@ def test_a_part_of_the_memory_that_was_lost_is_made_anew_once(
     run(server, test)
 
 
+def test_a_memory_that_nothing_can_make_anew_is_mourned_once(
+    server: NatsServer, settings: QueueSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        for number in (1, 2, 3):
+            await work.store([number])
+            await work.compact()
+        await client.jetstream().delete_msg(SEEN, 2)
+        await client.jetstream().purge_stream(EVENTS)
+        await (await storing(client, settings)).compact()
+        assert caplog.text.count(LOST) == 1
+        again = await storing(client, settings)
+        assert caplog.text.count(LOST) == 1
+        await again.store([4])
+        await again.compact()
+        assert await known(client) == (4, {1, 3, 4})
+        assert caplog.text.count(LOST) == 1
+
+    run(server, test)
+
+
 @pytest.mark.parametrize("before", [1, 3])
 def test_a_memory_that_was_lost_under_way_is_made_anew_from_the_events(
     server: NatsServer, settings: QueueSettings, before: int
