@@ -104,7 +104,8 @@ def _covered(record: bytes) -> None:
     assert 0 < found.tail.next_number < LARGEST
     assert 0 <= found.seen < LARGEST
     assert 0 < found.whole < LARGEST
-    assert compaction._read_covered(compaction._write_covered(found)) == found
+    written = compaction._write_covered(found)
+    assert compaction._write_covered(compaction._read_covered(written)) == written
 
 
 def _settled(record: bytes) -> None:

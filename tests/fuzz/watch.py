@@ -1,7 +1,8 @@
 """Hostile watches, and the whole way of what they tell: HTTP, informer, intake, outbox, envelope, entry, Loki body.
 
 The API server's side keeps books of what it said, by the second opinion of :mod:`tests.fuzz.oracle`; at the other end
-every event that was readable has to come out, in order, unchanged, and what was skipped has to be counted.
+every event that was readable has to come out, unchanged, in order (those of a list: oldest first), and what was skipped
+has to be counted.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from threading import Lock
 from typing import Any
 
 from kigeon.errors import UnreadableEvent
+from kigeon.events.occurrence import timestamp_of
 from kigeon.events.outbox import Outbox
 from kigeon.kube.intake import EventIntake
 from kigeon.kube.lines import MAX_LINE_BYTES, WatchLine, parse_line
+from kigeon.kube.ordering import SLOT
 from tests.fuzz.lines import LineMaker
 from tests.fuzz.oracle import Kind, Opinion, opinion_of
 from tests.fuzz.server import chunk, head, whole
@@ -56,14 +59,19 @@ class HostileApiServer:
 
     def _list(self) -> bytes:
         items: list[bytes] = []
+        events: list[Opinion] = []
         for _ in range(self._random.randrange(50)):
             item = self._maker.item()
             opinion = opinion_of(b'{"type":"ADDED","object":{"metadata":{},"item":%s}}' % item)
             if opinion.kind is Kind.EVENT and opinion.exact:
                 items.append(item)
                 found = opinion.event["item"]
-                readable = isinstance(found, dict)
-                self._book(Opinion(Kind.EVENT, found, line=item) if readable else Opinion(Kind.UNREADABLE))
+                if isinstance(found, dict):
+                    events.append(Opinion(Kind.EVENT, found, line=item))
+                else:
+                    self._book(Opinion(Kind.UNREADABLE))
+        for opinion in sorted(events, key=lambda opinion: timestamp_of(opinion.event) // SLOT):
+            self._book(opinion)
         return b'{"metadata":{"resourceVersion":"5"},"items":[%s]}' % b",".join(items)
 
     def _watch(self) -> Iterator[bytes]:
