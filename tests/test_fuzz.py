@@ -6,7 +6,7 @@ import pytest
 
 from tests.fuzz.__main__ import Stage, stages
 
-LITTLE = {"hooks": 30, "files": 10, "watches and lists": 500}
+LITTLE = {"hooks": 30, "files": 10, "watches and lists": 4000}
 STAGES = [stage for stage in stages(500) if stage[0] != "a whole kigeon"]
 
 

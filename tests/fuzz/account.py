@@ -18,8 +18,8 @@ from tests.fuzz.server import Server
 from tests.fuzz.watch import CountingIntake, HostileApiServer
 from tests.fuzz.way import Way
 
-PATIENCE = 60.0
-"""Seconds in which something has to arrive."""
+PATIENCE = 360.0
+"""Seconds in which something has to arrive: an API server's Retry-After is honoured for up to 300."""
 
 
 @dataclass(slots=True)
