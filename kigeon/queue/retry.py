@@ -26,7 +26,7 @@ FORMAT = "1"
 MOST = 1e11
 """Seconds since the epoch: the year 5138."""
 
-NO_MESSAGE = (10037, 10057)
+NO_MESSAGE = (10037, 10043, 10057)
 """What JetStream answers when a message that is to be deleted is not there."""
 
 

@@ -95,6 +95,8 @@ class Engine:
         self._desk = RetryDesk(stores.retry, self._progress, self._delivery, self._place, plan.max_age)
         self.parked = ParkedEvents(stores.dead_letter, self._progress, self._desk)
         self._lanes: dict[Destination, Lane] = {}
+        self._first_way: Destination | None = None
+        self._ways_differ = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
         self._closing = False
@@ -249,6 +251,9 @@ class Engine:
     def _lane(self, destination: Destination) -> Lane:
         lane = self._lanes.get(destination)
         if lane is None:
+            # A destination that is slow, and the only one, holds up nobody else.
+            self._first_way = self._first_way or destination
+            self._ways_differ = self._ways_differ or destination != self._first_way
             lane = self._lanes[destination] = Lane(destination)
             self._start(self._drive(lane))
         return lane
@@ -257,8 +262,7 @@ class Engine:
         """Push what is on *lane*, oldest first, for as long as there is anything."""
         while lane.items or self._desk.waits_for(lane.label):
             await asyncio.sleep(lane.wait)
-            if not lane.has_retries and self._desk.loaded_events < MAX_WINDOW_EVENTS:
-                await self._desk.load_next(lane.label)
+            await self._load_for(lane)
             push = lane.take()
             if not push:
                 # What it loaded is on its way elsewhere by now, or there is too much of that.
@@ -269,13 +273,22 @@ class Engine:
                 self._room.set()
         del self._lanes[lane.destination]
 
+    async def _load_for(self, lane: Lane) -> None:
+        """Load of what waits for *lane* one page to try with, or a whole push where the last one arrived."""
+        if lane.has_retries:
+            return
+        while self._desk.waits_for(lane.label) and self._desk.loaded_events < MAX_WINDOW_EVENTS:
+            await self._desk.load_next(lane.label)
+            if lane.is_blocked or lane.fills_a_push:
+                return
+
     def _is_full(self) -> bool:
         """Whether nothing may be read now. What hangs in a push takes no room from others, up to as much again."""
         events, pages = self._ledger.open_events, self._ledger.open_pages
         if events < MAX_WINDOW_EVENTS and pages < MAX_WINDOW_PAGES:
             return False
         held = [item.page for lane in self._lanes.values() for item in lane.held_up if not item.page.is_retry]
-        if held and self._plan.may_route:
+        if held and self._ways_differ:
             events -= min(len(held), MAX_WINDOW_EVENTS)
             pages -= min(len(set(held)), MAX_WINDOW_PAGES)
         return events >= MAX_WINDOW_EVENTS or pages >= MAX_WINDOW_PAGES
@@ -297,7 +310,7 @@ class Engine:
             moved += len(waiting) - len(rest)
             self._defer(rest)
         for lane in list(self._lanes.values()) if self._plan.may_route else []:
-            if lane.is_blocked or lane.held_up or self._desk.waits_for(lane.label):
+            if lane.is_blocked or (self._ways_differ and lane.held_up) or self._desk.waits_for(lane.label):
                 waiting = lane.take_waiting()
                 rest = await self._desk.move(waiting, lane.label)
                 moved += len(waiting) - len(rest)

@@ -66,14 +66,23 @@ class Lane:
         return self._asked if self._clock() - self._asked_at > PATIENCE else ()
 
     @property
+    def fills_a_push(self) -> bool:
+        """Whether what is on it is as much as fits into a push."""
+        size = sum(item.entry.size for item in self.items if item.entry)
+        return len(self.items) >= MAX_PUSH_EVENTS or size >= MAX_PUSH_BYTES
+
+    @property
     def has_retries(self) -> bool:
         """Whether events from the retry stream are loaded on it."""
         return bool(self.items) and self.items[0].page.is_retry
 
     def add(self, items: Iterable[Item]) -> None:
-        """Append events that came later than all others; those from the retry stream go before them."""
+        """Append events that came later than all others; those from the retry stream go before those that do not."""
         items = list(items)
-        self.items.extendleft(item for item in reversed(items) if item.page.is_retry)
+        retried = [item for item in items if item.page.is_retry]
+        if retried:
+            waiting = self.take_waiting()
+            self.items.extend([*retried, *waiting])
         self.items.extend(item for item in items if not item.page.is_retry)
 
     def take(self) -> list[Item]:

@@ -280,6 +280,25 @@ def test_the_retry_streams_of_two_senders_are_apart(server: NatsServer, settings
     run(server, test)
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_message_of_the_retry_stream_may_be_deleted_again(
+    server: NatsServer, settings: QueueSettings, place: int
+) -> None:
+    """The answer may have been lost. The server says what is gone in one way at the stream's start, else in another."""
+
+    async def test(client: Client) -> None:
+        await declare(client, settings)
+        store = RetryStore(client, "a")
+        sequences = [await store.put("hook", [b"1"], (number,), 1.0) for number in (1, 2, 3)]
+        gone = sequences.pop(place)
+        await store.delete(gone)
+        await store.delete(gone)
+        await store.delete(99)
+        assert [waiting.sequence for waiting in await store.waiting()] == sequences
+
+    run(server, test)
+
+
 def test_a_directory_has_one_server(server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kigeon.queue.server.LOCK_PATIENCE", 0.05)
     with pytest.raises(DataDirectoryInUse, match=f"process {os.getpid()}"), NatsServer(tmp_path / "data", 2**30):

@@ -85,3 +85,22 @@ def test_a_push_without_an_answer_holds_up_what_waits_only_after_a_while() -> No
     assert numbers(list(lane.held_up)) == [1]
     lane.answered()
     assert not lane.held_up
+
+
+def test_what_comes_from_the_retry_stream_keeps_its_order_and_goes_before_what_does_not() -> None:
+    lane = Lane(DESTINATION)
+    lane.add([item(8), item(9)])
+    lane.add([item(1, retry=True), item(2, retry=True)])
+    lane.add([item(3, retry=True), item(10)])
+    assert numbers(list(lane.items)) == [1, 2, 3, 8, 9, 10]
+
+
+def test_a_lane_knows_when_it_holds_as_much_as_a_push() -> None:
+    lane = Lane(DESTINATION)
+    lane.add(item(number) for number in range(MAX_PUSH_EVENTS - 1))
+    assert not lane.fills_a_push
+    lane.add([item(MAX_PUSH_EVENTS)])
+    assert lane.fills_a_push
+    other = Lane(DESTINATION)
+    other.add([item(1, MAX_PUSH_BYTES)])
+    assert other.fills_a_push
