@@ -130,6 +130,11 @@ def read_headers(headers: Mapping[str, str] | None) -> Headers:
     )
 
 
+def declared_count(headers: Mapping[str, str] | None) -> int:
+    """Return how many events the headers of an envelope say that it holds; 0 where they can't be read."""
+    return natural((headers or {}).get("Kigeon-Count", "")) or 0
+
+
 def _positive(headers: Mapping[str, str], name: str) -> int:
     value = headers.get(name, "")
     found = natural(value)

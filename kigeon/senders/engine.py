@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any
 from kigeon.backoff import Backoff, persistently
 from kigeon.clock import SteadyClock
 from kigeon.errors import QueueError, UnreadableEnvelope, UnreadablePosition
-from kigeon.events.envelope import read_headers, unpack
+from kigeon.events.envelope import declared_count, read_headers, unpack
 from kigeon.senders.delivery import Delivery
 from kigeon.senders.lanes import Item, Lane
 from kigeon.senders.ledger import Ledger, Outcome, Position
@@ -33,6 +34,8 @@ from kigeon.senders.steps import Deferred, Ended, Prepared
 log = logging.getLogger(__name__)
 
 MAX_WINDOW_EVENTS = 4000
+"""From so many on nothing more is read; what was read at once before makes them twice as many, at most."""
+
 MAX_WINDOW_PAGES = 256
 PUSH_THREADS = 32
 TICK = 0.25
@@ -166,6 +169,7 @@ class Engine:
     async def _read(self) -> None:
         backoff = Backoff(base=0.1, cap=5.0)
         most = 8
+        read: deque[StoredEnvelope] = deque()
         await persistently("looking at the events stream", self._check_stream)
         await self._log.seek(self._ledger.read_from)
         while not self._closing:
@@ -173,16 +177,25 @@ class Engine:
                 await self._make_room()
                 continue
             try:
-                envelopes = await self._log.next(most)
+                if not read:
+                    read.extend(await self._log.next(most))
             except QueueError as error:
                 log.warning("reading events failed, trying again", extra={"error": str(error)})
                 await asyncio.sleep(backoff.failed())
                 await persistently("looking at the events stream", self._check_stream)
                 continue
             backoff.succeeded()
-            if envelopes:
+            if read:
+                envelopes = self._take_what_fits(read)
                 events = await self._admit(envelopes)
                 most = max(1, min(64, 2 * MAX_WINDOW_EVENTS * len(envelopes) // (3 * max(events, 1))))
+
+    def _take_what_fits(self, read: deque[StoredEnvelope]) -> list[StoredEnvelope]:
+        """Take the next envelopes off *read*: how many they hold was not known when they were asked for."""
+        taken, events = [read.popleft()], self._ledger.open_events
+        while read and (events := events + declared_count(taken[-1].headers)) < 2 * MAX_WINDOW_EVENTS:
+            taken.append(read.popleft())
+        return taken
 
     async def _check_stream(self) -> None:
         """Begin at the start of a stream that was made anew or cut short: its sequences begin anew somewhere."""

@@ -295,3 +295,32 @@ def test_a_destination_that_hangs_holds_up_no_other(server: NatsServer, loki: Lo
 
     asyncio.run(main())
     assert_once(loki.lines, events)
+
+
+def test_what_is_in_memory_is_bounded_although_large_envelopes_follow_small_ones(
+    server: NatsServer, loki: Loki
+) -> None:
+    """Many are asked for at once as long as they are small."""
+    events = [make_event(number) for number in range(6 * MAX_WINDOW_EVENTS)]
+    sizes = [*[1] * 8, *[500] * 47, 492]
+    loki.answering.clear()
+
+    async def main() -> None:
+        async with connected(server.url, server.token, "test") as client:
+            await declare(client, SETTINGS)
+            js, first = client.jetstream(), 0
+            for size in sizes:
+                envelope = packed(*events[first : first + size])
+                await js.publish(EVENTS_SUBJECT, envelope.payload, headers=write_headers(envelope, first + 1, "w"))
+                first += size
+            async with sending(client, loki) as engine:
+                async with asyncio.timeout(20):
+                    while int(str(engine.report()["inMemory"])) < MAX_WINDOW_EVENTS:
+                        await asyncio.sleep(0.01)
+                most = int(str(engine.report()["inMemory"]))
+                loki.answering.set()
+                await until_sent(engine, len(events))
+                assert most <= 2 * MAX_WINDOW_EVENTS + 500
+
+    asyncio.run(main())
+    assert_once(loki.lines, events)
