@@ -134,8 +134,8 @@ class Kigeon:
         return status
 
     def log(self) -> list[dict[str, Any]]:
-        """Return what it logged so far."""
-        lines = self.log_path.read_text().splitlines()
+        """Return what it logged so far; the last line may be there in half."""
+        *lines, _ = self.log_path.read_text().split("\n")
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     def actor(self, name: str) -> int:
