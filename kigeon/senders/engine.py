@@ -264,7 +264,6 @@ class Engine:
     def _lane(self, destination: Destination) -> Lane:
         lane = self._lanes.get(destination)
         if lane is None:
-            # A destination that is slow, and the only one, holds up nobody else.
             self._first_way = self._first_way or destination
             self._ways_differ = self._ways_differ or destination != self._first_way
             lane = self._lanes[destination] = Lane(destination)
@@ -300,11 +299,14 @@ class Engine:
         events, pages = self._ledger.open_events, self._ledger.open_pages
         if events < MAX_WINDOW_EVENTS and pages < MAX_WINDOW_PAGES:
             return False
-        held = [item.page for lane in self._lanes.values() for item in lane.held_up if not item.page.is_retry]
-        if held and self._ways_differ:
-            events -= min(len(held), MAX_WINDOW_EVENTS)
-            pages -= min(len(set(held)), MAX_WINDOW_PAGES)
+        held = [item.page for lane in self._lanes.values() for item in self._hanging(lane) if not item.page.is_retry]
+        events -= min(len(held), MAX_WINDOW_EVENTS)
+        pages -= min(len(set(held)), MAX_WINDOW_PAGES)
         return events >= MAX_WINDOW_EVENTS or pages >= MAX_WINDOW_PAGES
+
+    def _hanging(self, lane: Lane) -> Sequence[Item]:
+        """Return what a push on *lane* holds that hangs; nothing where it holds up nobody else, being the only way."""
+        return lane.held_up if self._ways_differ else ()
 
     async def _make_room(self) -> None:
         """Free the way: move what can't go to the retry stream, or wait until something has gone."""
@@ -323,7 +325,7 @@ class Engine:
             moved += len(waiting) - len(rest)
             self._defer(rest)
         for lane in list(self._lanes.values()) if self._plan.may_route else []:
-            if lane.is_blocked or (self._ways_differ and lane.held_up) or self._desk.waits_for(lane.label):
+            if lane.is_blocked or self._hanging(lane) or self._desk.waits_for(lane.label):
                 waiting = lane.take_waiting()
                 rest = await self._desk.move(waiting, lane.label)
                 moved += len(waiting) - len(rest)
