@@ -20,7 +20,7 @@ def inside(engine: Engine, script: str) -> str:
 def test_it_is_nobody_s(engine: Engine) -> None:
     (image,) = json.loads(engine.ask("image", "inspect", IMAGE))
     assert image["Config"]["User"] == "65534:65534"
-    assert image["Config"]["Entrypoint"][-1] == "kigeon"
+    assert image["Config"]["Entrypoint"] == ["env", "--block-signal=TERM", "--block-signal=INT", "kigeon"]
     assert inside(engine, "id -u; id -g").split() == ["65534", "65534"]
 
 

@@ -45,6 +45,12 @@ class Storing:
     async def compact(self) -> None:
         await self.compactor.compact(self.publisher.tail)
 
+    async def store_apart(self, *numbers: int) -> None:
+        """Have each of *numbers* in a message of its own, of both streams."""
+        for number in numbers:
+            await self.store([number])
+            await self.compact()
+
 
 async def storing(client: Client, settings: QueueSettings) -> Storing:
     await declare(client, settings)
@@ -209,9 +215,7 @@ def test_a_part_of_the_memory_that_was_lost_is_made_anew_once(
 
     async def test(client: Client) -> None:
         work = await storing(client, settings)
-        for number in (1, 2, 3):
-            await work.store([number])
-            await work.compact()
+        await work.store_apart(1, 2, 3)
         await client.jetstream().delete_msg(SEEN, gone)
         assert await known(client) == (3, {1, 2, 3})
         again = await storing(client, settings)
@@ -231,9 +235,7 @@ def test_a_memory_that_nothing_can_make_anew_is_mourned_once(
 ) -> None:
     async def test(client: Client) -> None:
         work = await storing(client, settings)
-        for number in (1, 2, 3):
-            await work.store([number])
-            await work.compact()
+        await work.store_apart(1, 2, 3)
         await client.jetstream().delete_msg(SEEN, 2)
         await client.jetstream().purge_stream(EVENTS)
         await (await storing(client, settings)).compact()
@@ -254,9 +256,7 @@ def test_a_memory_that_was_lost_under_way_is_made_anew_from_the_events(
 ) -> None:
     async def test(client: Client) -> None:
         work = await storing(client, settings)
-        for number in range(1, before + 1):
-            await work.store([number])
-            await work.compact()
+        await work.store_apart(*range(1, before + 1))
         await lose_memory(client, settings)
         await work.store([100])
         await work.compact()

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -83,6 +83,12 @@ class HangingSink(LokiSink):
         super().close()
 
 
+async def store(client: Client, first: int, *events: dict[str, object]) -> None:
+    """Store an envelope of *events*; *first* is the running number of its first."""
+    envelope = packed(*events)
+    await client.jetstream().publish(EVENTS_SUBJECT, envelope.payload, headers=write_headers(envelope, first, "w"))
+
+
 @asynccontextmanager
 async def sending(client: Client, loki: Loki, hanging: HangingSink | None = None) -> AsyncIterator[Engine]:
     """Have an engine at work for the length of a block."""
@@ -106,14 +112,18 @@ async def sending(client: Client, loki: Loki, hanging: HangingSink | None = None
         engine.close()
 
 
-async def until(engine: Engine, sent: int) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while engine.report()["sent"] != sent:
+        while not condition():
             await asyncio.sleep(0.01)
 
 
+def in_memory(engine: Engine) -> int:
+    return int(str(engine.report()["inMemory"]))
+
+
 async def until_sent(engine: Engine, sent: int) -> dict[str, object]:
-    await until(engine, sent)
+    await until(lambda: engine.report()["sent"] == sent)
     await engine.drain()
     return engine.report()
 
@@ -130,15 +140,12 @@ def test_an_envelope_that_can_not_be_read_is_parked_whole_and_stops_nothing(serv
             await declare(client, SETTINGS)
             js = client.jetstream()
             damaged = packed(*events[1:3])
-            await js.publish(
-                EVENTS_SUBJECT, packed(events[0]).payload, headers=write_headers(packed(events[0]), 1, "w")
-            )
+            await store(client, 1, events[0])
             await js.publish(
                 EVENTS_SUBJECT, damaged.payload[:-9] + b"xxxxxxxxx", headers=write_headers(damaged, 2, "w")
             )
             await js.publish(EVENTS_SUBJECT, b"no envelope at all", headers={"Kigeon-Format": "9"})
-            last = packed(*events[4:])
-            await js.publish(EVENTS_SUBJECT, last.payload, headers=write_headers(last, 5, "w"))
+            await store(client, 5, *events[4:])
             async with sending(client, loki) as engine:
                 report = await until_sent(engine, 3)
                 assert (report["parked"], report["evicted"]) == (3, 0)
@@ -172,12 +179,11 @@ def test_a_position_that_can_not_be_read_sends_everything_again_and_loses_nothin
     server: NatsServer, loki: Loki
 ) -> None:
     events = [make_event(number) for number in range(3)]
-    envelope = packed(*events)
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
             await declare(client, SETTINGS)
-            await client.jetstream().publish(EVENTS_SUBJECT, envelope.payload, headers=write_headers(envelope, 1, "w"))
+            await store(client, 1, *events)
             record = StateRecord(client, "position.loki")
             await record.read()
             await record.write(b'{"format": 99}')
@@ -199,8 +205,7 @@ def test_a_page_of_the_retry_stream_with_other_events_than_it_says_is_parked(ser
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
             await declare(client, SETTINGS)
-            envelope = packed(event, make_event(2), make_event(3))
-            await client.jetstream().publish(EVENTS_SUBJECT, envelope.payload, headers=write_headers(envelope, 1, "w"))
+            await store(client, 1, event, make_event(2), make_event(3))
             await RetryStore(client, "loki").put("hook", [b"{}"], [2, 3], time.time())
             moved = Position(2, 4, 1, [Page(1, 1, 3, 0b110)], retry_sequence=1)
             await StateRecord(client, "position.loki").write(write_position(moved))
@@ -257,13 +262,10 @@ def test_what_was_evicted_before_it_was_read_is_counted(server: NatsServer, loki
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
             await declare(client, SETTINGS)
-            js = client.jetstream()
-            first = packed(event)
-            await js.publish(EVENTS_SUBJECT, first.payload, headers=write_headers(first, 1, "w"))
+            await store(client, 1, event)
             async with sending(client, loki) as engine:
                 await until_sent(engine, 1)
-            later = packed(make_event(2))
-            await js.publish(EVENTS_SUBJECT, later.payload, headers=write_headers(later, 42, "w"))
+            await store(client, 42, make_event(2))
             async with sending(client, loki) as engine:
                 report = await until_sent(engine, 2)
                 assert report["evicted"] == 40
@@ -283,12 +285,10 @@ def test_a_destination_that_hangs_holds_up_no_other(server: NatsServer, loki: Lo
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
             await declare(client, SETTINGS)
-            js = client.jetstream()
             async with sending(client, loki, sink) as engine:
                 for first in range(0, len(events), 500):
-                    envelope = packed(*events[first : first + 500])
-                    await js.publish(EVENTS_SUBJECT, envelope.payload, headers=write_headers(envelope, first + 1, "w"))
-                await until(engine, sent=len(events) // 2)
+                    await store(client, first + 1, *events[first : first + 500])
+                await until(lambda: engine.report()["sent"] == len(events) // 2)
                 assert not any(line.tenant for line in loki.lines)
                 sink.answering.set()
                 await until_sent(engine, len(events))
@@ -308,16 +308,13 @@ def test_what_is_in_memory_is_bounded_although_large_envelopes_follow_small_ones
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
             await declare(client, SETTINGS)
-            js, first = client.jetstream(), 0
+            first = 0
             for size in sizes:
-                envelope = packed(*events[first : first + size])
-                await js.publish(EVENTS_SUBJECT, envelope.payload, headers=write_headers(envelope, first + 1, "w"))
+                await store(client, first + 1, *events[first : first + size])
                 first += size
             async with sending(client, loki) as engine:
-                async with asyncio.timeout(20):
-                    while int(str(engine.report()["inMemory"])) < MAX_WINDOW_EVENTS:
-                        await asyncio.sleep(0.01)
-                most = int(str(engine.report()["inMemory"]))
+                await until(lambda: in_memory(engine) >= MAX_WINDOW_EVENTS)
+                most = in_memory(engine)
                 loki.answering.set()
                 await until_sent(engine, len(events))
                 assert most <= 2 * MAX_WINDOW_EVENTS + 500
