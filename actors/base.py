@@ -26,7 +26,7 @@ from typing import Any
 from thespian.actors import ActorTypeDispatcher, ChildActorExited, ThespianWatch, WatchMessage
 
 from actors.messages import Ping, Pong, Start, Stop, Stopped
-from actors.processes import crash_on_fatal_signals
+from actors.processes import crash_on_fatal_signals, give_memory_back
 from actors.transport import register
 from kigeon.observability.logs import configure
 
@@ -37,6 +37,9 @@ CRASHED = 70
 
 BEAT = 0.2
 """Seconds between two signs of life of an actor's loop."""
+
+TIDY_EVERY = 10.0
+"""Seconds after which what a backlog took of the memory, and was freed, is given back."""
 
 # Thespian replaces logging's root in each process by one that sends records as messages. These are the ones to go back
 # to: records go straight to standard error, from every process.
@@ -106,6 +109,7 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
         self.name = type(self).__name__.lower()
         self.supervisor: Any = None
         self.loop: Loop | None = None
+        self._tidied_at = time.monotonic()
         self._posted: deque[object] = deque()
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
@@ -170,6 +174,9 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
         elif message.nonce > 0:
             # The one with 0 comes with Start, and may be quicker.
             crash("its Start was lost")
+        if time.monotonic() - self._tidied_at >= TIDY_EVERY:
+            self._tidied_at = time.monotonic()
+            give_memory_back()
 
     def receiveMsg_Stop(self, message: Stop, sender: Any) -> None:
         """Finish, then say so."""

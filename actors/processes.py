@@ -28,6 +28,13 @@ def use_few_arenas() -> None:
         mallopt(M_ARENA_MAX, 2)
 
 
+def give_memory_back() -> None:
+    """Give the system back what was freed: glibc keeps what lies below something that is still in use."""
+    malloc_trim = getattr(_libc, "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
 def become_subreaper() -> None:
     """Adopt every descendant whose parent ends: none escapes, and all can be reaped."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +25,9 @@ from kigeon.senders.stdout import StdoutSink
 from kigeon.senders.steps import Deferred, Ended, Event, Preparer, Use
 
 log = logging.getLogger(__name__)
+
+ASK_AGAIN = 0.5
+"""Seconds until a namespace that could not be looked up is asked for again: its other events do not wait for it too."""
 
 
 def sink_of(sender: SenderSettings) -> Sink:
@@ -54,6 +59,7 @@ class NamespaceJudge:
 
     def __init__(self, sender: SenderSettings, settings: Settings, access: ClusterAccess | None) -> None:
         assert sender.filter is not None, "a judge needs a filter"  # noqa: S101 - for the types
+        self._asked_in_vain: dict[str, float] = {}
         self._namespaces: Namespaces | None = None
         if access is not None and sender.filter.match_labels:
             refresh = sender.filter.hard_refresh_interval
@@ -63,27 +69,30 @@ class NamespaceJudge:
 
     def __call__(self, events: Sequence[Event]) -> list[bool | None]:
         """Judge *events*; one whose namespace can't be looked up now is not judged."""
-        looked_up: dict[str, bool | None] = {}
-        verdicts = []
-        for event in events:
-            verdict = self._filter.judge(event)
-            if verdict is None:
-                name = namespace_of(event) or ""
-                if name not in looked_up:
-                    looked_up[name] = self._look_up(name)
-                verdict = looked_up[name]
-            verdicts.append(verdict)
-        return verdicts
+        return [self._judge(event) for event in events]
+
+    def close(self) -> None:
+        """Stop watching the namespaces."""
+        if self._namespaces is not None:
+            self._namespaces.stop()
+
+    def _judge(self, event: Event) -> bool | None:
+        verdict = self._filter.judge(event)
+        return verdict if verdict is not None else self._look_up(namespace_of(event) or "")
 
     def _labels(self, name: str) -> Mapping[str, str] | None:
         return self._namespaces.labels(name) if self._namespaces is not None else {}
 
     def _look_up(self, name: str) -> bool | None:
         assert self._namespaces is not None, "without namespaces every label is known"  # noqa: S101 - for the types
+        if self._asked_in_vain.get(name, -math.inf) > time.monotonic() - ASK_AGAIN:
+            return None
         try:
             return self._filter.matches(self._namespaces.lookup(name) or {})
         except KubernetesError as error:
             log.warning("a namespace can't be looked up", extra={"namespace": name, "error": str(error)})
+            now = time.monotonic()
+            self._asked_in_vain = {n: at for n, at in self._asked_in_vain.items() if at > now - ASK_AGAIN} | {name: now}
             return None
 
 

@@ -104,8 +104,10 @@ def mapping(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def text(parent: Mapping[str, Any], key: str) -> str:
     """Return the text under *key*: a scalar's own text, ``""`` for anything else."""
     value = parent.get(key)
-    if value is None or isinstance(value, str):
-        return value or ""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, (int, float)) else ""

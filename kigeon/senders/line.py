@@ -6,7 +6,8 @@ byte-identical, and Loki drops the repeat.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -17,29 +18,35 @@ MAX_LABEL_VALUE = 2048
 """Bytes of a label's value that Loki takes; what is longer is cut."""
 
 
+LINE: Mapping[str, str] = {
+    "name": "name",
+    "namespace": "namespace",
+    "involvedObjectKind": "involved_kind",
+    "involvedObjectName": "involved_name",
+    "involvedObjectNamespace": "involved_namespace",
+    "reason": "reason",
+    "message": "message",
+    "type": "type",
+    "count": "count",
+    "sourceComponent": "source_component",
+    "sourceHost": "source_host",
+    "uid": "uid",
+    "involvedObjectUID": "involved_uid",
+    "fieldPath": "field_path",
+    "action": "action",
+    "reportingComponent": "reporting_component",
+    "firstTimestamp": "first_timestamp",
+    "lastTimestamp": "last_timestamp",
+}
+"""The keys of a line in the documented order, and the field behind each."""
+
+_keys, _values = tuple(LINE), attrgetter(*LINE.values())
+
+
 def line_of(fields: EventFields) -> str:
     """Return the line: compact JSON, keys in the documented order, absent when the event has no such thing."""
-    line: dict[str, str | int] = {
-        "name": fields.name,
-        "namespace": fields.namespace,
-        "involvedObjectKind": fields.involved_kind,
-        "involvedObjectName": fields.involved_name,
-        "involvedObjectNamespace": fields.involved_namespace,
-        "reason": fields.reason,
-        "message": fields.message,
-        "type": fields.type,
-        "count": fields.count,
-        "sourceComponent": fields.source_component,
-        "sourceHost": fields.source_host,
-        "uid": fields.uid,
-        "involvedObjectUID": fields.involved_uid,
-        "fieldPath": fields.field_path,
-        "action": fields.action,
-        "reportingComponent": fields.reporting_component,
-        "firstTimestamp": fields.first_timestamp,
-        "lastTimestamp": fields.last_timestamp,
-    }
-    return orjson.dumps({key: value for key, value in line.items() if value != ""}).decode()
+    pairs = zip(_keys, _values(fields), strict=True)
+    return orjson.dumps({key: value for key, value in pairs if value != ""}).decode()
 
 
 LABELS: Mapping[str, str] = {
@@ -62,22 +69,28 @@ LABELS: Mapping[str, str] = {
 """The names that eventLabels and structuredMetadata may use, and the field behind each."""
 
 
-def labels_of(fields: EventFields, names: Sequence[str]) -> dict[str, str]:
-    """Return the named fields as labels; one that the event does not have is left out."""
-    labels = {}
-    for name in names:
-        value = getattr(fields, LABELS[name])
-        if value != "":
-            labels[name] = _cut(str(value))
-    return labels
+LabelValues = tuple[str | int, ...]
+"""What an event has for some of :data:`LABELS`; "" where it has nothing."""
+
+
+def label_reader(names: Sequence[str]) -> Callable[[EventFields], LabelValues]:
+    """Return what reads the fields behind *names*, in their order."""
+    attributes = [LABELS[name] for name in names]
+    if len(attributes) > 1:
+        return attrgetter(*attributes)
+    return lambda fields: tuple(getattr(fields, attribute) for attribute in attributes)
+
+
+def labels_of(names: Sequence[str], values: LabelValues) -> dict[str, str]:
+    """Return *names* and the *values* of an event as labels; one that the event does not have is left out."""
+    return {name: _cut(str(value)) for name, value in zip(names, values, strict=True) if value != ""}
 
 
 def _cut(value: str) -> str:
-    # Loki takes the mark that stands for bytes that are no character for such bytes itself, and refuses the label.
-    value = value.replace("\ufffd", "?")
-    if len(value) * 4 <= MAX_LABEL_VALUE:
+    if len(value) <= MAX_LABEL_VALUE and value.isascii():
         return value
-    return value.encode()[:MAX_LABEL_VALUE].decode(errors="ignore")
+    # Loki takes the mark that stands for bytes that are no character for such bytes itself, and refuses the label.
+    return value.replace("\ufffd", "?").encode()[:MAX_LABEL_VALUE].decode(errors="ignore")
 
 
 def fields_to_send(event: Mapping[str, Any]) -> EventFields:

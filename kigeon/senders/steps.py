@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 Event = dict[str, Any]
 
+AT_ONCE = 500
+"""Events that are open at the same time: one that is parsed takes several times the memory of its JSON."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -61,6 +64,10 @@ class Preparer:
 
     def prepare(self, raw: Sequence[bytes]) -> list[Prepared]:
         """Return what is to be done with each of the *raw* events, in order."""
+        chunks = (raw[start : start + AT_ONCE] for start in range(0, len(raw), AT_ONCE))
+        return [step for chunk in chunks for step in self._prepare(chunk)]
+
+    def _prepare(self, raw: Sequence[bytes]) -> list[Prepared]:
         prepared: list[Prepared | None] = [None] * len(raw)
         events: dict[int, Event] = {}
         for index, line in enumerate(raw):

@@ -14,7 +14,8 @@ from kigeon.config.settings import BasicAuth, LokiSettings
 from kigeon.events.fields import EventFields
 from kigeon.senders.line import LABELS, MAX_LABEL_VALUE, fields_to_send, line_of
 from kigeon.senders.loki.body import body_of
-from kigeon.senders.loki.sink import FALLBACK_STREAM, LokiSink
+from kigeon.senders.loki.sink import LokiSink
+from kigeon.senders.loki.streams import FALLBACK_STREAM
 from kigeon.senders.sink import Destination, Entry
 from tests.events.test_fields import MALFORMED
 from tests.support.events import make_event

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -16,10 +17,12 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from kigeon import __version__
 from kigeon.config.settings import LokiSettings
 from kigeon.errors import shorten
+from kigeon.events.fields import EventFields
 from kigeon.events.occurrence import timestamp_of
-from kigeon.senders.line import fields_to_send, labels_of, line_of
+from kigeon.senders.line import LabelValues, fields_to_send, label_reader, labels_of, line_of
 from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.body import body_of
+from kigeon.senders.loki.streams import Stream, Streams
 from kigeon.senders.sink import Answer, Destination, Entry, Verdict
 
 log = logging.getLogger(__name__)
@@ -29,10 +32,7 @@ TIMEOUT = (5.0, 15.0)
 """Seconds to connect, and for Loki to answer."""
 
 MAX_SESSIONS = 64
-MAX_STREAMS = 4096
-
-FALLBACK_STREAM = (("service_name", "kigeon"),)
-"""The stream of an event that has no label at all: Loki refuses a stream without."""
+MAX_ROUTES = 4096
 
 _ENTRY_OVERHEAD = 48
 """Bytes of a body around a line and its metadata: the timestamp, quotes, brackets."""
@@ -46,6 +46,17 @@ class NoAuth(AuthBase):
         return request
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What settings say for every event alike: where it goes, the labels that are their own, what to read of it."""
+
+    settings: LokiSettings
+    destination: Destination
+    own_labels: Stream
+    read_labels: Callable[[EventFields], LabelValues]
+    read_metadata: Callable[[EventFields], LabelValues]
+
+
 class LokiSink:
     """Pushes to Loki. A hook may have events pushed elsewhere: a destination has a connection of its own."""
 
@@ -53,19 +64,21 @@ class LokiSink:
         self._settings = settings
         self._lock = threading.Lock()
         self._sessions: OrderedDict[Destination, requests.Session] = OrderedDict()
-        self._destinations: dict[int, tuple[LokiSettings, Destination]] = {}
+        self._routes: dict[int, Route] = {}
+        self._streams = Streams()
 
     def entry(self, event: Mapping[str, Any], settings: LokiSettings | None) -> Entry:
         """Return what to push of *event* under *settings*, or the sender's own."""
-        chosen = settings or self._settings
+        route = self._route(settings or self._settings)
+        chosen = route.settings
         fields = fields_to_send(event)
-        labels = labels_of(fields, chosen.event_labels)
-        labels.update(chosen.stream_labels)
-        metadata = labels_of(fields, chosen.structured_metadata)
+        stream = self._streams.stream_of(chosen.event_labels, route.read_labels(fields), route.own_labels)
+        metadata = labels_of(chosen.structured_metadata, route.read_metadata(fields))
         line = line_of(fields)
-        size = len(line) + _ENTRY_OVERHEAD + sum(len(key) + len(value) + 6 for key, value in metadata.items())
-        stream = tuple(sorted(labels.items())) or FALLBACK_STREAM
-        return Entry(self._destination(chosen), stream, timestamp_of(event), line, metadata, size)
+        size = len(line) + _ENTRY_OVERHEAD
+        for name, value in metadata.items():
+            size += len(name) + len(value) + 6
+        return Entry(route.destination, stream, timestamp_of(event), line, metadata, size)
 
     def push(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
         """POST *entries* and return what the answer means."""
@@ -95,24 +108,14 @@ class LokiSink:
                 session.close()
             self._sessions.clear()
 
-    def _destination(self, settings: LokiSettings) -> Destination:
-        known = self._destinations.get(id(settings))
-        if known is not None and known[0] is settings:
-            return known[1]
-        auth = settings.basic_auth
-        destination = Destination(
-            settings.url.rstrip("/"),
-            settings.tenant_id,
-            auth.username if auth else "",
-            auth.password if auth else "",
-            auth is not None,
-            settings.insecure_skip_verify,
-        )
-        if len(self._destinations) >= MAX_STREAMS:
-            self._destinations.clear()
-        # The settings are kept beside it, so that no other object can come to have their id.
-        self._destinations[id(settings)] = (settings, destination)
-        return destination
+    def _route(self, settings: LokiSettings) -> Route:
+        route = self._routes.get(id(settings))
+        if route is None or route.settings is not settings:
+            if len(self._routes) >= MAX_ROUTES:
+                self._routes.clear()
+            # It keeps the settings, so that no other object can come to have their id.
+            route = self._routes[id(settings)] = route_of(settings)
+        return route
 
     def _session(self, destination: Destination) -> requests.Session:
         with self._lock:
@@ -123,6 +126,30 @@ class LokiSink:
                     self._sessions.popitem(last=False)
             self._sessions.move_to_end(destination)
             return session
+
+
+def route_of(settings: LokiSettings) -> Route:
+    """Return what there is to know of *settings* before any event comes."""
+    return Route(
+        settings,
+        destination_of(settings),
+        tuple(settings.stream_labels.items()),
+        label_reader(settings.event_labels),
+        label_reader(settings.structured_metadata),
+    )
+
+
+def destination_of(settings: LokiSettings) -> Destination:
+    """Return where *settings* send to."""
+    auth = settings.basic_auth
+    return Destination(
+        settings.url.rstrip("/"),
+        settings.tenant_id,
+        auth.username if auth else "",
+        auth.password if auth else "",
+        auth is not None,
+        settings.insecure_skip_verify,
+    )
 
 
 def new_session(destination: Destination) -> requests.Session:

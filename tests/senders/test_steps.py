@@ -1,0 +1,56 @@
+"""Preparing: every event has its own result, in order, and only some are open at the same time."""
+
+from collections.abc import Sequence
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kigeon.config.settings import LokiSettings
+from kigeon.senders.ledger import Outcome
+from kigeon.senders.loki.sink import LokiSink
+from kigeon.senders.sink import Entry
+from kigeon.senders.steps import AT_ONCE, Deferred, Ended, Event, Preparer, Use
+from tests.support.events import make_event
+
+KINDS = ("use", "filtered", "unknown", "skipped", "failed", "garbage")
+
+
+def judge(events: Sequence[Event]) -> list[bool | None]:
+    return [{"filtered": False, "unknown": None}.get(event["reason"], True) for event in events]
+
+
+def transform(events: Sequence[Event]) -> list[Use | Ended | Deferred]:
+    steps = {"skipped": Ended(Outcome.SKIPPED), "failed": Deferred("the hook failed")}
+    return [steps.get(event["reason"], Use()) for event in events]
+
+
+@settings(max_examples=25)
+@given(st.lists(st.sampled_from(KINDS), min_size=1, max_size=50), st.integers(1, 50))
+def test_every_event_has_its_own_result_in_order(kinds: list[str], times: int) -> None:
+    kinds = kinds * times
+    raw = [b"[]" if kind == "garbage" else orjson.dumps(make_event(n, reason=kind)) for n, kind in enumerate(kinds)]
+    prepared = Preparer(LokiSink(LokiSettings("http://loki")), judge, transform).prepare(raw)
+    assert len(prepared) == len(kinds)
+    wanted = {"filtered": Outcome.FILTERED, "skipped": Outcome.SKIPPED, "garbage": Outcome.PARKED}
+    for number, (kind, step) in enumerate(zip(kinds, prepared, strict=True)):
+        if kind == "use":
+            assert isinstance(step, Entry)
+            assert orjson.loads(step.line)["uid"] == make_event(number)["metadata"]["uid"]
+        elif kind in wanted:
+            assert isinstance(step, Ended)
+            assert step.outcome is wanted[kind]
+        else:
+            assert isinstance(step, Deferred)
+
+
+def test_only_some_events_are_open_at_the_same_time() -> None:
+    seen: list[int] = []
+
+    def count(events: Sequence[Event]) -> list[bool | None]:
+        seen.append(len(events))
+        return [True] * len(events)
+
+    raw = [orjson.dumps(make_event(number)) for number in range(2 * AT_ONCE + 1)]
+    assert len(Preparer(LokiSink(LokiSettings("http://loki")), count).prepare(raw)) == len(raw)
+    assert seen == [AT_ONCE, AT_ONCE, 1]
