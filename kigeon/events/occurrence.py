@@ -50,9 +50,14 @@ def identity_of(event: Mapping[str, Any]) -> bytes:
 
     An object without uid is told apart by its namespace and name.
     """
+    return identity_at(event, timestamp_of(event))
+
+
+def identity_at(event: Mapping[str, Any], timestamp: int) -> bytes:
+    """Return the digest of *event*'s occurrence where its :func:`timestamp_of` is known already."""
     metadata = mapping(event, "metadata")
     uid = text(metadata, "uid") or f"{text(metadata, 'namespace')}/{text(metadata, 'name')}"
-    seen = timestamp_of(event) or _raw_times(event)
+    seen = timestamp or _raw_times(event)
     parts = f"{uid}\0{_count(event)}\0{_count(mapping(event, 'series'))}\0{seen}"
     return blake2b(parts.encode("utf-8", "surrogatepass"), digest_size=DIGEST_SIZE).digest()
 

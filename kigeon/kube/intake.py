@@ -18,7 +18,7 @@ from threading import Lock
 from typing import Any
 
 from kigeon.events.fields import mapping
-from kigeon.events.occurrence import identity_of, parse_time, timestamp_of
+from kigeon.events.occurrence import identity_at, identity_of, parse_time, timestamp_of
 from kigeon.events.outbox import Outbox, Received
 from kigeon.kube.lines import WatchLine
 from kigeon.kube.ordering import OldestFirst
@@ -97,7 +97,8 @@ class EventIntake:
             self._paged_at = self._clock()
             self._list_began = self._list_began or self._paged_at
             for event, raw in items:
-                self._list.add(timestamp_of(event), Received(identity_of(event), raw))
+                timestamp = timestamp_of(event)
+                self._list.add(timestamp, Received(identity_at(event, timestamp), raw))
             self._listed_witnesses.listed(event for event, _ in items)
             self._note_oldest(event for event, _ in items)
             if resource_version:
