@@ -14,6 +14,7 @@ from actors.sending import preparer_of, sink_of
 from kigeon.backoff import persistently
 from kigeon.queue.connection import connect
 from kigeon.queue.dead_letter import DeadLetterStore
+from kigeon.queue.history import EventHistory
 from kigeon.queue.outcomes import OutcomeStore
 from kigeon.queue.reader import EventLog
 from kigeon.queue.retry import RetryStore
@@ -44,6 +45,7 @@ class Sender(KigeonActor):
             RetryStore(client, sender.name),
             DeadLetterStore(client, sender.name),
             OutcomeStore(client, sender.name),
+            EventHistory(client),
         )
         sink = sink_of(sender)
         preparer = await asyncio.to_thread(preparer_of, sender, start.settings, start.cluster, sink)

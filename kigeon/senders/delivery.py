@@ -1,63 +1,119 @@
-"""Pushes, and what their answers mean for each event: sent, parked, or still to be sent."""
+"""Pushes, and what their answers mean for each event: sent, parked, held up, or still to be sent."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from concurrent.futures import Executor
+import time
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from kigeon.backoff import persistently
+from kigeon.senders.courier import Courier, Hold, Settlement
 from kigeon.senders.lanes import Item, Lane
 from kigeon.senders.ledger import Outcome, Page
+from kigeon.senders.pool import PushPool
 from kigeon.senders.ports import DeadLetterStore
 from kigeon.senders.progress import Progress
-from kigeon.senders.sink import Answer, Sink, Verdict
+from kigeon.senders.sink import Answer, Destination, Entry, Sink, Verdict
 
 log = logging.getLogger(__name__)
 
+MAX_COURIERS = 4096
+
+REFUSES_ALL = "the destination refuses event after event, and nothing shows that it is the events' fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where events go that a lane can't send now.
+
+    ``hold`` puts events into a queue of their own, ``reroute`` returns those that still belong to a lane, ``postpone``
+    takes those whose time is to come, ``doubt`` the numbers of those that were booked as sent and may not be held.
+    """
+
+    hold: Callable[[Lane, Sequence[Item], Hold], None]
+    reroute: Callable[[Lane, Sequence[Item]], list[Item]]
+    postpone: Callable[[Sequence[Item]], Awaitable[None]]
+    doubt: Callable[[Sequence[int]], None]
+
+
+@dataclass(slots=True)
+class Delivering:
+    """What of one take of a lane is still to be done."""
+
+    todo: list[Item]
+    pieces: deque[list[Item]] = field(default_factory=deque)
+    accused: list[Item] = field(default_factory=list)
+    away: list[Item] = field(default_factory=list)
+    refusal: Answer | None = None
+
+    def rest(self) -> list[Item]:
+        """Return everything, in order."""
+        return [*self.away, *(item for piece in self.pieces for item in piece), *self.todo, *self.accused]
+
 
 class Delivery:
-    """Pushes what a lane holds; the position is durable before the lane's next push."""
+    """Pushes what a lane holds; the position is durable before the lane's next pushes."""
 
-    def __init__(self, sink: Sink, progress: Progress, dead_letter: DeadLetterStore, executor: Executor) -> None:
+    def __init__(self, sink: Sink, progress: Progress, dead_letter: DeadLetterStore, elsewhere: Elsewhere) -> None:
         self._sink = sink
         self._progress = progress
         self._dead_letter = dead_letter
-        self._executor = executor
+        self._elsewhere = elsewhere
+        self._pool = PushPool()
+        self._couriers: OrderedDict[Destination, Courier] = OrderedDict()
 
-    async def deliver(self, lane: Lane, push: list[Item]) -> list[Item]:
-        """Push; return the events from the retry stream that were unloaded because the destination is away.
+    def courier(self, destination: Destination) -> Courier:
+        """Return the courier of *destination*."""
+        courier = self._couriers.get(destination)
+        if courier is None:
+            courier = self._couriers[destination] = self._sink.courier(destination)
+            while len(self._couriers) > MAX_COURIERS:
+                self._couriers.popitem(last=False)
+        else:
+            self._couriers.move_to_end(destination)
+        return courier
 
-        Where the answer is that some of it is invalid, or that it is too large, halves are pushed until the offenders
-        are found.
-        """
-        pieces = [push]
-        while pieces:
-            piece = pieces.pop()
-            answer = await self._push(lane, piece)
-            if answer.verdict in (Verdict.RETRY, Verdict.HOLD):
-                rest = [item for later in [piece, *reversed(pieces)] for item in later]
-                return self._refused(lane, answer, rest)
-            lane.succeeded()
-            if answer.verdict is Verdict.DELIVERED:
-                self._sent(piece)
-            elif len(piece) > 1:
-                middle = len(piece) // 2
-                pieces += [piece[middle:], piece[:middle]]
-                continue
-            else:
-                await self.park(piece[0], answer.reason)
+    def close(self) -> None:
+        """Let go of the threads."""
+        self._pool.close()
+
+    async def deliver(self, lane: Lane, items: Sequence[Item]) -> list[Item]:
+        """Push *items*; return the events from the retry stream that were unloaded because the destination is away."""
+        courier = self.courier(lane.destination)
+        work = Delivering([item for item in items if not item.accused_for])
+        work.accused = [item for item in items if item.accused_for]
+        if not work.todo:
+            # There is nothing else that could show whose fault it is.
+            work.todo, work.accused = work.accused, []
+        while (work.todo or work.pieces) and work.refusal is None:
+            await self._push_next(lane, courier, work)
             await self._progress.save()
-        return []
+        if work.refusal is None:
+            await self._judge(courier, work)
+        return self._refused(lane, work.refusal, work.rest()) if work.refusal else []
+
+    async def prove(self) -> None:
+        """Have everything proven that was sent without a proof of its own a while ago."""
+        for destination, courier in list(self._couriers.items()):
+            for entry in courier.overdue():
+                answer = await self._ask(destination, [entry])
+                self._elsewhere.doubt(courier.proven(entry, answer))
+                if answer.verdict is not Verdict.DELIVERED:
+                    break
 
     async def park(self, item: Item, reason: str) -> None:
-        """Keep *item* in the dead-letter stream, and book its end."""
-        number = item.page.number(item.index)
-        log.warning("an event can't be delivered, it is parked", extra={"number": number, "reason": reason})
+        """Keep *item* in the dead-letter stream, and book its end; one that was sent before stays sent."""
+        if item.page.is_repeat:
+            log.warning("an event is not sent again", extra={"number": item.number, "reason": reason})
+            self._progress.ledger.end(item.page, item.index, Outcome.PARKED)
+            return
+        log.warning("an event can't be delivered, it is parked", extra={"number": item.number, "reason": reason})
         await persistently(
-            "parking an event", lambda: self._dead_letter.park(number, item.page.sequence, item.raw, reason)
+            "parking an event", lambda: self._dead_letter.park(item.number, item.page.sequence, item.raw, reason)
         )
         self._progress.ledger.end(item.page, item.index, Outcome.PARKED)
 
@@ -78,19 +134,61 @@ class Delivery:
             parking = partial(self._dead_letter.park, page.number(index), page.sequence, b"{}", reason)
             await persistently("parking an event", parking)
 
-    async def _push(self, lane: Lane, piece: Sequence[Item]) -> Answer:
-        entries = [item.entry for item in piece if item.entry is not None]
-        loop = asyncio.get_running_loop()
-        lane.asked(piece)
+    async def _push_next(self, lane: Lane, courier: Courier, work: Delivering) -> None:
+        if work.pieces:
+            pushes = [work.pieces.popleft()]
+        else:
+            work.todo = self._elsewhere.reroute(lane, work.todo)
+            if not work.todo:
+                return
+            pushes, work.todo = courier.plan(work.todo, lane.key)
+        lane.push_started([item for push in pushes for item in push])
         try:
-            return await loop.run_in_executor(self._executor, self._sink.push, lane.destination, entries)
+            answers = await asyncio.gather(*(self._push(lane.destination, push) for push in pushes))
         finally:
-            lane.answered()
+            lane.push_ended()
+        for push, answer in zip(pushes, answers, strict=True):
+            await self._settle(lane, courier.settle(push, answer), answer, work)
 
-    def _sent(self, piece: Sequence[Item]) -> None:
-        ledger = self._progress.ledger
-        for item in piece:
-            ledger.end(item.page, item.index, Outcome.SENT)
+    async def _push(self, destination: Destination, push: Sequence[Item]) -> Answer:
+        return await self._ask(destination, [item.entry for item in push if item.entry is not None])
+
+    async def _ask(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
+        return await self._pool.run(destination.url, partial(self._sink.push, destination, entries))
+
+    async def _settle(self, lane: Lane, settlement: Settlement, answer: Answer, work: Delivering) -> None:
+        for item in settlement.sent:
+            self._progress.ledger.end(item.page, item.index, Outcome.SENT)
+        for item, reason in settlement.parked:
+            await self.park(item, reason)
+        if settlement.sent or settlement.parked:
+            lane.succeeded(sum(item.entry.size for item in settlement.sent if item.entry is not None))
+        for item, reason in settlement.accused:
+            item.accused_at, item.accused_for = time.monotonic(), reason
+            work.accused.append(item)
+        work.pieces.extendleft(reversed(settlement.pieces))
+        work.todo[:0] = settlement.again
+        if settlement.later:
+            await self._elsewhere.postpone(settlement.later)
+        if settlement.hold is not None:
+            self._tell_held(lane, settlement.hold, len(settlement.held))
+            self._elsewhere.hold(lane, settlement.held, settlement.hold)
+        self._elsewhere.doubt(settlement.doubted)
+        if settlement.away or settlement.is_hopeless:
+            work.away += settlement.away
+            work.refusal = _as_held(answer) if settlement.is_hopeless else answer
+
+    async def _judge(self, courier: Courier, work: Delivering) -> None:
+        """Park what was refused alone, where the destination has taken others since; hold the destination else."""
+        accused, work.accused = work.accused, []
+        for item in accused:
+            if courier.took_others_since(item.accused_at):
+                await self.park(item, item.accused_for)
+            else:
+                work.accused.append(item)
+        await self._progress.save()
+        if work.accused:
+            work.refusal = _as_held(Answer(Verdict.HOLD, work.accused[0].accused_for))
 
     def _refused(self, lane: Lane, answer: Answer, items: list[Item]) -> list[Item]:
         delay, unloaded = lane.refused(items, answer.retry_after)
@@ -103,8 +201,21 @@ class Delivery:
             extra={
                 "destination": lane.label,
                 "reason": answer.reason,
+                **({"cure": answer.cure} if answer.cure else {}),
                 "delay": round(delay, 3),
                 "events": len(items),
             },
         )
         return unloaded
+
+    @staticmethod
+    def _tell_held(lane: Lane, hold: Hold, events: int) -> None:
+        # Said when it begins; that it goes on is what the accounts tell.
+        level = logging.DEBUG if lane.key == hold.key and lane.is_blocked else logging.WARNING
+        extra = {"destination": lane.destination.label, "queue": hold.key.strip(), "reason": hold.reason}
+        log.log(level, "a stream takes nothing now, its events wait", extra={**extra, "events": events})
+
+
+def _as_held(answer: Answer) -> Answer:
+    cure = answer.cure or REFUSES_ALL
+    return Answer(Verdict.HOLD, answer.reason, answer.retry_after, cure)

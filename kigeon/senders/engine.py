@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -20,13 +20,23 @@ from kigeon.backoff import Backoff, persistently
 from kigeon.clock import SteadyClock
 from kigeon.errors import QueueError, UnreadableEnvelope, UnreadablePosition
 from kigeon.events.envelope import declared_count, read_headers, unpack
-from kigeon.senders.delivery import Delivery
+from kigeon.senders.courier import COMMON, Hold
+from kigeon.senders.delivery import Delivery, Elsewhere
 from kigeon.senders.lanes import Item, Lane
 from kigeon.senders.ledger import Ledger, Outcome, Position
-from kigeon.senders.ports import DeadLetterStore, EventLog, OutcomeStore, PositionRecord, RetryStore, StoredEnvelope
+from kigeon.senders.ports import (
+    DeadLetterStore,
+    EventHistory,
+    EventLog,
+    OutcomeStore,
+    PositionRecord,
+    RetryStore,
+    StoredEnvelope,
+)
 from kigeon.senders.position import read_position
 from kigeon.senders.progress import Progress
 from kigeon.senders.replaying import ParkedEvents
+from kigeon.senders.resending import Resending
 from kigeon.senders.retrying import TOO_OLD, UNDECIDED, RetryDesk, retry_delay
 from kigeon.senders.sink import Destination, Entry, Sink
 from kigeon.senders.steps import Deferred, Ended, Prepared
@@ -37,7 +47,9 @@ MAX_WINDOW_EVENTS = 4000
 """From so many on nothing more is read; what was read at once before makes them twice as many, at most."""
 
 MAX_WINDOW_PAGES = 256
-PUSH_THREADS = 32
+PROVE_EVERY = 10.0
+"""Seconds between two looks at what is sent and not proven."""
+
 TICK = 0.25
 """Seconds between two looks at what is due."""
 
@@ -51,6 +63,7 @@ class Stores:
     retry: RetryStore
     dead_letter: DeadLetterStore
     outcomes: OutcomeStore
+    history: EventHistory
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +105,20 @@ class Engine:
         self._ledger = ledger
         self._clock = SteadyClock()
         self._progress = Progress(ledger, stores.record, stores.outcomes)
-        self._pushes = ThreadPoolExecutor(PUSH_THREADS, "push")
         self._preparing = ThreadPoolExecutor(1, "prepare")
-        self._delivery = Delivery(plan.sink, self._progress, stores.dead_letter, self._pushes)
+        elsewhere = Elsewhere(self._hold, self._reroute, self._postpone, self._doubt)
+        self._delivery = Delivery(plan.sink, self._progress, stores.dead_letter, elsewhere)
         self._desk = RetryDesk(stores.retry, self._progress, self._delivery, self._place, plan.max_age)
         self.parked = ParkedEvents(stores.dead_letter, self._progress, self._desk)
-        self._lanes: dict[Destination, Lane] = {}
-        self._first_way: Destination | None = None
+        self.resending = Resending(stores.history, self._progress, self._desk, self._repeat)
+        self._lanes: dict[tuple[Destination, str], Lane] = {}
+        self._first_way: tuple[Destination, str] | None = None
         self._ways_differ = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
         self._closing = False
         self._undecided: list[tuple[float, Item]] = []
+        self._doubted: list[int] = []
         self._evicted = ledger.counts[Outcome.EVICTED]
         self._room = asyncio.Event()
         self._busy = 0
@@ -121,6 +136,7 @@ class Engine:
         self._failed = asyncio.get_running_loop().create_future()
         self._start(self._read())
         self._start(self._look_after())
+        self._start(self._prove())
         try:
             await self._failed
         finally:
@@ -138,7 +154,7 @@ class Engine:
     def close(self) -> None:
         """Let go of the threads."""
         self._preparing.shutdown(wait=False, cancel_futures=True)
-        self._pushes.shutdown(wait=False, cancel_futures=True)
+        self._delivery.close()
         self._plan.sink.close()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -161,6 +177,7 @@ class Engine:
             "next": self._ledger.next_sequence,
             "first": self._ledger.first_number,
             "number": self._ledger.next_number,
+            "resent": self._ledger.resent,
             "inMemory": self._ledger.open_events,
             "retrying": self._desk.waiting_events,
             "blocked": sorted(lane.label for lane in list(self._lanes.values()) if lane.is_blocked),
@@ -242,18 +259,69 @@ class Engine:
         raw = [item.raw for item in items]
         steps = await loop.run_in_executor(self._preparing, self._plan.prepare, raw)
         undecided: list[Item] = []
-        ways: dict[Destination, list[Item]] = {}
+        entering: list[Item] = []
         for item, step in zip(items, steps, strict=True):
             if isinstance(step, Entry):
                 item.entry = step
-                ways.setdefault(step.destination, []).append(item)
+                entering.append(item)
             elif isinstance(step, Deferred):
                 undecided.append(item)
             else:
                 await self._end(item, step)
-        for destination, way in ways.items():
-            self._lane(destination).add(way)
+        self._enter(entering)
         return undecided
+
+    def _enter(self, items: Iterable[Item]) -> None:
+        """Put *items* on their lanes."""
+        ways: dict[tuple[Destination, str], list[Item]] = {}
+        for item in items:
+            if item.entry is not None:
+                destination = item.entry.destination
+                ways.setdefault((destination, self._delivery.courier(destination).route(item.entry)), []).append(item)
+        for way, entering in ways.items():
+            self._lane(*way).add(entering)
+
+    def _reroute(self, lane: Lane, items: Sequence[Item]) -> list[Item]:
+        """Put those of *items* that wait for something of their own on other lanes; return the rest."""
+        elsewhere = self._strays(lane, items)
+        if not elsewhere:
+            return list(items)
+        self._enter(elsewhere)
+        gone = set(map(id, elsewhere))
+        return [item for item in items if id(item) not in gone]
+
+    def _strays(self, lane: Lane, items: Iterable[Item]) -> list[Item]:
+        courier = self._delivery.courier(lane.destination)
+        return [item for item in items if item.entry is not None and courier.route(item.entry) != lane.key]
+
+    def _hold(self, lane: Lane, items: Sequence[Item], hold: Hold) -> None:
+        """Have *items* wait on a lane of their own, and with them what is on *lane* and belongs there too."""
+        held = self._lane(lane.destination, hold.key)
+        held.items.extend(self._take_strays(lane))
+        delay = held.slow_down(hold.pace, hold.most)
+        _, unloaded = held.refused(items, delay or None)
+        self._desk.unload(unloaded, held.label)
+
+    def _take_strays(self, lane: Lane) -> list[Item]:
+        strays = set(map(id, self._strays(lane, lane.items)))
+        return lane.take_if(lambda item: id(item) in strays) if strays else []
+
+    async def _postpone(self, items: Sequence[Item]) -> None:
+        """Try *items* again when their time may have come."""
+        self._desk.postpone([item for item in items if item.page.is_retry])
+        self._defer([item for item in items if not item.page.is_retry])
+
+    async def _repeat(self, items: Sequence[Item]) -> None:
+        """Send *items* again, which were sent before."""
+        self._defer(await self._place(items))
+
+    def _doubt(self, numbers: Sequence[int]) -> None:
+        """Have events sent again that were booked as sent: their destination may not hold them."""
+        if numbers:
+            log.warning(
+                "a stream was refused that was known, what went to it is sent again", extra={"events": len(numbers)}
+            )
+            self._doubted += numbers
 
     async def _end(self, item: Item, step: Ended) -> None:
         if step.outcome is Outcome.PARKED:
@@ -261,12 +329,13 @@ class Engine:
         else:
             self._ledger.end(item.page, item.index, step.outcome, step.reason)
 
-    def _lane(self, destination: Destination) -> Lane:
-        lane = self._lanes.get(destination)
+    def _lane(self, destination: Destination, key: str = COMMON) -> Lane:
+        way = (destination, key)
+        lane = self._lanes.get(way)
         if lane is None:
-            self._first_way = self._first_way or destination
-            self._ways_differ = self._ways_differ or destination != self._first_way
-            lane = self._lanes[destination] = Lane(destination)
+            self._first_way = self._first_way or way
+            self._ways_differ = self._ways_differ or way != self._first_way
+            lane = self._lanes[way] = Lane(destination, key)
             self._start(self._drive(lane))
         return lane
 
@@ -283,7 +352,9 @@ class Engine:
                 self._desk.unload(await self._delivery.deliver(lane, push), lane.label)
                 await self._desk.close_done(push)
                 self._room.set()
-        del self._lanes[lane.destination]
+        del self._lanes[lane.destination, lane.key]
+        if lane.key != COMMON:
+            self._delivery.courier(lane.destination).released(lane.key)
 
     async def _load_for(self, lane: Lane) -> None:
         """Load of what waits for *lane* one page to try with, or a whole push where the last one arrived."""
@@ -299,7 +370,8 @@ class Engine:
         events, pages = self._ledger.open_events, self._ledger.open_pages
         if events < MAX_WINDOW_EVENTS and pages < MAX_WINDOW_PAGES:
             return False
-        held = [item.page for lane in self._lanes.values() for item in self._hanging(lane) if not item.page.is_retry]
+        hanging = [item.page for lane in self._lanes.values() for item in self._hanging(lane)]
+        held = [page for page in hanging if not page.is_retry and not page.is_repeat]
         events -= min(len(held), MAX_WINDOW_EVENTS)
         pages -= min(len(set(held)), MAX_WINDOW_PAGES)
         return events >= MAX_WINDOW_EVENTS or pages >= MAX_WINDOW_PAGES
@@ -324,17 +396,23 @@ class Engine:
             rest = await self._desk.move(waiting, UNDECIDED)
             moved += len(waiting) - len(rest)
             self._defer(rest)
-        for lane in list(self._lanes.values()) if self._plan.may_route else []:
-            if lane.is_blocked or self._hanging(lane) or self._desk.waits_for(lane.label):
+        for lane in list(self._lanes.values()):
+            if not self._plan.may_route and lane.key == COMMON:
+                continue
+            if lane.key != COMMON or lane.is_blocked or self._hanging(lane) or self._desk.waits_for(lane.label):
                 waiting = lane.take_waiting()
                 rest = await self._desk.move(waiting, lane.label)
                 moved += len(waiting) - len(rest)
                 if rest:
-                    self._lane(lane.destination).add(rest)
+                    self._lane(lane.destination, lane.key).add(rest)
         return moved
 
     def _defer(self, items: Sequence[Item]) -> None:
         for item in items:
+            if item.page.is_repeat:
+                # Once was enough.
+                self._ledger.end(item.page, item.index, Outcome.SKIPPED)
+                continue
             item.attempts += 1
             self._undecided.append((time.monotonic() + retry_delay(item.attempts), item))
 
@@ -347,6 +425,23 @@ class Engine:
                 await self._load_due()
             self._tell_evicted()
             await self._progress.save()
+            await self._send_doubted()
+
+    async def _send_doubted(self) -> None:
+        numbers, self._doubted = self._doubted, []
+        if not numbers:
+            return
+        try:
+            await self.resending.send_doubted(numbers)
+        except QueueError as error:
+            log.warning("what is in doubt can't be read again, trying again", extra={"error": str(error)})
+            self._doubted += [number for number in numbers if not self._ledger.is_open(number)]
+
+    async def _prove(self) -> None:
+        """Have what was sent without a proof proven, now and then."""
+        while not self._closing:
+            await asyncio.sleep(PROVE_EVERY)
+            await self._delivery.prove()
 
     def _tell_evicted(self) -> None:
         evicted = self._ledger.counts[Outcome.EVICTED]

@@ -17,6 +17,9 @@ MAX_PUSH_BYTES = 1024 * 1024
 
 MAX_PUSH_EVENTS = 5000
 
+QUICKER = 1.25
+"""By how much a lane that was slowed down tries more after each push that was stored."""
+
 PATIENCE = 0.5
 """Seconds after which a push that has no answer holds up what waits behind it."""
 
@@ -30,14 +33,28 @@ class Item:
     raw: bytes
     entry: Entry | None = None
     attempts: int = 0
+    accused_at: float = 0.0
+    accused_for: str = ""
+    """When it was refused alone, by the monotonic clock, and what was said; empty where it was not."""
+
+    @property
+    def number(self) -> int:
+        """Its running number."""
+        return self.page.number(self.index)
 
 
 class Lane:
-    """The way to one destination. At most one push is under way on it."""
+    """The way to one destination, or what of it waits for something of its own: *key* says what, "" is the common way.
 
-    def __init__(self, destination: Destination, clock: Callable[[], float] = time.monotonic) -> None:
+    At most one push after the other is under way on it, or a few small ones side by side.
+    """
+
+    def __init__(self, destination: Destination, key: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         self.destination = destination
+        self.key = key
         self.items: deque[Item] = deque()
+        self._pace = 0.0
+        self._most = MAX_PUSH_BYTES
         self._backoff = Backoff(base=0.5, cap=30.0)
         self._clock = clock
         self._due = 0.0
@@ -47,8 +64,8 @@ class Lane:
 
     @property
     def label(self) -> str:
-        """The destination's name, without secrets."""
-        return self.destination.label
+        """The destination's name, without secrets, and the key."""
+        return self.destination.label + self.key
 
     @property
     def wait(self) -> float:
@@ -69,7 +86,7 @@ class Lane:
     def fills_a_push(self) -> bool:
         """Whether what is on it is as much as fits into a push."""
         size = sum(item.entry.size for item in self.items if item.entry)
-        return len(self.items) >= MAX_PUSH_EVENTS or size >= MAX_PUSH_BYTES
+        return len(self.items) >= MAX_PUSH_EVENTS or size >= self._most
 
     @property
     def has_retries(self) -> bool:
@@ -81,8 +98,8 @@ class Lane:
         items = list(items)
         retried = [item for item in items if item.page.is_retry]
         if retried:
-            waiting = self.take_waiting()
-            self.items.extend([*retried, *waiting])
+            others = self.take_if(lambda item: not item.page.is_retry)
+            self.items.extend([*retried, *others])
         self.items.extend(item for item in items if not item.page.is_retry)
 
     def take(self) -> list[Item]:
@@ -92,29 +109,44 @@ class Lane:
         while self.items and len(taken) < MAX_PUSH_EVENTS:
             entry = self.items[0].entry
             size += entry.size if entry else 0
-            if taken and size > MAX_PUSH_BYTES:
+            if taken and size > self._most:
                 break
             taken.append(self.items.popleft())
         return taken
 
     def take_waiting(self) -> list[Item]:
-        """Take every event off the lane that is of the events stream."""
-        waiting = [item for item in self.items if not item.page.is_retry]
-        self.items = deque(item for item in self.items if item.page.is_retry)
-        return waiting
+        """Take every event off the lane that is of the events stream, and was not sent before."""
+        return self.take_if(lambda item: not item.page.is_retry and not item.page.is_repeat)
 
-    def asked(self, items: Sequence[Item]) -> None:
-        """Note that a push of *items* begins."""
+    def take_if(self, belongs_elsewhere: Callable[[Item], bool]) -> list[Item]:
+        """Take every event off the lane that belongs elsewhere."""
+        kept: deque[Item] = deque()
+        taken: list[Item] = []
+        for item in self.items:
+            (taken if belongs_elsewhere(item) else kept).append(item)
+        self.items = kept
+        return taken
+
+    def push_started(self, items: Sequence[Item]) -> None:
+        """Note that pushes of *items* begin."""
         self._asked_at, self._asked = self._clock(), items
 
-    def answered(self) -> None:
-        """Note that the push has ended, one way or another."""
+    def push_ended(self) -> None:
+        """Note that the pushes have ended, one way or another."""
         self._asked_at, self._asked = math.inf, ()
 
-    def succeeded(self) -> None:
-        """Note that the destination answered and stored."""
+    def succeeded(self, size: int = 0) -> None:
+        """Note that the destination answered and stored *size* bytes. A lane with a pace rests; it quickens slowly."""
         self._backoff.succeeded()
-        self.failures, self._due = 0, 0.0
+        self.failures, self._due = 0, self._clock() + size / self._pace if self._pace else 0.0
+        self._most = min(int(self._most * QUICKER) + 1, MAX_PUSH_BYTES)
+        self._pace *= QUICKER
+
+    def slow_down(self, pace: float, most: int) -> float:
+        """Send *pace* bytes a second, *most* at once; return how many seconds that takes (0: the pace is not known)."""
+        self._pace = pace
+        self._most = max(most, 1) if most else self._most
+        return self._most / pace if pace else 0.0
 
     def refused(self, items: Iterable[Item], retry_after: float | None) -> tuple[float, list[Item]]:
         """Put *items* back and wait; return for how long, and the events that are unloaded.
@@ -122,8 +154,7 @@ class Lane:
         Those from the retry stream are unloaded: they are safe there, and the way back may be long.
         """
         self.items.extendleft(reversed(list(items)))
-        waiting = self.take_waiting()
-        unloaded, self.items = list(self.items), deque(waiting)
+        unloaded = self.take_if(lambda item: item.page.is_retry)
         delay = self._backoff.failed(retry_after)
         self.failures, self._due = self.failures + 1, self._clock() + delay
         return delay, unloaded

@@ -16,7 +16,7 @@ Pure: no I/O. :mod:`kigeon.senders.position` makes it durable.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -44,6 +44,8 @@ class Page:
     ``first`` is the running number of the first; a page of the retry stream has the number of each in ``numbers``.
     ``stored_at`` is when its oldest event was stored in the queue, seconds since the epoch. Of a page of the retry
     stream, ``key`` is what it waits for, ``loaded`` has a bit for each event in memory, and ``attempts`` counts tries.
+    A page that ``is_repeat`` holds events that were sent before, and stay so; ``resent`` of them were sent again.
+    ``may_be_late`` says that they may go to a stream of late lines, which does not know what their own stream holds.
     """
 
     sequence: int
@@ -55,6 +57,9 @@ class Page:
     key: str = ""
     loaded: int = 0
     attempts: int = 0
+    is_repeat: bool = False
+    resent: int = 0
+    may_be_late: bool = True
 
     @property
     def is_retry(self) -> bool:
@@ -95,6 +100,8 @@ class Position:
     retry: dict[int, int] = field(default_factory=dict)
     """The ended bits of pages of the retry stream, by sequence; only of those that have any."""
     counts: dict[Outcome, int] = field(default_factory=dict)
+    resent: int = 0
+    """How many events were sent again on an operator's request."""
 
 
 class Ledger:
@@ -116,6 +123,7 @@ class Ledger:
         self._unreadable_before = False
         self._otherwise: list[Otherwise] = []
         self.counts: dict[Outcome, int] = {outcome: position.counts.get(outcome, 0) for outcome in Outcome}
+        self.resent = position.resent
 
     @property
     def read_from(self) -> int:
@@ -269,13 +277,30 @@ class Ledger:
 
     def end(self, page: Page, index: int, outcome: Outcome, reason: str = "") -> None:
         """Book the end of the event at *index* of *page*; a second end of the same event is a mistake."""
+        if page.is_repeat:
+            page.ended |= 1 << index
+            page.resent += outcome is Outcome.SENT
+            self.resent += outcome is Outcome.SENT
+            return
         self._set(page, index)
         self._count(outcome, 1)
         self._explain(page.number(index), page.number(index), outcome, reason)
 
-    def replay(self, copy: Page) -> None:
-        """Book that parked events go on as *copy*, a page of the retry stream."""
-        self._count(Outcome.PARKED, -copy.count)
+    def is_open(self, number: int) -> bool:
+        """Whether the event with this running number was admitted to the events stream's pages and has not ended."""
+        pages = [*self._pages.values(), *self._old.values(), *self._retry.values()]
+        return any(number == page.number(index) for page in pages for index in page.open_indexes())
+
+    def evict_sent(self, numbers: Sequence[int], reason: str) -> None:
+        """Book that events that were booked as sent may not be held, and can't be sent again."""
+        self._count(Outcome.SENT, -len(numbers))
+        self._count(Outcome.EVICTED, len(numbers))
+        for number in numbers:
+            self._explain(number, number, Outcome.EVICTED, reason)
+
+    def replay(self, copy: Page, outcome: Outcome = Outcome.PARKED) -> None:
+        """Book that events whose end was booked as *outcome* go on as *copy*, a page of the retry stream."""
+        self._count(outcome, -copy.count)
         self._retry[copy.sequence] = copy
         self._retry_sequence = max(self._retry_sequence, copy.sequence)
 
@@ -303,6 +328,7 @@ class Ledger:
             retry=bits,
             counts=dict(self.counts),
             first_number=self._first_number,
+            resent=self.resent,
         )
 
     def _set(self, page: Page, index: int) -> None:

@@ -5,7 +5,7 @@ Every coroutine may raise :class:`~kigeon.errors.QueueError` while the queue is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 
@@ -44,6 +44,14 @@ class EventLog(Protocol):
     async def next(self, most: int = 8) -> Sequence[StoredEnvelope]: ...
     async def last_sequence(self) -> int: ...
     async def is_another(self, next_sequence: int, next_number: int) -> bool: ...
+
+
+class EventHistory(Protocol):
+    """The events stream, read once more."""
+
+    async def sequence_of(self, number: int) -> int: ...
+    async def sequence_since(self, moment: float) -> int: ...
+    def read(self, sequence: int) -> AsyncIterator[StoredEnvelope]: ...
 
 
 class PositionRecord(Protocol):

@@ -5,7 +5,8 @@
     {"format": 1, "sequence": 42, "number": 9001, "first": 501,
      "open": [[40, 8500, 3, "5"]],            sequence, first number, count, hexadecimal bits of ended events
      "retrySequence": 9, "retry": {"7": "3f"},  what moved to the retry stream, and what of it has ended
-     "counts": {"sent": 8400, "filtered": 99}}
+     "counts": {"sent": 8400, "filtered": 99},
+     "resent": 12}                              on an operator's request; absent before 0.2
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def write_position(position: Position) -> bytes:
             "retrySequence": position.retry_sequence,
             "retry": {str(sequence): f"{bits:x}" for sequence, bits in position.retry.items()},
             "counts": {str(outcome): count for outcome, count in position.counts.items()},
+            **({"resent": position.resent} if position.resent else {}),
         }
     )
 
@@ -73,6 +75,7 @@ def _read(found: dict[str, Any]) -> Position:
         _number(found["retrySequence"]),
         {_number(int(sequence), 1): _bits(bits) for sequence, bits in found["retry"].items()},
         {Outcome(outcome): _number(count) for outcome, count in found["counts"].items()},
+        _number(found.get("resent", 0)),
     )
 
 

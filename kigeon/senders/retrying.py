@@ -32,6 +32,9 @@ UNDECIDED = "hook"
 REPLAY = "replay"
 """The key of pages of events that were parked: an operator wants another try."""
 
+AGAIN = "again"
+"""The key of pages of events that were booked as sent, and that their destination may have refused unnoticed."""
+
 TOO_OLD = "it waited for longer than the queue keeps any event"
 
 MAX_PAGE_EVENTS = 500
@@ -158,6 +161,16 @@ class RetryDesk:
         for page in reversed(pages):
             self._backlogs[label].appendleft(page)
 
+    def postpone(self, items: Sequence[Item]) -> None:
+        """Take back events whose own time is to come; their pages are tried on a schedule of their own."""
+        pages: dict[Page, None] = {}
+        for item in items:
+            item.page.loaded &= ~(1 << item.index)
+            pages[item.page] = None
+        for page in pages:
+            page.attempts += 1
+            self._queue_undecided(page, retry_delay(page.attempts))
+
     async def close_done(self, items: Sequence[Item]) -> None:
         """Delete the pages among those of *items* of which every event has ended; the position must be saved."""
         for page in {item.page for item in items if item.page.is_retry}:
@@ -241,7 +254,7 @@ class RetryDesk:
         """Have *page* tried when its time has come."""
         if page.key == UNDECIDED:
             self._queue_undecided(page, retry_delay(page.attempts))
-        elif page.key == REPLAY:
+        elif page.key in (REPLAY, AGAIN):
             self._queue_undecided(page, 0.0)
         else:
             self._backlogs[page.key].append(page)

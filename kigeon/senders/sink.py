@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kigeon.config.settings import LokiSettings
+
+if TYPE_CHECKING:
+    from kigeon.senders.courier import Courier
 
 
 class Verdict(Enum):
@@ -17,16 +20,24 @@ class Verdict(Enum):
     RETRY = "the destination is away: again later"
     HOLD = "nothing is taken until an operator acts: again later, said loudly"
     SPLIT = "too large: in halves"
-    INVALID = "some of it is refused for good, the rest was stored: find out which"
+    INVALID = "some of it is refused for good, the rest was stored"
+    STREAM = "one stream of it is refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A verdict, what the destination said, and after how many seconds it wants to be asked again."""
+    """A verdict, what the destination said, and after how many seconds it wants to be asked again.
+
+    ``cure`` is what an operator can do about it, where that is known; ``answered`` is false where nothing came
+    back; ``refusals`` is what the text says in detail, for the sender type's own courier.
+    """
 
     verdict: Verdict
     reason: str = ""
     retry_after: float | None = None
+    cure: str = ""
+    answered: bool = True
+    refusals: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,9 @@ class Sink(Protocol):
 
     def entry(self, event: Mapping[str, Any], settings: LokiSettings | None) -> Entry:
         """Return what to push of *event*; *settings* None means the sender's own. Never raises."""
+
+    def courier(self, destination: Destination) -> Courier:
+        """Return what decides what is pushed together to *destination*, and what the answers mean."""
 
     def push(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
         """Push *entries*, all of them of *destination*."""

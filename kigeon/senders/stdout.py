@@ -8,6 +8,7 @@ from typing import Any
 
 from kigeon.config.settings import LokiSettings
 from kigeon.events.occurrence import timestamp_of
+from kigeon.senders.courier import PlainCourier
 from kigeon.senders.line import fields_to_send, line_of
 from kigeon.senders.sink import Answer, Destination, Entry, Verdict
 
@@ -24,6 +25,10 @@ class StdoutSink:
         """Return the line of *event*; *settings* of a hook have no meaning here."""
         line = line_of(fields_to_send(event))
         return Entry(STDOUT, (), timestamp_of(event), line, {}, len(line) + 1)
+
+    def courier(self, destination: Destination) -> PlainCourier:
+        """What is written is written."""
+        return PlainCourier()
 
     def push(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
         """Write the lines whole."""

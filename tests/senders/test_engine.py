@@ -18,6 +18,7 @@ from kigeon.events.envelope import Envelope, pack, unpack, write_headers
 from kigeon.events.occurrence import identity_of
 from kigeon.queue.connection import connected
 from kigeon.queue.dead_letter import DeadLetterStore
+from kigeon.queue.history import EventHistory
 from kigeon.queue.outcomes import OutcomeStore
 from kigeon.queue.reader import EventLog
 from kigeon.queue.retry import RetryStore
@@ -98,6 +99,7 @@ async def sending(client: Client, loki: Loki, hanging: HangingSink | None = None
         RetryStore(client, "loki"),
         DeadLetterStore(client, "loki"),
         OutcomeStore(client, "loki"),
+        EventHistory(client),
     )
     sink = hanging or LokiSink(LokiSettings(loki.url))
     prepare = hanging.prepare if hanging else Preparer(sink).prepare

@@ -77,13 +77,13 @@ def test_refusals_in_a_row_are_waited_for_longer_until_one_succeeds() -> None:
 
 def test_a_push_without_an_answer_holds_up_what_waits_only_after_a_while() -> None:
     now = 0.0
-    lane = Lane(DESTINATION, lambda: now)
+    lane = Lane(DESTINATION, clock=lambda: now)
     assert not lane.held_up
-    lane.asked([item(1)])
+    lane.push_started([item(1)])
     assert not lane.held_up
     now += 1.01 * PATIENCE
     assert numbers(list(lane.held_up)) == [1]
-    lane.answered()
+    lane.push_ended()
     assert not lane.held_up
 
 

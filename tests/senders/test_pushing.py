@@ -175,7 +175,7 @@ def test_what_comes_from_the_retry_stream_goes_first() -> None:
 
 def test_a_refusal_keeps_the_order_unloads_what_is_safe_and_waits() -> None:
     clock = Clock()
-    lane = Lane(DESTINATION, clock)
+    lane = Lane(DESTINATION, clock=clock)
     lane.add([item(5), item(6)])
     lane.add([item(1, retry=True)])
     delay, unloaded = lane.refused(lane.take(), retry_after=7)

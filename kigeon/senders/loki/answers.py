@@ -1,17 +1,21 @@
-"""What Loki's answers mean. Sources: pkg/distributor and pkg/validation of grafana/loki.
+"""What Loki's answers mean. Sources: pkg/distributor, pkg/ingester and pkg/validation of grafana/loki (3.7).
 
 ============================== ========= ===========================================================================
 answer                         verdict   why
 ============================== ========= ===========================================================================
-204, 200                       DELIVERED stored (200: gateways that answer for Loki)
-429, 5xx                       RETRY     a rate limit, or Loki is in trouble; Retry-After is honoured
-413                            SPLIT     the body is too large
-400                            INVALID   validation failed for some lines; the valid ones of the push were stored
+204, 200                       DELIVERED stored, as far as the last stream of the push is concerned (200: gateways)
+429 that names a stream        STREAM    the tenant's stream limit, or the stream's rate: that stream waits
+400 "too far behind"           STREAM    the ingester refused lines of one stream, and says how many
+other 429, 5xx                 RETRY     the tenant's rate, or Loki is in trouble; Retry-After is honoured
+413, "larger than max"         SPLIT     the body is too large, for HTTP or for Loki's own gRPC
+other 400                      INVALID   validation failed for some lines; the valid ones of the push were stored
+400 about the whole request    HOLD      structured metadata not allowed, a tenant ID that is refused
 401, 403, 404, other 4xx, 3xx  HOLD      an operator's mistake: credentials, tenant, URL
 260, other 2xx                 HOLD      it looks like success and stored nothing (260: ingestion is blocked)
 ============================== ========= ===========================================================================
 
-No answer at all (a timeout, a refused or broken connection) is RETRY; TLS that does not verify is HOLD.
+No answer at all (a timeout, a refused or broken connection) is RETRY; TLS that does not verify is HOLD. What a text
+says of streams and lines is read by :mod:`kigeon.senders.loki.refusals`.
 """
 
 from __future__ import annotations
@@ -20,21 +24,51 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from kigeon.errors import shorten
+from kigeon.senders.loki.refusals import read_invalid, read_stream_refusal
 from kigeon.senders.sink import Answer, Verdict
 
-_VERDICTS = {
-    204: Verdict.DELIVERED,
-    200: Verdict.DELIVERED,
-    429: Verdict.RETRY,
-    413: Verdict.SPLIT,
-    400: Verdict.INVALID,
+_VERDICTS = {204: Verdict.DELIVERED, 200: Verdict.DELIVERED, 429: Verdict.RETRY, 413: Verdict.SPLIT}
+
+_TOO_LARGE = ("larger than max", "trying to send message larger")
+"""What gRPC says of a message that Loki's distributor makes of a push: a status 500."""
+
+_HELD = (
+    (
+        "structured metadata, but this feature is disallowed",
+        "allow it in Loki (limits_config.allow_structured_metadata, schema v13), or configure `structuredMetadata: []`",
+    ),
+    ("ingestion blocked", "Loki's operator has blocked this tenant's ingestion"),
+    ("unsupported character", "correct tenantID"),
+    ("tenant ID is", "correct tenantID"),
+    ("HTTP request was sent to HTTPS port", "begin the url with https://"),
+    ("HTTP request to an HTTPS server", "begin the url with https://"),
+)
+"""Parts of answers that concern every event alike, and what cures them."""
+
+_CURES = {
+    401: "check basicAuth and tenantID",
+    403: "check basicAuth and tenantID",
+    404: "check url: /loki/api/v1/push is appended to it",
+    405: "check url: it is not Loki that answers there",
 }
 
 
 def answer_of(status: int, body: bytes, retry_after: str | None = None) -> Answer:
     """Return what a response means; its body, cut to some length, is the reason."""
+    text = body.decode("utf-8", "replace")
+    reason = f"{status} {shorten(text)}".rstrip()
+    wait = seconds_of(retry_after)
+    for part, cure in _HELD if status not in (200, 204) else ():
+        if part in text:
+            return Answer(Verdict.HOLD, reason, wait, cure)
+    if status in (400, 429) and (refusal := read_stream_refusal(text)):
+        return Answer(Verdict.STREAM, reason, wait, refusals=(refusal,))
+    if status == 400:
+        return Answer(Verdict.INVALID, reason, wait, refusals=read_invalid(text))
+    if any(part in text for part in _TOO_LARGE):
+        return Answer(Verdict.SPLIT, reason, wait)
     verdict = _VERDICTS.get(status, Verdict.RETRY if status >= 500 else Verdict.HOLD)
-    return Answer(verdict, f"{status} {shorten(body)}".rstrip(), seconds_of(retry_after))
+    return Answer(verdict, reason, wait, _CURES.get(status, ""))
 
 
 def seconds_of(retry_after: str | None, now: datetime | None = None) -> float | None:

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import requests
@@ -22,7 +22,9 @@ from kigeon.events.occurrence import timestamp_of
 from kigeon.senders.line import LabelValues, fields_to_send, label_reader, labels_of, line_of
 from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.body import body_of
+from kigeon.senders.loki.courier import LokiCourier
 from kigeon.senders.loki.streams import Stream, Streams
+from kigeon.senders.pool import SIDE_BY_SIDE
 from kigeon.senders.sink import Answer, Destination, Entry, Verdict
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,9 @@ log = logging.getLogger(__name__)
 PUSH_PATH = "/loki/api/v1/push"
 TIMEOUT = (5.0, 15.0)
 """Seconds to connect, and for Loki to answer."""
+
+MAX_ANSWER = 1024 * 1024
+"""Bytes of an answer that are read: Loki names each line that it refuses."""
 
 MAX_SESSIONS = 64
 MAX_ROUTES = 4096
@@ -80,6 +85,10 @@ class LokiSink:
             size += len(name) + len(value) + 6
         return Entry(route.destination, stream, timestamp_of(event), line, metadata, size)
 
+    def courier(self, destination: Destination) -> LokiCourier:
+        """Return the courier of a destination: an answer does not speak for all of a push."""
+        return LokiCourier()
+
     def push(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
         """POST *entries* and return what the answer means."""
         headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
@@ -94,12 +103,12 @@ class LokiSink:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                body = response.raw.read(4096, decode_content=True) or b""
+                body = response.raw.read(MAX_ANSWER, decode_content=True) or b""
                 return answer_of(response.status_code, body, response.headers.get("Retry-After"))
         except requests.exceptions.SSLError as error:
-            return Answer(Verdict.HOLD, f"TLS: {shorten(str(error))}")
+            return Answer(Verdict.HOLD, f"TLS: {shorten(str(error))}", cure=_tls_cure(str(error)))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, OverflowError) as error:
-            return Answer(Verdict.RETRY, f"no answer: {shorten(str(error))}")
+            return Answer(Verdict.RETRY, f"no answer: {shorten(str(error))}", answered=False)
 
     def close(self) -> None:
         """Close every connection."""
@@ -119,12 +128,14 @@ class LokiSink:
 
     def _session(self, destination: Destination) -> requests.Session:
         with self._lock:
-            session = self._sessions.get(destination)
+            # Tenants share connections.
+            connection = replace(destination, tenant_id=None)
+            session = self._sessions.get(connection)
             if session is None:
-                session = self._sessions[destination] = new_session(destination)
+                session = self._sessions[connection] = new_session(connection)
                 while len(self._sessions) > MAX_SESSIONS:
                     self._sessions.popitem(last=False)
-            self._sessions.move_to_end(destination)
+            self._sessions.move_to_end(connection)
             return session
 
 
@@ -164,8 +175,16 @@ def new_session(destination: Destination) -> requests.Session:
     if destination.insecure_skip_verify:
         # As the configuration says; urllib3 would warn of it with every push.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        session.mount("https://", UnverifiedAdapter())
+    verified: type[HTTPAdapter] = UnverifiedAdapter if destination.insecure_skip_verify else HTTPAdapter
+    session.mount("https://", verified(pool_maxsize=SIDE_BY_SIDE))
+    session.mount("http://", HTTPAdapter(pool_maxsize=SIDE_BY_SIDE))
     return session
+
+
+def _tls_cure(reason: str) -> str:
+    if "WRONG_VERSION_NUMBER" in reason or "record layer failure" in reason:
+        return "no TLS is spoken there: begin the url with http://"
+    return "have the certificate's authority trusted (REQUESTS_CA_BUNDLE), or set tlsConfig.insecureSkipVerify"
 
 
 class UnverifiedAdapter(HTTPAdapter):

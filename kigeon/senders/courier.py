@@ -1,0 +1,112 @@
+"""How a destination is delivered to: what is pushed side by side, and what the answers mean for each event.
+
+A courier is pure. A sender type has one of its own where an answer does not speak for all of a push; the plain one is
+for those where it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kigeon.senders.lanes import Item
+from kigeon.senders.sink import Answer, Entry, Verdict
+
+COMMON = ""
+"""The key of the queue in which everything of a destination waits that waits for nothing of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What holds up the events of one queue of a destination: *key* names the queue.
+
+    ``pace`` is how many bytes a second may go there, ``most`` how many in one push (0: not known).
+    """
+
+    key: str
+    reason: str
+    pace: float = 0.0
+    most: int = 0
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What an answer means for the events of its push; each is in one of the lists."""
+
+    sent: list[Item] = field(default_factory=list)
+    again: list[Item] = field(default_factory=list)
+    """To be planned again now."""
+    pieces: list[list[Item]] = field(default_factory=list)
+    """To be pushed now, each as it is."""
+    parked: list[tuple[Item, str]] = field(default_factory=list)
+    later: list[Item] = field(default_factory=list)
+    """Their time is to come."""
+    held: list[Item] = field(default_factory=list)
+    hold: Hold | None = None
+    accused: list[tuple[Item, str]] = field(default_factory=list)
+    """Refused alone, for no reason that is known to be the event's: parked once the destination takes others."""
+    away: list[Item] = field(default_factory=list)
+    """The destination takes nothing now."""
+    is_hopeless: bool = False
+    """Whether the destination refuses event after event: nothing more is to be tried now."""
+    doubted: list[int] = field(default_factory=list)
+    """Running numbers of events that were booked as sent, and that the destination may have refused unnoticed."""
+
+
+class Courier(Protocol):
+    """One destination's; owned by one event loop."""
+
+    def route(self, entry: Entry) -> str:
+        """Return the key of the queue in which *entry* waits."""
+
+    def plan(self, items: Sequence[Item], key: str) -> tuple[list[list[Item]], list[Item]]:
+        """Return what of *items*, which waited in the queue *key*, is pushed side by side, and what is left."""
+
+    def settle(self, push: Sequence[Item], answer: Answer) -> Settlement:
+        """Return what *answer* means for each event of *push*."""
+
+    def took_others_since(self, moment: float) -> bool:
+        """Whether the destination took anything since *moment* of the monotonic clock."""
+
+    def released(self, key: str) -> None:
+        """Note that nothing waits in the queue *key* any more."""
+
+    def overdue(self) -> list[Entry]:
+        """Return entries, each sent before, whose repeat would prove what was sent without a proof of its own."""
+
+    def proven(self, entry: Entry, answer: Answer) -> list[int]:
+        """Take the *answer* to the repeat of *entry*; return what is in doubt as :attr:`Settlement.doubted`."""
+
+
+class PlainCourier:
+    """An answer speaks for all of a push, and a push is all that waits."""
+
+    def route(self, entry: Entry) -> str:
+        """There is one queue."""
+        return COMMON
+
+    def plan(self, items: Sequence[Item], key: str) -> tuple[list[list[Item]], list[Item]]:
+        """Push everything."""
+        return [list(items)], []
+
+    def settle(self, push: Sequence[Item], answer: Answer) -> Settlement:
+        """Everything is sent, or nothing is."""
+        if answer.verdict is Verdict.DELIVERED:
+            return Settlement(sent=list(push))
+        return Settlement(away=list(push))
+
+    def took_others_since(self, moment: float) -> bool:
+        """Nothing is ever accused."""
+        return False
+
+    def released(self, key: str) -> None:
+        """There is one queue."""
+
+    def overdue(self) -> list[Entry]:
+        """Everything is proven."""
+        return []
+
+    def proven(self, entry: Entry, answer: Answer) -> list[int]:
+        """Everything was proven."""
+        return []

@@ -1,0 +1,174 @@
+"""What is known of the streams of one destination: which exist in Loki, what they took, what of it was never proven.
+
+An answer speaks for the last stream of a push alone. A stream that was the last one is *proven*: it exists, and what
+was pushed to it is held. Other streams of a push *ride along*: only where they can't be refused by what is known here.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from math import inf
+
+from kigeon.senders.lanes import Item
+from kigeon.senders.loki.evidence import Evidence, Flow
+from kigeon.senders.loki.refusals import Stream
+from kigeon.senders.sink import Entry
+
+KNOWN_FOR = 120.0
+"""Seconds for which a proof says that a stream exists: some Lokis flush a stream after three minutes without a line."""
+
+DOUBTED_FOR = 60.0
+"""Seconds after which what rode along is proven by a push of its own, where nothing else has proven it."""
+
+MOST_BEHIND = 30 * 60 * 10**9
+"""Nanoseconds behind its stream's newest line that any line may ride along: half of what Loki takes by default."""
+
+MAX_STREAMS = 20_000
+MAX_DOUBTS = 50_000
+"""Events in doubt of one destination from which on proofs are asked for more eagerly."""
+
+
+@dataclass(slots=True)
+class StreamState:
+    """``proven_at`` is of the monotonic clock; ``newest`` and ``last`` are of what was pushed and not refused."""
+
+    proven_at: float = -inf
+    newest: int = 0
+    last: Entry | None = None
+    flow: Flow = field(default_factory=Flow)
+    doubts: deque[tuple[float, Sequence[int]]] = field(default_factory=deque)
+    """When what rode along, and the running numbers of its events."""
+
+
+class KnownStreams:
+    """One destination's streams. Bounded: what is forgotten is proven anew."""
+
+    def __init__(self) -> None:
+        self._streams: OrderedDict[Stream, StreamState] = OrderedDict()
+        self._evidence = Evidence()
+        self._behind = 0
+        self._doubtful = 0
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether more is in doubt than should be."""
+        return self._doubtful > MAX_DOUBTS
+
+    def state(self, stream: Stream) -> StreamState:
+        """Return what is known of *stream*."""
+        state = self._streams.get(stream)
+        if state is None:
+            state = self._streams[stream] = StreamState()
+            while len(self._streams) > MAX_STREAMS:
+                self._settle(self._streams.popitem(last=False)[1])
+        else:
+            self._streams.move_to_end(stream)
+        return state
+
+    def exists(self, stream: Stream, now: float) -> bool:
+        """Whether Loki is known to have *stream*."""
+        state = self._streams.get(stream)
+        return state is not None and now - state.proven_at < KNOWN_FOR
+
+    def is_in_order(self, stream: Stream, group: Sequence[Item]) -> bool:
+        """Whether no line of *group* is further behind its stream than lines that Loki was seen to take."""
+        return self.state(stream).newest - _oldest(group) <= self._behind
+
+    def takes(self, stream: Stream, size: int, now: float, besides: tuple[Stream, int] | None = None) -> bool:
+        """Whether *stream* can't be refused for its rate; *besides* is what the same push proves."""
+        also = self.state(besides[0]).flow.with_more(besides[1], now) if besides else None
+        return self._evidence.covers(self.state(stream).flow.with_more(size, now), also)
+
+    def weight(self, stream: Stream, size: int, now: float) -> float:
+        """Return how much *stream* takes, for comparison."""
+        return sum(self.state(stream).flow.with_more(size, now))
+
+    def prove(self, stream: Stream, group: Sequence[Item], now: float) -> None:
+        """Note that Loki holds all of *group*, and with it has taken what rode along to its stream before."""
+        state = self.state(stream)
+        self._behind = max(self._behind, min(state.newest - _oldest(group), MOST_BEHIND))
+        self._evidence.learn(state.flow.add(size_of(group), now), now)
+        self._note(state, group)
+        self._settle(state)
+        state.proven_at = now
+
+    def ride(self, stream: Stream, group: Sequence[Item], now: float) -> None:
+        """Note that *group* went to *stream* unproven."""
+        state = self.state(stream)
+        state.flow.add(size_of(group), now)
+        self._note(state, group)
+        state.doubts.append((now, [item.number for item in group]))
+        self._doubtful += len(group)
+
+    def prove_again(self, stream: Stream, now: float) -> None:
+        """Note that *stream* took a repeat of its last line."""
+        state = self.state(stream)
+        self._settle(state)
+        state.proven_at = now
+
+    def lost(self, stream: Stream) -> list[int]:
+        """Note that *stream* does not exist, against what was known; return what is in doubt of it."""
+        state = self.state(stream)
+        if state.proven_at > -inf:
+            self.forget()
+        state.proven_at = -inf
+        return self._doubted([state])
+
+    def refused_for_rate(self, stream: Stream, size: int, now: float) -> list[int]:
+        """Note that *size* bytes were too much for *stream*; return what is in doubt, of whatever stream."""
+        self._evidence.contradict(self.state(stream).flow.with_more(size, now))
+        return self._doubted(self._streams.values())
+
+    def refused_as_late(self, stream: Stream, group: Sequence[Item]) -> list[int]:
+        """Note that lines were too far behind *stream*; return what is in doubt of it."""
+        state = self.state(stream)
+        if group:
+            self._behind = min(self._behind, max(state.newest - _oldest(group), 0) // 2)
+        return self._doubted([state])
+
+    def forget(self) -> None:
+        """Note that Loki may have been restarted: every stream has to be proven anew."""
+        for state in self._streams.values():
+            state.proven_at = -inf
+
+    def overdue(self, now: float) -> list[Entry]:
+        """Return the newest line of each stream whose doubts are old."""
+        due = (s for s in self._streams.values() if s.doubts and s.last and now - s.doubts[0][0] > DOUBTED_FOR)
+        return [state.last for state in due if state.last is not None]
+
+    def _doubted(self, states: Iterable[StreamState]) -> list[int]:
+        return [number for state in states for number in self._settle(state)]
+
+    def _settle(self, state: StreamState) -> list[int]:
+        """End the doubts of a stream; return the running numbers of what was in doubt."""
+        numbers = [number for _, some in state.doubts for number in some]
+        self._doubtful -= len(numbers)
+        state.doubts.clear()
+        state.last = None
+        return numbers
+
+    @staticmethod
+    def _note(state: StreamState, group: Sequence[Item]) -> None:
+        for item in group:
+            if item.entry is not None and item.entry.timestamp >= state.newest:
+                state.newest, state.last = item.entry.timestamp, item.entry
+
+
+def grouped(items: Iterable[Item]) -> dict[Stream, list[Item]]:
+    """Return *items* by stream, in the order of the streams' first."""
+    groups: dict[Stream, list[Item]] = {}
+    for item in items:
+        if item.entry is not None:
+            groups.setdefault(item.entry.stream, []).append(item)
+    return groups
+
+
+def size_of(group: Iterable[Item]) -> int:
+    """Return the bytes of *group*."""
+    return sum(item.entry.size for item in group if item.entry is not None)
+
+
+def _oldest(group: Sequence[Item]) -> int:
+    return min(item.entry.timestamp for item in group if item.entry is not None)

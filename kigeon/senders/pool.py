@@ -1,0 +1,84 @@
+"""The threads that pushes run in: destinations that hang take none from those that answer.
+
+An origin (scheme, host and port) that answers has a few pushes under way at once. Of one that was never heard of, or
+gave no answer when it was last asked, one push at a time finds out how it is; whoever wants to push there meanwhile
+learns from that one. So the number of connections to an origin is bounded too, however many tenants it has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+from kigeon.senders.sink import Answer
+
+SIDE_BY_SIDE = 4
+"""Pushes to one origin under way at once."""
+
+THREADS = 128
+"""For origins that answer, and as many for those of which that is not known."""
+
+MAX_ORIGINS = 4096
+
+
+class Origin:
+    """What is known of one origin."""
+
+    def __init__(self) -> None:
+        self.answers = False
+        self.slots = asyncio.Semaphore(SIDE_BY_SIDE)
+        self.probe: asyncio.Future[Answer | None] | None = None
+
+
+class PushPool:
+    """Owned by one event loop; :meth:`close` lets go of the threads."""
+
+    def __init__(self) -> None:
+        self._answering = ThreadPoolExecutor(THREADS, "push")
+        self._silent = ThreadPoolExecutor(THREADS, "probe")
+        self._origins: dict[str, Origin] = {}
+
+    async def run(self, origin_name: str, push: Callable[[], Answer]) -> Answer:
+        """Return what *push*, which blocks, returns; or the answer that another push to a silent origin had."""
+        origin = self._origin(origin_name)
+        while True:
+            if origin.answers:
+                async with origin.slots:
+                    if origin.answers:
+                        return await self._ask(origin, self._answering, push)
+            elif origin.probe is None:
+                return await self._find_out(origin, push)
+            else:
+                answer = await asyncio.shield(origin.probe)
+                if answer is not None and not answer.answered:
+                    return answer
+
+    def close(self) -> None:
+        """Let go of the threads; pushes that are under way are not waited for."""
+        for threads in (self._answering, self._silent):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def _origin(self, name: str) -> Origin:
+        origin = self._origins.get(name)
+        if origin is None:
+            if len(self._origins) >= MAX_ORIGINS:
+                self._origins = {known: found for known, found in self._origins.items() if found.probe is not None}
+            origin = self._origins[name] = Origin()
+        return origin
+
+    async def _find_out(self, origin: Origin, push: Callable[[], Answer]) -> Answer:
+        probe = origin.probe = asyncio.get_running_loop().create_future()
+        answer: Answer | None = None
+        try:
+            answer = await self._ask(origin, self._silent, push)
+            return answer
+        finally:
+            origin.probe = None
+            probe.set_result(answer)
+
+    @staticmethod
+    async def _ask(origin: Origin, threads: Executor, push: Callable[[], Answer]) -> Answer:
+        answer = await asyncio.get_running_loop().run_in_executor(threads, push)
+        origin.answers = answer.answered
+        return answer
