@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -57,6 +59,12 @@ class RealLoki:
     def flush(self) -> None:
         """Have Loki write to its store what is only in memory: queries look there alone for what is hours old."""
         requests.post(f"{self.url}/flush", timeout=60).raise_for_status()
+
+    def lose_memory(self) -> None:
+        """Kill Loki, take its write-ahead log away, and start it again: what it had not flushed is lost."""
+        self.server.end(signal.SIGKILL)
+        shutil.rmtree(self.folder / "loki" / "wal")
+        self.server.start()
 
     def count(self, tenant: str) -> int:
         """Return how many lines of *tenant*'s last hours a metric query counts: repeats too, where Loki took them."""
