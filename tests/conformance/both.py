@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,20 @@ from tests.conformance.loki import RealLoki
 from tests.support.loki import Loki
 
 MEBI = 1024 * 1024
+Shape = Callable[[Any], Any]
+
+LIMITS: Mapping[str, tuple[str, Shape]] = {
+    "max_streams": ("max_global_streams_per_user", int),
+    "stream_rate": ("per_stream_rate_limit", "{}B".format),
+    "stream_burst": ("per_stream_rate_limit_burst", "{}B".format),
+    "shard_streams": ("shard_streams", lambda value: {"enabled": value}),
+    "tenant_rate": ("ingestion_rate_mb", lambda value: value / MEBI),
+    "tenant_burst": ("ingestion_burst_size_mb", lambda value: value / MEBI),
+    "allow_structured_metadata": ("allow_structured_metadata", bool),
+    "blocked_until": ("block_ingestion_until", lambda value: datetime.fromtimestamp(value, UTC).isoformat()),
+}
+"""The stand-in's limits: Loki's name of each, and how it wants to be told."""
+
 HELD = Counter[tuple[int, str, tuple[tuple[str, str], ...]]]
 """Time, line, and labels with structured metadata, of what is held."""
 
@@ -57,21 +71,10 @@ class Both:
 
 def real_limits(limits: Mapping[str, Any]) -> dict[str, Any]:
     """Return *limits* of the stand-in as Loki's ``limits_config`` names them."""
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"block_ingestion_status_code": 260} if "blocked_until" in limits else {}
     for name, value in limits.items():
-        found |= {
-            "max_streams": lambda value: {"max_global_streams_per_user": value},
-            "stream_rate": lambda value: {"per_stream_rate_limit": f"{value}B"},
-            "stream_burst": lambda value: {"per_stream_rate_limit_burst": f"{value}B"},
-            "shard_streams": lambda value: {"shard_streams": {"enabled": value}},
-            "tenant_rate": lambda value: {"ingestion_rate_mb": value / MEBI},
-            "tenant_burst": lambda value: {"ingestion_burst_size_mb": value / MEBI},
-            "allow_structured_metadata": lambda value: {"allow_structured_metadata": value},
-            "blocked_until": lambda value: {
-                "block_ingestion_until": datetime.fromtimestamp(value, UTC).isoformat(),
-                "block_ingestion_status_code": 260,
-            },
-        }[name](value)
+        real, shape = LIMITS[name]
+        found[real] = shape(value)
     return found
 
 

@@ -117,6 +117,8 @@ class RealLoki:
                     }
                 },
             },
+            # Else queries look for what is three hours old in the store alone.
+            "querier": {"query_ingesters_within": "0s"},
             "ingester": {"lifecycler": {"min_ready_duration": "0s", "final_sleep": "0s"}},
             "schema_config": {
                 "configs": [
