@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -58,6 +60,12 @@ class RealLoki:
         """Have Loki write to its store what is only in memory: queries look there alone for what is hours old."""
         requests.post(f"{self.url}/flush", timeout=60).raise_for_status()
 
+    def lose_memory(self) -> None:
+        """Kill Loki, take its write-ahead log away, and start it again: what it had not flushed is lost."""
+        self.server.end(signal.SIGKILL)
+        shutil.rmtree(self.folder / "loki" / "wal")
+        self.server.start()
+
     def count(self, tenant: str) -> int:
         """Return how many lines of *tenant*'s last hours a metric query counts: repeats too, where Loki took them."""
         query = {"query": 'sum(count_over_time({service_name=~".+"}[3h]))', "time": f"{time.time() + 600:.0f}"}
@@ -109,6 +117,8 @@ class RealLoki:
                     }
                 },
             },
+            # Else queries look for what is three hours old in the store alone.
+            "querier": {"query_ingesters_within": "0s"},
             "ingester": {"lifecycler": {"min_ready_duration": "0s", "final_sleep": "0s"}},
             "schema_config": {
                 "configs": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def whole(seed: int, lines: int) -> Account:
         folder = Path(name)
         (folder / "hook.star").write_text(HOOK)
         for loki in (plain, hooked):
-            loki.max_age = 1e11
+            loki.limits.max_age = loki.limits.max_behind = inf
         senders = [loki_sender(plain, "plain"), loki_sender(hooked, "hooked", hook={"script": "hook.star"})]
         with Kigeon(folder, server, senders, global_={"logLevel": "warn"}) as kigeon:  # type: ignore[arg-type]
             wait_until(lambda: api.is_done, timeout=PATIENCE, what="the end of what is told")

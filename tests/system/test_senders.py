@@ -216,6 +216,8 @@ def test_the_line_its_labels_and_its_metadata(tmp_path: Path, api: ApiServer, lo
         "reason": "BackOff",
         "type": "mine",
         "source_component": "kubelet",
+        # Loki's own doing.
+        "service_name": "unknown_service",
     }
     assert dict(line.metadata) == {
         "involved_object_name": "web-1",
