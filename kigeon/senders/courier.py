@@ -44,7 +44,7 @@ class Settlement:
     """Their time is to come."""
     held: list[Item] = field(default_factory=list)
     hold: Hold | None = None
-    accused: list[tuple[Item, str]] = field(default_factory=list)
+    accused: list[Item] = field(default_factory=list)
     """Refused alone, for no reason that is known to be the event's: parked once the destination takes others."""
     away: list[Item] = field(default_factory=list)
     """The destination takes nothing now."""
@@ -66,8 +66,8 @@ class Courier(Protocol):
     def settle(self, push: Sequence[Item], answer: Answer) -> Settlement:
         """Return what *answer* means for each event of *push*."""
 
-    def took_others_since(self, moment: float) -> bool:
-        """Whether the destination took anything since *moment* of the monotonic clock."""
+    def took_others_since(self, accused: Item) -> bool:
+        """Whether the destination took anything since an event was refused alone."""
 
     def released(self, key: str) -> None:
         """Note that nothing waits in the queue *key* any more."""
@@ -96,7 +96,7 @@ class PlainCourier:
             return Settlement(sent=list(push))
         return Settlement(away=list(push))
 
-    def took_others_since(self, moment: float) -> bool:
+    def took_others_since(self, accused: Item) -> bool:
         """Nothing is ever accused."""
         return False
 

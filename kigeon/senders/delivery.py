@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -49,6 +48,12 @@ class Delivering:
     accused: list[Item] = field(default_factory=list)
     away: list[Item] = field(default_factory=list)
     refusal: Answer | None = None
+    hold: Hold | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is more to push now."""
+        return bool(self.todo or self.pieces) and self.refusal is None and self.hold is None
 
     def rest(self) -> list[Item]:
         """Return everything, in order."""
@@ -89,12 +94,16 @@ class Delivery:
         if not work.todo:
             # There is nothing else that could show whose fault it is.
             work.todo, work.accused = work.accused, []
-        while (work.todo or work.pieces) and work.refusal is None:
+        while work.goes_on:
             await self._push_next(lane, courier, work)
             await self._progress.save()
-        if work.refusal is None:
-            await self._judge(courier, work)
-        return self._refused(lane, work.refusal, work.rest()) if work.refusal else []
+            if not work.todo and not work.pieces and not work.refusal and not work.hold:
+                self._judge(courier, work)
+        if work.refusal is not None:
+            return self._refused(lane, work.refusal, work.rest())
+        if work.hold is not None:
+            self._elsewhere.hold(lane, work.rest(), work.hold)
+        return []
 
     async def prove(self) -> None:
         """Have everything proven that was sent without a proof of its own a while ago."""
@@ -163,31 +172,32 @@ class Delivery:
             await self.park(item, reason)
         if settlement.sent or settlement.parked:
             lane.succeeded(sum(item.entry.size for item in settlement.sent if item.entry is not None))
-        for item, reason in settlement.accused:
-            item.accused_at, item.accused_for = time.monotonic(), reason
-            work.accused.append(item)
+        work.accused += settlement.accused
         work.pieces.extendleft(reversed(settlement.pieces))
         work.todo[:0] = settlement.again
         if settlement.later:
             await self._elsewhere.postpone(settlement.later)
         if settlement.hold is not None:
             self._tell_held(lane, settlement.hold, len(settlement.held))
-            self._elsewhere.hold(lane, settlement.held, settlement.hold)
+            if settlement.hold.key == lane.key:
+                work.away, work.hold = [*work.away, *settlement.held], settlement.hold
+            else:
+                self._elsewhere.hold(lane, settlement.held, settlement.hold)
         self._elsewhere.doubt(settlement.doubted)
         if settlement.away or settlement.is_hopeless:
             work.away += settlement.away
             work.refusal = _as_held(answer) if settlement.is_hopeless else answer
 
-    async def _judge(self, courier: Courier, work: Delivering) -> None:
-        """Park what was refused alone, where the destination has taken others since; hold the destination else."""
+    @staticmethod
+    def _judge(courier: Courier, work: Delivering) -> None:
+        """Have what was refused alone tried once more where the destination takes others; hold the destination else."""
         accused, work.accused = work.accused, []
         for item in accused:
-            if courier.took_others_since(item.accused_at):
-                await self.park(item, item.accused_for)
+            if courier.took_others_since(item):
+                work.pieces.append([item])
             else:
                 work.accused.append(item)
-        await self._progress.save()
-        if work.accused:
+        if work.accused and not work.pieces:
             work.refusal = _as_held(Answer(Verdict.HOLD, work.accused[0].accused_for))
 
     def _refused(self, lane: Lane, answer: Answer, items: list[Item]) -> list[Item]:

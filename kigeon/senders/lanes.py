@@ -33,9 +33,9 @@ class Item:
     raw: bytes
     entry: Entry | None = None
     attempts: int = 0
-    accused_at: float = 0.0
+    accused_at: int = 0
     accused_for: str = ""
-    """When it was refused alone, by the monotonic clock, and what was said; empty where it was not."""
+    """By which of the destination's answers it was refused alone, and what that said; empty where it was not."""
 
     @property
     def number(self) -> int:

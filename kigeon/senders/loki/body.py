@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Sequence
-from typing import Any
+from operator import attrgetter
 
 import orjson
 
@@ -12,10 +12,19 @@ from kigeon.senders.sink import Entry
 
 
 def body_of(entries: Sequence[Entry]) -> bytes:
-    """Return the gzipped body; streams come in the order of their first entry, entries in the order given."""
-    streams: dict[tuple[tuple[str, str], ...], list[Any]] = {}
+    """Return the gzipped body; streams come in the order of their first entry, the entries of each by their time.
+
+    Loki judges them in the order of the body: none is then late because of another of the same push.
+    """
+    streams: dict[tuple[tuple[str, str], ...], list[Entry]] = {}
     for entry in entries:
-        value = (str(entry.timestamp), entry.line, entry.metadata)
-        streams.setdefault(entry.stream, []).append(value if entry.metadata else value[:2])
-    body = {"streams": [{"stream": dict(stream), "values": values} for stream, values in streams.items()]}
+        streams.setdefault(entry.stream, []).append(entry)
+    body = {"streams": [{"stream": dict(stream), "values": _values(found)} for stream, found in streams.items()]}
     return gzip.compress(orjson.dumps(body), compresslevel=1, mtime=0)
+
+
+def _values(entries: list[Entry]) -> list[tuple[object, ...]]:
+    values = (
+        (str(entry.timestamp), entry.line, entry.metadata) for entry in sorted(entries, key=attrgetter("timestamp"))
+    )
+    return [value if value[2] else value[:2] for value in values]

@@ -1,10 +1,9 @@
 """Loki's courier: a receipt for every event, although an answer speaks for the last stream of a push alone.
 
 So each push has one stream that it proves, its last. Others ride along only where they can't be refused by what is
-known (:mod:`kigeon.senders.loki.known`): they exist, their lines are not late, and they take fewer bytes than some
-stream that was proven to take more, or than the stream that the same push proves. New streams, late lines and streams
-that take more than was ever proven go last, or alone. Where nothing has to be proven the stream goes last whose proof
-is the oldest: in steady flow proofs cost no push.
+known (:mod:`kigeon.senders.loki.known`): they exist, their lines are not late, and they take few bytes, or fewer than
+the stream that the same push proves. New streams, late lines and the stream that takes the most go last, or alone.
+Where nothing has to be proven the stream goes last whose proof is the oldest: in steady flow proofs cost no push.
 
 A refusal of one stream holds up that stream: new streams wait together where the tenant has as many as it may, a
 stream that takes no more bytes waits on its own.
@@ -57,6 +56,8 @@ class LokiCourier:
         self._is_full = False
         self._refused_at = -inf
         self._took_at = -inf
+        self._answers = 0
+        self._took_last = 0
         self._lone = 0
 
     def route(self, entry: Entry) -> str:
@@ -71,9 +72,9 @@ class LokiCourier:
         if key == NEW_STREAMS:
             self._is_full = False
 
-    def took_others_since(self, moment: float) -> bool:
-        """Whether the destination took anything since *moment*."""
-        return self._took_at > moment
+    def took_others_since(self, accused: Item) -> bool:
+        """Whether the destination took anything since an event was refused alone."""
+        return self._took_last > accused.accused_at
 
     # ---------------------------------------------------------------------------------------------------- what to push
 
@@ -108,7 +109,7 @@ class LokiCourier:
         for stream, group in groups.items():
             if not self._known.exists(stream, now) or not self._known.is_in_order(stream, group):
                 alone.append(group)
-            elif self._known.takes(stream, size_of(group), now):
+            elif self._known.takes(self._known.levels(stream, size_of(group), now)):
                 riders[stream] = group
             else:
                 heavy[stream] = group
@@ -132,17 +133,18 @@ class LokiCourier:
     def _led(self, riders: Groups, heavy: Groups) -> tuple[list[list[Item]], list[Item]]:
         """Have the stream go last that takes the most: what takes less rides along; the rest is planned later."""
         now = self._clock()
-        last = max(heavy, key=lambda stream: self._known.weight(stream, size_of(heavy[stream]), now))
-        leader = (last, size_of(heavy[last]))
-        others = {stream: group for stream, group in heavy.items() if stream != last}
-        led = [s for s, group in others.items() if self._known.takes(s, size_of(group), now, besides=leader)]
-        push = _push_of([*riders.values(), *(others[stream] for stream in led), heavy[last]])
-        return [push], [item for stream, group in others.items() if stream not in led for item in group]
+        levels = {stream: self._known.levels(stream, size_of(group), now) for stream, group in heavy.items()}
+        last = max(levels, key=lambda stream: sum(levels[stream]))
+        led = [stream for stream in heavy if stream != last and self._known.takes(levels[stream], levels[last])]
+        push = _push_of([*riders.values(), *(heavy[stream] for stream in led), heavy[last]])
+        rest = [group for stream, group in heavy.items() if stream != last and stream not in led]
+        return [push], _push_of(rest)
 
     # -------------------------------------------------------------------------------------------- what an answer means
 
     def settle(self, push: Sequence[Item], answer: Answer) -> Settlement:
         """Return what *answer* means for each event of *push*."""
+        self._answers += 1
         if answer.verdict is Verdict.DELIVERED:
             self._took(push)
             return Settlement(sent=list(push))
@@ -171,7 +173,7 @@ class LokiCourier:
 
     def _took(self, push: Sequence[Item]) -> None:
         now = self._clock()
-        self._took_at, self._lone = now, 0
+        self._took_at, self._took_last, self._lone = now, self._answers, 0
         groups = grouped(push)
         last = next(reversed(groups))
         for stream, group in groups.items():
@@ -185,13 +187,14 @@ class LokiCourier:
         groups = grouped(push)
         stream = find_stream(refusal.stream, list(groups)) or next(reversed(groups))
         group = groups[stream]
-        settlement = Settlement(again=[item for item in push if item.entry and item.entry.stream != stream])
-        settlement.doubted = self._doubts(stream, group, refusal)
+        doubted = self._doubts(stream, group, refusal)
+        others = [item for item in push if item.entry and item.entry.stream != stream]
         if refusal.fault is Fault.BEHIND:
-            self._late(settlement, group, answer, refusal)
+            settlement = self._late(group, answer, refusal)
         else:
-            settlement.held = group
-            settlement.hold = self._hold(stream, group, answer, refusal)
+            settlement = Settlement(held=group, hold=self._hold(stream, group, answer, refusal))
+        settlement.doubted = doubted
+        settlement.again += others
         return settlement
 
     def _doubts(self, stream: Stream, group: Sequence[Item], refusal: Refusal) -> list[int]:
@@ -209,30 +212,27 @@ class LokiCourier:
         most = size_of(group) // 2
         return Hold(key, answer.reason, refusal.rate, min(most, int(refusal.rate)) if refusal.rate else most)
 
-    def _late(self, settlement: Settlement, group: list[Item], answer: Answer, refusal: Refusal) -> None:
+    def _late(self, group: list[Item], answer: Answer, refusal: Refusal) -> Settlement:
         """The oldest lines are refused, as many as Loki says; it has taken the others."""
         ordered = sorted(group, key=lambda item: item.entry.timestamp if item.entry else 0)
         if refusal.of != len(group) or not 0 < refusal.count <= len(group):
             # A part of the stream was refused elsewhere, or is there already: each half tells more.
-            self._halve(settlement, ordered, answer)
-            return
+            return self._narrow_down(group, answer)
         late, taken = ordered[: refusal.count], ordered[refusal.count :]
         if taken:
             self._known.prove(taken[0].entry.stream, taken, self._clock())  # type: ignore[union-attr]
-        settlement.sent += taken
+        settlement = Settlement(sent=taken)
         for item in late:
             if item.entry is None or not item.page.may_be_late or dict(item.entry.stream).get(LATE):
                 settlement.parked.append((item, answer.reason))
             else:
                 item.entry = in_late_stream(item.entry)
                 settlement.again.append(item)
+        return settlement
 
-    def _halve(self, settlement: Settlement, group: Sequence[Item], answer: Answer) -> None:
-        if len(group) > 1:
-            middle = len(group) // 2
-            settlement.pieces += [list(group[:middle]), list(group[middle:])]
-        else:
-            settlement.accused += [(item, answer.reason) for item in group]
+    def _halve(self, settlement: Settlement, group: Sequence[Item]) -> None:
+        middle = max(len(group) // 2, 1)
+        settlement.pieces += [list(half) for half in (group[:middle], group[middle:]) if half]
 
     def _sort_out(self, push: Sequence[Item], answer: Answer) -> Settlement:
         """Loki names the lines that are not valid, and holds the others."""
@@ -261,15 +261,22 @@ class LokiCourier:
         """Something of *push* is refused, and nothing says what: an event alone first, and where that goes, halves."""
         if len(push) == 1:
             self._lone += 1
-            return Settlement(accused=[(push[0], answer.reason)], is_hopeless=self._lone >= SUSPICIOUS)
+            return self._accuse(push[0], answer)
         if self._lone >= SUSPICIOUS:
             return Settlement(away=list(push), is_hopeless=True)
         settlement = Settlement()
         if answer.verdict is Verdict.SPLIT or (self._lone == 0 and self._clock() - self._took_at < CALM_AFTER):
-            self._halve(settlement, push, answer)
+            self._halve(settlement, push)
         else:
             settlement.pieces = [list(push[:1]), list(push[1:])]
         return settlement
+
+    def _accuse(self, item: Item, answer: Answer) -> Settlement:
+        """Park an event that was refused alone before and after others were taken; accuse it else."""
+        if item.accused_for and self.took_others_since(item):
+            return Settlement(parked=[(item, answer.reason)])
+        item.accused_at, item.accused_for = self._answers, answer.reason
+        return Settlement(accused=[item], is_hopeless=self._lone >= SUSPICIOUS)
 
 
 def in_late_stream(entry: Entry) -> Entry:

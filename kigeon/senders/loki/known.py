@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from kigeon.senders.lanes import Item
-from kigeon.senders.loki.evidence import Evidence, Flow
+from kigeon.senders.loki.flow import FLOOR, FLOOR_RATE, Flow, Levels, asks_for_less
 from kigeon.senders.loki.refusals import Stream
 from kigeon.senders.sink import Entry
 
@@ -47,7 +47,7 @@ class KnownStreams:
 
     def __init__(self) -> None:
         self._streams: OrderedDict[Stream, StreamState] = OrderedDict()
-        self._evidence = Evidence()
+        self._floor = FLOOR
         self._behind = 0
         self._doubtful = 0
 
@@ -76,20 +76,19 @@ class KnownStreams:
         """Whether no line of *group* is further behind its stream than lines that Loki was seen to take."""
         return self.state(stream).newest - _oldest(group) <= self._behind
 
-    def takes(self, stream: Stream, size: int, now: float, besides: tuple[Stream, int] | None = None) -> bool:
-        """Whether *stream* can't be refused for its rate; *besides* is what the same push proves."""
-        also = self.state(besides[0]).flow.with_more(besides[1], now) if besides else None
-        return self._evidence.covers(self.state(stream).flow.with_more(size, now), also)
+    def levels(self, stream: Stream, size: int, now: float) -> Levels:
+        """Return what *stream* asks of Loki with *size* bytes more."""
+        return self.state(stream).flow.with_more(size, now)
 
-    def weight(self, stream: Stream, size: int, now: float) -> float:
-        """Return how much *stream* takes, for comparison."""
-        return sum(self.state(stream).flow.with_more(size, now))
+    def takes(self, levels: Levels, proven: Levels | None = None) -> bool:
+        """Whether a stream with these *levels* can't be refused for its rate; *proven* is what the same push proves."""
+        return levels[FLOOR_RATE] <= self._floor or (proven is not None and asks_for_less(levels, proven))
 
     def prove(self, stream: Stream, group: Sequence[Item], now: float) -> None:
         """Note that Loki holds all of *group*, and with it has taken what rode along to its stream before."""
         state = self.state(stream)
         self._behind = max(self._behind, min(state.newest - _oldest(group), MOST_BEHIND))
-        self._evidence.learn(state.flow.add(size_of(group), now), now)
+        state.flow.add(size_of(group), now)
         self._note(state, group)
         self._settle(state)
         state.proven_at = now
@@ -117,8 +116,11 @@ class KnownStreams:
         return self._doubted([state])
 
     def refused_for_rate(self, stream: Stream, size: int, now: float) -> list[int]:
-        """Note that *size* bytes were too much for *stream*; return what is in doubt, of whatever stream."""
-        self._evidence.contradict(self.state(stream).flow.with_more(size, now))
+        """Note that *size* bytes were too much for *stream*; return what is in doubt then, of whatever stream."""
+        level = self.levels(stream, size, now)[FLOOR_RATE]
+        if level > 2 * self._floor:
+            return []
+        self._floor = level / 4
         return self._doubted(self._streams.values())
 
     def refused_as_late(self, stream: Stream, group: Sequence[Item]) -> list[int]:
@@ -129,7 +131,8 @@ class KnownStreams:
         return self._doubted([state])
 
     def forget(self) -> None:
-        """Note that Loki may have been restarted: every stream has to be proven anew."""
+        """Note that Loki may have been restarted, with whatever configuration: every stream has to be proven anew."""
+        self._behind = 0
         for state in self._streams.values():
             state.proven_at = -inf
 

@@ -77,6 +77,10 @@ class Loki:
     def __exit__(self, *error: object) -> None:
         self.answering.set()
         self._server.shutdown()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the socket, where it was not entered."""
         self._server.server_close()
 
     def answer_next(self, count: int, status: int, body: str = "", retry_after: int | None = None) -> None:

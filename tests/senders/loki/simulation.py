@@ -1,0 +1,187 @@
+"""A sender's lanes before a stand-in Loki, without sockets and with a clock that is moved by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from kigeon.senders.courier import Courier, Hold
+from kigeon.senders.delivery import Delivery, Elsewhere
+from kigeon.senders.lanes import Item, Lane
+from kigeon.senders.ledger import Ledger, Outcome, Position
+from kigeon.senders.loki.answers import answer_of
+from kigeon.senders.loki.body import body_of
+from kigeon.senders.loki.courier import LokiCourier
+from kigeon.senders.sink import Answer, Destination, Entry
+from tests.support.loki import Loki
+
+DESTINATION = Destination("http://loki", "t")
+
+
+class Clock:
+    """Seconds; it stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class InProcessSink:
+    """Hands pushes to a stand-in as HTTP would."""
+
+    def __init__(self, loki: Loki, clock: Clock) -> None:
+        self._loki = loki
+        self._clock = clock
+        self.requests = 0
+        self.ever_held: set[tuple[str, int]] = set()
+
+    def courier(self, destination: Destination) -> Courier:
+        return LokiCourier(self._clock)
+
+    def push(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
+        self.requests += 1
+        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        status, text, retry_after = self._loki.take(destination.tenant_id or "", headers, body_of(entries))
+        self.ever_held |= {(line.line, line.timestamp) for line in self._loki.lines}
+        return answer_of(status, text.encode(), None if retry_after is None else str(retry_after))
+
+
+class Saving:
+    """What a delivery needs of a sender's progress."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger(Position())
+
+    async def save(self) -> None:
+        return None
+
+
+class Letters:
+    """What a delivery needs of a dead-letter store."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[int, str] = {}
+
+    async def park(self, number: int, sequence: int, event: bytes, reason: str) -> None:
+        self.reasons[number] = reason
+
+
+class Simulation:
+    """Lanes as the engine has them. ``sent`` are the running numbers of what is booked as sent."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self.clock = Clock()
+        self.loki = Loki()
+        started = time.time()
+        self.loki.clock = lambda: started + self.clock.now - 1000.0
+        self.sink = InProcessSink(self.loki, self.clock)
+        self.letters = Letters()
+        self.later: list[Item] = []
+        self.items: dict[int, Item] = {}
+        self._saving = Saving()
+        self._lanes: dict[str, Lane] = {}
+        elsewhere = Elsewhere(self._hold, self._reroute, self._postpone, self._doubt)
+        self.delivery = Delivery(self.sink, self._saving, self.letters, elsewhere)  # type: ignore[arg-type]
+        self._courier = self.delivery.courier(DESTINATION)
+
+    def close(self) -> None:
+        """Let go of threads and socket."""
+        self.delivery.close()
+        self._loop.close()
+        self.loki.close()
+
+    def now(self) -> int:
+        """Nanoseconds since the epoch."""
+        return int(self.loki.clock() * 1e9)
+
+    def add(self, *lines: tuple[str, int, int]) -> None:
+        """Have lines sent: their stream, how many seconds they lie behind now, and their size."""
+        for stream, behind, size in lines:
+            number = len(self.items) + 1
+            page = self._saving.ledger.admit(number, number, 1, 0.0)
+            assert page is not None
+            text = f"{number} {'x' * size}"
+            labels = (("app", "k"), ("namespace", stream))
+            entry = Entry(
+                DESTINATION, labels, self.now() - behind * 10**9 + number, text, {"n": str(number)}, size + 60
+            )
+            self.items[number] = Item(page, 0, b"{}", entry)
+            self._enter([self.items[number]])
+
+    @property
+    def waiting(self) -> set[int]:
+        """The numbers of what waits on some lane, or for its time."""
+        return {item.number for lane in self._lanes.values() for item in lane.items} | {i.number for i in self.later}
+
+    @property
+    def sent(self) -> set[int]:
+        return {n for n, item in self.items.items() if item.page.ended} - self.letters.reasons.keys()
+
+    @property
+    def not_held(self) -> set[int]:
+        """The numbers of what is booked as sent and was never held."""
+        lines = {n: (item.entry.line, item.entry.timestamp) for n, item in self.items.items() if item.entry}
+        return {number for number in self.sent if lines[number] not in self.sink.ever_held}
+
+    def run(self, seconds: float = 0.0) -> None:
+        """Push what may be pushed; then move the clock, in steps, and push what is due."""
+        self._loop.run_until_complete(self._run(seconds))
+
+    def prove(self) -> None:
+        """Have what is in doubt proven, as a sender at rest does."""
+        self.clock.now += 61
+        self._loop.run_until_complete(self.delivery.prove())
+
+    async def _run(self, seconds: float) -> None:
+        end = self.clock.now + seconds
+        while True:
+            for lane in list(self._lanes.values()):
+                while lane.items and not lane.wait:
+                    await self.delivery.deliver(lane, lane.take())
+                if not lane.items and lane.key:
+                    del self._lanes[lane.key]
+                    self._courier.released(lane.key)
+            if self.clock.now >= end:
+                return
+            self.clock.now = min(self.clock.now + 1.0, end)
+            later, self.later = self.later, []
+            self._enter(later)
+
+    def _enter(self, items: Sequence[Item]) -> None:
+        for item in items:
+            assert item.entry is not None
+            self._lane(self._courier.route(item.entry)).add([item])
+
+    def _lane(self, key: str) -> Lane:
+        if key not in self._lanes:
+            self._lanes[key] = Lane(DESTINATION, key, self.clock)
+        return self._lanes[key]
+
+    def _strays(self, lane: Lane, items: Sequence[Item]) -> list[Item]:
+        return [item for item in items if item.entry and self._courier.route(item.entry) != lane.key]
+
+    def _reroute(self, lane: Lane, items: Sequence[Item]) -> list[Item]:
+        strays = self._strays(lane, items)
+        self._enter(strays)
+        return [item for item in items if item not in strays]
+
+    def _hold(self, lane: Lane, items: Sequence[Item], hold: Hold) -> None:
+        held = self._lane(hold.key)
+        strays = self._strays(lane, list(lane.items))
+        held.items.extend(lane.take_if(lambda item: item in strays))
+        held.refused(items, held.slow_down(hold.pace, hold.most) or None)
+
+    async def _postpone(self, items: Sequence[Item]) -> None:
+        self.later += items
+
+    def _doubt(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            item = self.items[number]
+            assert item.page.ended
+            item.page.ended = 0
+            self._saving.ledger.counts[Outcome.SENT] -= 1
+            self._enter([item])
