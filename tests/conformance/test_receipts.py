@@ -130,7 +130,22 @@ def rest(
 def test_more_than_a_stream_may_carry_arrives_whole(
     api: ApiServer, real_loki: RealLoki, folder: Path, tenant: str
 ) -> None:
-    """Eight streams of some 600 KB, which may carry 100 KB a second and 200 KB at once."""
+    """Eight streams of some 600 KB, which may carry 100 KB a second and 200 KB at once, all in each push."""
+    real_loki.limit({tenant: rate(100)})
+    events = events_in([f"team-{number}" for number in range(8)], range(6000), PADDING)
+    api.put_events(events[:8])
+    with Kigeon(folder, api, [sender(real_loki, tenant)]) as kigeon:
+        wait_for(kigeon, real_loki, tenant, lambda accounts: accounts["sent"] == 8)
+        # Watched, they come in this order; a list has them namespace by namespace.
+        api.put_events(events[8:])
+        arrive(kigeon, real_loki, tenant, events)
+        assert kigeon.stop() == 0
+
+
+def test_a_backlog_stream_by_stream_arrives_whole(
+    api: ApiServer, real_loki: RealLoki, folder: Path, tenant: str
+) -> None:
+    """A list has them namespace by namespace: the whole of a push would go to one stream, which takes no such thing."""
     real_loki.limit({tenant: rate(100)})
     events = events_in([f"team-{number}" for number in range(8)], range(6000), PADDING)
     api.put_events(events)
@@ -261,10 +276,13 @@ def test_a_stream_that_is_over_its_rate(
 ) -> None:
     """Larger than what it may carry at once, it is made smaller until it fits."""
     real_loki.limit({tenant: rate(100)})
-    good, large = events_in(["a", "b"], range(20)), events_in(["large"], range(20, 420), "x" * 1000)
-    api.put_events(placed(large, good, place))
+    known = events_in(["a", "b", "large"], range(3))
+    api.put_events(known)
     with Kigeon(folder, api, [sender(real_loki, tenant)]) as kigeon:
-        arrive(kigeon, real_loki, tenant, good + large)
+        wait_for(kigeon, real_loki, tenant, lambda accounts: accounts["sent"] == 3)
+        good, large = events_in(["a", "b"], range(3, 23)), events_in(["large"], range(23, 423), "x" * 1000)
+        api.put_events(placed(large, good, place))
+        arrive(kigeon, real_loki, tenant, known + good + large)
         assert kigeon.stop() == 0
 
 
