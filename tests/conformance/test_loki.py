@@ -107,7 +107,7 @@ def test_lines_that_are_too_old_are_parked_and_cost_the_others_nothing(
         make_event(
             number,
             # In a stream of their own: Loki takes nothing that lies far behind what a stream has.
-            **({"firstTimestamp": old, "lastTimestamp": old, "reason": "Old"} if number % 25 == 3 else {}),
+            **({"firstTimestamp": old, "lastTimestamp": old, "type": "Old"} if number % 25 == 3 else {}),
         )
         for number in range(200)
     ]
