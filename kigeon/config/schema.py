@@ -14,24 +14,24 @@ from urllib.parse import urlsplit
 
 import voluptuous
 
+from kigeon.config.labels import (
+    DEFAULT_EVENT_LABELS,
+    DEFAULT_STRUCTURED_METADATA,
+    FIELDS,
+    Labels,
+    wrong_together,
+    wrong_with_metadata,
+    wrong_with_stream_label,
+    wrong_with_tenant,
+)
 from kigeon.config.quantities import parse_duration, parse_size
-from kigeon.config.settings import DEFAULT_EVENT_LABELS, DEFAULT_STRUCTURED_METADATA
 
 Validator = Callable[[Any], Any]
-
-LABEL_FIELDS = (
-    "name", "namespace", "involved_object_kind", "involved_object_name", "involved_object_namespace",
-    "involved_object_uid", "field_path", "reason", "type", "count", "source_component", "source_host", "event_uid",
-    "action", "reporting_component",
-)  # fmt: skip
-"""What eventLabels and structuredMetadata may name."""
 
 MIN_QUEUE_BYTES = 4 * 1024 * 1024
 """Less might not hold one of the largest batches."""
 
 _NAME = re.compile(r"[a-z0-9-]{1,63}")
-_HEADER = re.compile(r"[!-~]+")
-_LOKI_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,1023}")
 _KUBERNETES_LABEL = re.compile(
     r"(?:[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 )
@@ -47,9 +47,17 @@ class Wrong(voluptuous.Invalid):
 
 
 class Section:
-    """A mapping with known keys. A key with a default may be left out; one without is required."""
+    """A mapping with known keys. A key with a default may be left out; one without is required.
 
-    def __init__(self, keys: Mapping[str, tuple[Validator, Any] | Validator]) -> None:
+    *together* says what is wrong with values that are right, each on its own.
+    """
+
+    def __init__(
+        self,
+        keys: Mapping[str, tuple[Validator, Any] | Validator],
+        together: Callable[[dict[str, Any]], Iterable[Wrong]] = lambda found: (),
+    ) -> None:
+        self._together = together
         self._keys = list(keys)
         # Voluptuous would validate its own defaults; these are settings already.
         self._defaults = {key: found[1] for key, found in keys.items() if isinstance(found, tuple)}
@@ -69,7 +77,9 @@ class Section:
         wrong: list[voluptuous.Invalid] = [self._unknown(key) for key in given if key not in self._keys]
         try:
             found = self._schema({key: value for key, value in given.items() if key in self._keys})
-            return {**self._defaults, **found}
+            found = {**self._defaults, **found}
+            wrong += self._together(found)
+            return found
         except voluptuous.MultipleInvalid as error:
             wrong += error.errors
         finally:
@@ -113,10 +123,11 @@ def some_text(given: Any) -> str:
     return str(given)
 
 
-def header(given: Any) -> str:
-    """A text that can be sent as the value of a header."""
-    if not _HEADER.fullmatch(some_text(given)):
-        raise Wrong("must consist of visible ASCII characters")
+def tenant(given: Any) -> str:
+    """A tenant ID for which Loki takes pushes."""
+    message, cure = wrong_with_tenant(some_text(given))
+    if message:
+        raise Wrong(message, cure)
     return str(given)
 
 
@@ -202,16 +213,14 @@ def url(given: Any) -> str:
     return str(given).rstrip("/")
 
 
-def labels(key: re.Pattern[str], value: Callable[[str], bool], what: str) -> Validator:
-    """A mapping of label names to values."""
+def labels(key: Callable[[str], str], value: Callable[[str], bool], what: str) -> Validator:
+    """A mapping of label names, of which *key* says what is wrong with them, to values."""
 
     def validate(given: Any) -> dict[str, str]:
         given = {} if given is None else given
         if not isinstance(given, dict):
             raise Wrong("must be a mapping of label names to values")
-        wrong: list[voluptuous.Invalid] = [
-            Wrong(f"is no name of {what}", path=[name]) for name in given if not key.fullmatch(str(name))
-        ]
+        wrong: list[voluptuous.Invalid] = [Wrong(problem, path=[name]) for name in given if (problem := key(str(name)))]
         for name, found in given.items():
             if not isinstance(found, str):
                 wrong.append(Wrong("must be a text", "put it in quotes", [name]))
@@ -224,25 +233,46 @@ def labels(key: re.Pattern[str], value: Callable[[str], bool], what: str) -> Val
     return validate
 
 
-def label_fields(given: Any) -> tuple[str, ...]:
-    """A list of the event's fields."""
-    if not isinstance(given, (list, tuple)):
-        raise Wrong("must be a list of fields", f"known: {', '.join(LABEL_FIELDS)}")
-    wrong: list[voluptuous.Invalid] = []
-    for index, name in enumerate(given):
-        if name not in LABEL_FIELDS:
-            close = get_close_matches(name, LABEL_FIELDS, n=1) if isinstance(name, str) else []
-            cure = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(LABEL_FIELDS)}"
-            wrong.append(Wrong("is no field of an event", cure, [index]))
-    if wrong:
-        raise voluptuous.MultipleInvalid(wrong)
-    return tuple(dict.fromkeys(given))
+def label_fields(name: Callable[[str], str]) -> Validator:
+    """A list of the event's fields, or a mapping of names, of which *name* says what is wrong with them, to fields."""
+
+    def validate(given: Any) -> Labels:
+        if not isinstance(given, (list, tuple, dict)):
+            raise Wrong("must be a list of fields, or a mapping of names to fields", f"known: {', '.join(FIELDS)}")
+        wrong: list[voluptuous.Invalid] = []
+        for place, field in given.items() if isinstance(given, dict) else enumerate(given):
+            # A field of a list that nobody knows has one thing wrong with it, and not its name as well.
+            if isinstance(given, dict) and (problem := name(str(place))):
+                wrong.append(Wrong(problem, path=[place]))
+            if field not in tuple(FIELDS):
+                wrong.append(Wrong("is no field of an event", _fields_like(field), [place]))
+        if wrong:
+            raise voluptuous.MultipleInvalid(wrong)
+        found = given if isinstance(given, dict) else {field: field for field in given}
+        return tuple(found.items())
+
+    return validate
+
+
+def _fields_like(field: Any) -> str:
+    close = get_close_matches(field, FIELDS, n=1) if isinstance(field, str) else []
+    return f"did you mean `{close[0]}`?" if close else f"known: {', '.join(FIELDS)}"
+
+
+def fits_loki(found: Mapping[str, Any]) -> list[Wrong]:
+    """Say what Loki would refuse of every line, whatever the event."""
+    told = wrong_together(found["streamLabels"], found["eventLabels"], found["structuredMetadata"])
+    return [Wrong(message, cure, [key]) for key, message, cure in told]
 
 
 stream_labels = labels(
-    _LOKI_LABEL, lambda value: 0 < len(value.encode()) <= 2048 and "\ufffd" not in value, "a stream label"
+    wrong_with_stream_label, lambda value: 0 < len(value.encode()) <= 2048 and "\ufffd" not in value, "a stream label"
 )
-match_labels = labels(_KUBERNETES_LABEL, lambda value: bool(_KUBERNETES_VALUE.fullmatch(value)), "a Kubernetes label")
+match_labels = labels(
+    lambda name: "" if _KUBERNETES_LABEL.fullmatch(name) else "is no name of a Kubernetes label",
+    lambda value: bool(_KUBERNETES_VALUE.fullmatch(value)),
+    "a Kubernetes label",
+)
 
 
 BASIC_AUTH = Section(
@@ -256,12 +286,12 @@ BASIC_AUTH = Section(
 
 LOKI: Mapping[str, tuple[Validator, Any] | Validator] = {
     "url": url,
-    "tenantID": (header, None),
+    "tenantID": (tenant, None),
     "streamLabels": (stream_labels, {}),
     "basicAuth": (BASIC_AUTH, None),
     "tlsConfig": (Section({"insecureSkipVerify": (boolean, False)}), {"insecureSkipVerify": False}),
-    "eventLabels": (label_fields, DEFAULT_EVENT_LABELS),
-    "structuredMetadata": (label_fields, DEFAULT_STRUCTURED_METADATA),
+    "eventLabels": (label_fields(wrong_with_stream_label), DEFAULT_EVENT_LABELS),
+    "structuredMetadata": (label_fields(wrong_with_metadata), DEFAULT_STRUCTURED_METADATA),
 }
 
 HOOK = Section(
@@ -274,11 +304,11 @@ HOOK = Section(
     }
 )
 
-CONFIGS: Mapping[str, Section] = {"loki": Section(LOKI), "stdout": Section({})}
+CONFIGS: Mapping[str, Section] = {"loki": Section(LOKI, fits_loki), "stdout": Section({})}
 """A type's config as a hook may return it."""
 
 CONFIGS_IN_FILE: Mapping[str, Section] = {
-    "loki": Section({**LOKI, "hook": (HOOK, None)}),
+    "loki": Section({**LOKI, "hook": (HOOK, None)}, fits_loki),
     "stdout": Section({"hook": (HOOK, None)}),
 }
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from kigeon.config.labels import DEFAULT_EVENT_LABELS, DEFAULT_STRUCTURED_METADATA, Labels
+
 OnError = Literal["use-default", "skip", "fail"]
 LogLevel = Literal["debug", "info", "warn", "error"]
-
-DEFAULT_EVENT_LABELS = ("namespace", "involved_object_kind", "reason", "type", "source_component")
-DEFAULT_STRUCTURED_METADATA = ("involved_object_name", "source_host", "event_uid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +77,8 @@ class BasicAuth:
 class LokiSettings:
     """One way to push to Loki: the sender's own ``config``, or what a hook returned for an event.
 
-    ``event_labels`` and ``structured_metadata`` name the event's fields (snake_case) that become
-    stream labels and structured metadata.
+    ``event_labels`` and ``structured_metadata`` are pairs of a name and the event's field (snake_case) that becomes
+    a stream label, or structured metadata, of that name.
     """
 
     url: str
@@ -87,8 +86,8 @@ class LokiSettings:
     stream_labels: Mapping[str, str] = field(default_factory=dict)
     basic_auth: BasicAuth | None = None
     insecure_skip_verify: bool = False
-    event_labels: tuple[str, ...] = DEFAULT_EVENT_LABELS
-    structured_metadata: tuple[str, ...] = DEFAULT_STRUCTURED_METADATA
+    event_labels: Labels = DEFAULT_EVENT_LABELS
+    structured_metadata: Labels = DEFAULT_STRUCTURED_METADATA
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ NAMESPACED_KINDS = frozenset(
 CLUSTER_EVENT_NAMESPACES = frozenset({"", "default", "kube-system"})
 """Where Kubernetes allows an Event whose involved object has no namespace (its validation of Events)."""
 
+_LEVELS: Mapping[str, str] = {"Normal": "info", "Warning": "warn"}
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -49,6 +50,11 @@ class EventFields:
     reporting_component: str
     first_timestamp: str
     last_timestamp: str
+
+    @property
+    def level(self) -> str:
+        """How grave it is, in Loki's words. Of another type Kubernetes says nothing: Loki guesses from the line."""
+        return _LEVELS.get(self.type, "")
 
 
 def fields_of(event: Mapping[str, Any]) -> EventFields:

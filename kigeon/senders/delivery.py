@@ -203,8 +203,9 @@ class Delivery:
     def _refused(self, lane: Lane, answer: Answer, items: list[Item]) -> list[Item]:
         delay, unloaded = lane.refused(items, answer.retry_after)
         held = answer.verdict is Verdict.HOLD
+        told = logging.ERROR if held else logging.WARNING
         log.log(
-            logging.ERROR if held else logging.WARNING,
+            told if lane.is_news(answer.verdict.name) else logging.DEBUG,
             "the destination takes nothing until an operator acts, events are held"
             if held
             else "the destination is away, events wait",

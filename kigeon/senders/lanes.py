@@ -20,6 +20,9 @@ MAX_PUSH_EVENTS = 5000
 QUICKER = 1.25
 """By how much a lane that was slowed down tries more after each push that was stored."""
 
+TOLD_FOR = 300.0
+"""Seconds after which it is said again that a destination takes nothing."""
+
 PATIENCE = 0.5
 """Seconds after which a push that has no answer holds up what waits behind it."""
 
@@ -60,6 +63,7 @@ class Lane:
         self._due = 0.0
         self._asked_at = math.inf
         self._asked: Sequence[Item] = ()
+        self._told: tuple[str, float] = ("", -math.inf)
         self.failures = 0
 
     @property
@@ -138,6 +142,7 @@ class Lane:
     def succeeded(self, size: int = 0) -> None:
         """Note that the destination answered and stored *size* bytes. A lane with a pace rests; it quickens slowly."""
         self._backoff.succeeded()
+        self._told = ("", -math.inf)
         self.failures, self._due = 0, self._clock() + size / self._pace if self._pace else 0.0
         self._most = min(int(self._most * QUICKER) + 1, MAX_PUSH_BYTES)
         self._pace *= QUICKER
@@ -147,6 +152,14 @@ class Lane:
         self._pace = pace
         self._most = max(most, 1) if most else self._most
         return self._most / pace if pace else 0.0
+
+    def is_news(self, what: str) -> bool:
+        """Whether *what* is to be told: it is not what was told last, or that was a while ago."""
+        told, at = self._told
+        if what == told and self._clock() - at < TOLD_FOR:
+            return False
+        self._told = (what, self._clock())
+        return True
 
     def refused(self, items: Iterable[Item], retry_after: float | None) -> tuple[float, list[Item]]:
         """Put *items* back and wait; return for how long, and the events that are unloaded.

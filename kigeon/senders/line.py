@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from kigeon.config.labels import FIELDS, Labels
 from kigeon.events.fields import EventFields, fields_of
 
 MAX_LABEL_VALUE = 2048
@@ -45,37 +46,22 @@ _keys, _values = tuple(LINE), attrgetter(*LINE.values())
 
 def line_of(fields: EventFields) -> str:
     """Return the line: compact JSON, keys in the documented order, absent when the event has no such thing."""
+    return bytes_of_line(fields).decode()
+
+
+def bytes_of_line(fields: EventFields) -> bytes:
+    """Return the line as UTF-8."""
     pairs = zip(_keys, _values(fields), strict=True)
-    return orjson.dumps({key: value for key, value in pairs if value != ""}).decode()
-
-
-LABELS: Mapping[str, str] = {
-    "name": "name",
-    "namespace": "namespace",
-    "involved_object_kind": "involved_kind",
-    "involved_object_name": "involved_name",
-    "involved_object_namespace": "involved_namespace",
-    "involved_object_uid": "involved_uid",
-    "field_path": "field_path",
-    "reason": "reason",
-    "type": "type",
-    "count": "count",
-    "source_component": "source_component",
-    "source_host": "source_host",
-    "event_uid": "uid",
-    "action": "action",
-    "reporting_component": "reporting_component",
-}
-"""The names that eventLabels and structuredMetadata may use, and the field behind each."""
+    return orjson.dumps({key: value for key, value in pairs if value != ""})
 
 
 LabelValues = tuple[str | int, ...]
-"""What an event has for some of :data:`LABELS`; "" where it has nothing."""
+"""What an event has for some labels; "" where it has nothing."""
 
 
-def label_reader(names: Sequence[str]) -> Callable[[EventFields], LabelValues]:
-    """Return what reads the fields behind *names*, in their order."""
-    attributes = [LABELS[name] for name in names]
+def label_reader(labels: Labels) -> Callable[[EventFields], LabelValues]:
+    """Return what reads the values of *labels*, in their order."""
+    attributes = [FIELDS[field] for _, field in labels]
     if len(attributes) > 1:
         return attrgetter(*attributes)
     return lambda fields: tuple(getattr(fields, attribute) for attribute in attributes)
@@ -83,7 +69,12 @@ def label_reader(names: Sequence[str]) -> Callable[[EventFields], LabelValues]:
 
 def labels_of(names: Sequence[str], values: LabelValues) -> dict[str, str]:
     """Return *names* and the *values* of an event as labels; one that the event does not have is left out."""
-    return {name: _cut(str(value)) for name, value in zip(names, values, strict=True) if value != ""}
+    return {
+        # Almost all are short and ASCII: a call for each of them would take as long as all the rest.
+        name: value if type(value) is str and len(value) <= MAX_LABEL_VALUE and value.isascii() else _cut(str(value))
+        for name, value in zip(names, values, strict=True)
+        if value != ""
+    }
 
 
 def _cut(value: str) -> str:

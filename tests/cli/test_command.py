@@ -90,6 +90,7 @@ def test_check_prints_what_would_run(kigeon: Kigeon, tmp_path: Path) -> None:
     more = """\
     tenantID: shop
     streamLabels: {cluster: eu-1}
+    structuredMetadata: {level: level, pod: involved_object_name}
     basicAuth: {username: pigeon, passwordEnvVar: LOKI_PASSWORD}
     hook: {script: hook.star, onError: skip}
   filter: {namespaceSelector: {matchLabels: {team: web}}}
@@ -104,7 +105,8 @@ def test_check_prints_what_would_run(kigeon: Kigeon, tmp_path: Path) -> None:
         "log         info, json",
         "sender      loki (loki)",
         "  to        http://loki:3100, tenant shop, as pigeon",
-        "  labels    cluster=eu-1, namespace, involved_object_kind, reason, type, source_component",
+        "  labels    cluster=eu-1, service_name=kigeon, namespace, type",
+        "  metadata  level, pod (involved_object_name)",
         "  filter    namespaces team=web, without events about cluster-scoped objects",
         "  hook      hook.star, 0.1s for each event, on error: skip",
         "sender      out (stdout)",

@@ -1,11 +1,15 @@
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kigeon.config.labels import FIELDS
 from kigeon.config.load import load_settings
 from kigeon.config.schema import BASIC_AUTH, CONFIGS_IN_FILE, FILE, HOOK, SENDER, Section
 from kigeon.config.settings import FilterSettings, GlobalSettings, HookSettings, LokiSettings, QueueSettings
+from kigeon.senders.loki.sink import LokiSink
+from tests.support.events import make_event
 
 FOLDER = Path(__file__).parents[2] / "examples" / "config"
 URL = "http://loki-gateway.loki.svc:80"
@@ -45,6 +49,71 @@ def test_what_is_commented_out_is_valid_too(tmp_path: Path) -> None:
     assert loki.basic_auth.username == "kigeon"
 
 
-@pytest.mark.parametrize("name", ["minimal.yaml", "full.yaml"])
-def test_the_readme_names_every_example(name: str) -> None:
-    assert f"]({name})" in (FOLDER / "README.md").read_text("utf-8")
+def test_the_readme_names_every_example() -> None:
+    readme = (FOLDER / "README.md").read_text("utf-8")
+    assert set(re.findall(r"^\| \[.*?\]\((.*?)\)", readme, re.MULTILINE)) == {
+        file.name for file in FOLDER.glob("*.yaml")
+    }
+
+
+def test_the_full_example_names_every_field_that_may_be_a_label() -> None:
+    (told,) = re.findall(r"# Fields: (.*?)\.\n", (FOLDER / "full.yaml").read_text("utf-8"), re.DOTALL)
+    assert re.findall(r"\w+", re.sub(r"\(.*?\)|#", "", told)) == list(FIELDS)
+
+
+POD = make_event(1)
+NODE = make_event(2, type="Normal", involvedObject={"kind": "Node", "name": "node-2"})
+
+
+@pytest.mark.parametrize(
+    ("name", "event", "stream", "metadata"),
+    [
+        (
+            "go-kigeon-labels.yaml",
+            POD,
+            {
+                "namespace": "shop",
+                "involved_object_kind": "Pod",
+                "involved_object_name": "web-1",
+                "reason": "BackOff",
+                "type": "Warning",
+                "source_component": "kubelet",
+                "source_host": "node-1",
+                "service_name": "kigeon",
+            },
+            {"level": "warn", "event_uid": POD["metadata"]["uid"]},
+        ),
+        (
+            "alloy-labels.yaml",
+            POD,
+            {
+                "job": "integrations/kubernetes/eventhandler",
+                "source": "kubernetes-events",
+                "namespace": "shop",
+                "reason": "BackOff",
+                "level": "Warning",
+            },
+            {"name": "web-1", "node": "node-1", "detected_level": "warn"},
+        ),
+        (
+            "alloy-labels.yaml",
+            NODE,
+            {
+                "job": "integrations/kubernetes/eventhandler",
+                "source": "kubernetes-events",
+                "reason": "BackOff",
+                "level": "Normal",
+            },
+            {"name": "node-2", "node": "node-2", "detected_level": "info"},
+        ),
+    ],
+)
+def test_what_an_event_has_with_the_labels_that_others_write(
+    name: str, event: dict[str, Any], stream: dict[str, str], metadata: dict[str, str]
+) -> None:
+    (sender,) = load_settings(FOLDER / name, {}).senders
+    assert sender.loki is not None
+    sink = LokiSink(sender.loki)
+    entry = sink.entry(event, None)
+    sink.close()
+    assert (dict(entry.stream), entry.metadata) == (stream, metadata)

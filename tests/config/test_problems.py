@@ -16,10 +16,12 @@ TOP = "known keys: global, queue, pusher, eventsenders"
 CONFIG = "eventsenders[0].config"
 NAME = "must consist of a-z, 0-9 and `-`, at most 63 of them"
 FIELDS = (
-    "known: name, namespace, involved_object_kind, involved_object_name, involved_object_namespace, "
+    "known: name, namespace, level, involved_object_kind, involved_object_name, involved_object_namespace, "
     "involved_object_uid, field_path, reason, type, count, source_component, source_host, event_uid, action, "
     "reporting_component"
 )
+MANY = "make 15 stream labels with streamLabels: Loki takes 15, `late` among them"
+TENANT = "must consist of letters, digits and !-_.*'() as Loki's tenants do"
 LOKI_KEYS = "known keys: url, tenantID, streamLabels, basicAuth, tlsConfig, eventLabels, structuredMetadata, hook"
 
 Told = tuple[str, str, str, str]
@@ -106,14 +108,76 @@ ONE_PROBLEM: list[tuple[str, Told]] = [
     (SENDER + "    tenantID: 12\n", (f"{CONFIG}.tenantID", "6:5", "must be a text", QUOTES)),
     (
         SENDER + '    tenantID: "a\\nX-Other: b"\n',
-        (f"{CONFIG}.tenantID", "6:5", "must consist of visible ASCII characters", ""),
+        (f"{CONFIG}.tenantID", "6:5", TENANT, ""),
     ),
     (
         SENDER + "    tlsConfig: {insecureSkipVerify: 'yes'}\n",
         (f"{CONFIG}.tlsConfig.insecureSkipVerify", "6:17", "must be true or false", ""),
     ),
     (SENDER + "    basicAuth: {password: 12345}\n", (f"{CONFIG}.basicAuth.password", "6:17", "must be a text", QUOTES)),
-    (SENDER + "    eventLabels: reason\n", (f"{CONFIG}.eventLabels", "6:5", "must be a list of fields", FIELDS)),
+    (
+        SENDER + "    eventLabels: reason\n",
+        (f"{CONFIG}.eventLabels", "6:5", "must be a list of fields, or a mapping of names to fields", FIELDS),
+    ),
+    (
+        SENDER + "    eventLabels: {kind: involved_objct_kind}\n",
+        (f"{CONFIG}.eventLabels.kind", "6:19", "is no field of an event", "did you mean `involved_object_kind`?"),
+    ),
+    (
+        SENDER + "    structuredMetadata: {kind: [reason]}\n",
+        (f"{CONFIG}.structuredMetadata.kind", "6:26", "is no field of an event", FIELDS),
+    ),
+    # Names and numbers of labels, and tenants, as Loki takes them.
+    (
+        SENDER + "    eventLabels: {a.b: reason}\n",
+        (f"{CONFIG}.eventLabels.a.b", "6:19", "is no name of a stream label", ""),
+    ),
+    (
+        SENDER + "    structuredMetadata: {'7': reason}\n",
+        (f"{CONFIG}.structuredMetadata.7", "6:26", "is no name of structured metadata", ""),
+    ),
+    (
+        SENDER + "    streamLabels: {__stream_shard__: a}\n",
+        (f"{CONFIG}.streamLabels.__stream_shard__", "6:20", "begins with __, as Loki's own labels do", ""),
+    ),
+    (
+        SENDER + "    streamLabels: {late: a}\n",
+        (f"{CONFIG}.streamLabels.late", "6:20", "is the label that lines get which come late", ""),
+    ),
+    (
+        SENDER + f"    streamLabels: {{{', '.join(f'a{number}: b' for number in range(13))}}}\n",
+        (
+            f"{CONFIG}.streamLabels",
+            "6:5",
+            MANY.replace("streamLabels", "eventLabels"),
+            "let some be structuredMetadata",
+        ),
+    ),
+    (
+        SENDER + f"    eventLabels: {{{', '.join(f'a{number}: name' for number in range(15))}}}\n",
+        (f"{CONFIG}.eventLabels", "6:5", MANY, "let some be structuredMetadata"),
+    ),
+    (
+        SENDER + f"    structuredMetadata: {{{', '.join(f'a{number}: name' for number in range(129))}}}\n",
+        (f"{CONFIG}.structuredMetadata", "6:5", "are 129: Loki takes 128 of a line", ""),
+    ),
+    (SENDER + "    tenantID: a/b\n", (f"{CONFIG}.tenantID", "6:5", TENANT, "")),
+    (SENDER + "    tenantID: a:b\n", (f"{CONFIG}.tenantID", "6:5", TENANT, "")),
+    (SENDER + "    tenantID: tenänt\n", (f"{CONFIG}.tenantID", "6:5", TENANT, "")),
+    (SENDER + "    tenantID: ..\n", (f"{CONFIG}.tenantID", "6:5", "must not be `.` or `..`", "")),
+    (
+        SENDER + f"    tenantID: {'a' * 151}\n",
+        (f"{CONFIG}.tenantID", "6:5", "must have at most 150 characters", ""),
+    ),
+    (
+        SENDER + "    tenantID: a|b\n",
+        (
+            f"{CONFIG}.tenantID",
+            "6:5",
+            "names several tenants, and a push is for one",
+            "a sender for each, or a hook that chooses one",
+        ),
+    ),
     (
         SENDER + "    eventLabels: [reason, name_space]\n",
         (f"{CONFIG}.eventLabels[1]", "6:27", "is no field of an event", "did you mean `namespace`?"),

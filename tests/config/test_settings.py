@@ -80,7 +80,7 @@ def test_every_key_arrives_in_its_setting(tmp_path: Path, script: Path) -> None:
         {"cluster": "eu-1"},
         BasicAuth("kigeon", "hunter2"),
         True,
-        ("reason", "namespace"),
+        (("reason", "reason"), ("namespace", "namespace")),
         (),
     )
     assert out == SenderSettings("out-1", "stdout")
@@ -196,6 +196,14 @@ def test_no_repr_shows_a_password(tmp_path: Path, script: Path) -> None:
         ({}, LOKI),
         ({"url": "https://other"}, LokiSettings("https://other")),
         ({"tenantID": "shop"}, LokiSettings("http://loki:3100", "shop")),
+        (
+            {"eventLabels": {"kind": "involved_object_kind"}, "structuredMetadata": ["level"]},
+            LokiSettings(
+                "http://loki:3100",
+                event_labels=(("kind", "involved_object_kind"),),
+                structured_metadata=(("level", "level"),),
+            ),
+        ),
         ({"streamLabels": {"app": "web"}}, LokiSettings("http://loki:3100", stream_labels={"app": "web"})),
         (
             {"basicAuth": {"username": "a", "password": "p"}},
@@ -217,7 +225,9 @@ def test_what_a_hook_returns_is_read_by_the_rules_of_the_file(change: dict[str, 
         ({"url": "http://loki/path"}, "url", "must be a base URL without path"),
         ({"url": None}, "url", "must be a text"),
         ({"tenantID": 7}, "tenantID", "must be a text"),
-        ({"tenantID": "a\r\nX-Other: b"}, "tenantID", "must consist of visible ASCII characters"),
+        ({"tenantID": "a\r\nX-Other: b"}, "tenantID", "must consist of letters, digits and"),
+        ({"eventLabels": {"__a": "reason"}}, "eventLabels.__a", "begins with __"),
+        ({"eventLabels": {f"a{n}": "reason" for n in range(15)}}, "eventLabels", "make 15 stream labels"),
         ({"tenant": "a"}, "tenant", "unknown key"),
         ({"streamLabels": {"app.kubernetes.io/name": "a"}}, "streamLabels.app.kubernetes.io/name", "is no name of"),
         ({"streamLabels": {"app": None}}, "streamLabels.app", "must be a text"),

@@ -17,7 +17,6 @@ from tests.support.kigeon import Kigeon, accounts
 from tests.support.processes import wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "hooks"
-EVENT_LABELS = {"namespace", "involved_object_kind", "reason", "type", "source_component"}
 
 
 def test_from_a_real_cluster_to_a_real_loki(cluster: Cluster, real_loki: RealLoki, folder: Path, tenant: str) -> None:
@@ -108,7 +107,7 @@ def test_lines_that_are_too_old_are_parked_and_cost_the_others_nothing(
         make_event(
             number,
             # In a stream of their own: Loki takes nothing that lies far behind what a stream has.
-            **({"firstTimestamp": old, "lastTimestamp": old, "reason": "Old"} if number % 25 == 3 else {}),
+            **({"firstTimestamp": old, "lastTimestamp": old, "type": "Old"} if number % 25 == 3 else {}),
         )
         for number in range(200)
     ]
@@ -134,16 +133,30 @@ def test_lines_that_are_too_old_are_parked_and_cost_the_others_nothing(
 
 
 def test_labels_and_structured_metadata(api: ApiServer, real_loki: RealLoki, folder: Path, tenant: str) -> None:
-    event = make_event(1)
-    api.put_events([event])
-    with Kigeon(folder, api, [sender(real_loki, tenant)]) as kigeon:
-        wait_for_sent(kigeon, 1)
-        (line,) = real_loki.lines(tenant)
+    """Loki guesses neither the service nor the level: a Normal event is none of an error, whatever its message says."""
+    message = 'failed: level=error msg="error"'
+    events = [make_event(number, message=message, type=kind) for number, kind in enumerate(("Normal", "Warning"))]
+    api.put_events(events)
+    with Kigeon(folder, api, [sender(real_loki, tenant, streamLabels={"cluster": "c"})]) as kigeon:
+        wait_for_sent(kigeon, 2)
+        lines = sorted(real_loki.lines(tenant), key=lambda line: line.labels["event_uid"])
+        assert kigeon.ask("audit", "--loki")["loki"] == {"loki": {"once": 2}}
         assert kigeon.stop() == 0
-    assert line.labels["app"] == "kigeon"
-    assert line.labels.keys() > EVENT_LABELS
-    shown = {key: line.labels[key] for key in ("involved_object_name", "source_host", "event_uid")}
-    assert shown == {"involved_object_name": "web-1", "source_host": "node-1", "event_uid": event["metadata"]["uid"]}
+    for number, (line, level) in enumerate(zip(lines, ("info", "warn"), strict=True)):
+        assert dict(line.labels) == {
+            "cluster": "c",
+            "service_name": "kigeon",
+            "namespace": "shop",
+            "type": events[number]["type"],
+            "level": level,
+            "detected_level": level,
+            "involved_object_kind": "Pod",
+            "involved_object_name": f"web-{number}",
+            "reason": "BackOff",
+            "source_component": "kubelet",
+            "source_host": f"node-{number}",
+            "event_uid": events[number]["metadata"]["uid"],
+        }
 
 
 def test_the_example_hooks(api: ApiServer, real_loki: RealLoki, folder: Path, tenant: str) -> None:

@@ -29,10 +29,13 @@ def at(age: timedelta) -> dict[str, str]:
     [
         ({"message": "x" * 300_000}, "exceeded"),
         (at(-timedelta(hours=2)), "too new"),
-        ({"reason": "Long" + "x" * 3000}, ""),
-        ({"reason": 'Quote"\\\n\u2028\x00ü\U0001f600'}, ""),
+        *(({key: "Long" + "x" * 3000}, "") for key in ("type", "reason")),
+        *(({key: 'Quote"\\\n\u2028\x00ü\U0001f600'}, "") for key in ("type", "reason")),
     ],
-    ids=["a line that is too long", "a time that is to come", "a label that is too long", "a label of odd characters"],
+    ids=[
+        *("a line that is too long", "a time that is to come", "a label that is too long", "metadata that is too long"),
+        *("a label of odd characters", "metadata of odd characters"),
+    ],
 )
 def test_what_no_limit_allows_is_parked_alone(
     api: ApiServer, real_loki: RealLoki, folder: Path, tenant: str, fields: dict[str, Any], reason: str

@@ -30,7 +30,7 @@ CONFIG: dict[str, Any] = {
     "basicAuth": {"username": "kigeon", "password": "p"},
     "tlsConfig": {"insecureSkipVerify": True},
     "eventLabels": ["namespace", "reason"],
-    "structuredMetadata": ["event_uid"],
+    "structuredMetadata": {"uid": "event_uid", "level": "level"},
 }
 FILE: dict[str, Any] = {
     "global": {"dataDir": "/data", "logLevel": "info", "logFormat": "json"},

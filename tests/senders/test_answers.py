@@ -165,14 +165,11 @@ def test_what_is_neither_seconds_nor_a_date_says_nothing(header: str) -> None:
 def test_the_default_division_of_fields() -> None:
     with pushing(LokiSettings("http://loki")) as sink:
         entry = sink.entry(make_event(1), None)
-    assert {name for name, _ in entry.stream} == {
-        "namespace",
-        "involved_object_kind",
-        "reason",
-        "type",
-        "source_component",
-    }
-    assert set(entry.metadata) == {"involved_object_name", "source_host", "event_uid"}
+    assert dict(entry.stream) == {"namespace": "shop", "type": "Warning", "service_name": "kigeon"}
+    assert list(entry.metadata) == [
+        "level", "involved_object_kind", "involved_object_name", "reason", "source_component", "source_host",
+        "event_uid",
+    ]  # fmt: skip
 
 
 def test_what_an_event_does_not_have_is_absent_from_its_line() -> None:

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kigeon.config.labels import FIELDS, named_alike
 from kigeon.config.settings import BasicAuth, LokiSettings
 from kigeon.events.fields import EventFields
-from kigeon.senders.line import LABELS, MAX_LABEL_VALUE, fields_to_send, line_of
+from kigeon.senders.line import MAX_LABEL_VALUE, fields_to_send, line_of
 from kigeon.senders.loki.body import body_of
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.loki.streams import FALLBACK_STREAM
 from kigeon.senders.sink import Destination, Entry
 from tests.events.test_fields import MALFORMED
 from tests.support.events import make_event
@@ -80,35 +80,64 @@ def test_the_size_of_an_entry_is_about_what_it_adds_to_a_body(message: str) -> N
 def test_a_configured_label_wins_and_fields_are_divided_as_configured() -> None:
     chosen = sink(
         stream_labels={"reason": "mine", "cluster": "c"},
-        event_labels=("reason",),
-        structured_metadata=("count", "name"),
+        event_labels=named_alike("reason"),
+        structured_metadata=named_alike("count", "name"),
     )
     entry = chosen.entry(make_event(1), None)
-    assert dict(entry.stream) == {"reason": "mine", "cluster": "c"}
+    assert dict(entry.stream) == {"reason": "mine", "cluster": "c", "service_name": "kigeon"}
     assert entry.metadata == {"count": "1", "name": "web-1.17a"}
 
 
+def test_labels_and_metadata_are_called_as_configured() -> None:
+    chosen = sink(
+        event_labels=(("kind", "involved_object_kind"), ("also", "involved_object_kind")),
+        structured_metadata=(("pod", "involved_object_name"),),
+    )
+    entry = chosen.entry(make_event(1), None)
+    assert dict(entry.stream) == {"kind": "Pod", "also": "Pod", "service_name": "kigeon"}
+    assert entry.metadata == {"pod": "web-1"}
+
+
+def test_what_is_a_stream_label_is_no_metadata_of_the_same_name() -> None:
+    """Loki would show it twice, as ``reason_extracted``; but what a configured label hides stays."""
+    labels = (("reason", "reason"), ("name", "name"), ("type", "type"))
+    metadata = (("reason", "reason"), ("name", "involved_object_name"), ("type", "type"), ("level", "level"))
+    chosen = sink(event_labels=labels, structured_metadata=metadata, stream_labels={"type": "mine"})
+    entry = chosen.entry(make_event(1), None)
+    assert dict(entry.stream) == {"reason": "BackOff", "name": "web-1.17a", "type": "mine"}
+    assert entry.metadata == {"name": "web-1", "type": "Warning", "level": "warn"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "level"), [("Normal", "info"), ("Warning", "warn"), ("Error", None), ("warning", None), ("", None)]
+)
+def test_the_level_is_what_kubernetes_says_and_nothing_where_it_says_nothing(kind: str, level: str | None) -> None:
+    entry = sink().entry(make_event(1, type=kind), None)
+    assert entry.metadata.get("level") == level
+    assert "level" not in json.loads(entry.line)
+
+
 def test_an_event_without_any_label_has_a_stream() -> None:
-    assert sink().entry({}, None).stream == FALLBACK_STREAM
+    assert sink().entry({}, None).stream == (("service_name", "kigeon"),)
 
 
 def test_a_label_is_cut_to_what_loki_takes() -> None:
-    entry = sink().entry(make_event(1, reason="x" * 5000), None)
-    assert dict(entry.stream)["reason"] == "x" * MAX_LABEL_VALUE
+    entry = sink().entry(make_event(1, type="x" * 5000, reason="x" * 5000), None)
+    assert dict(entry.stream)["type"] == entry.metadata["reason"] == "x" * MAX_LABEL_VALUE
     assert json.loads(entry.line)["reason"] == "x" * 5000
 
 
 def test_a_label_is_cut_by_its_bytes_and_between_characters() -> None:
-    entry = sink().entry(make_event(1, reason="x" + "\u20ac" * 1000, type="\u00e9" * 1024), None)
-    assert dict(entry.stream)["reason"] == "x" + "\u20ac" * ((MAX_LABEL_VALUE - 1) // 3)
-    assert dict(entry.stream)["type"] == "\u00e9" * 1024
+    entry = sink().entry(make_event(1, type="x" + "\u20ac" * 1000, reason="\u00e9" * 1024), None)
+    assert dict(entry.stream)["type"] == "x" + "\u20ac" * ((MAX_LABEL_VALUE - 1) // 3)
+    assert entry.metadata["reason"] == "\u00e9" * 1024
 
 
 def test_a_label_holds_no_mark_of_what_is_no_character() -> None:
     """Kubernetes writes U+FFFD for bytes that are no UTF-8; Loki refuses a label that holds it."""
-    entry = sink().entry(make_event(1, reason="a\ufffdb", message="a\ufffdb"), None)
-    assert dict(entry.stream)["reason"] == "a?b"
-    assert json.loads(entry.line)["reason"] == json.loads(entry.line)["message"] == "a\ufffdb"
+    entry = sink().entry(make_event(1, type="a\ufffdb", message="a\ufffdb"), None)
+    assert dict(entry.stream)["type"] == "a?b"
+    assert json.loads(entry.line)["type"] == json.loads(entry.line)["message"] == "a\ufffdb"
 
 
 def test_an_event_of_the_newer_api_has_its_reporter_for_a_source() -> None:
@@ -118,7 +147,26 @@ def test_an_event_of_the_newer_api_has_its_reporter_for_a_source() -> None:
 
 
 def test_every_field_that_may_be_a_label_is_one_of_an_event() -> None:
-    assert set(LABELS.values()) <= set(EventFields.__dataclass_fields__)
+    event = make_event(1, action="Killing", reportingComponent="kubelet")
+    event["involvedObject"]["fieldPath"] = "spec.containers{web}"
+    fields = fields_to_send(event)
+    assert all(getattr(fields, attribute) for attribute in FIELDS.values())
+    assert set(EventFields.__dataclass_fields__) - set(FIELDS.values()) == {
+        "message",
+        "first_timestamp",
+        "last_timestamp",
+    }
+
+
+@pytest.mark.parametrize("sign", ["x", "\u00e9", "\u20ac", "\U0001f54a"])
+def test_the_size_of_an_entry_counts_bytes(sign: str) -> None:
+    """Loki's limits do: what has four bytes a character is four times as long for it."""
+    chosen = sink(structured_metadata=(("pod", "involved_object_name"),))
+    event = make_event(1, message=sign * 5000)
+    event["involvedObject"]["name"] = sign * 500
+    entry, short = chosen.entry(event, None), chosen.entry(make_event(1, message=""), None)
+    added = [len(each.line.encode()) + len(each.metadata["pod"].encode()) for each in (entry, short)]
+    assert entry.size - short.size == added[0] - added[1] > 5500 * len(sign.encode())
 
 
 def test_what_a_hook_returned_is_another_destination() -> None:

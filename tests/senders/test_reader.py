@@ -70,3 +70,9 @@ def test_what_does_not_answer_as_loki_does_is_an_error(loki: Loki) -> None:
 
 def read_all(destination: Destination) -> list[object]:
     return list(read_lines(destination, selector_of({}), 0, 1))
+
+
+def test_streams_whose_service_loki_had_to_guess_are_read_too() -> None:
+    """Before kigeon named it, Loki wrote ``unknown_service``: an audit after an upgrade looks for both."""
+    assert selector_of({"service_name": "kigeon", "type": "a"}) == '{service_name=~"kigeon|unknown_service",type="a"}'
+    assert selector_of({"service_name": "mine"}) == '{service_name="mine"}'

@@ -212,15 +212,15 @@ def test_the_line_its_labels_and_its_metadata(tmp_path: Path, api: ApiServer, lo
     assert dict(line.labels) == {
         "cluster": "c",
         "namespace": "shop",
-        "involved_object_kind": "Pod",
-        "reason": "BackOff",
         "type": "mine",
-        "source_component": "kubelet",
-        # Loki's own doing.
-        "service_name": "unknown_service",
+        "service_name": "kigeon",
     }
     assert dict(line.metadata) == {
+        "level": "warn",
+        "involved_object_kind": "Pod",
         "involved_object_name": "web-1",
+        "reason": "BackOff",
+        "source_component": "kubelet",
         "source_host": "node-1",
         "event_uid": event["metadata"]["uid"],
     }

@@ -22,8 +22,8 @@ KNOWN_FOR = 120.0
 DOUBTED_FOR = 60.0
 """Seconds after which what rode along is proven by a push of its own, where nothing else has proven it."""
 
-MOST_BEHIND = 30 * 60 * 10**9
-"""Nanoseconds behind its stream's newest line that any line may ride along: half of what Loki takes by default."""
+BEHIND = 60 * 10**9
+"""Nanoseconds behind its stream's newest line that a line may ride along: 1/60 of what Loki takes by default."""
 
 MAX_STREAMS = 20_000
 MAX_DOUBTS = 50_000
@@ -48,7 +48,7 @@ class KnownStreams:
     def __init__(self) -> None:
         self._streams: OrderedDict[Stream, StreamState] = OrderedDict()
         self._floor = FLOOR
-        self._behind = 0
+        self._behind = BEHIND
         self._doubtful = 0
 
     @property
@@ -73,7 +73,7 @@ class KnownStreams:
         return state is not None and now - state.proven_at < KNOWN_FOR
 
     def is_in_order(self, stream: Stream, group: Sequence[Item]) -> bool:
-        """Whether no line of *group* is further behind its stream than lines that Loki was seen to take."""
+        """Whether no line of *group* is further behind its stream than any Loki takes."""
         return self.state(stream).newest - _oldest(group) <= self._behind
 
     def levels(self, stream: Stream, size: int, now: float) -> Levels:
@@ -87,7 +87,6 @@ class KnownStreams:
     def prove(self, stream: Stream, group: Sequence[Item], now: float) -> None:
         """Note that Loki holds all of *group*, and with it has taken what rode along to its stream before."""
         state = self.state(stream)
-        self._behind = max(self._behind, min(state.newest - _oldest(group), MOST_BEHIND))
         state.flow.add(size_of(group), now)
         self._note(state, group)
         self._settle(state)
@@ -131,8 +130,7 @@ class KnownStreams:
         return self._doubted([state])
 
     def forget(self) -> None:
-        """Note that Loki may have been restarted, with whatever configuration: every stream has to be proven anew."""
-        self._behind = 0
+        """Note that Loki may have been restarted: every stream has to be proven anew."""
         for state in self._streams.values():
             state.proven_at = -inf
 

@@ -8,8 +8,10 @@ from typing import NamedTuple
 import orjson
 import requests
 
+from kigeon.config.labels import SERVICE_NAME
 from kigeon.errors import SenderError, shorten
 from kigeon.senders.loki.sink import TIMEOUT, new_session
+from kigeon.senders.loki.streams import OWN_SERVICE
 from kigeon.senders.sink import Destination
 
 QUERY_PATH = "/loki/api/v1/query_range"
@@ -31,8 +33,16 @@ class Held(NamedTuple):
 
 
 def selector_of(labels: Mapping[str, str]) -> str:
-    """Return the LogQL selector of the streams with all of these *labels*; without any, of every stream."""
-    matchers = [f"{name}={orjson.dumps(value).decode()}" for name, value in sorted(labels.items())]
+    """Return the LogQL selector of the streams with all of these *labels*; without any, of every stream.
+
+    Where kigeon names the service, streams are meant as well of which Loki did: it was left to Loki once.
+    """
+    matchers = [
+        f'{name}=~"{value}|unknown_service"'
+        if (name, value) == (SERVICE_NAME, OWN_SERVICE)
+        else f"{name}={orjson.dumps(value).decode()}"
+        for name, value in sorted(labels.items())
+    ]
     return "{" + (",".join(matchers) or 'service_name=~".+"') + "}"
 
 

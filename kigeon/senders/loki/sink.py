@@ -19,7 +19,7 @@ from kigeon.config.settings import LokiSettings
 from kigeon.errors import shorten
 from kigeon.events.fields import EventFields
 from kigeon.events.occurrence import timestamp_of
-from kigeon.senders.line import LabelValues, fields_to_send, label_reader, labels_of, line_of
+from kigeon.senders.line import LabelValues, bytes_of_line, fields_to_send, label_reader, labels_of
 from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.body import body_of
 from kigeon.senders.loki.courier import LokiCourier
@@ -58,7 +58,9 @@ class Route:
     settings: LokiSettings
     destination: Destination
     own_labels: Stream
+    labels: tuple[str, ...]
     read_labels: Callable[[EventFields], LabelValues]
+    metadata: tuple[str, ...]
     read_metadata: Callable[[EventFields], LabelValues]
 
 
@@ -75,15 +77,14 @@ class LokiSink:
     def entry(self, event: Mapping[str, Any], settings: LokiSettings | None) -> Entry:
         """Return what to push of *event* under *settings*, or the sender's own."""
         route = self._route(settings or self._settings)
-        chosen = route.settings
         fields = fields_to_send(event)
-        stream = self._streams.stream_of(chosen.event_labels, route.read_labels(fields), route.own_labels)
-        metadata = labels_of(chosen.structured_metadata, route.read_metadata(fields))
-        line = line_of(fields)
+        stream = self._streams.stream_of(route.labels, route.read_labels(fields), route.own_labels)
+        metadata = labels_of(route.metadata, route.read_metadata(fields))
+        line = bytes_of_line(fields)
         size = len(line) + _ENTRY_OVERHEAD
         for name, value in metadata.items():
-            size += len(name) + len(value) + 6
-        return Entry(route.destination, stream, timestamp_of(event), line, metadata, size)
+            size += len(name) + (len(value) if value.isascii() else len(value.encode())) + 6
+        return Entry(route.destination, stream, timestamp_of(event), line.decode(), metadata, size)
 
     def courier(self, destination: Destination) -> LokiCourier:
         """Return the courier of a destination: an answer does not speak for all of a push."""
@@ -140,13 +141,20 @@ class LokiSink:
 
 
 def route_of(settings: LokiSettings) -> Route:
-    """Return what there is to know of *settings* before any event comes."""
+    """Return what there is to know of *settings* before any event comes.
+
+    What is a stream label is no structured metadata of the same name as well: Loki would show it twice.
+    """
+    shown = {pair for pair in settings.event_labels if pair[0] not in settings.stream_labels}
+    metadata = tuple(pair for pair in settings.structured_metadata if pair not in shown)
     return Route(
         settings,
         destination_of(settings),
         tuple(settings.stream_labels.items()),
+        tuple(name for name, _ in settings.event_labels),
         label_reader(settings.event_labels),
-        label_reader(settings.structured_metadata),
+        tuple(name for name, _ in metadata),
+        label_reader(metadata),
     )
 
 

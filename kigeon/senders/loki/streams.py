@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kigeon.config.labels import SERVICE_LABELS, SERVICE_NAME
 from kigeon.senders.line import LabelValues, labels_of
 
 Stream = tuple[tuple[str, str], ...]
 """Names and values, sorted by name."""
 
-FALLBACK_STREAM: Stream = (("service_name", "kigeon"),)
-"""The stream of an event that has no label at all: Loki refuses a stream without."""
+OWN_SERVICE = "kigeon"
+"""The service of a stream whose labels name none: Loki would write ``unknown_service``, and refuse one without any."""
 
 MOST = 4096
 LARGEST = 1024
@@ -29,14 +30,20 @@ class Streams:
     def stream_of(self, names: Sequence[str], values: LabelValues, own: Stream) -> Stream:
         """Return the stream of an event with *values* of the labels *names*; *own* labels are the configuration's.
 
-        An own label takes the place of an event's of the same name.
+        An own label takes the place of an event's of the same name. Where no label names the service, one is added.
         """
         key = (names, values, own)
         stream = self._known.get(key)
         if stream is None:
-            stream = tuple(sorted((labels_of(names, values) | dict(own)).items())) or FALLBACK_STREAM
+            stream = _stream(labels_of(names, values) | dict(own))
             if sum(len(str(value)) for value in (*values, *dict(own).values())) <= LARGEST:
                 if len(self._known) >= MOST:
                     self._known.clear()
                 self._known[key] = stream
         return stream
+
+
+def _stream(labels: dict[str, str]) -> Stream:
+    if SERVICE_LABELS.isdisjoint(labels):
+        labels[SERVICE_NAME] = OWN_SERVICE
+    return tuple(sorted(labels.items()))

@@ -218,7 +218,7 @@ flows = st.lists(st.tuples(st.lists(line, max_size=40), st.floats(0, 5), st.bool
     st.sampled_from([20e3, 100e3, 1e9]),
     st.booleans(),
     st.integers(0, 5),
-    st.sampled_from([60.0, 900.0, 3600.0]),
+    st.sampled_from([61.0, 900.0, 3600.0]),
 )
 def test_whatever_the_order_the_limits_and_the_restarts_sent_is_held_and_the_rest_waits_or_is_parked(
     flow: list[tuple[list[tuple[str, int, int]], float, bool]],
