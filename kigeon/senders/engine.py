@@ -18,16 +18,17 @@ from typing import Any
 
 from kigeon.backoff import Backoff, persistently
 from kigeon.clock import SteadyClock
-from kigeon.errors import QueueError, UnreadableEnvelope, UnreadablePosition
+from kigeon.errors import QueueError, UnreadableEnvelope
 from kigeon.events.envelope import declared_count, read_headers, unpack
 from kigeon.senders.delivery import Delivery
+from kigeon.senders.groups import UNDECIDED, retry_delay
 from kigeon.senders.lanes import Item, Lane
-from kigeon.senders.ledger import Ledger, Outcome, Position
+from kigeon.senders.ledger import Ledger, Outcome, Page
+from kigeon.senders.opening import open_position
 from kigeon.senders.ports import DeadLetterStore, EventLog, OutcomeStore, PositionRecord, RetryStore, StoredEnvelope
-from kigeon.senders.position import read_position
 from kigeon.senders.progress import Progress
 from kigeon.senders.replaying import ParkedEvents
-from kigeon.senders.retrying import TOO_OLD, UNDECIDED, RetryDesk, retry_delay
+from kigeon.senders.retrying import TOO_OLD, RetryDesk
 from kigeon.senders.sink import Destination, Entry, Sink
 from kigeon.senders.steps import Deferred, Ended, Prepared
 
@@ -70,15 +71,7 @@ class Plan:
 
 async def open_engine(stores: Stores, plan: Plan) -> Engine:
     """Read the sender's position and what waits in its retry stream; return the engine, ready to run."""
-    record = await persistently("reading the position", stores.record.read)
-    try:
-        position = read_position(record)
-    except UnreadablePosition as error:
-        # Sent again is what a destination can drop; not sent at all is lost.
-        log.error("the position can't be read, everything in the queue is sent again", extra={"error": str(error)})
-        waiting = await persistently("reading the retry stream", stores.retry.waiting)
-        position = Position(retry_sequence=max((message.sequence for message in waiting), default=0))
-    engine = Engine(stores, plan, Ledger(position))
+    engine = Engine(stores, plan, Ledger(await open_position(stores.record, stores.retry)))
     await engine.restore()
     return engine
 
@@ -217,7 +210,9 @@ class Engine:
         try:
             headers = read_headers(envelope.headers)
         except UnreadableEnvelope as error:
-            await self._delivery.park_envelope(envelope.sequence, envelope.payload, str(error))
+            # How many events it holds is not known: until it is parked nothing after it can be booked.
+            while not await self._delivery.park_envelope(envelope.sequence, envelope.payload, str(error)):
+                await asyncio.sleep(TICK)
             self._ledger.admit_unreadable(envelope.sequence)
             return []
         page = self._ledger.admit(envelope.sequence, headers.first, headers.count, envelope.timestamp)
@@ -228,11 +223,23 @@ class Engine:
             if len(raw) != page.count:
                 raise UnreadableEnvelope(f"the envelope holds {len(raw)} events, its headers say {page.count}")
         except UnreadableEnvelope as error:
-            await self._delivery.park_envelope(envelope.sequence, envelope.payload, str(error))
-            for index in list(page.open_indexes()):
-                self._ledger.end(page, index, Outcome.PARKED)
+            if await self._delivery.park_envelope(envelope.sequence, envelope.payload, str(error)):
+                self._end_page(page)
+            else:
+                self._start(self._park_envelope(page, envelope, str(error)))
             return []
         return [Item(page, index, raw[index]) for index in page.open_indexes()]
+
+    async def _park_envelope(self, page: Page, envelope: StoredEnvelope, problem: str) -> None:
+        """Park an envelope whose events can't be read, as soon as there is room; others do not wait for it."""
+        while not await self._delivery.park_envelope(envelope.sequence, envelope.payload, problem):
+            await asyncio.sleep(TICK)
+        self._end_page(page)
+        self._room.set()
+
+    def _end_page(self, page: Page) -> None:
+        for index in list(page.open_indexes()):
+            self._ledger.end(page, index, Outcome.PARKED)
 
     async def _place(self, items: Sequence[Item]) -> list[Item]:
         """Prepare *items* and put them on their lanes; return those that can't be decided now."""
@@ -247,19 +254,17 @@ class Engine:
             if isinstance(step, Entry):
                 item.entry = step
                 ways.setdefault(step.destination, []).append(item)
-            elif isinstance(step, Deferred):
+            elif isinstance(step, Deferred) or not await self._end(item, step):
                 undecided.append(item)
-            else:
-                await self._end(item, step)
         for destination, way in ways.items():
             self._lane(destination).add(way)
         return undecided
 
-    async def _end(self, item: Item, step: Ended) -> None:
+    async def _end(self, item: Item, step: Ended) -> bool:
         if step.outcome is Outcome.PARKED:
-            await self._delivery.park(item, step.reason)
-        else:
-            self._ledger.end(item.page, item.index, step.outcome, step.reason)
+            return await self._delivery.park(item, step.reason)
+        self._ledger.end(item.page, item.index, step.outcome, step.reason)
+        return True
 
     def _lane(self, destination: Destination) -> Lane:
         lane = self._lanes.get(destination)
@@ -280,7 +285,8 @@ class Engine:
                 # What it loaded is on its way elsewhere by now, or there is too much of that.
                 await asyncio.sleep(0.01)
             else:
-                self._desk.unload(await self._delivery.deliver(lane, push), lane.label)
+                await self._desk.unload(await self._delivery.deliver(lane, push), lane.label)
+                self._defer(await self._desk.set_aside(self._delivery.take_unparked()))
                 await self._desk.close_done(push)
                 self._room.set()
         del self._lanes[lane.destination]
@@ -343,6 +349,7 @@ class Engine:
         while not self._closing:
             await asyncio.sleep(TICK)
             await self._retry_undecided()
+            await self._desk.retry_held()
             if self._desk.loaded_events < MAX_WINDOW_EVENTS:
                 await self._load_due()
             self._tell_evicted()
