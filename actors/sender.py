@@ -37,8 +37,10 @@ class Sender(KigeonActor):
         if sender is None:
             raise ValueError("a Sender is started with a sender's settings")
         queue = start.settings.queue
-        client = await connect(start.queue.url, start.queue.token, self.name, declaring(queue), self._alarm)
-        await persistently("declaring the streams", lambda: declare(client, queue))
+        client = await connect(
+            start.queue.url, start.queue.token, self.name, declaring(queue, sender.name), self._alarm
+        )
+        await persistently("declaring the streams", lambda: declare(client, queue, sender.name))
         stores = Stores(
             EventLog(client, queue),
             StateRecord(client, f"{POSITION_KEY}.{sender.name}"),

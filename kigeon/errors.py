@@ -11,6 +11,7 @@
     │   ├── KubernetesError           the API server is away, slow, or answered with an error
     │   │   └── Unauthorized          401: the credentials are to be read again
     │   ├── QueueError                JetStream is away, or did not answer in time
+    │   │   └── QueueFull             a stream that discards nothing has no room
     │   └── SenderError               a sender's destination is away
     └── PermanentError                the same input will fail the same way
         ├── UnreadableEvent           bytes that are no Event
@@ -115,6 +116,10 @@ class Unauthorized(KubernetesError):
 
 class QueueError(TemporaryError):
     """JetStream is away, or did not answer in time."""
+
+
+class QueueFull(QueueError):
+    """A stream that discards nothing has no room: what is to be stored waits."""
 
 
 class SenderError(TemporaryError):

@@ -42,9 +42,8 @@ class SenderBooks:
         self._waiting: dict[int, str] = {}
         for message in retry:
             bits = position.retry.get(message.sequence, 0)
-            if message.sequence <= position.retry_sequence:
-                waits = {number for index, number in enumerate(message.numbers) if not bits >> index & 1}
-                self._waiting |= dict.fromkeys(waits, message.key)
+            waits = {number for index, number in enumerate(message.numbers) if not bits >> index & 1}
+            self._waiting |= dict.fromkeys(waits, message.key)
         self._ranges = _disjoint(ranges)
         self._parked = {letter.number: letter.reason for letter in parked if letter.number is not None}
 
@@ -105,13 +104,17 @@ async def read_books(client: Client, sender: str) -> SenderBooks:
     for _ in range(ATTEMPTS):
         record = StateRecord(client, f"{POSITION_KEY}.{sender}")
         value = await record.read()
-        retry = await RetryStore(client, sender).waiting()
+        position = _position(value)
+        retry = await RetryStore(client, sender).booked(position.retry_sequence)
         ranges = await OutcomeStore(client, sender).read()
         parked = await DeadLetterStore(client, sender).all()
         if await record.is_current():
             break
-    try:
-        position = read_position(value)
-    except UnreadablePosition:
-        position = Position()
     return SenderBooks(position, retry, ranges, parked)
+
+
+def _position(value: bytes | None) -> Position:
+    try:
+        return read_position(value)
+    except UnreadablePosition:
+        return Position()

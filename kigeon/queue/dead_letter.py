@@ -9,7 +9,7 @@
 
 A message's subject ends in the *name* of what it holds: an event's running number, ``e<sequence>`` for a whole
 envelope, ``r<sequence>`` for a whole message of the retry stream. Each holds one message: parking an event again
-replaces it.
+replaces it. The stream discards nothing: when it is full, what is to be parked is refused, and waits.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from nats.aio.client import Client
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError, NotFoundError
 
-from kigeon.errors import UnreadableEnvelope, shorten
+from kigeon.errors import QueueFull, UnreadableEnvelope, shorten
 from kigeon.events.envelope import natural, pack, unpack
 from kigeon.queue.connection import queue_errors, writing
 from kigeon.queue.scan import scan
-from kigeon.queue.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT
+from kigeon.queue.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, STREAM_FULL
 
 FORMAT = "1"
 
@@ -58,7 +58,10 @@ class DeadLetter:
 
 
 class DeadLetterStore:
-    """One sender's part of the dead-letter stream. Methods raise :class:`QueueError` when the queue is away."""
+    """One sender's part of the dead-letter stream. Methods raise :class:`QueueError` when the queue is away.
+
+    To park raises :class:`QueueFull` when the stream is full.
+    """
 
     def __init__(self, client: Client, sender: str, timeout: float = 5.0) -> None:
         self._client = client
@@ -106,7 +109,14 @@ class DeadLetterStore:
             "Kigeon-Time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         with writing(self._client, "parking an event"):
-            await self._js.publish(f"{self._subject}.{name}", payload, headers=headers, stream=DEAD_LETTER)
+            try:
+                await self._js.publish(f"{self._subject}.{name}", payload, headers=headers, stream=DEAD_LETTER)
+            except APIError as error:
+                if error.err_code != STREAM_FULL:
+                    raise
+                # What is there already is parked, if with the reason of its first time.
+                if await self.load(name) is None:
+                    raise QueueFull("the dead-letter stream is full") from error
 
 
 def _letter(subject: str, headers: Mapping[str, str], payload: bytes) -> DeadLetter:

@@ -20,6 +20,7 @@ from kigeon.errors import Fenced, QueueError
 from kigeon.events.envelope import EMPTY, Envelope
 from kigeon.events.mark import Mark
 from kigeon.queue.compaction import Compactor
+from kigeon.queue.gone import GoneSenders
 from kigeon.queue.publisher import Publisher, Tail
 from kigeon.queue.settled import SettledBooks
 from kigeon.queue.streams import declare, remember_longer
@@ -81,6 +82,7 @@ class Writer:
         self._publisher = Publisher(client, settings.queue, settings.pusher.push_timeout)
         self._compactor = Compactor(client, settings.queue)
         self._books = SettledBooks(client)
+        self._gone = GoneSenders(client, settings.queue, {sender.name for sender in settings.senders})
         self._jobs: asyncio.Queue[ToStore | int] = asyncio.Queue()
         self._epoch = 0
         self._opened = 0
@@ -104,6 +106,7 @@ class Writer:
         """Work until cancelled."""
         await self._open()
         while True:
+            await self._look_after_gone()
             try:
                 job = await asyncio.wait_for(self._jobs.get(), QUIET)
             except TimeoutError:
@@ -179,6 +182,14 @@ class Writer:
         except Fenced as error:
             log.error("another kigeon compacts digests", extra={"error": str(error)})
             await self._open()
+
+    async def _look_after_gone(self) -> None:
+        """Look, once an hour, for senders that are gone; what fails is tried an hour later."""
+        if self._gone.is_due:
+            try:
+                await self._gone.look()
+            except QueueError as error:
+                log.warning("looking after senders that are gone failed", extra={"error": str(error)})
 
     async def _declare_again(self) -> None:
         """A stream that is missing (its metadata were damaged) comes back, with its messages, when it is declared."""

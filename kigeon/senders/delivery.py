@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from kigeon.backoff import persistently
+from kigeon.errors import QueueFull
 from kigeon.senders.courier import Courier, Hold, Settlement
 from kigeon.senders.lanes import Item, Lane
 from kigeon.senders.ledger import Outcome, Page
@@ -22,6 +25,9 @@ log = logging.getLogger(__name__)
 
 MAX_COURIERS = 4096
 
+SAY_FULL_EVERY = 60.0
+"""Seconds between two errors that say that the dead-letter stream is full."""
+
 REFUSES_ALL = "the destination refuses event after event, and nothing shows that it is the events' fault"
 
 
@@ -33,7 +39,7 @@ class Elsewhere:
     takes those whose time is to come, ``doubt`` the numbers of those that were booked as sent and may not be held.
     """
 
-    hold: Callable[[Lane, Sequence[Item], Hold], None]
+    hold: Callable[[Lane, Sequence[Item], Hold], Awaitable[None]]
     reroute: Callable[[Lane, Sequence[Item]], list[Item]]
     postpone: Callable[[Sequence[Item]], Awaitable[None]]
     doubt: Callable[[Sequence[int]], None]
@@ -70,6 +76,7 @@ class Delivery:
         self._elsewhere = elsewhere
         self._pool = PushPool()
         self._couriers: OrderedDict[Destination, Courier] = OrderedDict()
+        self._said_full_at = -math.inf
 
     def courier(self, destination: Destination) -> Courier:
         """Return the courier of *destination*."""
@@ -102,7 +109,7 @@ class Delivery:
         if work.refusal is not None:
             return self._refused(lane, work.refusal, work.rest())
         if work.hold is not None:
-            self._elsewhere.hold(lane, work.rest(), work.hold)
+            await self._elsewhere.hold(lane, work.rest(), work.hold)
         return []
 
     async def prove(self) -> None:
@@ -114,34 +121,61 @@ class Delivery:
                 if answer.verdict is not Verdict.DELIVERED:
                     break
 
-    async def park(self, item: Item, reason: str) -> None:
-        """Keep *item* in the dead-letter stream, and book its end; one that was sent before stays sent."""
+    async def park(self, item: Item, reason: str) -> bool:
+        """Keep *item* in the dead-letter stream, and book its end; False when there is no room: it is to wait.
+
+        One that was sent before stays sent.
+        """
         if item.page.is_repeat:
             log.warning("an event is not sent again", extra={"number": item.number, "reason": reason})
-            self._progress.ledger.end(item.page, item.index, Outcome.PARKED)
-            return
-        log.warning("an event can't be delivered, it is parked", extra={"number": item.number, "reason": reason})
-        await persistently(
-            "parking an event", lambda: self._dead_letter.park(item.number, item.page.sequence, item.raw, reason)
-        )
+        elif not await self._park(partial(self._dead_letter.park, item.number, item.page.sequence, item.raw, reason)):
+            return False
+        else:
+            log.warning("an event can't be delivered, it is parked", extra={"number": item.number, "reason": reason})
         self._progress.ledger.end(item.page, item.index, Outcome.PARKED)
+        return True
 
-    async def park_envelope(self, sequence: int, payload: bytes, reason: str) -> None:
-        """Keep a whole envelope that can't be read in the dead-letter stream."""
+    async def park_envelope(self, sequence: int, payload: bytes, reason: str) -> bool:
+        """Keep a whole envelope that can't be read in the dead-letter stream; False when there is no room."""
+        if not await self._park(partial(self._dead_letter.park_envelope, sequence, payload, reason)):
+            return False
         log.error("an envelope can't be read, it is parked whole", extra={"sequence": sequence, "reason": reason})
-        await persistently("parking an envelope", lambda: self._dead_letter.park_envelope(sequence, payload, reason))
+        return True
 
-    async def park_damaged(self, sequence: int, payload: bytes, reason: str) -> None:
-        """Keep a whole message of the retry stream that can't be read in the dead-letter stream."""
+    async def park_damaged(self, sequence: int, payload: bytes, reason: str) -> bool:
+        """Keep a message of the retry stream that can't be read in the dead-letter stream; False as above."""
+        if not await self._park(partial(self._dead_letter.park_retry, sequence, payload, reason)):
+            return False
         log.error("a message of the retry stream is parked", extra={"sequence": sequence, "reason": reason})
-        await persistently("parking a message", lambda: self._dead_letter.park_retry(sequence, payload, reason))
+        return True
 
-    async def park_page(self, page: Page, reason: str) -> None:
-        """Note in the dead-letter stream that what a page of the retry stream held can't be read."""
-        log.error("a page of the retry stream can't be read", extra={"sequence": page.sequence, "reason": reason})
+    async def park_page(self, page: Page, reason: str) -> bool:
+        """Note in the dead-letter stream that what a page of the retry stream held can't be read; False as above."""
         for index in list(page.open_indexes()):
-            parking = partial(self._dead_letter.park, page.number(index), page.sequence, b"{}", reason)
-            await persistently("parking an event", parking)
+            if not await self._park(partial(self._dead_letter.park, page.number(index), page.sequence, b"{}", reason)):
+                return False
+        log.error("a page of the retry stream can't be read", extra={"sequence": page.sequence, "reason": reason})
+        return True
+
+    async def _park(self, parking: Callable[[], Awaitable[None]]) -> bool:
+        """Store in the dead-letter stream, which discards nothing; return False when it is full, and say so."""
+
+        async def attempt() -> bool:
+            try:
+                await parking()
+            except QueueFull as error:
+                self._say_full(error)
+                return False
+            return True
+
+        return await persistently("parking", attempt)
+
+    def _say_full(self, error: QueueFull) -> None:
+        now = time.monotonic()
+        if now - self._said_full_at >= SAY_FULL_EVERY:
+            self._said_full_at = now
+            cure = "replay or drop dead letters, or raise queue.eventsMaxBytes"
+            log.error("what is to be parked waits: there is no room for it", extra={"error": str(error), "cure": cure})
 
     async def _push_next(self, lane: Lane, courier: Courier, work: Delivering) -> None:
         if work.pieces:
@@ -168,21 +202,20 @@ class Delivery:
     async def _settle(self, lane: Lane, settlement: Settlement, answer: Answer, work: Delivering) -> None:
         for item in settlement.sent:
             self._progress.ledger.end(item.page, item.index, Outcome.SENT)
-        for item, reason in settlement.parked:
-            await self.park(item, reason)
+        unparked = [item for item, reason in settlement.parked if not await self.park(item, reason)]
         if settlement.sent or settlement.parked:
             lane.succeeded(sum(item.entry.size for item in settlement.sent if item.entry is not None))
         work.accused += settlement.accused
         work.pieces.extendleft(reversed(settlement.pieces))
         work.todo[:0] = settlement.again
-        if settlement.later:
-            await self._elsewhere.postpone(settlement.later)
+        if settlement.later or unparked:
+            await self._elsewhere.postpone([*settlement.later, *unparked])
         if settlement.hold is not None:
             self._tell_held(lane, settlement.hold, len(settlement.held))
             if settlement.hold.key == lane.key:
                 work.away, work.hold = [*work.away, *settlement.held], settlement.hold
             else:
-                self._elsewhere.hold(lane, settlement.held, settlement.hold)
+                await self._elsewhere.hold(lane, settlement.held, settlement.hold)
         self._elsewhere.doubt(settlement.doubted)
         if settlement.away or settlement.is_hopeless:
             work.away += settlement.away

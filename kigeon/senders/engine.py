@@ -18,12 +18,14 @@ from typing import Any
 
 from kigeon.backoff import Backoff, persistently
 from kigeon.clock import SteadyClock
-from kigeon.errors import QueueError, UnreadableEnvelope, UnreadablePosition
+from kigeon.errors import QueueError, UnreadableEnvelope
 from kigeon.events.envelope import declared_count, read_headers, unpack
 from kigeon.senders.courier import COMMON, Hold
 from kigeon.senders.delivery import Delivery, Elsewhere
+from kigeon.senders.groups import UNDECIDED, retry_delay
 from kigeon.senders.lanes import Item, Lane
-from kigeon.senders.ledger import Ledger, Outcome, Position
+from kigeon.senders.ledger import Ledger, Outcome, Page
+from kigeon.senders.opening import open_position
 from kigeon.senders.ports import (
     DeadLetterStore,
     EventHistory,
@@ -33,11 +35,10 @@ from kigeon.senders.ports import (
     RetryStore,
     StoredEnvelope,
 )
-from kigeon.senders.position import read_position
 from kigeon.senders.progress import Progress
 from kigeon.senders.replaying import ParkedEvents
 from kigeon.senders.resending import Resending
-from kigeon.senders.retrying import TOO_OLD, UNDECIDED, RetryDesk, retry_delay
+from kigeon.senders.retrying import TOO_OLD, RetryDesk
 from kigeon.senders.sink import Destination, Entry, Sink
 from kigeon.senders.steps import Deferred, Ended, Prepared
 
@@ -83,15 +84,7 @@ class Plan:
 
 async def open_engine(stores: Stores, plan: Plan) -> Engine:
     """Read the sender's position and what waits in its retry stream; return the engine, ready to run."""
-    record = await persistently("reading the position", stores.record.read)
-    try:
-        position = read_position(record)
-    except UnreadablePosition as error:
-        # Sent again is what a destination can drop; not sent at all is lost.
-        log.error("the position can't be read, everything in the queue is sent again", extra={"error": str(error)})
-        waiting = await persistently("reading the retry stream", stores.retry.waiting)
-        position = Position(retry_sequence=max((message.sequence for message in waiting), default=0))
-    engine = Engine(stores, plan, Ledger(position))
+    engine = Engine(stores, plan, Ledger(await open_position(stores.record, stores.retry)))
     await engine.restore()
     return engine
 
@@ -234,7 +227,9 @@ class Engine:
         try:
             headers = read_headers(envelope.headers)
         except UnreadableEnvelope as error:
-            await self._delivery.park_envelope(envelope.sequence, envelope.payload, str(error))
+            # How many events it holds is not known: until it is parked nothing after it can be booked.
+            while not await self._delivery.park_envelope(envelope.sequence, envelope.payload, str(error)):
+                await asyncio.sleep(TICK)
             self._ledger.admit_unreadable(envelope.sequence)
             return []
         page = self._ledger.admit(envelope.sequence, headers.first, headers.count, envelope.timestamp)
@@ -245,11 +240,23 @@ class Engine:
             if len(raw) != page.count:
                 raise UnreadableEnvelope(f"the envelope holds {len(raw)} events, its headers say {page.count}")
         except UnreadableEnvelope as error:
-            await self._delivery.park_envelope(envelope.sequence, envelope.payload, str(error))
-            for index in list(page.open_indexes()):
-                self._ledger.end(page, index, Outcome.PARKED)
+            if await self._delivery.park_envelope(envelope.sequence, envelope.payload, str(error)):
+                self._end_page(page)
+            else:
+                self._start(self._park_envelope(page, envelope, str(error)))
             return []
         return [Item(page, index, raw[index]) for index in page.open_indexes()]
+
+    async def _park_envelope(self, page: Page, envelope: StoredEnvelope, problem: str) -> None:
+        """Park an envelope whose events can't be read, as soon as there is room; others do not wait for it."""
+        while not await self._delivery.park_envelope(envelope.sequence, envelope.payload, problem):
+            await asyncio.sleep(TICK)
+        self._end_page(page)
+        self._room.set()
+
+    def _end_page(self, page: Page) -> None:
+        for index in list(page.open_indexes()):
+            self._ledger.end(page, index, Outcome.PARKED)
 
     async def _place(self, items: Sequence[Item]) -> list[Item]:
         """Prepare *items* and put them on their lanes; return those that can't be decided now."""
@@ -264,10 +271,8 @@ class Engine:
             if isinstance(step, Entry):
                 item.entry = step
                 entering.append(item)
-            elif isinstance(step, Deferred):
+            elif isinstance(step, Deferred) or not await self._end(item, step):
                 undecided.append(item)
-            else:
-                await self._end(item, step)
         self._enter(entering)
         return undecided
 
@@ -294,13 +299,13 @@ class Engine:
         courier = self._delivery.courier(lane.destination)
         return [item for item in items if item.entry is not None and courier.route(item.entry) != lane.key]
 
-    def _hold(self, lane: Lane, items: Sequence[Item], hold: Hold) -> None:
+    async def _hold(self, lane: Lane, items: Sequence[Item], hold: Hold) -> None:
         """Have *items* wait on a lane of their own, and with them what is on *lane* and belongs there too."""
         held = self._lane(lane.destination, hold.key)
         held.items.extend(self._take_strays(lane))
         delay = held.slow_down(hold.pace, hold.most)
         _, unloaded = held.refused(items, delay or None)
-        self._desk.unload(unloaded, held.label)
+        await self._desk.unload(unloaded, held.label)
 
     def _take_strays(self, lane: Lane) -> list[Item]:
         strays = set(map(id, self._strays(lane, lane.items)))
@@ -308,8 +313,7 @@ class Engine:
 
     async def _postpone(self, items: Sequence[Item]) -> None:
         """Try *items* again when their time may have come."""
-        self._desk.postpone([item for item in items if item.page.is_retry])
-        self._defer([item for item in items if not item.page.is_retry])
+        self._defer(await self._desk.set_aside(items))
 
     async def _repeat(self, items: Sequence[Item]) -> None:
         """Send *items* again, which were sent before."""
@@ -323,11 +327,11 @@ class Engine:
             )
             self._doubted += numbers
 
-    async def _end(self, item: Item, step: Ended) -> None:
+    async def _end(self, item: Item, step: Ended) -> bool:
         if step.outcome is Outcome.PARKED:
-            await self._delivery.park(item, step.reason)
-        else:
-            self._ledger.end(item.page, item.index, step.outcome, step.reason)
+            return await self._delivery.park(item, step.reason)
+        self._ledger.end(item.page, item.index, step.outcome, step.reason)
+        return True
 
     def _lane(self, destination: Destination, key: str = COMMON) -> Lane:
         way = (destination, key)
@@ -349,7 +353,7 @@ class Engine:
                 # What it loaded is on its way elsewhere by now, or there is too much of that.
                 await asyncio.sleep(0.01)
             else:
-                self._desk.unload(await self._delivery.deliver(lane, push), lane.label)
+                await self._desk.unload(await self._delivery.deliver(lane, push), lane.label)
                 await self._desk.close_done(push)
                 self._room.set()
         del self._lanes[lane.destination, lane.key]
@@ -421,6 +425,7 @@ class Engine:
         while not self._closing:
             await asyncio.sleep(TICK)
             await self._retry_undecided()
+            await self._desk.retry_held()
             if self._desk.loaded_events < MAX_WINDOW_EVENTS:
                 await self._load_due()
             self._tell_evicted()

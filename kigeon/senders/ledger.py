@@ -43,7 +43,9 @@ class Page:
 
     ``first`` is the running number of the first; a page of the retry stream has the number of each in ``numbers``.
     ``stored_at`` is when its oldest event was stored in the queue, seconds since the epoch. Of a page of the retry
-    stream, ``key`` is what it waits for, ``loaded`` has a bit for each event in memory, and ``attempts`` counts tries.
+    stream, ``key`` is what it waits for, ``loaded`` has a bit for each event that was taken into memory, and ``waits``
+    says that others of it are to be loaded.
+
     A page that ``is_repeat`` holds events that were sent before, and stay so; ``resent`` of them were sent again.
     ``may_be_late`` says that they may go to a stream of late lines, which does not know what their own stream holds.
     """
@@ -56,7 +58,7 @@ class Page:
     stored_at: float = 0.0
     key: str = ""
     loaded: int = 0
-    attempts: int = 0
+    waits: bool = False
     is_repeat: bool = False
     resent: int = 0
     may_be_late: bool = True
@@ -75,6 +77,11 @@ class Page:
     def open_count(self) -> int:
         """How many events of it have not ended."""
         return self.count - self.ended.bit_count()
+
+    @property
+    def in_memory(self) -> int:
+        """How many events of a page of the retry stream are in memory."""
+        return (self.loaded & ~self.ended).bit_count()
 
     def open_indexes(self) -> Iterator[int]:
         """Yield the index of each event that has not ended."""
@@ -117,8 +124,11 @@ class Ledger:
         self._newest = math.inf
         self._pages = {page.sequence: page for page in sorted(position.open, key=lambda page: page.sequence)}
         self._unread = set(self._pages.values())
+        # Pages of the retry stream that are in memory; of the others, how many events are open, and which have ended.
         self._retry: dict[int, Page] = {}
         self._retry_bits = dict(position.retry)
+        self._retry_found: set[int] = set()
+        self._retry_open = 0
         self._retry_sequence = position.retry_sequence
         self._unreadable_before = False
         self._otherwise: list[Otherwise] = []
@@ -159,20 +169,55 @@ class Ledger:
         return sum(page.open_count for page in pages if page not in self._unread)
 
     @property
+    def retry_open(self) -> int:
+        """How many events wait in the retry stream, in memory or not."""
+        return self._retry_open
+
+    @property
     def retry_pages(self) -> list[Page]:
-        """The pages of the retry stream, oldest first."""
+        """The pages of the retry stream that are in memory."""
         return list(self._retry.values())
 
-    def restore_retry(self, page: Page) -> bool:
-        """Take over a page that the retry stream holds; False for one whose move was never booked.
+    def restore_retry(self, sequence: int, count: int) -> int | None:
+        """Take over what the retry stream holds; return how many of its *count* events are open.
 
-        Such a copy is to be deleted: its events are open where they came from.
+        None is for a copy that was never booked. It is to be deleted: its events are open where they came from.
         """
-        if page.sequence > self._retry_sequence:
-            return False
-        page.ended = self._retry_bits.get(page.sequence, 0) & ((1 << page.count) - 1)
+        if sequence > self._retry_sequence:
+            return None
+        if sequence in self._retry_bits:
+            self._retry_found.add(sequence)
+        waiting = count - self._ended_of(sequence, count).bit_count()
+        self._retry_open += waiting
+        return waiting
+
+    def load_retry(self, page: Page) -> None:
+        """Take a page of the retry stream into memory, with what of it has ended."""
+        page.ended = self._ended_of(page.sequence, page.count)
+        self._retry_bits.pop(page.sequence, None)
         self._retry[page.sequence] = page
-        return True
+
+    def unload_retry(self, page: Page) -> None:
+        """Keep of a page of the retry stream only which of its events have ended."""
+        # It may have been loaded anew since.
+        if self._retry.get(page.sequence) is page:
+            del self._retry[page.sequence]
+            if page.ended:
+                self._retry_bits[page.sequence] = page.ended
+
+    def loaded_retry(self, sequence: int) -> Page | None:
+        """Return a page of the retry stream that is in memory."""
+        return self._retry.get(sequence)
+
+    def lose_retry(self, events: int, outcome: Outcome) -> None:
+        """Book events that should wait in the retry stream, and are not there."""
+        self._retry_open -= events
+        self._count(outcome, events)
+
+    def _ended_of(self, sequence: int, count: int) -> int:
+        page = self._retry.get(sequence)
+        bits = page.ended if page is not None else self._retry_bits.get(sequence, 0)
+        return bits & ((1 << count) - 1)
 
     def admit(self, sequence: int, first: int, count: int, stored_at: float) -> Page | None:
         """Open the envelope at *sequence*; None when all of it has ended.
@@ -250,6 +295,7 @@ class Ledger:
 
         Nothing is, unless a part of the retry stream (or of a stream that was made anew) is gone.
         """
+        self._retry_bits = {sequence: self._retry_bits[sequence] for sequence in sorted(self._retry_found)}
         known = self.open_everywhere + sum(self.counts.values())
         missing = max(self._next_number - self._first_number - known, 0)
         self._count(missing_are, missing)
@@ -263,17 +309,19 @@ class Ledger:
     @property
     def open_everywhere(self) -> int:
         """How many admitted events have not ended: in memory, to be read again, or in the retry stream."""
-        pages = [*list(self._pages.values()), *list(self._old.values()), *list(self._retry.values())]
-        return sum(page.open_count for page in pages)
+        pages = [*list(self._pages.values()), *list(self._old.values())]
+        return sum(page.open_count for page in pages) + self._retry_open
 
     @property
     def retry_sequence(self) -> int:
         """The highest sequence in the retry stream whose events are booked as moved there."""
         return self._retry_sequence
 
-    def forget_retry(self, page: Page) -> None:
+    def forget_retry(self, sequence: int) -> None:
         """Close a page that was deleted from the retry stream."""
-        self._retry.pop(page.sequence, None)
+        self._retry.pop(sequence, None)
+        self._retry_bits.pop(sequence, None)
+        self._retry_found.discard(sequence)
 
     def end(self, page: Page, index: int, outcome: Outcome, reason: str = "") -> None:
         """Book the end of the event at *index* of *page*; a second end of the same event is a mistake."""
@@ -287,7 +335,7 @@ class Ledger:
         self._explain(page.number(index), page.number(index), outcome, reason)
 
     def is_open(self, number: int) -> bool:
-        """Whether the event with this running number was admitted to the events stream's pages and has not ended."""
+        """Whether the event with this running number is in memory, or to be read, and has not ended."""
         pages = [*self._pages.values(), *self._old.values(), *self._retry.values()]
         return any(number == page.number(index) for page in pages for index in page.open_indexes())
 
@@ -299,10 +347,9 @@ class Ledger:
             self._explain(number, number, Outcome.EVICTED, reason)
 
     def replay(self, copy: Page, outcome: Outcome = Outcome.PARKED) -> None:
-        """Book that events whose end was booked as *outcome* go on as *copy*, a page of the retry stream."""
+        """Book that events which had ended with *outcome* go on as *copy*, a page of the retry stream."""
         self._count(outcome, -copy.count)
-        self._retry[copy.sequence] = copy
-        self._retry_sequence = max(self._retry_sequence, copy.sequence)
+        self._booked(copy)
 
     def take_otherwise(self) -> list[Otherwise]:
         """Return what ended otherwise than sent or parked since this was last called."""
@@ -310,22 +357,25 @@ class Ledger:
         return taken
 
     def move(self, moved: Iterable[tuple[Page, int]], copy: Page) -> None:
-        """Book that events of open pages go on as *copy*, a page of the retry stream."""
+        """Book that events of open pages, also of the retry stream, go on as *copy*, a page of the retry stream."""
         for page, index in moved:
             self._set(page, index)
-        self._retry[copy.sequence] = copy
+        self._booked(copy)
+
+    def _booked(self, copy: Page) -> None:
+        self._retry_open += copy.count
         self._retry_sequence = max(self._retry_sequence, copy.sequence)
 
     def position(self) -> Position:
         """Return what has to be durable now."""
-        bits = {sequence: page.ended for sequence, page in self._retry.items() if page.ended}
+        loaded = {sequence: page.ended for sequence, page in self._retry.items() if page.ended}
         pages = list(self._pages.values())
         return Position(
             self._rewound_at or self._next_sequence,
             self._next_number,
             open=[*pages, *self._old.values()] if self._rewound_at else pages,
             retry_sequence=self._retry_sequence,
-            retry=bits,
+            retry=self._retry_bits | loaded,
             counts=dict(self.counts),
             first_number=self._first_number,
             resent=self.resent,
@@ -336,7 +386,9 @@ class Ledger:
         if page.ended & bit:
             raise AssertionError(f"event {page.number(index)} has ended before")
         page.ended |= bit
-        if page.is_done:
+        if page.is_retry:
+            self._retry_open -= 1
+        elif page.is_done:
             if self._old.get(page.first) is page:
                 del self._old[page.first]
             if self._pages.get(page.sequence) is page:

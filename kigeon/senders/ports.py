@@ -5,7 +5,7 @@ Every coroutine may raise :class:`~kigeon.errors.QueueError` while the queue is 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Protocol
 
 
@@ -23,7 +23,7 @@ class StoredEnvelope(Protocol):
 
 
 class WaitingMessage(Protocol):
-    """A message of the retry stream, without its events."""
+    """A message of the retry stream; without its ``payload`` where only headers were asked for."""
 
     @property
     def sequence(self) -> int: ...
@@ -35,6 +35,17 @@ class WaitingMessage(Protocol):
     def stored_at(self) -> float: ...
     @property
     def problem(self) -> str: ...
+    @property
+    def payload(self) -> bytes: ...
+
+
+class AdoptedCopies(Protocol):
+    """Up to which sequence of its own retry stream a sender holds copies, and new sequences of them by the old."""
+
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def moved(self) -> Mapping[int, int]: ...
 
 
 class EventLog(Protocol):
@@ -76,17 +87,20 @@ class Parked(Protocol):
 
 
 class RetryStore(Protocol):
-    """The sender's part of the retry stream."""
+    """The sender's retry stream. ``put`` raises :class:`~kigeon.errors.QueueFull` when it is full."""
 
     async def put(self, key: str, events: Sequence[bytes], numbers: Sequence[int], stored_at: float) -> int: ...
-    async def waiting(self, after: int = 0) -> Sequence[WaitingMessage]: ...
-    async def load(self, sequence: int) -> list[bytes]: ...
+    def waiting(self, after: int = 0) -> AsyncIterator[WaitingMessage]: ...
+    async def next(self, key: str, start: int) -> WaitingMessage | None: ...
     async def payload(self, sequence: int) -> bytes: ...
     async def delete(self, sequence: int) -> None: ...
+    async def booked_at_most(self) -> int: ...
+    async def adopt(self, booked: int, marked: Collection[int]) -> AdoptedCopies | None: ...
+    async def forget_former(self) -> None: ...
 
 
 class DeadLetterStore(Protocol):
-    """The sender's part of the dead-letter stream."""
+    """The sender's part of the dead-letter stream. To park raises :class:`~kigeon.errors.QueueFull` when it is full."""
 
     async def park(self, number: int, sequence: int, event: bytes, reason: str) -> None: ...
     async def park_envelope(self, sequence: int, payload: bytes, reason: str) -> None: ...

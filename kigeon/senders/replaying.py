@@ -14,10 +14,11 @@ import time
 from collections.abc import Sequence
 
 from kigeon.backoff import persistently
+from kigeon.senders.groups import REPLAY
 from kigeon.senders.ledger import Page
 from kigeon.senders.ports import DeadLetterStore
 from kigeon.senders.progress import Progress
-from kigeon.senders.retrying import REPLAY, RetryDesk, in_pages
+from kigeon.senders.retrying import RetryDesk, in_pages
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +37,8 @@ class ParkedEvents:
 
     async def restore(self) -> None:
         """Go on with replays that a crash interrupted."""
-        for page in self._progress.ledger.retry_pages:
-            if page.key == REPLAY:
-                await self._go_on(page)
+        async for page in self._desk.replays():
+            await self._unpark(page)
 
     async def replay(self, names: Sequence[str]) -> dict[str, str]:
         """Have what is parked under *names* tried again; return why not, by name, for those where that can't be.
@@ -81,12 +81,12 @@ class ParkedEvents:
         self._progress.ledger.replay(page)
         await self._progress.save()
         log.warning("an operator has parked events tried again", extra={"events": len(numbers)})
-        await self._go_on(page)
+        await self._unpark(page)
+        self._desk.queue(page)
 
-    async def _go_on(self, page: Page) -> None:
+    async def _unpark(self, page: Page) -> None:
         for index in page.open_indexes():
             await self._delete(str(page.number(index)))
-        self._desk.queue(page)
 
     async def _delete(self, name: str) -> None:
         await persistently("deleting from the dead-letter stream", lambda: self._store.delete(name))

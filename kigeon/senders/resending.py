@@ -19,11 +19,12 @@ import orjson
 from kigeon.errors import UnreadableEnvelope
 from kigeon.events.envelope import Headers, read_headers, unpack
 from kigeon.events.fields import namespace_of
+from kigeon.senders.groups import AGAIN
 from kigeon.senders.lanes import Item
 from kigeon.senders.ledger import Outcome, Page
 from kigeon.senders.ports import EventHistory, StoredEnvelope
 from kigeon.senders.progress import Progress
-from kigeon.senders.retrying import AGAIN, RetryDesk, in_pages
+from kigeon.senders.retrying import RetryDesk, in_pages
 
 log = logging.getLogger(__name__)
 

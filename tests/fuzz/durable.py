@@ -92,7 +92,8 @@ def _position(record: bytes) -> None:
     ledger = Ledger(read_position(record))
     ledger.balance(Outcome.EVICTED)
     ledger.admit(max(ledger.read_from, 1), 1, 3, 0.0)
-    ledger.restore_retry(Page(1, 1, 2, numbers=(1, 2)))
+    ledger.restore_retry(1, 2)
+    ledger.load_retry(Page(1, 1, 2, numbers=(1, 2)))
     assert ledger.open_events >= 0
     assert all(count >= 0 for count in ledger.counts.values())
     read_position(write_position(ledger.position()))
@@ -142,7 +143,10 @@ SEEN = {compaction.NUMBERS: "17:3,25:2"}
 
 
 def _retry(headers: dict[str, str]) -> None:
-    found = retry._read_waiting(1, headers)
+    found = retry._read(1, headers, 0.0)
+    if found.problem:
+        raise UnreadableEnvelope(found.problem)
+    assert found.numbers
     assert all(0 < number < LARGEST for number in found.numbers)
     assert 0 <= found.stored_at < 1e12
 

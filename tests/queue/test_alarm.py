@@ -34,7 +34,7 @@ def test_two_writes_in_a_row_that_time_out_raise_the_alarm(
     async def test() -> None:
         client = await connect(server.url, server.token, "test", alarm=alarms.append)
         try:
-            await declare(client, settings)
+            await declare(client, settings, "a")
             await WRITES[write](client)
             freeze(server.pid)
             for expected in (0, 1):

@@ -16,7 +16,7 @@ from nats.aio.client import Client
 from kigeon.clock import SteadyClock
 from kigeon.config.settings import QueueSettings, Settings
 from kigeon.errors import DataDirectoryInUse, Fenced, QueueError, StartError
-from kigeon.events.envelope import Envelope, pack, read_headers
+from kigeon.events.envelope import Envelope, pack, read_headers, unpack
 from kigeon.queue.connection import connected
 from kigeon.queue.dead_letter import DeadLetterStore
 from kigeon.queue.deduplication import Deduplication
@@ -259,23 +259,26 @@ def test_an_event_that_is_parked_twice_is_there_once(server: NatsServer, setting
 
 def test_the_retry_streams_of_two_senders_are_apart(server: NatsServer, settings: QueueSettings) -> None:
     async def test(client: Client) -> None:
-        await declare(client, settings)
+        for name in ("a", "b"):
+            await declare(client, settings, name)
         first, second = RetryStore(client, "a"), RetryStore(client, "b")
         sequence = await first.put("http://loki", [b"1", b"2"], [7, 9], 123.5)
         await second.put("hook", [b"3"], [8], 1.0)
-        (waiting,) = await first.waiting()
+        (waiting,) = [message async for message in first.waiting()]
         assert (waiting.sequence, waiting.key, waiting.numbers, waiting.stored_at) == (
             sequence,
             "http://loki",
             (7, 9),
             123.5,
         )
-        assert await first.load(sequence) == [b"1", b"2"]
-        assert await first.waiting(after=sequence) == []
+        found = await first.next("http://loki", 1)
+        assert found is not None
+        assert unpack(found.payload) == [b"1", b"2"]
+        assert [message async for message in first.waiting(after=sequence)] == []
         await first.delete(sequence)
         await first.delete(sequence)
-        assert await first.waiting() == []
-        assert len(await second.waiting()) == 1
+        assert [message async for message in first.waiting()] == []
+        assert len([message async for message in second.waiting()]) == 1
 
     run(server, test)
 
@@ -287,14 +290,14 @@ def test_a_message_of_the_retry_stream_may_be_deleted_again(
     """The answer may have been lost. The server says what is gone in one way at the stream's start, else in another."""
 
     async def test(client: Client) -> None:
-        await declare(client, settings)
+        await declare(client, settings, "a")
         store = RetryStore(client, "a")
         sequences = [await store.put("hook", [b"1"], (number,), 1.0) for number in (1, 2, 3)]
         gone = sequences.pop(place)
         await store.delete(gone)
         await store.delete(gone)
         await store.delete(99)
-        assert [waiting.sequence for waiting in await store.waiting()] == sequences
+        assert [waiting.sequence async for waiting in store.waiting()] == sequences
 
     run(server, test)
 

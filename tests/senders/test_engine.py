@@ -139,7 +139,7 @@ def test_an_envelope_that_can_not_be_read_is_parked_whole_and_stops_nothing(serv
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS)
+            await declare(client, SETTINGS, "loki")
             js = client.jetstream()
             damaged = packed(*events[1:3])
             await store(client, 1, events[0])
@@ -166,7 +166,7 @@ def test_an_event_in_an_envelope_that_is_no_json_is_parked_alone(server: NatsSer
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS)
+            await declare(client, SETTINGS, "loki")
             await client.jetstream().publish(EVENTS_SUBJECT, mixed.payload, headers=write_headers(mixed, 1, "w"))
             async with sending(client, loki) as engine:
                 report = await until_sent(engine, 1)
@@ -184,7 +184,7 @@ def test_a_position_that_can_not_be_read_sends_everything_again_and_loses_nothin
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS)
+            await declare(client, SETTINGS, "loki")
             await store(client, 1, *events)
             record = StateRecord(client, "position.loki")
             await record.read()
@@ -206,10 +206,10 @@ def test_a_page_of_the_retry_stream_with_other_events_than_it_says_is_parked(ser
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS)
+            await declare(client, SETTINGS, "loki")
             await store(client, 1, event, make_event(2), make_event(3))
-            await RetryStore(client, "loki").put("hook", [b"{}"], [2, 3], time.time())
-            moved = Position(2, 4, 1, [Page(1, 1, 3, 0b110)], retry_sequence=1)
+            sequence = await RetryStore(client, "loki").put("hook", [b"{}"], [2, 3], time.time())
+            moved = Position(2, 4, 1, [Page(1, 1, 3, 0b110)], retry_sequence=sequence)
             await StateRecord(client, "position.loki").write(write_position(moved))
             async with sending(client, loki) as engine:
                 async with asyncio.timeout(20):
@@ -217,9 +217,9 @@ def test_a_page_of_the_retry_stream_with_other_events_than_it_says_is_parked(ser
                         await asyncio.sleep(0.01)
                 await until_sent(engine, 1)
                 letters = {found.subject.rpartition(".")[2]: found for found in await dead_letters(client)}
-                assert set(letters) == {"r1", "2", "3"}
-                assert unpack(letters["r1"].payload) == [b"{}"]
-                assert await RetryStore(client, "loki").waiting() == []
+                assert set(letters) == {f"r{sequence}", "2", "3"}
+                assert unpack(letters[f"r{sequence}"].payload) == [b"{}"]
+                assert [message async for message in RetryStore(client, "loki").waiting()] == []
 
     asyncio.run(main())
     assert_once(loki.lines, [event])
@@ -233,7 +233,7 @@ def test_parked_events_that_are_large_are_replayed_in_pages_that_can_be_read_aga
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS)
+            await declare(client, SETTINGS, "loki")
             store = DeadLetterStore(client, "loki")
             for number, event in enumerate(events, 1):
                 await store.park(number, 1, orjson.dumps(event), "max entry size exceeded")
@@ -263,7 +263,7 @@ def test_what_was_evicted_before_it_was_read_is_counted(server: NatsServer, loki
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS)
+            await declare(client, SETTINGS, "loki")
             await store(client, 1, event)
             async with sending(client, loki) as engine:
                 await until_sent(engine, 1)
@@ -286,7 +286,7 @@ def test_a_destination_that_hangs_holds_up_no_other(server: NatsServer, loki: Lo
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS)
+            await declare(client, SETTINGS, "loki")
             async with sending(client, loki, sink) as engine:
                 for first in range(0, len(events), 500):
                     await store(client, first + 1, *events[first : first + 500])
@@ -309,7 +309,7 @@ def test_what_is_in_memory_is_bounded_although_large_envelopes_follow_small_ones
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS)
+            await declare(client, SETTINGS, "loki")
             first = 0
             for size in sizes:
                 await store(client, first + 1, *events[first : first + size])

@@ -48,6 +48,7 @@ class Books:
                 if not page.is_retry and self.data.draw(st.booleans(), label="move"):
                     copy = Page(len(self.copies) + 1, 0, 1, numbers=(page.number(index),))
                     self.ledger.move([(page, index)], copy)
+                    self.ledger.load_retry(copy)
                     self.copies[copy.sequence] = copy
                 else:
                     self.ledger.end(page, index, self.data.draw(st.sampled_from(ENDS)))
@@ -56,8 +57,15 @@ class Books:
     def restart(self, reached: int) -> None:
         self.ledger = restarted(self.ledger)
         copies = [Page(copy.sequence, 0, 1, numbers=copy.numbers) for copy in self.copies.values()]
-        assert all(self.ledger.restore_retry(copy) for copy in copies)
+        waiting = [self.ledger.restore_retry(copy.sequence, copy.count) for copy in copies]
         assert self.ledger.balance(Outcome.EVICTED) == 0
+        assert self.ledger.retry_open == sum(filter(None, waiting))
+        for copy in copies:
+            self.ledger.load_retry(copy)
+            if self.data.draw(st.booleans(), label="unload"):
+                self.ledger.unload_retry(copy)
+                assert self.ledger.loaded_retry(copy.sequence) is None
+                self.ledger.load_retry(copy)
         self.copies = {copy.sequence: copy for copy in copies}
         self.pages = {}
         for sequence in range(self.ledger.read_from, reached + 1):
@@ -131,7 +139,7 @@ def test_an_unreadable_envelope_is_parked_not_evicted() -> None:
 
 def test_a_copy_whose_move_was_never_booked_is_not_taken_over() -> None:
     ledger = restarted(started())
-    assert not ledger.restore_retry(Page(4, 0, 1, numbers=(3,)))
+    assert ledger.restore_retry(4, 1) is None
 
 
 def test_a_stream_that_was_made_anew_is_read_from_its_start() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 
-from kigeon.queue.streams import DEAD_LETTER, EVENTS, RETRY, SEEN, STATE
+from kigeon.queue.streams import DEAD_LETTER, EVENTS, SEEN, STATE, retry_stream
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.faults.store.test_metadata import BUCKET, WHEN, When, after_a_crash, while_running, while_stopped
@@ -118,7 +118,7 @@ def test_the_positions(tmp_path: Path, api: ApiServer, loki: Loki, when: When, h
     assert_once(loki.lines, events)
 
 
-@pytest.mark.parametrize("stream", [SEEN, RETRY, DEAD_LETTER, f"KV_{STATE}", EVENTS])
+@pytest.mark.parametrize("stream", [SEEN, retry_stream("loki"), DEAD_LETTER, f"KV_{STATE}", EVENTS])
 def test_a_stream_is_deleted_while_events_flow(tmp_path: Path, api: ApiServer, loki: Loki, stream: str) -> None:
     events = [make_event(number) for number in range(800)]
     with Stored(tmp_path, api, [loki_sender(loki)]) as kigeon:
@@ -136,7 +136,7 @@ def test_a_stream_is_deleted_while_events_flow(tmp_path: Path, api: ApiServer, l
     assert stream == f"KV_{STATE}" or loki.repeats == 0
 
 
-@pytest.mark.parametrize("stream", [SEEN, RETRY, DEAD_LETTER, EVENTS])
+@pytest.mark.parametrize("stream", [SEEN, retry_stream("loki"), DEAD_LETTER, EVENTS])
 @pytest.mark.parametrize("when", [while_stopped, after_a_crash, while_running])
 def test_a_stream_s_directory_is_gone(tmp_path: Path, api: ApiServer, loki: Loki, when: When, stream: str) -> None:
     events = [make_event(number) for number in range(800)]

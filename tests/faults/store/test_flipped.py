@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kigeon.queue.streams import DEAD_LETTER, RETRY, SEEN
+from kigeon.queue.streams import DEAD_LETTER, SEEN, retry_stream
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.faults.store.test_destroyed import ended, flip, put_slowly
@@ -71,7 +71,7 @@ def test_what_waits_for_a_destination(tmp_path: Path, api: ApiServer, loki: Loki
         loki.wait_for(len(odd), 60)
         assert kigeon.wait_until_accounted("sender/loki", sent=len(odd))["retrying"] > 0
         api.delete_events()
-        when(kigeon, lambda: flip_in(kigeon, RETRY, share))
+        when(kigeon, lambda: flip_in(kigeon, retry_stream("loki"), share))
         loki.always = lambda tenant: 0
         counts = wait_until(lambda: ended(kigeon.accounts(), len(events)), 60)
         assert counts["retrying"] == 0

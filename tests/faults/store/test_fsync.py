@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kigeon.queue.streams import DEAD_LETTER, EVENTS, RETRY, SEEN, STATE
+from kigeon.queue.streams import DEAD_LETTER, EVENTS, SEEN, STATE, retry_stream
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.faults.store.tracing import Trace, traced
@@ -40,7 +40,7 @@ def test_envelopes_positions_dead_letters_retries_and_digests(tmp_path: Path, ap
             kigeon.wait_until_compacted()
     trace = Trace(path)
     acknowledged = Counter(stream for stream, _ in trace.acknowledged)
-    assert acknowledged.keys() == {EVENTS, SEEN, RETRY, DEAD_LETTER, BUCKET}
+    assert acknowledged.keys() == {EVENTS, SEEN, retry_stream("loki"), DEAD_LETTER, BUCKET}
     assert acknowledged[DEAD_LETTER] == 450
     assert acknowledged[BUCKET] >= 10
     assert [message for message, was_durable in trace.acknowledged.items() if not was_durable] == []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kigeon.queue.streams import DEAD_LETTER, EVENTS, RETRY, SEEN, STATE
+from kigeon.queue.streams import DEAD_LETTER, EVENTS, SEEN, STATE, retry_stream
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.support.events import assert_once, make_event
@@ -18,7 +18,7 @@ from tests.support.loki import Loki
 from tests.support.processes import is_running, wait_until
 
 BUCKET = f"KV_{STATE}"
-STREAMS = [EVENTS, SEEN, RETRY, DEAD_LETTER, BUCKET]
+STREAMS = [EVENTS, SEEN, retry_stream("loki"), DEAD_LETTER, BUCKET]
 
 
 def scribble(path: Path) -> None:

@@ -169,7 +169,7 @@ class Simulation:
         self._enter(strays)
         return [item for item in items if item not in strays]
 
-    def _hold(self, lane: Lane, items: Sequence[Item], hold: Hold) -> None:
+    async def _hold(self, lane: Lane, items: Sequence[Item], hold: Hold) -> None:
         held = self._lane(hold.key)
         strays = self._strays(lane, list(lane.items))
         held.items.extend(lane.take_if(lambda item: item in strays))
