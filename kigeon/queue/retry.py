@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from nats.aio.client import Client
@@ -64,13 +64,15 @@ class RetryStore:
 
     async def waiting(self, after: int = 0) -> list[Waiting]:
         """Return the messages of this sender after sequence *after*, oldest first."""
-        found = []
+        return [message async for message in self.each(after)]
+
+    async def each(self, after: int = 0) -> AsyncIterator[Waiting]:
+        """Yield what :meth:`waiting` returns, one by one."""
         async for message in scan(self._client, RETRY, self._subject, after + 1, headers_only=True):
             try:
-                found.append(_read_waiting(message.sequence, dict(message.headers)))
+                yield _read_waiting(message.sequence, dict(message.headers))
             except UnreadableEnvelope as error:
-                found.append(Waiting(message.sequence, "", (), message.timestamp, str(error)))
-        return found
+                yield Waiting(message.sequence, "", (), message.timestamp, str(error))
 
     async def load(self, sequence: int) -> list[bytes]:
         """Return the events of a message; :class:`UnreadableEnvelope` when it is damaged or gone."""

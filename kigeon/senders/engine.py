@@ -22,7 +22,7 @@ from kigeon.errors import QueueError, UnreadableEnvelope, UnreadablePosition
 from kigeon.events.envelope import declared_count, read_headers, unpack
 from kigeon.senders.delivery import Delivery
 from kigeon.senders.lanes import Item, Lane
-from kigeon.senders.ledger import Ledger, Outcome, Position
+from kigeon.senders.ledger import Ledger, Outcome, Position, whole
 from kigeon.senders.ports import DeadLetterStore, EventLog, OutcomeStore, PositionRecord, RetryStore, StoredEnvelope
 from kigeon.senders.position import read_position
 from kigeon.senders.progress import Progress
@@ -96,7 +96,7 @@ class Engine:
         self._preparing = ThreadPoolExecutor(1, "prepare")
         self._delivery = Delivery(plan.sink, self._progress, stores.dead_letter, self._pushes)
         self._desk = RetryDesk(stores.retry, self._progress, self._delivery, self._place, plan.max_age)
-        self.parked = ParkedEvents(stores.dead_letter, self._progress, self._desk)
+        self.parked = ParkedEvents(stores.dead_letter, stores.outcomes, self._progress, self._desk)
         self._lanes: dict[Destination, Lane] = {}
         self._first_way: Destination | None = None
         self._ways_differ = False
@@ -230,7 +230,7 @@ class Engine:
         except UnreadableEnvelope as error:
             await self._delivery.park_envelope(envelope.sequence, envelope.payload, str(error))
             for index in list(page.open_indexes()):
-                self._ledger.end(page, index, Outcome.PARKED)
+                self._ledger.end(page, index, Outcome.PARKED, whole(envelope.sequence))
             return []
         return [Item(page, index, raw[index]) for index in page.open_indexes()]
 
