@@ -33,7 +33,7 @@ from kigeon.kube.access import READ_TIMEOUT, ClusterAccess
 from kigeon.kube.lines import Page, parse_page
 from kigeon.kube.reflector import PAGE_SIZE
 from kigeon.queue.recall import recall
-from kigeon.senders.ledger import UNKNOWN, Outcome
+from kigeon.senders.ledger import UNKNOWN, Outcome, Position
 
 EVENTS = "/api/v1/events"
 PATIENCE = 10.0
@@ -55,6 +55,7 @@ class Audited:
     listing: Listing
     shown: Spool
     raw: Spool
+    texts: Texts
     fates: dict[str, Fates] = field(default_factory=dict)
     in_loki: dict[str, bytearray] = field(default_factory=dict)
 
@@ -72,17 +73,15 @@ async def audit(client: Client, order: Order, request: dict[str, Any], answer: A
     if order.cluster is None:
         raise ValueError("there is no cluster to list Events from")
     folder = (order.settings.global_.data_dir / SOCKET).parent
-    asks_loki = bool(request.get("loki"))
-    found = Audited(Listing(), Spool(folder), Spool(folder))
-    await _list(ClusterAccess(order.cluster), found, asks_loki, answer)
-    await _find(client, found.listing, answer)
-    await _read_fates(client, order, found, folder, answer)
-    if asks_loki:
+    with Spool(folder) as shown, Spool(folder) as raw, Texts(folder) as texts:
+        found = Audited(Listing(), shown, raw, texts)
+        await _list(ClusterAccess(order.cluster), found, bool(request.get("loki")), answer)
+        await _find(client, found.listing, answer)
         for sender in order.settings.senders:
-            if sender.loki is not None:
-                asked = bytearray(fate.outcome in ASKED_ABOUT for fate in found.fates_of(sender.name))
-                found.in_loki[sender.name] = await look_into_loki(order, sender, found.raw, asked, answer)
-    await _tell(found, order.settings.senders, bool(request.get("wrong")), answer)
+            await _read_fates(client, sender.name, found, folder, answer)
+        if request.get("loki"):
+            await _ask_loki(order, found, answer)
+        await _tell(found, order.settings.senders, bool(request.get("wrong")), answer)
 
 
 async def _list(access: ClusterAccess, found: Audited, keeps_raw: bool, answer: Answer) -> None:
@@ -139,12 +138,18 @@ async def _find(client: Client, listing: Listing, answer: Answer) -> None:
     listing.close()
 
 
-async def _read_fates(client: Client, order: Order, found: Audited, folder: Path, answer: Answer) -> None:
-    texts, numbers = Texts(folder), found.listing.sorted
+async def _read_fates(client: Client, sender: str, found: Audited, folder: Path, answer: Answer) -> None:
+    def make(position: Position, problem: str) -> Fates:
+        return Fates(position, problem, found.listing.sorted, found.texts, folder)
+
+    found.fates[sender] = await read_fates(client, sender, make, answer)
+
+
+async def _ask_loki(order: Order, found: Audited, answer: Answer) -> None:
     for sender in order.settings.senders:
-        found.fates[sender.name] = await read_fates(
-            client, sender.name, lambda position, problem: Fates(position, problem, numbers, texts, folder), answer
-        )
+        if sender.loki is not None:
+            asked = bytearray(fate.outcome in ASKED_ABOUT for fate in found.fates_of(sender.name))
+            found.in_loki[sender.name] = await look_into_loki(order, sender, found.raw, asked, answer)
 
 
 async def _tell(found: Audited, senders: Sequence[SenderSettings], only_wrong: bool, answer: Answer) -> None:

@@ -97,20 +97,20 @@ async def _do(
     client: Client, order: Order, action: str, portions: dict[str, AsyncIterator[list[str]]], answer: Answer
 ) -> None:
     """Have the senders do *action* with *portions* of what is parked; tell what is done, and at the end what is not."""
-    problems = Spool((order.settings.global_.data_dir / SOCKET).parent)
     await answer.items("done")
     done = 0
-    for sender, names in portions.items():
-        async for portion in names:
-            wrong = await _ask(client, sender, {"action": action, "names": portion}, answer)
-            if wrong:
-                problems.add([orjson.dumps((f"{sender}/{name}", said)) for name, said in wrong.items()])
-            await answer.items("done", [f"{sender}/{name}" for name in portion if name not in wrong])
-            done += len(portion)
-            await answer.progress(f"{sender}: {action}", done)
-    await answer.entries("problems", {})
-    for page in problems:
-        await answer.entries("problems", dict(orjson.loads(line) for line in page))
+    with Spool((order.settings.global_.data_dir / SOCKET).parent) as problems:
+        for sender, names in portions.items():
+            async for portion in names:
+                wrong = await _ask(client, sender, {"action": action, "names": portion}, answer)
+                if wrong:
+                    problems.add([orjson.dumps((f"{sender}/{name}", said)) for name, said in wrong.items()])
+                await answer.items("done", [f"{sender}/{name}" for name in portion if name not in wrong])
+                done += len(portion)
+                await answer.progress(f"{sender}: {action}", done)
+        await answer.entries("problems", {})
+        for page in problems:
+            await answer.entries("problems", dict(orjson.loads(line) for line in page))
 
 
 async def _ask(client: Client, sender: str, request: dict[str, Any], answer: Answer) -> dict[str, str]:

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import orjson
 import zstandard
@@ -23,11 +24,24 @@ MOST_TEXT = 64 * 1024 * 1024
 """Bytes of texts, after which the rest are left out."""
 
 
-class Spool:
+class _File:
+    """A context manager around a file below *folder* that has no name."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed as it is left
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+
+class Spool(_File):
     """Pages of lines, compressed, in a file below *folder*; written once, then read from the start, again and again."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - it ends with the process
+        super().__init__(folder)
         self._lengths: list[int] = []
         room = os.statvfs(folder)
         self._room = room.f_bavail * room.f_frsize // SHARE
@@ -55,11 +69,11 @@ class Spool:
             start += length
 
 
-class Texts:
+class Texts(_File):
     """Outcomes and reasons, each written once (nearly); what stands for one is a number below 2^48."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - it ends with the process
+        super().__init__(folder)
         self._size = 1
         self._known: dict[tuple[str, str], int] = {}
         self._file.write(b"\n")
