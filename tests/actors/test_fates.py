@@ -88,7 +88,13 @@ def test_sent_is_what_has_ended_and_would_have_a_note(server: NatsServer, tmp_pa
         await queue.retry.put("loki", [b"{}"], [11], 0.0)
         open_page = Page(5, 12, 3, 0b101)
         await queue.position(
-            next_number=16, first_number=2, open=[open_page], retry_sequence=waits, retry={waits: 2}, explained=12
+            next_sequence=6,
+            next_number=16,
+            first_number=2,
+            open=[open_page],
+            retry_sequence=waits,
+            retry={waits: 2},
+            explained=12,
         )
         fates = await queue.fates()
         assert fates[1].outcome == "earlier"
