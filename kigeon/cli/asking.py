@@ -95,12 +95,12 @@ class ProgressLine:
 def as_json(parts: Iterator[Part]) -> Iterator[str]:
     """Yield one JSON object, indented, as its *parts* come."""
     yield "{"
-    before, opened = "", ""
-    count = 0
+    before: str | None = None
+    opened, count = "", 0
     for part in parts:
         if part.whole or part.name != before:
             closing = opened and (f"\n  {opened}" if count else opened)
-            yield f"{closing}{',' if before else ''}\n  {orjson.dumps(part.name).decode()}: "
+            yield f"{closing}{',' if before is not None else ''}\n  {orjson.dumps(part.name).decode()}: "
             before, count = part.name, 0
             opened = "" if part.whole else "]" if isinstance(part.value, list) else "}"
             yield _indented(part.value, "  ") if part.whole else "[" if opened == "]" else "{"
@@ -108,7 +108,7 @@ def as_json(parts: Iterator[Part]) -> Iterator[str]:
             for item in _members(part.value):
                 yield ("," if count else "") + "\n    " + item
                 count += 1
-    yield (opened and (f"\n  {opened}" if count else opened)) + "\n}\n"
+    yield (opened and (f"\n  {opened}" if count else opened)) + ("}\n" if before is None else "\n}\n")
 
 
 def _members(value: Any) -> Iterator[str]:
