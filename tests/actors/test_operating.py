@@ -52,6 +52,13 @@ class Filled:
             position = Position(10**6, self.count + 1, 1, retry_sequence=last, counts=counts, explained=self.count)  # type: ignore[arg-type]
             await put_position(client, "loki", position)
 
+    async def fill_waiting(self) -> None:
+        """Have all of them wait in the retry stream instead."""
+        async with connected(self.server.url, self.server.token, "test") as client:
+            await declare(client, self.settings.queue)
+            last = await fill_waiting(client, "loki", range(1, self.count + 1))
+            await put_position(client, "loki", Position(10**6, self.count + 1, 1, retry_sequence=last))
+
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
@@ -99,6 +106,19 @@ def test_status_reads_neither_letters_nor_outcomes(filled: Filled) -> None:
     accounts = told.answer["senders"]["loki"]
     assert (accounts["stored"], accounts["waiting"], accounts["unaccounted"]) == (COUNT, 100, 0)
     assert 0 <= told.memory < MOST / 8
+
+
+@pytest.mark.parametrize("count", [100_000])
+def test_status_counts_what_waits_and_holds_none_of_it(tmp_path: Path, count: int) -> None:
+    queue = Filled(tmp_path, count)
+    with queue.server:
+        queue.server.start()
+        asyncio.run(queue.fill_waiting())
+        with door_to(queue.server, queue.settings) as door:
+            told = door.ask({"command": "status"})
+    accounts = told.answer["senders"]["loki"]
+    assert (accounts["stored"], accounts["waiting"], accounts["unaccounted"]) == (count, count, 0)
+    assert 0 <= told.memory < MOST / 4
 
 
 def test_many_letters_are_listed_as_they_are_read(filled: Filled) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from actors.operator.memory import MOST
+from tests.actors import test_operating
 from tests.actors.test_operating import Filled, audited
 from tests.support.operating import door_to
 
@@ -34,6 +35,11 @@ def test_a_million_events_are_audited_and_told_of(tmp_path: Path) -> None:
                 assert "error" not in told.answer
                 assert 0 <= told.memory < MOST
         assert told.counts["deadLetters"] == (COUNT - 100) // 5
+
+
+@pytest.mark.timeout(600)
+def test_status_counts_a_million_that_wait(tmp_path: Path) -> None:
+    test_operating.test_status_counts_what_waits_and_holds_none_of_it(tmp_path, COUNT)
 
 
 def said(what: str, work: Callable[..., Any], *given: Any) -> Any:
