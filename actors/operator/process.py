@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -19,7 +20,7 @@ from actors.operator.accounts import status
 from actors.operator.answer import Answer
 from actors.operator.dead_letters import dead_letter
 from actors.operator.door import ORDER_DESCRIPTOR, Order
-from actors.operator.memory import TOO_MUCH, lift_limit, limit_memory, peak_bytes
+from actors.operator.memory import TOO_MUCH, be_killed_first, lift_limit, limit_memory, peak_bytes
 from actors.processes import die_with_parent, use_few_arenas
 from kigeon.errors import KigeonError
 from kigeon.observability.logs import configure
@@ -43,12 +44,14 @@ def main() -> None:
         order: Order = pickle.load(file)  # noqa: S301 - from the root, through a descriptor that no other process has
     configure(order.settings.global_.log_level, order.settings.global_.log_format)
     use_few_arenas()
+    be_killed_first()
     with socket.socket(fileno=0) as connection:
         connection.settimeout(PATIENCE)
         said = _serve(connection, order)
         if said:
             connection.settimeout(PATIENCE)
-            connection.sendall(orjson.dumps({"error": said}) + b"\n")
+            with suppress(OSError):  # Nobody listens any more.
+                connection.sendall(orjson.dumps({"error": said}) + b"\n")
 
 
 def _serve(connection: socket.socket, order: Order) -> str:
