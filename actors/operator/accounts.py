@@ -8,23 +8,25 @@ from typing import Any
 
 from nats.aio.client import Client
 
+from actors.operator.answer import Answer
 from actors.operator.books import read_books
 from actors.operator.door import Order
 from kigeon.queue.compaction import covered
 from kigeon.queue.publisher import Tail
 from kigeon.queue.settled import SettledBooks
-from kigeon.queue.tail import read_tail
+from kigeon.queue.tail import last_tail, read_tail
 
 
-async def status(client: Client, order: Order, request: dict[str, Any]) -> dict[str, Any]:
-    """Return what became of everything that was received, and of everything that was stored, for each sender."""
+async def status(client: Client, order: Order, request: dict[str, Any], answer: Answer) -> None:
+    """Tell what became of everything that was received, and of everything that was stored, for each sender.
+
+    Where nothing waits in a retry stream, that is read from a few records.
+    """
     # In this order: whatever a sender has counted was stored before.
-    books = {sender.name: await read_books(client, sender.name) for sender in order.settings.senders}
+    books = {sender.name: await read_books(client, sender.name, answer) for sender in order.settings.senders}
     tail = await current_tail(client)
-    return {
-        "watcher": watcher_accounts(tail),
-        "senders": {name: dict(found.accounts(tail)) for name, found in books.items()},
-    }
+    await answer.members({"watcher": watcher_accounts(tail)})
+    await answer.members({"senders": {name: dict(found.accounts(tail)) for name, found in books.items()}})
 
 
 def watcher_accounts(tail: Tail) -> dict[str, Any]:
@@ -42,5 +44,7 @@ def watcher_accounts(tail: Tail) -> dict[str, Any]:
 
 async def current_tail(client: Client) -> Tail:
     """Return where the events stream ends now, and the Watcher's books there."""
-    tail, _ = await read_tail(client, await covered(client))
+    tail = await last_tail(client)
+    if tail is None:
+        tail, _ = await read_tail(client, await covered(client))
     return replace(tail, mark=await SettledBooks(client).latest(tail))

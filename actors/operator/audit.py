@@ -1,4 +1,8 @@
-"""``audit``: every Event that the cluster lists now, and what became of it, for each sender and in Loki."""
+"""``audit``: every Event that the cluster lists now, and what became of it, for each sender and in Loki.
+
+However many they are, an Event is 28 bytes in memory; what is to be shown of it, and what is asked of Loki about, lies
+in files that end with this process.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,19 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import orjson
 from nats.aio.client import Client
 
-from actors.operator.books import Fate, read_books
+from actors.operator.address import SOCKET
+from actors.operator.answer import Answer
 from actors.operator.door import Order
+from actors.operator.fates import Fate, Fates, read_fates
 from actors.operator.in_loki import InLoki, look_into_loki
+from actors.operator.listing import Listing
+from actors.operator.spool import Spool, Texts
 from kigeon.backoff import Backoff
 from kigeon.config.settings import SenderSettings
 from kigeon.errors import KubernetesError
@@ -23,6 +33,7 @@ from kigeon.kube.access import READ_TIMEOUT, ClusterAccess
 from kigeon.kube.lines import Page, parse_page
 from kigeon.kube.reflector import PAGE_SIZE
 from kigeon.queue.recall import recall
+from kigeon.senders.ledger import UNKNOWN, Outcome, Position
 
 EVENTS = "/api/v1/events"
 PATIENCE = 10.0
@@ -31,53 +42,59 @@ PATIENCE = 10.0
 ATTEMPTS = 5
 """How often a page of the list is asked for again."""
 
-UNKNOWN = Fate("unknown", "it was not seen")
+NOT_SEEN = Fate(UNKNOWN, "it was not seen")
+WRONG = (InLoki.MISSING, InLoki.DOUBLED)
+ASKED_ABOUT = (str(Outcome.SENT), UNKNOWN)
+"""What became of an event that Loki is asked about."""
 
 
 @dataclass(slots=True)
-class Listed:
-    """An Event of the cluster: its running number, None while it is not known, and its fate for each sender."""
+class Audited:
+    """What was found: the list, what is shown of it and its raw Events page by page, and everybody's books."""
 
-    event: Mapping[str, Any]
-    raw: bytes
-    digest: bytes
-    number: int | None = None
-    fates: dict[str, Fate] = field(default_factory=dict)
-    in_loki: dict[str, InLoki] = field(default_factory=dict)
+    listing: Listing
+    shown: Spool
+    raw: Spool
+    texts: Texts
+    fates: dict[str, Fates] = field(default_factory=dict)
+    in_loki: dict[str, bytearray] = field(default_factory=dict)
 
-    def is_accounted_for(self) -> bool:
-        """Whether it was seen, and is nowhere missing or doubled."""
-        wrong = (InLoki.MISSING, InLoki.DOUBLED)
-        return self.number is not None and not any(found in wrong for found in self.in_loki.values())
+    def fates_of(self, sender: str) -> Iterator[Fate]:
+        """Yield the fate of each Event of the list for *sender*."""
+        fates = self.fates[sender]
+        return (fates.fate(number) if number else NOT_SEEN for number in self.listing)
 
 
-async def audit(client: Client, order: Order, request: dict[str, Any]) -> dict[str, Any]:
-    """List the cluster's Events and account for each; with ``loki`` ask Loki too.
+async def audit(client: Client, order: Order, request: dict[str, Any], answer: Answer) -> None:
+    """List the cluster's Events and account for each; with ``loki`` ask Loki too. ``wrong``: show only what is.
 
     Raises :class:`KubernetesError` and :class:`SenderError` when what has to be asked does not answer.
     """
     if order.cluster is None:
         raise ValueError("there is no cluster to list Events from")
-    access = ClusterAccess(order.cluster)
-    listed = await asyncio.to_thread(lambda: list(_list(access)))
-    await _find(client, listed)
-    senders = order.settings.senders
-    for sender in senders:
-        books = await read_books(client, sender.name)
-        for found in listed:
-            found.fates[sender.name] = books.fate(found.number) if found.number is not None else UNKNOWN
-    if request.get("loki"):
-        for sender in senders:
-            await _ask_loki(order, sender, listed)
-    return _answer(listed, senders)
+    folder = (order.settings.global_.data_dir / SOCKET).parent
+    with Spool(folder) as shown, Spool(folder) as raw, Texts(folder) as texts:
+        found = Audited(Listing(), shown, raw, texts)
+        await _list(ClusterAccess(order.cluster), found, bool(request.get("loki")), answer)
+        await _find(client, found.listing, answer)
+        for sender in order.settings.senders:
+            await _read_fates(client, sender.name, found, folder, answer)
+        if request.get("loki"):
+            await _ask_loki(order, found, answer)
+        await _tell(found, order.settings.senders, bool(request.get("wrong")), answer)
 
 
-def _list(access: ClusterAccess) -> Iterator[Listed]:
+async def _list(access: ClusterAccess, found: Audited, keeps_raw: bool, answer: Answer) -> None:
     query = {"limit": str(PAGE_SIZE)}
     while True:
-        page = _read_page(access, query)
-        for event, raw in page.items:
-            yield Listed(event, raw, identity_of(event))
+        page = await asyncio.to_thread(_read_page, access, dict(query))
+        for event, _ in page.items:
+            found.listing.add(identity_of(event))
+        if page.items:
+            found.shown.add([orjson.dumps(_shown(event)) for event, _ in page.items])
+            if keeps_raw:
+                found.raw.add([raw for _, raw in page.items])
+        await answer.progress("listing the cluster's Events", len(found.listing))
         if not page.continue_token:
             return
         query["continue"] = page.continue_token
@@ -95,59 +112,94 @@ def _read_page(access: ClusterAccess, query: Mapping[str, str]) -> Page:
             time.sleep(backoff.failed(error.retry_after))
 
 
-async def _find(client: Client, listed: Sequence[Listed]) -> None:
-    """Find the number of each; one that is new may still be on its way."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE
-    while missing := [found for found in listed if found.number is None]:
-        numbers = await recall(client, {found.digest for found in missing})
-        for found in missing:
-            found.number = numbers.get(found.digest)
-        if len(numbers) == len({found.digest for found in missing}) or asyncio.get_running_loop().time() > deadline:
-            return
-        await asyncio.sleep(0.25)
-
-
-async def _ask_loki(order: Order, sender: SenderSettings, listed: Sequence[Listed]) -> None:
-    if sender.loki is None:
-        return
-    sent = [found for found in listed if found.fates[sender.name].outcome == "sent"]
-    raw = [found.raw for found in sent]
-    held = await asyncio.to_thread(look_into_loki, sender, order.settings, order.cluster, raw)
-    for found, what in zip(sent, held, strict=True):
-        found.in_loki[sender.name] = what
-
-
-def _answer(listed: Sequence[Listed], senders: Sequence[SenderSettings]) -> dict[str, Any]:
-    outcomes = {sender.name: Counter(found.fates[sender.name].outcome for found in listed) for sender in senders}
-    loki = {
-        sender.name: Counter(str(found.in_loki[sender.name]) for found in listed if sender.name in found.in_loki)
-        for sender in senders
-    }
-    return {
-        "listed": len(listed),
-        "unaccounted": sum(not found.is_accounted_for() for found in listed),
-        "senders": {name: dict(counts) for name, counts in outcomes.items()},
-        "loki": {name: dict(counts) for name, counts in loki.items() if counts},
-        "events": [_shown(found) for found in listed],
-    }
-
-
-def _shown(found: Listed) -> dict[str, Any]:
-    fields = fields_of(found.event)
+def _shown(event: Mapping[str, Any]) -> dict[str, Any]:
+    fields = fields_of(event)
     return {
         "namespace": fields.namespace,
         "name": fields.name,
         "uid": fields.uid,
         "count": fields.count,
         "reason": fields.reason,
-        "number": found.number,
-        "accounted": found.is_accounted_for(),
-        "senders": {
-            name: {
-                "outcome": fate.outcome,
-                "reason": fate.reason,
-                **({"loki": str(found.in_loki[name])} if name in found.in_loki else {}),
-            }
-            for name, fate in found.fates.items()
-        },
     }
+
+
+async def _find(client: Client, listing: Listing, answer: Answer) -> None:
+    """Find the number of each; one that is new may still be on its way."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while listing.missing:
+        digests = 0
+        async for run in recall(client):
+            listing.note(run)
+            digests += len(run.digests) // 8
+            await answer.progress("looking for their running numbers, digests read", digests)
+        if not listing.missing or asyncio.get_running_loop().time() > deadline:
+            break
+        await asyncio.sleep(0.25)
+    listing.close()
+
+
+async def _read_fates(client: Client, sender: str, found: Audited, folder: Path, answer: Answer) -> None:
+    def make(position: Position, problem: str) -> Fates:
+        return Fates(position, problem, found.listing.sorted, found.texts, folder)
+
+    found.fates[sender] = await read_fates(client, sender, make, answer)
+
+
+async def _ask_loki(order: Order, found: Audited, answer: Answer) -> None:
+    for sender in order.settings.senders:
+        if sender.loki is not None:
+            asked = bytearray(fate.outcome in ASKED_ABOUT for fate in found.fates_of(sender.name))
+            found.in_loki[sender.name] = await look_into_loki(order, sender, found.raw, asked, answer)
+
+
+async def _tell(found: Audited, senders: Sequence[SenderSettings], only_wrong: bool, answer: Answer) -> None:
+    """Write first how many, then each."""
+    names = [sender.name for sender in senders]
+    outcomes: dict[str, Counter[str]] = {name: Counter() for name in names}
+    unaccounted = 0
+    for _, fates, accounted in _each(found, names):
+        unaccounted += not accounted
+        for name, fate in fates.items():
+            outcomes[name][fate["outcome"]] += 1
+    loki = {name: Counter(map(InLoki.of, held)) for name, held in found.in_loki.items()}
+    await answer.members(
+        {
+            "listed": len(found.listing),
+            "unaccounted": unaccounted,
+            "senders": {name: dict(counts) for name, counts in outcomes.items()},
+            "loki": {name: _told(counts) for name, counts in loki.items() if _told(counts)},
+        }
+    )
+    await answer.items("events")
+    fated = _each(found, names)
+    for page in found.shown:
+        lines = [_line(orjson.loads(line), next(fated)) for line in page]
+        await answer.items("events", [line for line in lines if not (only_wrong and line["accounted"])])
+
+
+def _told(counts: Mapping[InLoki | None, int]) -> dict[str, int]:
+    return {str(what): count for what, count in counts.items() if what is not None}
+
+
+Fated = tuple[int, dict[str, dict[str, str]], bool]
+"""An Event's number, what became of it for each sender, and whether it is accounted for."""
+
+
+def _each(found: Audited, names: Sequence[str]) -> Iterator[Fated]:
+    for index, number in enumerate(found.listing):
+        fates = {}
+        accounted = number > 0
+        for name in names:
+            fate = found.fates[name].fate(number) if number else NOT_SEEN
+            fates[name] = {"outcome": fate.outcome, "reason": fate.reason}
+            held = InLoki.of(found.in_loki[name][index]) if name in found.in_loki else None
+            if held is not None:
+                fates[name]["loki"] = str(held)
+            proven = fate.outcome != UNKNOWN or held is InLoki.ONCE
+            accounted = accounted and proven and held not in WRONG
+        yield number, fates, accounted
+
+
+def _line(shown: dict[str, Any], fated: Fated) -> dict[str, Any]:
+    number, fates, accounted = fated
+    return {**shown, "number": number or None, "accounted": accounted, "senders": fates}

@@ -7,17 +7,27 @@ import os
 import pickle
 import socket
 import sys
+from collections import deque
 from dataclasses import dataclass
 from typing import Self
 
 from actors.messages import QueueAddress
 from actors.operator.address import SOCKET, short_path
+from actors.processes import is_running
 from kigeon.config.settings import Settings
 from kigeon.kube.source import ClusterSource
 
 log = logging.getLogger(__name__)
 
 ORDER_DESCRIPTOR = 3
+
+MOST_ANSWERING = 4
+"""Processes that answer at the same time: each may take some of the exporter's memory."""
+
+MOST_TURNED_AWAY = 16
+"""Connections of whom there was no room for that are kept until they have read that."""
+
+BUSY = b'{"error":"kigeon answers others now: ask again"}\n'
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,8 @@ class OperatorDoor:
         self._order = order
         self._path = order.settings.global_.data_dir / SOCKET
         self._socket: socket.socket | None = None
+        self._answering: list[int] = []
+        self._turned_away: deque[socket.socket] = deque()
 
     def __enter__(self) -> Self:
         try:
@@ -50,6 +62,8 @@ class OperatorDoor:
         if self._socket is not None:
             self._socket.close()
             self._path.unlink(missing_ok=True)
+        for connection in self._turned_away:
+            connection.close()
 
     @property
     def descriptors(self) -> list[int]:
@@ -63,11 +77,25 @@ class OperatorDoor:
                 connection, _ = self._socket.accept()
             except OSError:
                 return  # Nobody, or nobody any more.
+            try:
+                self._answer(connection)
+            except OSError as error:
+                connection.close()
+                log.error("an operator can't be answered", extra={"error": str(error)})
+
+    def _answer(self, connection: socket.socket) -> None:
+        self._answering = [pid for pid in self._answering if is_running(pid)]
+        if len(self._answering) < MOST_ANSWERING:
             with connection:
-                try:
-                    self._spawn(connection)
-                except OSError as error:
-                    log.error("an operator can't be answered", extra={"error": str(error)})
+                self._answering.append(self._spawn(connection))
+            return
+        connection.setblocking(False)
+        connection.sendall(BUSY)
+        connection.shutdown(socket.SHUT_WR)
+        # Closed before its request has been read, it would be reset, and the answer lost.
+        self._turned_away.append(connection)
+        while len(self._turned_away) > MOST_TURNED_AWAY:
+            self._turned_away.popleft().close()
 
     def _listen(self) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -84,7 +112,7 @@ class OperatorDoor:
             os.umask(before)
         return listener
 
-    def _spawn(self, connection: socket.socket) -> None:
+    def _spawn(self, connection: socket.socket) -> int:
         """What it works with is handed over in memory: neither its arguments nor its environment hold a secret."""
         order = os.memfd_create("kigeon-order", os.MFD_CLOEXEC)
         try:
@@ -95,6 +123,6 @@ class OperatorDoor:
                 (os.POSIX_SPAWN_DUP2, order, ORDER_DESCRIPTOR),
             ]
             command = [sys.executable, "-m", "actors.operator.process", str(os.getpid())]
-            os.posix_spawn(sys.executable, command, os.environ, file_actions=actions)
+            return os.posix_spawn(sys.executable, command, os.environ, file_actions=actions)
         finally:
             os.close(order)

@@ -9,12 +9,19 @@ import pickle
 import signal
 import socket
 import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import orjson
+from nats.aio.client import Client
 
+from actors.operator.accounts import status
+from actors.operator.answer import Answer
+from actors.operator.dead_letters import dead_letter
 from actors.operator.door import ORDER_DESCRIPTOR, Order
-from actors.processes import die_with_parent
+from actors.operator.memory import TOO_MUCH, be_killed_first, lift_limit, limit_memory, peak_bytes
+from actors.processes import die_with_parent, use_few_arenas
 from kigeon.errors import KigeonError
 from kigeon.observability.logs import configure
 from kigeon.queue.connection import connected
@@ -25,6 +32,8 @@ MAX_REQUEST = 1024 * 1024
 PATIENCE = 10.0
 """Seconds for a request to come, and for the queue to be there."""
 
+Command = Callable[[Client, Order, dict[str, Any], Answer], Awaitable[None]]
+
 
 def main() -> None:
     """Serve the connection on standard input; the only argument is the process id of the root."""
@@ -34,43 +43,63 @@ def main() -> None:
     with os.fdopen(ORDER_DESCRIPTOR, "rb") as file:
         order: Order = pickle.load(file)  # noqa: S301 - from the root, through a descriptor that no other process has
     configure(order.settings.global_.log_level, order.settings.global_.log_format)
+    use_few_arenas()
+    be_killed_first()
     with socket.socket(fileno=0) as connection:
         connection.settimeout(PATIENCE)
-        try:
-            answer = asyncio.run(answer_to(_read(connection), order))
-        except (KigeonError, ValueError, OSError) as error:
-            answer = {"error": str(error) or type(error).__name__}
-        except Exception as error:
-            log.exception("a request failed")
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        connection.settimeout(None)
-        connection.sendall(orjson.dumps(answer) + b"\n")
+        said = _serve(connection, order)
+        if said:
+            connection.settimeout(PATIENCE)
+            with suppress(OSError):  # Nobody listens any more.
+                connection.sendall(orjson.dumps({"error": said}) + b"\n")
 
 
-async def answer_to(request: dict[str, Any], order: Order) -> dict[str, Any]:
-    """Return the answer to a request; what is wrong with it is :class:`ValueError`."""
-    from actors.operator.accounts import status
-    from actors.operator.dead_letters import dead_letter
+def _serve(connection: socket.socket, order: Order) -> str:
+    """Answer the request; return what went wrong, "" when nothing did."""
+    try:
+        request = _read(connection)
+        connection.setblocking(False)
+        asyncio.run(answer_to(request, order, Answer(connection)))
+    except (BrokenPipeError, ConnectionResetError):
+        sys.exit()  # Nobody listens any more.
+    except (KigeonError, ValueError, OSError) as error:
+        return str(error) or type(error).__name__
+    except MemoryError:
+        lift_limit()
+        log.error("a request took more memory than it may")
+        return TOO_MUCH
+    except Exception as error:
+        lift_limit()
+        log.exception("a request failed")
+        return f"{type(error).__name__}: {error}"
+    return ""
 
-    commands = {"status": status, "dead-letter": dead_letter, "audit": _audit}
-    command = commands.get(str(request.get("command")))
-    if command is None:
-        raise ValueError(f"command must be one of {', '.join(commands)}")
+
+async def answer_to(request: dict[str, Any], order: Order, answer: Answer) -> None:
+    """Write the *answer* to a request; what is wrong with it is :class:`ValueError`."""
+    command = _command(str(request.get("command")))
     async with asyncio.timeout(PATIENCE):
         connecting = connected(order.queue.url, order.queue.token, "operator")
         client = await connecting.__aenter__()
+    before = peak_bytes()
+    limit_memory()
     try:
-        return {"result": await command(client, order, request)}
+        await command(client, order, request, answer)
+        await answer.end(peak_bytes() - before)
     finally:
         await connecting.__aexit__(None, None, None)
 
 
-async def _audit(client: Any, order: Order, request: dict[str, Any]) -> dict[str, Any]:
-    # The kubernetes package takes a while to load: only where it is needed.
-    from actors.operator.audit import audit
+def _command(name: str) -> Command:
+    """Return what does a command. The kubernetes package takes a while to load: only where it is needed."""
+    if name == "audit":
+        from actors.operator.audit import audit
 
-    found: dict[str, Any] = await audit(client, order, request)
-    return found
+        return audit
+    commands: dict[str, Command] = {"status": status, "dead-letter": dead_letter}
+    if name not in commands:
+        raise ValueError(f"command must be one of {', '.join((*commands, 'audit'))}")
+    return commands[name]
 
 
 def _read(connection: socket.socket) -> dict[str, Any]:

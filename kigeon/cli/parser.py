@@ -66,6 +66,7 @@ def _add_operating(commands: Any) -> None:
         "audit", help="account for every Event that the cluster lists now; exit 1 if one is not"
     )
     audit.add_argument("--loki", action="store_true", help="ask Loki too: what is missing there, what is doubled")
+    audit.add_argument("--all", action="store_true", help="a line for each Event, not only for those that are wrong")
     for command in (status, listing, show, replay, drop, audit):
         _add_config(command)
         command.add_argument("--json", action="store_true", help="print JSON")

@@ -14,9 +14,10 @@ replaces it. The stream discards nothing: when it is full, what is to be parked 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from nats.aio.client import Client
 from nats.js.errors import APIError, NotFoundError
@@ -57,6 +58,15 @@ class DeadLetter:
         return events[0] if self.number is not None and len(events) == 1 and events[0] != NOTE else None
 
 
+class Headline(NamedTuple):
+    """A letter without what it holds, ``size`` bytes of it; ``sequence`` is its own in the dead-letter stream."""
+
+    sequence: int
+    name: str
+    reason: str
+    size: int
+
+
 class DeadLetterStore:
     """One sender's part of the dead-letter stream. Methods raise :class:`QueueError` when the queue is away.
 
@@ -79,6 +89,25 @@ class DeadLetterStore:
     async def park_retry(self, sequence: int, payload: bytes, reason: str) -> None:
         """Keep a whole message of the retry stream that can't be read, as it was found."""
         await self._store(f"r{sequence}", sequence, payload, reason)
+
+    async def headlines(self) -> AsyncIterator[Headline]:
+        """Yield what is parked of this sender, oldest first, without what it holds."""
+        async for message in scan(self._client, DEAD_LETTER, f"{self._subject}.*", 1, headers_only=True):
+            yield Headline(
+                message.sequence,
+                message.subject.rpartition(".")[2],
+                message.headers.get("Kigeon-Reason", ""),
+                natural(message.headers.get("Nats-Msg-Size", "")) or 0,
+            )
+
+    async def at(self, sequence: int) -> DeadLetter | None:
+        """Return what lies at *sequence* of the dead-letter stream; None when it is gone."""
+        with queue_errors("reading the dead-letter stream"):
+            try:
+                message = await self._js.get_msg(DEAD_LETTER, sequence)
+            except NotFoundError:
+                return None
+        return _letter(message.subject or "", message.headers or {}, message.data or b"")
 
     async def all(self) -> list[DeadLetter]:
         """Return everything of this sender, oldest first."""

@@ -1,34 +1,29 @@
-"""Which running number an occurrence was given, found by its digest in what the streams hold."""
+"""Which running numbers occurrences were given: every digest that the streams hold, one run after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator
 
 from nats.aio.client import Client
 
-from kigeon.events.occurrence import DIGEST_SIZE
 from kigeon.queue.compaction import seen_runs
 from kigeon.queue.scan import scan
 from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, SEEN, SEEN_SUBJECT
 from kigeon.queue.tail import Run, readable
 
+AT_ONCE = 8
+"""Messages of the seen stream that are read at once: one may be half a megabyte."""
 
-async def recall(client: Client, wanted: Collection[bytes]) -> dict[bytes, int]:
-    """Return the number of each of the *wanted* digests that is known; raises :class:`QueueError`."""
-    looked_for = set(wanted)
-    found: dict[bytes, int] = {}
+HEADERS_AT_ONCE = 64
+"""Envelopes whose headers are read at once: those of the largest are as long."""
 
-    def look(run: Run) -> None:
-        for index in range(len(run.digests) // DIGEST_SIZE):
-            digest = run.digests[index * DIGEST_SIZE : (index + 1) * DIGEST_SIZE]
-            if digest in looked_for:
-                found.setdefault(digest, run.first + index)
 
-    async for message in scan(client, SEEN, SEEN_SUBJECT, 1):
+async def recall(client: Client) -> AsyncIterator[Run]:
+    """Yield the digests that are known, with their numbers; some come twice. Raises :class:`QueueError`."""
+    async for message in scan(client, SEEN, SEEN_SUBJECT, 1, most=AT_ONCE):
         for run in seen_runs(message.headers, message.payload):
-            look(run)
-    async for message in scan(client, EVENTS, EVENTS_SUBJECT, 1, headers_only=True):
+            yield run
+    async for message in scan(client, EVENTS, EVENTS_SUBJECT, 1, headers_only=True, most=HEADERS_AT_ONCE):
         headers = readable(message.headers, message.sequence)
         if headers is not None:
-            look(Run(headers.first, headers.digests))
-    return found
+            yield Run(headers.first, headers.digests)

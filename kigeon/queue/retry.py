@@ -82,16 +82,18 @@ class RetryStore:
         async for message in scan(self._client, self._stream, subject, after + 1, headers_only=True):
             yield _read(message.sequence, dict(message.headers), message.timestamp)
 
-    async def booked(self, booked: int) -> list[Waiting]:
-        """Return what waits according to a position that has booked it up to *booked*, wherever it lies."""
-        messages = []
+    async def booked(self, booked: int) -> AsyncIterator[Waiting]:
+        """Yield what waits according to a position that has booked it up to *booked*, wherever it lies."""
         if await former.holds(self._client, self._sender, booked):
             subject = f"{RETRY_SUBJECT}.{self._sender}"
-            stored = scan(self._client, RETRY, subject, 1, headers_only=True)
-            messages = [_read(found.sequence, dict(found.headers), found.timestamp) async for found in stored]
+            async for found in scan(self._client, RETRY, subject, 1, headers_only=True):
+                if found.sequence <= booked:
+                    yield _read(found.sequence, dict(found.headers), found.timestamp)
         elif await former.is_there(self._client, self._stream):
-            messages = [message async for message in self.waiting()]
-        return [message for message in messages if message.sequence <= booked]
+            async for message in self.waiting():
+                if message.sequence > booked:
+                    return
+                yield message
 
     async def next(self, key: str, start: int) -> Waiting | None:
         """Return the first message that waits for *key* from sequence *start* on; None where there is none."""

@@ -15,6 +15,9 @@ from kigeon.queue.connection import queue_errors
 FETCH_TIMEOUT = 2.0
 """Seconds that one fetch waits for messages; the reference measured that longer ones hide a lost consumer."""
 
+AT_ONCE = 256
+"""Messages that a scan reads at once, where nothing else is said."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -63,23 +66,26 @@ async def fetch(subscription: JetStreamContext.PullSubscription, most: int, time
 
 async def last_sequence(client: Client, stream: str) -> int:
     """Return the last sequence that *stream* gave out; raises :class:`QueueError`."""
-    return int((await _state(client, stream)).last_seq)
+    return int((await stream_state(client, stream)).last_seq)
 
 
 async def first_sequence(client: Client, stream: str) -> int:
     """Return the first sequence that *stream* holds, one more than its last where it is empty; raises as that does."""
-    return int((await _state(client, stream)).first_seq)
+    return int((await stream_state(client, stream)).first_seq)
 
 
-async def _state(client: Client, stream: str) -> api.StreamState:
+async def stream_state(client: Client, stream: str) -> api.StreamState:
+    """Return what *stream* holds, in numbers; raises as :func:`last_sequence` does."""
     with queue_errors(f"asking for the state of {stream}"):
         return (await client.jetstream().stream_info(stream)).state
 
 
 async def scan(
-    client: Client, stream: str, subject: str, start: int, headers_only: bool = False
+    client: Client, stream: str, subject: str, start: int, headers_only: bool = False, most: int = AT_ONCE
 ) -> AsyncGenerator[Stored, None]:
     """Yield what *stream* holds under *subject* from sequence *start* to the end that it has now.
+
+    *most* messages are in memory at once.
 
     Raises :class:`QueueError` when the queue does not answer; start again from the last one seen.
     """
@@ -98,7 +104,7 @@ async def scan(
                 # The end may lie under another subject, or be evicted or deleted: no fetch needs to wait for it then.
                 if not info.num_pending and sent <= deliveries:
                     return
-                messages = await fetch(subscription, 256, FETCH_TIMEOUT)
+                messages = await fetch(subscription, most, FETCH_TIMEOUT)
             for message in messages:
                 deliveries += 1
                 if message.delivery != deliveries:

@@ -56,6 +56,24 @@ async def read_tail(client: Client, known: Tail) -> tuple[Tail, list[Run]]:
     return replace(tail, sequence=max(end, tail.sequence), next_number=number), runs
 
 
+async def last_tail(client: Client) -> Tail | None:
+    """Return the end of the events stream from its last envelope alone; None where that is not there, or unreadable.
+
+    Raises :class:`QueueError`.
+    """
+    with queue_errors("reading the last envelope"):
+        try:
+            message = await client.jetstream().get_last_msg(EVENTS, EVENTS_SUBJECT)
+        except NotFoundError:
+            return None
+    sequence = message.seq or 0
+    headers = readable(message.headers or {}, sequence)
+    if headers is None:
+        return None
+    number = max(headers.first + headers.count, await _highest_number(client))
+    return Tail(sequence, number, headers.resource_version, headers.mark)
+
+
 async def is_another(client: Client, next_sequence: int, next_number: int) -> bool:
     """Return whether the events stream is not the one whose envelope *next_sequence* would begin with *next_number*.
 

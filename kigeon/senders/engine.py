@@ -24,7 +24,7 @@ from kigeon.senders.courier import COMMON, Hold
 from kigeon.senders.delivery import Delivery, Elsewhere
 from kigeon.senders.groups import UNDECIDED, retry_delay
 from kigeon.senders.lanes import Item, Lane
-from kigeon.senders.ledger import Ledger, Outcome, Page
+from kigeon.senders.ledger import Ledger, Outcome, Page, whole
 from kigeon.senders.opening import open_position
 from kigeon.senders.ports import (
     DeadLetterStore,
@@ -102,7 +102,7 @@ class Engine:
         elsewhere = Elsewhere(self._hold, self._reroute, self._postpone, self._doubt)
         self._delivery = Delivery(plan.sink, self._progress, stores.dead_letter, elsewhere)
         self._desk = RetryDesk(stores.retry, self._progress, self._delivery, self._place, plan.max_age)
-        self.parked = ParkedEvents(stores.dead_letter, self._progress, self._desk)
+        self.parked = ParkedEvents(stores.dead_letter, stores.outcomes, self._progress, self._desk)
         self.resending = Resending(stores.history, self._progress, self._desk, self._repeat)
         self._lanes: dict[tuple[Destination, str], Lane] = {}
         self._first_way: tuple[Destination, str] | None = None
@@ -241,7 +241,7 @@ class Engine:
                 raise UnreadableEnvelope(f"the envelope holds {len(raw)} events, its headers say {page.count}")
         except UnreadableEnvelope as error:
             if await self._delivery.park_envelope(envelope.sequence, envelope.payload, str(error)):
-                self._end_page(page)
+                self._end_page(page, whole(envelope.sequence))
             else:
                 self._start(self._park_envelope(page, envelope, str(error)))
             return []
@@ -251,12 +251,12 @@ class Engine:
         """Park an envelope whose events can't be read, as soon as there is room; others do not wait for it."""
         while not await self._delivery.park_envelope(envelope.sequence, envelope.payload, problem):
             await asyncio.sleep(TICK)
-        self._end_page(page)
+        self._end_page(page, whole(envelope.sequence))
         self._room.set()
 
-    def _end_page(self, page: Page) -> None:
+    def _end_page(self, page: Page, reason: str) -> None:
         for index in list(page.open_indexes()):
-            self._ledger.end(page, index, Outcome.PARKED)
+            self._ledger.end(page, index, Outcome.PARKED, reason)
 
     async def _place(self, items: Sequence[Item]) -> list[Item]:
         """Prepare *items* and put them on their lanes; return those that can't be decided now."""

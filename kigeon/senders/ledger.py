@@ -7,8 +7,9 @@ exactly how many events the queue's retention evicted before the sender had them
 
     the next number - the first = the counts of all outcomes + what is open + what waits in the retry stream
 
-Of what ended otherwise than sent or parked it also notes why, to be stored before the position. (What is parked lies in
-the dead-letter stream, with its reason.)
+Of what ended otherwise than sent it also notes how and why, to be stored before the position: of an event without such
+a note it can be said that it was sent, as long as its note would still be held. From ``explained`` on no number has a
+note yet.
 
 Pure: no I/O. :mod:`kigeon.senders.position` makes it durable.
 """
@@ -33,8 +34,28 @@ class Outcome(StrEnum):
 
 EVICTED_UNREAD = "the queue evicted it before the sender had it"
 
-Otherwise = tuple[int, int, Outcome, str]
-"""First and last running number of events that ended alike, how, and why."""
+REPLAYED = "replayed"
+"""What is noted of a parked event that an operator has tried again: what came of it follows, or it was sent."""
+
+DROPPED = "dropped"
+"""What is noted of a parked event that an operator has deleted: the accounts have it among the parked ones."""
+
+UNKNOWN = "unknown"
+"""What is noted of events of which some are known to be gone, but not which."""
+
+GONE_WAITING = "events that waited in the retry stream are gone, it may be one of them"
+
+Otherwise = tuple[int, int, str, str]
+"""First and last running number of events that ended alike, how, and why.
+
+Of parked ones it is where they are parked instead: the names of the letters that hold a whole envelope of them,
+comma-separated; "" where each has one of its own.
+"""
+
+
+def whole(sequence: int) -> str:
+    """Return the name of the letter that the envelope at *sequence* is parked as, whole."""
+    return f"e{sequence}"
 
 
 @dataclass(slots=True, eq=False)
@@ -107,6 +128,8 @@ class Position:
     retry: dict[int, int] = field(default_factory=dict)
     """The ended bits of pages of the retry stream, by sequence; only of those that have any."""
     counts: dict[Outcome, int] = field(default_factory=dict)
+    explained: int = 0
+    """From which number on no event has a note of how it ended."""
     resent: int = 0
     """How many events were sent again on an operator's request."""
 
@@ -130,8 +153,9 @@ class Ledger:
         self._retry_found: set[int] = set()
         self._retry_open = 0
         self._retry_sequence = position.retry_sequence
-        self._unreadable_before = False
+        self._unreadable_before = ""
         self._otherwise: list[Otherwise] = []
+        self._explained = position.explained
         self.counts: dict[Outcome, int] = {outcome: position.counts.get(outcome, 0) for outcome in Outcome}
         self.resent = position.resent
 
@@ -235,8 +259,8 @@ class Ledger:
             return self._find_again(sequence, first, stored_at)
         self._give_up_old()
         if self._next_number and first > self._next_number:
-            self._skip(self._next_number, first - 1, Outcome.PARKED if self._unreadable_before else Outcome.EVICTED)
-        self._unreadable_before = False
+            self._skip(self._next_number, first - 1)
+        self._unreadable_before = ""
         if not self._next_number:
             self._first_number = first
         elif first < self._next_number:
@@ -274,9 +298,11 @@ class Ledger:
         if known is not None and known in self._unread:
             self._unread.discard(known)
             self._count(Outcome.PARKED, self._pages.pop(sequence).open_count)
+            for index in known.open_indexes():
+                self._explain(known.number(index), known.number(index), Outcome.PARKED, whole(sequence))
         elif sequence >= self._next_sequence:
             self._next_sequence = sequence + 1
-            self._unreadable_before = True
+            self._unreadable_before = ",".join(filter(None, (self._unreadable_before, whole(sequence))))
 
     def rewind(self) -> None:
         """Begin again at the start of a stream that was made anew or cut short: its sequences begin anew somewhere.
@@ -299,6 +325,8 @@ class Ledger:
         known = self.open_everywhere + sum(self.counts.values())
         missing = max(self._next_number - self._first_number - known, 0)
         self._count(missing_are, missing)
+        if missing:
+            self._explain(max(self._first_number, 1), self._next_number - 1, UNKNOWN, GONE_WAITING)
         return missing
 
     @property
@@ -349,12 +377,21 @@ class Ledger:
     def replay(self, copy: Page, outcome: Outcome = Outcome.PARKED) -> None:
         """Book that events which had ended with *outcome* go on as *copy*, a page of the retry stream."""
         self._count(outcome, -copy.count)
+        for index in range(copy.count):
+            self._explain(copy.number(index), copy.number(index), REPLAYED, "")
         self._booked(copy)
 
     def take_otherwise(self) -> list[Otherwise]:
-        """Return what ended otherwise than sent or parked since this was last called."""
+        """Return what ended otherwise than sent since this was last called, or was made good for."""
         taken, self._otherwise = self._otherwise, []
+        if taken:
+            self._explained = max(self._explained, self._next_number)
         return taken
+
+    @property
+    def explained(self) -> int:
+        """From which number on no event was among what :meth:`take_otherwise` has returned, ever."""
+        return self._explained
 
     def move(self, moved: Iterable[tuple[Page, int]], copy: Page) -> None:
         """Book that events of open pages, also of the retry stream, go on as *copy*, a page of the retry stream."""
@@ -378,6 +415,7 @@ class Ledger:
             retry=self._retry_bits | loaded,
             counts=dict(self.counts),
             first_number=self._first_number,
+            explained=self._explained,
             resent=self.resent,
         )
 
@@ -405,13 +443,14 @@ class Ledger:
         for index in page.open_indexes():
             self._explain(page.number(index), page.number(index), Outcome.EVICTED, EVICTED_UNREAD)
 
-    def _skip(self, first: int, last: int, outcome: Outcome) -> None:
-        """Book numbers that no envelope holds any more."""
+    def _skip(self, first: int, last: int) -> None:
+        """Book numbers that no envelope holds any more, or one that can't be read."""
+        outcome = Outcome.PARKED if self._unreadable_before else Outcome.EVICTED
         self._count(outcome, last - first + 1)
-        self._explain(first, last, outcome, EVICTED_UNREAD)
+        self._explain(first, last, outcome, self._unreadable_before or EVICTED_UNREAD)
 
-    def _explain(self, first: int, last: int, outcome: Outcome, reason: str) -> None:
-        if outcome in (Outcome.SENT, Outcome.PARKED):
+    def _explain(self, first: int, last: int, outcome: str, reason: str) -> None:
+        if outcome == Outcome.SENT or first > last:
             return
         before = self._otherwise[-1] if self._otherwise else None
         if before is not None and before[1:] == (first - 1, outcome, reason):

@@ -73,9 +73,13 @@ class PositionRecord(Protocol):
 
 
 class OutcomeStore(Protocol):
-    """Why events of this sender ended otherwise than sent: first and last number, outcome, reason."""
+    """Why events of this sender ended otherwise than sent: first and last number, outcome, reason.
 
-    async def write(self, ranges: Sequence[tuple[int, int, str, str]]) -> None: ...
+    No number from ``complete_from`` on was in anything that was written before.
+    """
+
+    async def write(self, ranges: Sequence[tuple[int, int, str, str]], complete_from: int) -> None: ...
+    async def write_dropped(self, names: Mapping[str, str], complete_from: int) -> None: ...
 
 
 class Parked(Protocol):
@@ -83,6 +87,10 @@ class Parked(Protocol):
 
     @property
     def number(self) -> int | None: ...
+    @property
+    def since(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
     def event(self) -> bytes | None: ...
 
 

@@ -6,7 +6,10 @@
      "open": [[40, 8500, 3, "5"]],            sequence, first number, count, hexadecimal bits of ended events
      "retrySequence": 9, "retry": {"7": "3f"},  what moved to the retry stream, and what of it has ended
      "counts": {"sent": 8400, "filtered": 99},
-     "resent": 12}                              on an operator's request; absent before 0.2
+     "explained": 8800,                         from this number on no event has a record of how it ended
+     "resent": 12}                              how many were sent again on an operator's request
+
+A record of an earlier version has neither ``explained`` nor ``resent``.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ def write_position(position: Position) -> bytes:
             "retrySequence": position.retry_sequence,
             "retry": {str(sequence): f"{bits:x}" for sequence, bits in position.retry.items()},
             "counts": {str(outcome): count for outcome, count in position.counts.items()},
+            "explained": position.explained,
             **({"resent": position.resent} if position.resent else {}),
         }
     )
@@ -66,6 +70,7 @@ def _read(found: dict[str, Any]) -> Position:
     next_sequence = _number(found["sequence"], 1)
     if any(page.sequence >= next_sequence for page in pages):
         raise ValueError("an envelope is open that was not read yet")
+    counts = {Outcome(outcome): _number(count) for outcome, count in found["counts"].items()}
     return Position(
         next_sequence,
         _number(found["number"]),
@@ -74,9 +79,15 @@ def _read(found: dict[str, Any]) -> Position:
         pages,
         _number(found["retrySequence"]),
         {_number(int(sequence), 1): _bits(bits) for sequence, bits in found["retry"].items()},
-        {Outcome(outcome): _number(count) for outcome, count in found["counts"].items()},
+        counts,
+        _number(found.get("explained", _all_of(found["number"], counts))),
         _number(found.get("resent", 0)),
     )
+
+
+def _all_of(next_number: int, counts: dict[Outcome, int]) -> int:
+    """Return from which number on nothing is explained where an earlier version, which noted no parkings, wrote."""
+    return next_number if any(count for outcome, count in counts.items() if outcome is not Outcome.SENT) else 0
 
 
 def _read_page(sequence: Any, first: Any, count: Any, bits: Any) -> Page:

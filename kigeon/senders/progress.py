@@ -32,10 +32,13 @@ class Progress:
         async with self._lock:
             if self._saved >= ticket:
                 return
-            covers, position = self._asked, write_position(self.ledger.position())
+            covers, complete_from = self._asked, self.ledger.explained
             otherwise = self.ledger.take_otherwise()
+            position = write_position(self.ledger.position())
             if otherwise:
-                await persistently("storing why events were not sent", lambda: self._outcomes.write(otherwise))
+                await persistently(
+                    "storing why events were not sent", lambda: self._outcomes.write(otherwise, complete_from)
+                )
             if position != self._written:
                 await persistently("writing the position", lambda: self._record.write(position))
                 self._written = position

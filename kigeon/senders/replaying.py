@@ -11,14 +11,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from kigeon.backoff import persistently
 from kigeon.senders.groups import REPLAY
 from kigeon.senders.ledger import Page
-from kigeon.senders.ports import DeadLetterStore
+from kigeon.senders.ports import DeadLetterStore, OutcomeStore, Parked
 from kigeon.senders.progress import Progress
-from kigeon.senders.retrying import RetryDesk, in_pages
+from kigeon.senders.retrying import MAX_PAGE_BYTES, RetryDesk, in_pages
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +30,9 @@ NO_EVENT = "it holds no single event that can be read, and can only be shown or 
 class ParkedEvents:
     """One sender's parked events; owned by its event loop."""
 
-    def __init__(self, store: DeadLetterStore, progress: Progress, desk: RetryDesk) -> None:
+    def __init__(self, store: DeadLetterStore, outcomes: OutcomeStore, progress: Progress, desk: RetryDesk) -> None:
         self._store = store
+        self._outcomes = outcomes
         self._progress = progress
         self._desk = desk
         self._lock = asyncio.Lock()
@@ -47,6 +49,7 @@ class ParkedEvents:
         """
         problems: dict[str, str] = {}
         found: list[tuple[int, bytes]] = []
+        size = 0
         async with self._lock:
             for name in dict.fromkeys(names):
                 parked = await self._store.load(name)
@@ -57,22 +60,37 @@ class ParkedEvents:
                     problems[name] = NO_EVENT
                 else:
                     found.append((parked.number, event))
-            for part in in_pages([len(raw) for _, raw in found]):
-                await self._replay(found[part])
+                    size += len(event)
+                if size > MAX_PAGE_BYTES:
+                    await self._replay_all(found)
+                    found, size = [], 0
+            await self._replay_all(found)
         return problems
 
     async def drop(self, names: Sequence[str]) -> dict[str, str]:
-        """Delete what is parked under *names*, for good; return and raise as :meth:`replay` does."""
+        """Delete what is parked under *names*, for good; return and raise as :meth:`replay` does.
+
+        That it was dropped is durable before it is deleted. The accounts keep it among what was parked.
+        """
         problems: dict[str, str] = {}
+        dropped: dict[str, str] = {}
         async with self._lock:
             for name in dict.fromkeys(names):
                 parked = await self._store.load(name)
                 if parked is None:
                     problems[name] = NOT_THERE
-                    continue
+                else:
+                    dropped[name] = _why_gone(parked)
+            if dropped:
+                await self._outcomes.write_dropped(dropped, self._progress.ledger.explained)
+                log.warning("an operator drops what is parked", extra=_said(dropped))
+            for name in dropped:
                 await self._store.delete(name)
-                log.warning("an operator dropped what was parked", extra={"parked": name})
         return problems
+
+    async def _replay_all(self, events: Sequence[tuple[int, bytes]]) -> None:
+        for part in in_pages([len(raw) for _, raw in events]):
+            await self._replay(events[part])
 
     async def _replay(self, events: Sequence[tuple[int, bytes]]) -> None:
         numbers = tuple(number for number, _ in events)
@@ -90,3 +108,13 @@ class ParkedEvents:
 
     async def _delete(self, name: str) -> None:
         await persistently("deleting from the dead-letter stream", lambda: self._store.delete(name))
+
+
+def _why_gone(parked: Parked) -> str:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return f"an operator dropped it at {now}; it was parked since {parked.since}: {parked.reason}"
+
+
+def _said(dropped: Mapping[str, str]) -> dict[str, object]:
+    """Return what a line of the log says of them: the first names are enough."""
+    return {"parked": " ".join(list(dropped)[:10]), "letters": len(dropped)}

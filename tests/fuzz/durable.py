@@ -115,8 +115,10 @@ def _settled(record: bytes) -> None:
 
 
 def _outcomes(record: bytes) -> None:
-    for first, last, outcome, reason in outcomes._ranges(record):
-        orjson.dumps([first, last, outcome, reason])
+    noted = outcomes.read_noted(record, 1)
+    if noted is not None:
+        assert all(0 < first <= last for first, last, _, _ in noted.ranges)
+        orjson.dumps([noted.ranges, noted.letters])
 
 
 POSITION = Position(
@@ -130,7 +132,7 @@ RECORDS: dict[str, tuple[bytes, Callable[[bytes], Any]]] = {
         _covered,
     ),
     "settled records": (orjson.dumps({"number": 9001, "mark": write_mark(MARK)}), _settled),
-    "outcomes": (b'[["filtered","the namespace filter",[[17,25],[31,31]]],["skipped","x",[[26,26]]]]', _outcomes),
+    "outcomes": (b'[["filtered","the namespace filter",[[17,25],[31,31]]],["dropped","x",[[26,26],"e3"]]]', _outcomes),
 }
 RETRY = {"Kigeon-Format": "1", "Kigeon-Key": "hook", "Kigeon-Numbers": "17,18,20", "Kigeon-Stored-At": "1795421167.25"}
 LETTER = {

@@ -286,3 +286,38 @@ def test_numbers_that_went_back_in_a_stream_that_was_made_anew_are_not_taken_for
     assert ledger.admit(1, 5, 2, stored_at=2.0) is not None
     assert ledger.next_number == 7
     assert balanced(ledger)
+
+
+def test_what_ends_otherwise_than_sent_is_noted_and_until_where_that_is_so() -> None:
+    """From ``explained`` on no number has a note: that is what makes a missing note a proof."""
+    ledger = Ledger(Position())
+    page = ledger.admit(1, 11, 4, 0.0)
+    assert page is not None
+    ledger.end(page, 0, Outcome.SENT)
+    assert (ledger.take_otherwise(), ledger.explained) == ([], 0)
+    ledger.end(page, 1, Outcome.PARKED)
+    ledger.end(page, 2, Outcome.PARKED)
+    ledger.end(page, 3, Outcome.FILTERED, "the namespace filter")
+    assert ledger.take_otherwise() == [(12, 13, "parked", ""), (14, 14, "filtered", "the namespace filter")]
+    assert ledger.explained == ledger.position().explained == 15
+    ledger.replay(Page(1, 12, 1, numbers=(12,)))
+    assert (ledger.take_otherwise(), ledger.explained) == ([(12, 12, "replayed", "")], 15)
+
+
+def test_events_of_envelopes_that_can_not_be_read_are_noted_with_their_letters() -> None:
+    ledger = Ledger(Position())
+    ledger.admit(1, 1, 2, 0.0)
+    ledger.admit_unreadable(2)
+    ledger.admit_unreadable(3)
+    ledger.admit(4, 9, 1, 0.0)
+    again = Ledger(ledger.position())
+    again.admit_unreadable(1)
+    assert ledger.take_otherwise() == [(3, 8, "parked", "e2,e3")]
+    assert again.take_otherwise() == [(1, 2, "parked", "e1")]
+
+
+def test_where_it_is_not_known_which_events_are_gone_that_is_noted_of_all() -> None:
+    ledger = Ledger(Position(next_sequence=3, next_number=9, first_number=2, counts={Outcome.SENT: 4}))
+    assert ledger.balance(Outcome.EVICTED) == 3
+    ((first, last, outcome, _),) = ledger.take_otherwise()
+    assert (first, last, outcome) == (2, 8, "unknown")

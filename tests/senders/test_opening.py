@@ -157,12 +157,12 @@ def test_a_crash_amid_the_copies(server: NatsServer) -> None:
 
 def test_the_books_see_what_waits_before_and_after_it_moved(server: NatsServer) -> None:
     async def test(client: Client) -> None:
-        before = await RetryStore(client, "a").booked(2 * PAGES)
+        before = [found async for found in RetryStore(client, "a").booked(2 * PAGES)]
         ledger = await opened(client, "a")
-        after = await RetryStore(client, "a").booked(ledger.retry_sequence)
+        after = [found async for found in RetryStore(client, "a").booked(ledger.retry_sequence)]
         assert [message.numbers for message in before] == [message.numbers for message in after]
         assert len(after) == PAGES
-        assert await RetryStore(client, "c").booked(0) == []
+        assert [found async for found in RetryStore(client, "c").booked(0)] == []
 
     run(server, test)
 

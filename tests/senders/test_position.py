@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kigeon.errors import UnreadablePosition
-from kigeon.senders.ledger import Ledger, Outcome
+from kigeon.senders.ledger import Ledger, Outcome, Position
 from kigeon.senders.position import read_position, write_position
 
 RECORD = {
@@ -91,3 +91,16 @@ def test_whatever_bytes_are_damaged_a_sender_can_begin(place: int, inserted: byt
 def test_numbers_that_were_never_counted_are_not_believed(key: str, value: object) -> None:
     with pytest.raises(UnreadablePosition):
         read_position(orjson.dumps({**RECORD, key: value}))
+
+
+def test_a_record_of_an_earlier_version_explains_nothing_of_what_it_counts() -> None:
+    """It noted no parkings: only where all was sent is it known that nothing is missing."""
+
+    def read_old(counts: dict[Outcome, int]) -> int:
+        record = orjson.loads(write_position(Position(7, 42, 1, counts=counts)))
+        del record["explained"]
+        return read_position(orjson.dumps(record)).explained
+
+    assert read_old({Outcome.SENT: 41, Outcome.PARKED: 0}) == 0
+    assert read_old({Outcome.SENT: 40, Outcome.PARKED: 1}) == 42
+    assert read_position(write_position(Position(7, 42, 1, explained=30))).explained == 30

@@ -1,5 +1,6 @@
 """What an operator asks of a running kigeon: accounts, dead letters, an audit."""
 
+import asyncio
 import os
 import socket
 import stat
@@ -7,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import orjson
 import pytest
 
+from kigeon.queue.connection import connected
+from kigeon.queue.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import assert_once, make_event
 from tests.support.kigeon import Kigeon, accounts, loki_sender
@@ -96,8 +100,61 @@ def test_a_dead_letter_is_listed_shown_and_sent_again_once(tmp_path: Path, api: 
         assert kigeon.ask("dead-letter", "list") == {"deadLetters": []}
         status = kigeon.ask("status")["senders"]["loki"]
         assert (status["sent"], status["parked"], status["unaccounted"]) == (19, 1, 0)
+        assert_it_says_what_became_of_them(kigeon)
+        kigeon.kill_tree()
+        kigeon.start()
+        assert_it_says_what_became_of_them(kigeon)
         assert kigeon.stop() == 0
     assert_once(loki.lines, [event for event in events if event["metadata"]["name"] != "web-9.17a"])
+
+
+def assert_it_says_what_became_of_them(kigeon: Kigeon) -> None:
+    """What was dropped was not sent, though nothing of it is left; what was replayed was."""
+    wait_until(lambda: kigeon.ask("status")["senders"]["loki"]["waiting"] == 0)
+    found = kigeon.ask("audit")
+    fates = {event["name"]: event["senders"]["loki"] for event in found["events"]}
+    assert found["senders"] == {"loki": {"sent": 19, "dropped": 1}}
+    assert fates["web-9.17a"]["outcome"] == "dropped"
+    assert "an operator dropped it at 20" in fates["web-9.17a"]["reason"]
+    assert "refused" in fates["web-9.17a"]["reason"]
+
+
+def test_a_letter_that_is_destroyed_is_not_taken_for_sent(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    """Nor is anything about which nothing is left; a person is shown those alone."""
+    api.put_events([make_event(number) for number in range(9)])
+    loki.refuse = refuses("web-3.17a", "web-5.17a")
+    with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        ids = parked(kigeon, 2)
+        destroy(kigeon, DEAD_LETTER, ids[0])
+        found = kigeon.ask("audit", status=1)
+        assert (found["senders"], found["unaccounted"]) == ({"loki": {"sent": 7, "parked": 1, "unknown": 1}}, 1)
+        command = [sys.executable, "-m", "kigeon", "audit", "--config", str(kigeon.config)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (1, "")
+        first, *summary = done.stdout.splitlines()
+        assert "UNACCOUNTED FOR; loki unknown (it was parked, and is not in the dead-letter stream any more)" in first
+        assert summary == [
+            "loki: 1 parked, 7 sent, 1 unknown",
+            "9 Events are in the cluster, 1 of them unaccounted for",
+        ]
+        done = subprocess.run([*command, "--all"], capture_output=True, text=True, timeout=60, check=False)
+        assert len(done.stdout.splitlines()) == 9 + 2
+        assert kigeon.stop() == 0
+
+
+def destroy(kigeon: Kigeon, stream: str, letter: str) -> None:
+    """Purge a letter behind kigeon's back."""
+    server = kigeon.process("nats-server")
+    token = dict(part.split("=", 1) for part in Path(f"/proc/{server}/environ").read_text().split("\0") if part)
+    (ports,) = (kigeon.folder / "data").rglob("*.ports")
+
+    async def purge() -> None:
+        url = orjson.loads(ports.read_bytes())["nats"][0]
+        async with connected(url, token["KIGEON_NATS_TOKEN"], "test") as client:
+            subject = f"{DEAD_LETTER_SUBJECT}.{letter.replace('/', '.')}"
+            await client.jetstream().purge_stream(stream, subject=subject)
+
+    asyncio.run(purge())
 
 
 def test_what_is_replayed_to_a_dead_loki_survives_a_crash(tmp_path: Path, api: ApiServer, loki: Loki) -> None:

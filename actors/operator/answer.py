@@ -1,0 +1,66 @@
+"""The answer to a request, as it is written: a stream of lines, each a JSON object, so that neither side holds it all.
+
+===================================== =================================================================
+``{"progress": text}``                what is being done now; nothing of the answer
+``{"members": {…}}``                  members of the answer
+``{"items": [name, […]]}``            more items of the answer's member *name*, a list
+``{"entries": [name, {…}]}``          more entries of the answer's member *name*, an object
+``{"end": {"memory": bytes}}``        it is complete; how much more memory than at its beginning it took at most
+``{"error": text}``                   there is no (further) answer
+===================================== =================================================================
+
+The members, items and entries put together are one JSON object; all of a list or an object come in a row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+EVERY = 0.2
+"""Seconds between two lines that tell progress."""
+
+FIRST = 0.5
+"""Seconds until the first one: a short answer needs none."""
+
+
+class Answer:
+    """Writes an answer to *connection*, a socket that does not block: one that reads slowly holds up nothing else."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._due = time.monotonic() + FIRST
+
+    async def progress(self, doing: str, done: int, of: int = 0) -> None:
+        """Tell that so much is *done*, not too often. It is here that a client who has gone away is noticed."""
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + EVERY
+            await self._write({"progress": f"{doing}: {done:,}" + (f" of {of:,}" if of else "")})
+
+    async def members(self, members: Mapping[str, Any]) -> None:
+        """Write some members."""
+        await self._write({"members": members})
+
+    async def items(self, name: str, items: Sequence[Any] = ()) -> None:
+        """Write some items of the list *name*; without any it is there, and empty."""
+        await self._write({"items": [name, items]})
+
+    async def entries(self, name: str, entries: Mapping[str, Any]) -> None:
+        """Write some entries of the object *name*."""
+        await self._write({"entries": [name, entries]})
+
+    async def end(self, memory: int) -> None:
+        """Say that it is complete."""
+        await self._write({"end": {"memory": memory}})
+
+    async def error(self, said: str) -> None:
+        """Say that there is no more."""
+        await self._write({"error": said})
+
+    async def _write(self, line: Mapping[str, Any]) -> None:
+        await asyncio.get_running_loop().sock_sendall(self._connection, orjson.dumps(line) + b"\n")

@@ -1,0 +1,51 @@
+"""A million events, a million letters, a million notes: every answer stays within what the kernel allows it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.operator.memory import MOST
+from tests.actors import test_operating
+from tests.actors.test_operating import Filled, audited
+from tests.support.operating import door_to
+
+COUNT = 1_000_000
+
+
+@pytest.mark.timeout(3600)
+def test_a_million_events_are_audited_and_told_of(tmp_path: Path) -> None:
+    """Two hundred thousand of them are parked, with a reason each, and as many are filtered, none beside another."""
+    queue = Filled(tmp_path, COUNT)
+    with queue.server:
+        queue.server.start()
+        said("filled", asyncio.run, queue.fill())
+        told = said("audit", audited, queue, False)
+        assert (told.answer["listed"], told.answer["unaccounted"], told.counts["events"]) == (COUNT, 0, COUNT)
+        assert 0 < told.memory < MOST
+        with door_to(queue.server, queue.settings) as door:
+            for request in ({"command": "status"}, {"command": "dead-letter", "action": "list"}):
+                told = said(str(request), door.ask, request, False)
+                assert "error" not in told.answer
+                assert 0 < told.memory < MOST
+        assert told.counts["deadLetters"] == (COUNT - 100) // 5
+
+
+@pytest.mark.timeout(600)
+def test_status_counts_a_million_that_wait(tmp_path: Path) -> None:
+    test_operating.test_status_counts_what_waits_and_holds_none_of_it(tmp_path, COUNT)
+
+
+def said(what: str, work: Callable[..., Any], *given: Any) -> Any:
+    """Return what *work* returns; say how long that took, and how much memory."""
+    start = time.monotonic()
+    told = work(*given)
+    seconds, memory = time.monotonic() - start, getattr(told, "memory", 0)
+    sys.stderr.write(f"{what}: {seconds:.1f} s, {memory / 2**20:.1f} MiB\n")
+    return told
