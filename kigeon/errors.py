@@ -9,7 +9,8 @@
     ├── OperatorError                 a running kigeon could not be asked, or could not do what was asked
     ├── TemporaryError                worth another try; says after how long, where the other side said it
     │   ├── KubernetesError           the API server is away, slow, or answered with an error
-    │   │   └── Unauthorized          401: the credentials are to be read again
+    │   │   ├── Unauthorized          401: the credentials are to be read again
+    │   │   └── Unreachable           no connection could be made: no other request would do better
     │   ├── QueueError                JetStream is away, or did not answer in time
     │   └── SenderError               a sender's destination is away
     └── PermanentError                the same input will fail the same way
@@ -111,6 +112,10 @@ class KubernetesError(TemporaryError):
 
 class Unauthorized(KubernetesError):
     """401: the credentials are to be read again before the next try."""
+
+
+class Unreachable(KubernetesError):
+    """No connection could be made: no other request would do better."""
 
 
 class QueueError(TemporaryError):

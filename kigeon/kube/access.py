@@ -20,7 +20,7 @@ from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.incluster_config import SERVICE_CERT_FILENAME, SERVICE_TOKEN_FILENAME, InClusterConfigLoader
 
 from kigeon import __version__
-from kigeon.errors import KubernetesError, StartError, Unauthorized, shorten
+from kigeon.errors import KubernetesError, StartError, Unauthorized, Unreachable, shorten
 from kigeon.kube.source import ClusterSource
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,14 @@ CHUNK = 1024 * 1024
 
 READ_ERRORS = (urllib3.exceptions.HTTPError, OSError, ValueError, OverflowError)
 """What reading a body raises; the last two where a chunk's size is below zero, or none."""
+
+_CONNECT_ERRORS = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.ProxyError,
+    urllib3.exceptions.SSLError,
+)
+"""What making a connection raises: it says nothing of the path that was asked for."""
 
 _KEEPALIVE = [
     *urllib3.connection.HTTPConnection.default_socket_options,
@@ -123,7 +131,9 @@ class ClusterAccess:
             # The error holds the whole address.
             raise KubernetesError("the API server's address can't be read") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise KubernetesError(f"{_shown(api.configuration.host)} does not answer: {shorten(str(error))}") from error
+            raise (Unreachable if isinstance(error, _CONNECT_ERRORS) else KubernetesError)(
+                f"{_shown(api.configuration.host)} does not answer: {shorten(str(error))}"
+            ) from error
         except ConfigException as error:
             raise Unauthorized(f"the credentials can't be read: {shorten(str(error))}") from error
         except UnicodeEncodeError:

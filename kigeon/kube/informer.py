@@ -14,7 +14,7 @@ import urllib3
 
 from kigeon.errors import KubernetesError, UnreadableEvent, shorten
 from kigeon.kube.access import READ_ERRORS, READ_TIMEOUT, ClusterAccess
-from kigeon.kube.lines import LineSplitter, WatchLine, parse_line, parse_page
+from kigeon.kube.lines import LineSplitter, Page, WatchLine, parse_line, parse_page
 from kigeon.kube.reflector import PAGE_SIZE, ListPage, Probe, Reflector, Step
 from kigeon.kube.witness import Witness, Witnesses
 
@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 SILENCE = 60.0
 """Seconds without a byte after which a watch counts as half-open and is made anew."""
+
+PROBE_TIMEOUT = 10.0
+"""Seconds for the answer about the object that was seen last: it is a single one."""
 
 WATCH_SECONDS = (240, 360)
 """For how long the server is asked to keep a watch: spread, so that watches that began together do not end together."""
@@ -130,6 +133,17 @@ class Informer:
             self._watch(step.action.resource_version)
 
     def _probe(self) -> None:
+        try:
+            page, witness = self._ask_for_witness()
+        except KubernetesError as error:
+            if not self._stop.is_set():
+                self._tell(error)
+                self._reflector.probe_failed(error)
+            return
+        is_intact = witness is None or witness.is_there(item for item, _ in page.items)
+        self._reflector.probed(page.resource_version, is_intact)
+
+    def _ask_for_witness(self) -> tuple[Page, Witness | None]:
         # A query of one's own may leave the witness out.
         witness = self._witnesses.latest if not self._resource.query else None
         path, query = self._resource.path, {**self._resource.query, "limit": "1"}
@@ -138,9 +152,7 @@ class Informer:
         if witness is not None and witness.namespace:
             folder, _, plural = path.rpartition("/")
             path = f"{folder}/namespaces/{witness.namespace}/{plural}"
-        page = parse_page(self._access.read(path, query, READ_TIMEOUT))
-        is_intact = witness is None or witness.is_there(item for item, _ in page.items)
-        self._reflector.probed(page.resource_version, is_intact)
+        return parse_page(self._access.read(path, query, PROBE_TIMEOUT)), witness
 
     def _list(self, token: str) -> None:
         query = {**self._resource.query, "limit": str(PAGE_SIZE)}
@@ -224,13 +236,15 @@ class Informer:
         self._handler.unreadable(count)
 
     def _failed(self, error: KubernetesError) -> None:
-        if self._stop.is_set():
-            return
+        if not self._stop.is_set():
+            self._tell(error)
+            self._reflector.failed(error)
+
+    def _tell(self, error: KubernetesError) -> None:
         self.counters.errors += 1
         level = logging.ERROR if error.status == 403 else logging.WARNING
         cure = "grant list and watch on this path (deploy/kubernetes/rbac.yaml)" if error.status == 403 else ""
         log.log(level, "the API server refuses or is away", extra={"error": str(error), "cure": cure})
-        self._reflector.failed(error)
 
     def _relisting(self, reason: str) -> None:
         self._reflector.relisted = ""

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from kigeon.standin.faults import OpenWatch
+from kigeon.standin.faults import Misbehaviour, OpenWatch
 from kigeon.standin.store import Gone
 
 if TYPE_CHECKING:
@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 BURST = 200
 """Lines of a watch that are written at once."""
 
-_REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 410: "Expired", 429: "TooManyRequests"}
+_REASONS = {
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    410: "Expired",
+    405: "MethodNotAllowed",
+    429: "TooManyRequests",
+}
 
 
 def status_of(code: int) -> dict[str, Any]:
@@ -53,12 +60,24 @@ class Handler(BaseHTTPRequestHandler):
         while not faults.answering.is_set() and not self.api.stopping.is_set():
             faults.answering.wait(0.1)
         failure = faults.take(kind) or (faults.take("page") if "continue" in query else None)
-        if failure is not None:
+        always = faults.on_path(parts.path)
+        if always is not None:
+            self._misbehave(always, parts.path)
+        elif failure is not None:
             self._fail(failure.status, failure.retry_after)
         elif not self._is_authorized():
             self._fail(401)
         else:
             self._answer(parts.path, query, kind)
+
+    def _misbehave(self, how: Misbehaviour, path: str) -> None:
+        if how == "silence":
+            self.api.faults.wait_for_healing(path, self.api.stopping.is_set)
+            self.close_connection = True
+        elif isinstance(how, int):
+            self._fail(how)
+        else:
+            self._send(200, b"<html>\xff\x00" if how == "garbage" else b"")
 
     def _is_authorized(self) -> bool:
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kigeon.errors import KubernetesError, Unauthorized
+from kigeon.errors import KubernetesError, Unauthorized, Unreachable
 from kigeon.kube.lines import WatchLine
-from kigeon.kube.reflector import ListPage, Probe, Reflector, Watch
+from kigeon.kube.reflector import PROBES, ListPage, Probe, Reflector, Watch
 
 
 def steady(low: float, high: float) -> float:
@@ -80,6 +80,45 @@ def test_after_a_list_for_a_doubt_it_watches_from_where_it_was() -> None:
     reflector.closed(1)
     reflector.probed("700")
     assert reflector.next().action == Watch("501")
+
+
+@pytest.mark.parametrize("status", [0, 400, 401, 403, 404, 405, 410, 429, 500, 503])
+def test_a_check_that_fails_for_good_costs_a_list_and_never_the_watch(status: int) -> None:
+    reflector = Reflector("500", jitter=steady)
+    for failures in (PROBES, 1):
+        for _ in range(failures):
+            assert reflector.next().action == Probe()
+            reflector.probe_failed(KubernetesError("no", status, retry_after=3600))
+            assert reflector.next().delay <= 60
+        assert reflector.next().action == ListPage("")
+        reflector.page("700", "")
+        assert reflector.next().action == Watch("500")
+        reflector.closed(0)
+    reflector.probed("700")
+    reflector.closed(0)
+    reflector.probe_failed(KubernetesError("no", status))
+    assert reflector.next().action == Probe()
+
+
+def test_while_the_api_server_is_away_nothing_is_listed() -> None:
+    reflector = Reflector("500", jitter=steady)
+    for _ in range(20):
+        reflector.probe_failed(Unreachable("connection refused"))
+        assert reflector.next().action == Probe()
+    reflector.probed("500")
+    assert reflector.next().action == Watch("500")
+
+
+def test_where_the_list_fares_no_better_the_check_is_made_again() -> None:
+    reflector = Reflector("500", jitter=steady)
+    for _ in range(3):
+        for _ in range(PROBES):
+            reflector.probe_failed(KubernetesError("away", 503))
+        assert reflector.next().action == ListPage("")
+        reflector.failed(KubernetesError("away", 503))
+    assert reflector.next().action == Probe()
+    reflector.probed("500")
+    assert reflector.next().action == Watch("500")
 
 
 def test_where_that_has_expired_the_list_is_not_made_twice() -> None:
@@ -192,6 +231,9 @@ def test_whatever_comes_it_never_watches_from_a_version_that_was_not_reached(inp
 
 def _feed(reflector: Reflector, given_input: str, action: object, version: str) -> bool:
     """Give an input that can follow *action*; return whether it was a failure."""
+    if given_input in ("error", "gone") and isinstance(action, Probe):
+        reflector.probe_failed(KubernetesError("failed", 410 if given_input == "gone" else 503))
+        return True
     if given_input in ("error", "gone"):
         reflector.failed(KubernetesError("failed", 410 if given_input == "gone" else 503))
         return True
