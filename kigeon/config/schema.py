@@ -245,6 +245,13 @@ stream_labels = labels(
 match_labels = labels(_KUBERNETES_LABEL, lambda value: bool(_KUBERNETES_VALUE.fullmatch(value)), "a Kubernetes label")
 
 
+def rate(given: Any) -> float:
+    """So many in a second."""
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 1 <= given <= 10_000:
+        raise Wrong("must be a number from 1 to 10000", "for example 200")
+    return float(given)
+
+
 BASIC_AUTH = Section(
     {
         "username": (text, None),
@@ -271,6 +278,7 @@ HOOK = Section(
         "onError": (one_of("use-default", "skip", "fail"), "use-default"),
         "enrichPod": (boolean, False),
         "skipOnPodNotFound": (boolean, False),
+        "podLookupsPerSecond": (rate, 200.0),
     }
 )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,12 @@ log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
+REFRESH_EVERY = 5.0
+"""Seconds between two readings of the credentials for look-ups, of which many may be refused at once."""
+
+SIDE_BY_SIDE = 32
+"""Requests at the same time for which connections are kept: as many as there are threads that look Pods up."""
+
 MAX_ERROR_BYTES = 4096
 CHUNK = 1024 * 1024
 
@@ -91,6 +99,8 @@ class ClusterAccess:
     def __init__(self, source: ClusterSource) -> None:
         self._source = source
         self._lock = threading.Lock()
+        self._refreshing = threading.Lock()
+        self._refreshed_at = -math.inf
         self._api = self._load()
 
     @property
@@ -100,6 +110,7 @@ class ClusterAccess:
 
     def refresh(self) -> None:
         """Read the credentials again: files, tokens, plug-ins. One that can't be read keeps the old ones in use."""
+        self._refreshed_at = time.monotonic()
         try:
             api = self._load()
         except StartError as error:
@@ -143,6 +154,27 @@ class ClusterAccess:
             raise error_of(path, response)
         return response
 
+    def ask(self, path: str, query: Mapping[str, str], read_timeout: float = READ_TIMEOUT) -> bytes:
+        """Do as :meth:`read` does; where the credentials are refused, read them again, and ask once more with others.
+
+        It is for what has no schedule of its own by which it tries again.
+        """
+        with self._lock:
+            used = self._api
+        try:
+            return self.read(path, query, read_timeout)
+        except Unauthorized:
+            if not self._refresh_after(used):
+                raise
+        return self.read(path, query, read_timeout)
+
+    def _refresh_after(self, used: Any) -> bool:
+        """Read the credentials again unless somebody else has; whether there is something else than *used* now."""
+        with self._refreshing:
+            if self._api is used and time.monotonic() - self._refreshed_at > REFRESH_EVERY:
+                self.refresh()
+        return self._api is not used
+
     def read(self, path: str, query: Mapping[str, str], read_timeout: float = READ_TIMEOUT) -> bytes:
         """Send GET and return the whole body; raises as :meth:`get` does."""
         response = self.get(path, query, read_timeout)
@@ -171,6 +203,7 @@ class ClusterAccess:
             raise StartError(f"{place} can't be used as credentials: {said}") from None
         configuration.socket_options = _KEEPALIVE
         configuration.retries = False
+        configuration.connection_pool_maxsize = SIDE_BY_SIDE
         return kubernetes_client.ApiClient(configuration)
 
 

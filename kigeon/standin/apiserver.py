@@ -70,6 +70,12 @@ class ApiServer:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Be gone; a second time is no error."""
+        if self.stopping.is_set():
+            return
         self.stopping.set()
         self.faults.answering.set()
         with self.store.changed:
