@@ -8,7 +8,8 @@ stream                 subjects                       holds
 ``kigeon-retry``       ``kigeon.retry.<sender>``      events that wait for their destination or their hook
 ``kigeon-dead-letter`` ``kigeon.dead-letter.<sender>.<number>``  events that can never be delivered, one a message
 ``kigeon-outcomes``    ``kigeon.outcomes.<sender>``   why events were not sent, as long as the queue keeps any
-``KV_kigeon-state``    key-value bucket               each sender's position; how far digests are compacted
+``KV_kigeon-state``    key-value bucket               each sender's position; how far digests are compacted; the
+                                                      labels of namespaces
 ====================== ============================== =========================================================
 
 Declaring is idempotent: it creates what is missing, changes what differs, and recovers a stream whose metadata on
@@ -46,6 +47,9 @@ OUTCOMES_SUBJECT = "kigeon.outcomes"
 
 POSITION_KEY = "position"
 """The key of a sender's position in the bucket is this, a dot, and the sender's name."""
+
+LABELS_KEY = "namespaces.labels"
+"""The key of the namespaces' labels in the bucket: all senders' with a filter."""
 
 OBSERVED = "kigeon-observed-lifetime"
 """In the metadata of the seen stream: for how many seconds the cluster was seen to keep its Events."""
