@@ -106,7 +106,9 @@ class Watcher(KigeonActor):
 
     def _read(self, resource_version: str, witness: Witness | None, intake: EventIntake) -> None:
         """Read for as long as the process lives; an error that nothing foresaw ends it."""
-        self._informer = Informer(ClusterAccess(self._cluster), EVENTS, intake, resource_version, witness=witness)
+        self._informer = Informer(
+            ClusterAccess(self._cluster), EVENTS, intake, resource_version, witness=witness, watches_early=True
+        )
         self._informer.run()
 
     def _pump(self) -> None:

@@ -103,10 +103,16 @@ class TemporaryError(KigeonError):
 
 
 class KubernetesError(TemporaryError):
-    """The API server is away, slow, or answered with an error; ``status`` is 0 without an answer."""
+    """The API server is away, slow, or answered with an error; ``status`` is 0 without an answer.
 
-    def __init__(self, message: str, status: int = 0, retry_after: float | None = None) -> None:
+    ``continue_token`` is where a list may be gone on with whose own token has expired, "" for nowhere.
+    """
+
+    def __init__(
+        self, message: str, status: int = 0, retry_after: float | None = None, continue_token: str = ""
+    ) -> None:
         self.status = status
+        self.continue_token = continue_token
         super().__init__(message, retry_after)
 
 

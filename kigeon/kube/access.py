@@ -23,6 +23,7 @@ from kubernetes.config.incluster_config import SERVICE_CERT_FILENAME, SERVICE_TO
 
 from kigeon import __version__
 from kigeon.errors import KubernetesError, StartError, Unauthorized, Unreachable, shorten
+from kigeon.kube.lines import continue_token_of
 from kigeon.kube.source import ClusterSource
 
 log = logging.getLogger(__name__)
@@ -119,8 +120,10 @@ class ClusterAccess:
         with self._lock:
             self._api = api
 
-    def get(self, path: str, query: Mapping[str, str], read_timeout: float = READ_TIMEOUT) -> urllib3.BaseHTTPResponse:
-        """Send GET and return the response, its body unread.
+    def get(
+        self, path: str, query: Mapping[str, str], read_timeout: float = READ_TIMEOUT, encoding: str = "identity"
+    ) -> urllib3.BaseHTTPResponse:
+        """Send GET and return the response, its body unread; it may come in an *encoding*.
 
         Raises :class:`KubernetesError` for anything but a 2xx, with its Retry-After; 401 is :class:`Unauthorized`.
         """
@@ -128,7 +131,12 @@ class ClusterAccess:
             api = self._api
         url = f"{api.configuration.host.rstrip('/')}{path}?{urlencode(query)}"
         try:
-            headers = {"Accept": "application/json", "User-Agent": f"kigeon/{__version__}", **_credentials(api)}
+            headers = {
+                "Accept": "application/json",
+                "Accept-Encoding": encoding,
+                "User-Agent": f"kigeon/{__version__}",
+                **_credentials(api),
+            }
             response: urllib3.BaseHTTPResponse = api.rest_client.pool_manager.request(
                 "GET",
                 url,
@@ -177,7 +185,7 @@ class ClusterAccess:
 
     def read(self, path: str, query: Mapping[str, str], read_timeout: float = READ_TIMEOUT) -> bytes:
         """Send GET and return the whole body; raises as :meth:`get` does."""
-        response = self.get(path, query, read_timeout)
+        response = self.get(path, query, read_timeout, "gzip")
         try:
             # In pieces: a length that is said to be enormous must not be asked of the memory at once.
             return b"".join(response.stream(CHUNK))
@@ -242,7 +250,7 @@ def error_of(path: str, response: urllib3.BaseHTTPResponse) -> KubernetesError:
     seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
     if response.status == 401:
         return Unauthorized(message, 401, seconds)
-    return KubernetesError(message, response.status, seconds)
+    return KubernetesError(message, response.status, seconds, continue_token_of(body) if response.status == 410 else "")
 
 
 def _credentials(api: Any) -> dict[str, str]:

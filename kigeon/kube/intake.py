@@ -121,6 +121,20 @@ class EventIntake:
         if self._take(received):
             self._watched(self._clock())
 
+    def beside(self, lines: Sequence[WatchLine]) -> None:
+        """Take what happens while a list goes on: it is handed on with the list, in the order of time."""
+        deleted = [last_written(line.object) for line in lines if line.type == "DELETED"]
+        with self._lock:
+            self.deleted += len(deleted)
+            self._observe(min(filter(None, deleted), default=""), self._clock())
+            for line in lines:
+                if line.type in ("ADDED", "MODIFIED"):
+                    timestamp = timestamp_of(line.object)
+                    self._list.add(timestamp, Received(identity_at(line.object, timestamp), line.raw))
+            self._listed_witnesses.changed((line.type, line.object) for line in lines)
+            if self._list.is_full:
+                self._release("")
+
     def relisting(self, reason: str) -> None:
         """Count it; the Deduplicator knows what of the list was seen."""
         self.release()

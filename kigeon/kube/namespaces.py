@@ -129,6 +129,9 @@ class Namespaces:
             self._book.begin_list()
             self._forget()
 
+    def beside(self, lines: Sequence[WatchLine]) -> None:
+        """Nothing is watched beside a list here: it is short."""
+
     def relisting(self, reason: str) -> None:
         """Begin a list."""
         with self._lock:

@@ -75,6 +75,10 @@ class Reflector:
     def __init__(self, resume_from: str = "", jitter: Callable[[float, float], float] = uniform) -> None:
         self._version = resume_from
         self._token = ""
+        self._paged = False
+        """Whether a page came since a token has expired."""
+        self._covered = False
+        """Whether a watch beside the list tells what its later pages would be too new for."""
         self._probed = False
         self._doubted = ""
         """The version to watch from once the list is complete that is made because of a doubt."""
@@ -113,12 +117,21 @@ class Reflector:
 
     def page(self, resource_version: str, continue_token: str) -> None:
         """A page came. The schedule goes on: lists that succeed and watches that fail must not take turns at speed."""
-        self._token = continue_token
+        self._token, self._paged = continue_token, True
         if not continue_token:
             version = self.version_after_list(resource_version)
             self._listed = resource_version if version != resource_version else ""
             self._version, self._probed, self.relisted, self._doubted = version, True, "", ""
-            self._probes, self._unsure = 1 if self._unsure else self._probes, False
+            self._probes, self._unsure, self._covered = 1 if self._unsure else self._probes, False, False
+
+    def covered(self) -> None:
+        """A watch is being read beside the list."""
+        self._covered = True
+
+    def listed_beside(self, version: str) -> None:
+        """The list is complete, and a watch beside it has reached *version*."""
+        self._doubted = ""
+        self.page(version, "")
 
     def probed(self, resource_version: str, is_intact: bool = True) -> None:
         """The single object's list came: go on watching, unless the cluster went back in time.
@@ -168,6 +181,12 @@ class Reflector:
             version = self._doubted
             self.list_again()
             self._version = version
+        elif error.status == GONE and self._token and self._covered and error.continue_token:
+            self._token = error.continue_token
+            if self._paged:
+                # It gets on, however often the tokens expire.
+                self._paged = False
+                return
         elif error.status == GONE:
             self._expired("a continue token has expired" if self._token else "the version has expired")
         elif error.status == BAD_REQUEST and (self._token or self._version):
@@ -180,7 +199,7 @@ class Reflector:
     def list_again(self) -> None:
         """List anew although nothing is wrong."""
         self._version, self._token, self._probed, self._doubted, self._listed = "", "", False, "", ""
-        self._probe_failures, self._unsure = 0, False
+        self._probe_failures, self._unsure, self._covered = 0, False, False
 
     def _error_line(self, line: WatchLine) -> None:
         self._probed = False

@@ -53,6 +53,8 @@ class ApiServer:
         self.token = secrets.token_hex(16)
         self.stopping = Event()
         self.requests: deque[Request] = deque(maxlen=100_000)
+        self.encodings: set[tuple[str, str]] = set()
+        """What kinds of requests came with which Accept-Encoding."""
         handler = type("BoundHandler", (Handler,), {"api": self})
         self._server = _Server(("127.0.0.1", port), handler)
         self._scheme = "http"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import time
 from http.server import BaseHTTPRequestHandler
@@ -15,6 +16,9 @@ from kigeon.standin.store import Gone
 
 if TYPE_CHECKING:
     from kigeon.standin.apiserver import ApiServer
+
+COMPRESSED_FROM = 128 * 1024
+"""Bytes of a body from which on it is compressed for those that take it."""
 
 BURST = 200
 """Lines of a watch that are written at once."""
@@ -55,6 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         query = dict(parse_qsl(parts.query))
         kind = "watch" if "watch" in query else "get" if "/pods/" in parts.path else "list"
         self.api.note(self.command, parts.path, query)
+        self.api.encodings.add((kind, self.headers.get("Accept-Encoding", "")))
         faults = self.api.faults
         self.api.stopping.wait(faults.latency)
         while not faults.answering.is_set() and not self.api.stopping.is_set():
@@ -100,8 +105,10 @@ class Handler(BaseHTTPRequestHandler):
         limit, token = int(query.get("limit", 0)), query.get("continue", "")
         try:
             self._send(200, self.api.store.list(collection, limit, token, only, namespace))
-        except Gone:
-            self._fail(410)
+        except Gone as gone:
+            status = status_of(410)
+            status["metadata"] = {"continue": gone.token} if gone.token else {}
+            self._send(410, orjson.dumps(status))
 
     def _watch(self, collection: str, query: dict[str, str]) -> None:
         store, watch = self.api.store, OpenWatch(collection)
@@ -175,7 +182,10 @@ class Handler(BaseHTTPRequestHandler):
         )
 
     def _send(self, code: int, body: bytes, headers: dict[str, str] | None = None) -> None:
-        self._send_head(code, {**(headers or {}), "Content-Length": str(len(body))})
+        headers = dict(headers or {})
+        if len(body) >= COMPRESSED_FROM and "gzip" in self.headers.get("Accept-Encoding", ""):
+            headers["Content-Encoding"], body = "gzip", gzip.compress(body, 1)
+        self._send_head(code, {**headers, "Content-Length": str(len(body))})
         self.wfile.write(body)
 
     def _send_head(self, code: int, headers: dict[str, str]) -> None:

@@ -170,6 +170,30 @@ def test_an_expired_continue_token_begins_the_list_anew() -> None:
     assert reflector.next().action == ListPage("")
 
 
+def test_a_list_that_is_watched_beside_is_gone_on_with() -> None:
+    reflector = Reflector(jitter=steady)
+    reflector.covered()
+    for number in range(20):
+        reflector.page("100", f"old {number}")
+        reflector.failed(KubernetesError("gone", 410, continue_token=f"new {number}"))
+        step = reflector.next()
+        assert (step.action, step.delay) == (ListPage(f"new {number}"), 0.0)
+    # Where it does not get on, it does not try at speed.
+    reflector.failed(KubernetesError("gone", 410, continue_token="newer"))
+    assert reflector.next().delay > 0
+    reflector.listed_beside("150")
+    assert reflector.next().action == Watch("150")
+    assert not reflector.relisted
+
+
+def test_without_a_watch_beside_it_a_list_is_begun_anew() -> None:
+    """What changed before the place where it would be gone on with would be missed."""
+    reflector = Reflector(jitter=steady)
+    reflector.page("100", "old")
+    reflector.failed(KubernetesError("gone", 410, continue_token="new"))
+    assert reflector.next().action == ListPage("")
+
+
 def test_failures_in_a_row_are_waited_for_ever_longer() -> None:
     reflector = listed()
     delays = []
