@@ -10,6 +10,8 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from email.utils import mktime_tz, parsedate_tz
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -102,6 +104,8 @@ class ClusterAccess:
         self._lock = threading.Lock()
         self._refreshing = threading.Lock()
         self._refreshed_at = -math.inf
+        self._offset: float | None = None
+        """What added to this machine's steady clock is the API server's time."""
         self._api = self._load()
 
     @property
@@ -158,9 +162,20 @@ class ClusterAccess:
         except UnicodeEncodeError:
             # The error holds the header.
             raise Unauthorized("the credentials hold a character that no header may hold") from None
+        self._note_time(response)
         if not 200 <= response.status < 300:
             raise error_of(path, response)
         return response
+
+    def server_time(self) -> float:
+        """Return seconds since the epoch as the API server said last, gone on evenly since; else by this machine."""
+        return time.time() if self._offset is None else time.monotonic() + self._offset
+
+    def _note_time(self, response: urllib3.BaseHTTPResponse) -> None:
+        date = parsedate_tz(response.headers.get("Date", ""))
+        if date is not None:
+            with suppress(ValueError, OverflowError):
+                self._offset = mktime_tz(date) - time.monotonic()
 
     def ask(self, path: str, query: Mapping[str, str], read_timeout: float = READ_TIMEOUT) -> bytes:
         """Do as :meth:`read` does; where the credentials are refused, read them again, and ask once more with others.

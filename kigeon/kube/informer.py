@@ -6,6 +6,7 @@ import logging
 import random
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -105,6 +106,8 @@ class Informer:
         self._early: EarlyWatch | None = None
         self._open: set[urllib3.BaseHTTPResponse] = set()
         self.counters = Counters()
+        self.beat = time.monotonic()
+        """When there was a sign of life last, on the steady clock."""
 
     @property
     def is_watching(self) -> bool:
@@ -114,6 +117,7 @@ class Informer:
     def run(self) -> None:
         """Work until stopped; raises nothing that the API server can cause."""
         while not self._stop.is_set():
+            self.beat = time.monotonic()
             step = self._reflector.next()
             if step.refresh_credentials:
                 self._access.refresh()
@@ -278,6 +282,7 @@ class Informer:
         for chunk in response.stream(CHUNK):
             if self._is_interrupted():
                 return
+            self.beat = time.monotonic()
             lines = self._parse(splitter.feed(chunk))
             if splitter.too_long:
                 self._unreadable(splitter.too_long, "a line of a watch is too long")

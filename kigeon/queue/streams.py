@@ -139,26 +139,29 @@ def declaring(settings: QueueSettings) -> Callable[[Client], Awaitable[None]]:
     return declare_again
 
 
-async def remember_longer(client: Client, settings: QueueSettings, lifetime: float) -> None:
-    """Have digests kept for as long as Events that live for *lifetime* seconds need, after a restart too."""
+async def remember_observed(client: Client, settings: QueueSettings, lifetime: float) -> None:
+    """Have digests kept for as long as Events that live for *lifetime* seconds need, after a restart too.
+
+    That is never less than what is configured.
+    """
     (config,) = (config for config in stream_configs(settings) if config.name == SEEN)
-    with queue_errors("remembering events for longer"):
+    with queue_errors("remembering events for as long as they live"):
         js = client.jetstream()
         await js.update_stream(await _as_observed(js, config, lifetime))
 
 
 async def _as_observed(js: JetStreamContext, config: api.StreamConfig, lifetime: float = 0.0) -> api.StreamConfig:
-    """Return *config* with the age that was observed, here or earlier, where that is longer than the configured one."""
+    """Return *config* with the age that was observed, now or earlier, where that is longer than the configured one."""
     metadata = (await js.stream_info(config.name or "")).config.metadata or {}
     try:
         observed = float(metadata.get(OBSERVED, 0))
         if not 0 <= observed <= MOST_LIFETIME:
             raise ValueError(observed)
-        lifetime = max(lifetime, observed)
+        lifetime = lifetime or observed
     except ValueError:
         log.warning("the observed lifetime of Events can't be read", extra={"found": metadata[OBSERVED]})
     if remembered(lifetime) <= (config.max_age or 0):
-        return config
+        return config.evolve(metadata={OBSERVED: "0"}) if metadata.get(OBSERVED) else config
     return config.evolve(max_age=remembered(lifetime), metadata={OBSERVED: f"{lifetime:.0f}"})
 
 
