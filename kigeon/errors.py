@@ -5,7 +5,8 @@
     KigeonError
     ├── ConfigurationError            the configuration can't be used; carries every Problem
     ├── StartError                    kigeon can't start for another reason
-    │   └── DataDirectoryInUse        another kigeon holds the lock of global.dataDir
+    │   ├── DataDirectoryInUse        another kigeon holds the lock of global.dataDir
+    │   └── PluginFailed              a kubeconfig's exec plugin gave no credentials
     ├── OperatorError                 a running kigeon could not be asked, or could not do what was asked
     ├── TemporaryError                worth another try; says after how long, where the other side said it
     │   ├── KubernetesError           the API server is away, slow, or answered with an error
@@ -88,6 +89,10 @@ class StartError(KigeonError):
 
 class DataDirectoryInUse(StartError):
     """Another kigeon holds the lock of ``global.dataDir``."""
+
+
+class PluginFailed(StartError):
+    """An exec plugin of a kubeconfig failed, hung, or gave no credentials."""
 
 
 class OperatorError(KigeonError):

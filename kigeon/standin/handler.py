@@ -165,8 +165,8 @@ class Handler(BaseHTTPRequestHandler):
             found = zip(history.versions[cursor : cursor + BURST], history.lines[cursor : cursor + BURST], strict=True)
             return [line if number > version else b"" for number, line in found]
 
-    def _chunk(self, data: bytes) -> None:
-        if data:
+    def _chunk(self, data: bytes, ends: bool = False) -> None:
+        if data or ends:
             self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
     def _drop(self) -> None:
@@ -184,7 +184,11 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self, code: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         headers = dict(headers or {})
         if len(body) >= COMPRESSED_FROM and "gzip" in self.headers.get("Accept-Encoding", ""):
-            headers["Content-Encoding"], body = "gzip", gzip.compress(body, 1)
+            # As the real one does: compressed under way, and so in chunks.
+            self._send_head(code, {**headers, "Content-Encoding": "gzip", "Transfer-Encoding": "chunked"})
+            self._chunk(gzip.compress(body, 1))
+            self._chunk(b"", ends=True)
+            return
         self._send_head(code, {**headers, "Content-Length": str(len(body))})
         self.wfile.write(body)
 
