@@ -40,7 +40,9 @@ class EarlyWatch:
         self.is_torn = False
         self._watch = watch
         self._take = take
-        self._turn = threading.Lock()
+        self._turn = threading.Condition()
+        self._is_complete = False
+        """Whether the list has ended: what comes after it waits for :meth:`go_on`."""
         self._go_on: Callable[[Sequence[WatchLine]], bool] | None = None
         self._ended = False
         self._lines = 0
@@ -55,6 +57,7 @@ class EarlyWatch:
         with self._turn:
             if not self.is_torn:
                 take_page(self.version)
+                self._is_complete = True
             return not self.is_torn
 
     def go_on(self, take: Callable[[Sequence[WatchLine]], bool]) -> int:
@@ -64,6 +67,7 @@ class EarlyWatch:
         """
         with self._turn:
             self._go_on = take
+            self._turn.notify_all()
         self._pause.set()
         self._thread.join()
         if self._error is not None:
@@ -97,6 +101,11 @@ class EarlyWatch:
     def _handled(self, lines: list[WatchLine]) -> bool:
         """Hand *lines* on; return whether to read on."""
         with self._turn:
+            # Whoever ends it must not wait for the one who holds the lock: that is looked for now and then.
+            while self._is_complete and self._go_on is None and not self._ended:
+                self._turn.wait(0.1)
+            if self._ended:
+                return False
             if self._go_on is not None:
                 self._lines += len(lines)
                 if not self._go_on(lines):

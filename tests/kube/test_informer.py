@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kigeon.kube.access import ClusterAccess
+from kigeon.kube.early import EarlyWatch
 from kigeon.kube.informer import Informer, Resource
 from kigeon.kube.lines import WatchLine
 from kigeon.kube.source import ClusterSource
@@ -218,6 +219,25 @@ def test_a_list_is_gone_on_from_no_earlier_than_the_watch_beside_it(api: ApiServ
     with listing_slowly(api, tmp_path, add) as seen:
         wait_until(lambda: any(seen.versions))
         assert int(seen.versions[-1]) == first + 1
+
+
+def test_what_comes_between_a_list_and_what_follows_it_is_not_held_with_the_list() -> None:
+    told, beside, after = Event(), [], []
+    ended = WatchLine("ADDED", {"metadata": {"name": "a", "resourceVersion": "8"}}, b"{}")
+
+    def watch(version: str, is_over: Callable[[], bool]) -> Iterator[list[WatchLine]]:
+        told.wait()
+        yield [ended]
+
+    def take(lines: Sequence[WatchLine]) -> bool:
+        after.extend(lines)
+        return True
+
+    early = EarlyWatch("7", "7", watch, beside.extend)
+    assert early.complete(lambda version: None)
+    told.set()
+    assert early.go_on(take) == 1
+    assert (beside, after) == ([], [ended])
 
 
 @pytest.mark.parametrize("lost", ["drop", "close", "expire"])
