@@ -103,8 +103,8 @@ class Deduplicator(KigeonActor):
     def _examine(self, message: Batch) -> None:
         """Pass on what is new, and the books in any case: they are as durable as the events."""
         examined = self._deduplication.examine(message.number, message.envelope)
-        self._deduplication.remember_for(remembered(message.tally.lifetime))
         self._mark = self._mark.after(message.tally, examined.repeated)
+        self._deduplication.remember_for(remembered(self._mark.lifetime))
         self._repeated += examined.repeated
         self._passed += examined.envelope.count if examined.envelope else 0
         store = Store(message.epoch, self._next_order, message.number, examined.envelope, self._mark)

@@ -7,11 +7,15 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from nats.aio.client import Client
+
 from actors.base import KigeonActor
+from actors.labels import KeptLabels
 from actors.messages import BrokerFailing, Start
 from actors.operator.dead_letters import serve
-from actors.sending import preparer_of, sink_of
+from actors.sending import namespaces_of, preparer_of, sink_of
 from kigeon.backoff import persistently
+from kigeon.kube.namespaces import Namespaces
 from kigeon.queue.connection import connect
 from kigeon.queue.dead_letter import DeadLetterStore
 from kigeon.queue.history import EventHistory
@@ -19,7 +23,7 @@ from kigeon.queue.outcomes import OutcomeStore
 from kigeon.queue.reader import EventLog
 from kigeon.queue.retry import RetryStore
 from kigeon.queue.state import StateRecord
-from kigeon.queue.streams import POSITION_KEY, declare, declaring
+from kigeon.queue.streams import LABELS_KEY, POSITION_KEY, declare, declaring
 from kigeon.senders.engine import Engine, Plan, Stores, open_engine
 
 
@@ -30,6 +34,7 @@ class Sender(KigeonActor):
         """Prepare to send."""
         self._start = start
         self._engine: Engine | None = None
+        self._labels: KeptLabels | None = None
 
     async def work(self) -> None:
         """Send until the end."""
@@ -50,12 +55,26 @@ class Sender(KigeonActor):
             EventHistory(client),
         )
         sink = sink_of(sender)
-        preparer = await asyncio.to_thread(preparer_of, sender, start.settings, start.cluster, sink)
+        namespaces = await self._namespaces(client)
+        preparer = await asyncio.to_thread(preparer_of, sender, start.settings, start.cluster, sink, namespaces)
         plan = Plan(sink, preparer.prepare, sender.hook is not None, queue.events_max_age)
         engine = await open_engine(stores, plan)
         self._engine = engine
         await serve(client, sender.name, engine.parked)
         await engine.run()
+
+    async def _namespaces(self, client: Client) -> Namespaces | None:
+        """Return what the filter judges by, with what was known in an earlier run; it is kept for the next."""
+        start, sender = self._start, self._start.spec.sender
+        if sender is None or sender.filter is None or not sender.filter.match_labels or self.loop is None:
+            return None
+        record = StateRecord(client, LABELS_KEY)
+        known = await persistently("reading the namespaces' labels", record.read)
+        namespaces = await asyncio.to_thread(namespaces_of, sender, start.settings, start.cluster, known)
+        if namespaces is not None:
+            self._labels = KeptLabels(record, namespaces)
+            self.loop.spawn(self._labels.run())
+        return namespaces
 
     def report(self) -> Mapping[str, Any]:
         """Tell the accounts."""
@@ -69,6 +88,8 @@ class Sender(KigeonActor):
         self.post(BrokerFailing(reason))
 
     async def finish(self, grace: float) -> None:
-        """Send what can be sent."""
+        """Send what can be sent; keep what is known of the namespaces."""
+        if self._labels is not None:
+            await self._labels.save()
         if self._engine is not None:
             await self._engine.drain()

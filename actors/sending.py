@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kigeon.config.settings import HookSettings, SenderSettings, Settings
-from kigeon.errors import HookError, HookUnavailable, KubernetesError
+from kigeon.config.settings import FilterSettings, HookSettings, SenderSettings, Settings
+from kigeon.errors import HookError, HookUnavailable
 from kigeon.events.fields import namespace_of
 from kigeon.hooks.cache import ConfigCache
 from kigeon.hooks.runner import Failed, HookRunner, Skipped, Transformed
@@ -26,74 +24,70 @@ from kigeon.senders.steps import Deferred, Ended, Event, Preparer, Use
 
 log = logging.getLogger(__name__)
 
-ASK_AGAIN = 0.5
-"""Seconds until a namespace that could not be looked up is asked for again: its other events do not wait for it too."""
-
 
 def sink_of(sender: SenderSettings) -> Sink:
     """Return the sink of a sender's type."""
     return LokiSink(sender.loki) if sender.loki is not None else StdoutSink()
 
 
-def preparer_of(sender: SenderSettings, settings: Settings, cluster: ClusterSource | None, sink: Sink) -> Preparer:
-    """Return a sender's preparer, its filter's watch and its hook's worker started.
+def namespaces_of(
+    sender: SenderSettings, settings: Settings, cluster: ClusterSource | None, record: bytes | None = None
+) -> Namespaces | None:
+    """Return what watches the namespaces for a sender's filter, started; None where it needs no labels.
+
+    *record* is what was known of them in an earlier run.
+    """
+    if sender.filter is None or not sender.filter.match_labels or cluster is None:
+        return None
+    # An event may arrive late, and wait for long.
+    keep_deleted = settings.queue.events_max_age + remembered_for(settings.queue)
+    namespaces = Namespaces(ClusterAccess(cluster), keep_deleted, sender.filter.hard_refresh_interval)
+    namespaces.recall(record)
+    namespaces.start()
+    return namespaces
+
+
+def preparer_of(
+    sender: SenderSettings,
+    settings: Settings,
+    cluster: ClusterSource | None,
+    sink: Sink,
+    namespaces: Namespaces | None = None,
+) -> Preparer:
+    """Return a sender's preparer, its hook's worker started; its filter judges by *namespaces*, or by its own.
 
     Raises :class:`~kigeon.errors.HookLoadError` when the script can't be loaded.
     """
-    access = ClusterAccess(cluster) if cluster is not None and _asks_the_cluster(sender) else None
     judge = transform = None
     if sender.filter is not None:
-        judge = NamespaceJudge(sender, settings, access)
+        judge = NamespaceJudge(sender.filter, namespaces or namespaces_of(sender, settings, cluster))
     if sender.hook is not None:
-        pods = PodLookup(access) if access is not None and sender.hook.enrich_pod else None
+        pods = None
+        if cluster is not None and sender.hook.enrich_pod:
+            pods = PodLookup(ClusterAccess(cluster), sender.hook.pod_lookups_per_second)
         transform = HookTransform(sender, sender.hook, pods)
     return Preparer(sink, judge, transform)
-
-
-def _asks_the_cluster(sender: SenderSettings) -> bool:
-    return sender.filter is not None or (sender.hook is not None and sender.hook.enrich_pod)
 
 
 class NamespaceJudge:
     """The namespace filter, with look-ups of namespaces that are not known yet."""
 
-    def __init__(self, sender: SenderSettings, settings: Settings, access: ClusterAccess | None) -> None:
-        assert sender.filter is not None, "a judge needs a filter"  # noqa: S101 - for the types
-        self._asked_in_vain: dict[str, float] = {}
-        self._namespaces: Namespaces | None = None
-        if access is not None and sender.filter.match_labels:
-            refresh = sender.filter.hard_refresh_interval
-            self._namespaces = Namespaces(access, remembered_for(settings.queue), refresh)
-            self._namespaces.start()
-        self._filter = NamespaceFilter(sender.filter, self._labels)
+    def __init__(self, settings: FilterSettings, namespaces: Namespaces | None) -> None:
+        self._namespaces = namespaces
+        self._filter = NamespaceFilter(settings, self._labels)
 
     def __call__(self, events: Sequence[Event]) -> list[bool | None]:
-        """Judge *events*; one whose namespace can't be looked up now is not judged."""
-        return [self._judge(event) for event in events]
-
-    def close(self) -> None:
-        """Stop watching the namespaces."""
-        if self._namespaces is not None:
-            self._namespaces.stop()
-
-    def _judge(self, event: Event) -> bool | None:
-        verdict = self._filter.judge(event)
-        return verdict if verdict is not None else self._look_up(namespace_of(event) or "")
+        """Judge *events*; one whose namespace can't be looked up now is not judged, and does not hold up the others."""
+        verdicts = [self._filter.judge(event) for event in events]
+        unknown = {index: namespace_of(event) or "" for index, event in enumerate(events) if verdicts[index] is None}
+        if unknown and self._namespaces is not None:
+            known = self._namespaces.look_up(unknown.values())
+            for index, name in unknown.items():
+                verdicts[index] = self._filter.matches(known[name]) if name in known else None
+        return verdicts
 
     def _labels(self, name: str) -> Mapping[str, str] | None:
         return self._namespaces.labels(name) if self._namespaces is not None else {}
-
-    def _look_up(self, name: str) -> bool | None:
-        assert self._namespaces is not None, "without namespaces every label is known"  # noqa: S101 - for the types
-        if self._asked_in_vain.get(name, -math.inf) > time.monotonic() - ASK_AGAIN:
-            return None
-        try:
-            return self._filter.matches(self._namespaces.lookup(name) or {})
-        except KubernetesError as error:
-            log.warning("a namespace can't be looked up", extra={"namespace": name, "error": str(error)})
-            now = time.monotonic()
-            self._asked_in_vain = {n: at for n, at in self._asked_in_vain.items() if at > now - ASK_AGAIN} | {name: now}
-            return None
 
 
 class HookTransform:
@@ -110,6 +104,12 @@ class HookTransform:
     def pid(self) -> int:
         """The worker's process id."""
         return self._runner.pid
+
+    def close(self) -> None:
+        """End the worker, and the look-ups."""
+        self._runner.close()
+        if self._pods is not None:
+            self._pods.close()
 
     def __call__(self, events: Sequence[Event]) -> list[Use | Ended | Deferred]:
         """Run the hook on *events*."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from actors.base import KigeonActor
+from actors.base import KigeonActor, crash
 from actors.messages import Batch, Connect, Resume, Resync, Start, Stored
 from kigeon.events.outbox import Outbox
 from kigeon.kube.access import ClusterAccess
@@ -23,6 +23,9 @@ EVENTS = Resource("/api/v1/events")
 PATIENCE = 60.0
 """Seconds for a batch to be stored; after that the Watcher asks for a new epoch, in which it is sent again."""
 
+HANGS_AFTER = 900.0
+"""Seconds without a sign of life after which the reading thread hangs: longer than anything that it waits for."""
+
 
 class Watcher(KigeonActor):
     """Runs an informer in a thread; the outbox holds it back while batches are not stored."""
@@ -33,7 +36,9 @@ class Watcher(KigeonActor):
         self._outbox = Outbox(on_offer=lambda: self.post(None))
         self._lifetime = start.settings.queue.kubernetes_events_max_lifetime
         self._intake: EventIntake | None = None
+        self._access: ClusterAccess | None = None
         self._informer: Informer | None = None
+        self._read_at = 0.0
         self._deduplicator: Any = None
         self._epoch = 0
         self._early: Resume | None = None
@@ -53,7 +58,9 @@ class Watcher(KigeonActor):
             return
         self._outbox.connect(message.epoch, message.mark)
         if self._intake is None:
-            self._intake = EventIntake(self._outbox, self._lifetime, message.mark.watched_until, message.mark.lifetime)
+            mark = message.mark
+            self._intake = EventIntake(self._outbox, self._lifetime, mark.watched_until, mark.lifetime, self._time)
+            self._read_at = time.monotonic()
             arguments = (message.resource_version, read_witness(message.mark.witness), self._intake)
             threading.Thread(target=self._read, args=arguments, name="reader", daemon=True).start()
         self._pump()
@@ -76,6 +83,7 @@ class Watcher(KigeonActor):
         elif self._epoch and time.monotonic() - self._moved_at > PATIENCE:
             self._moved_at = time.monotonic()
             self.send(self.supervisor, Resync(self._epoch, "a batch was not stored in time"))
+        self._look_after_reading()
         counters = self._informer.counters if self._informer else None
         return {
             "epoch": self._outbox.epoch,
@@ -106,8 +114,20 @@ class Watcher(KigeonActor):
 
     def _read(self, resource_version: str, witness: Witness | None, intake: EventIntake) -> None:
         """Read for as long as the process lives; an error that nothing foresaw ends it."""
-        self._informer = Informer(ClusterAccess(self._cluster), EVENTS, intake, resource_version, witness=witness)
+        self._access = ClusterAccess(self._cluster)
+        self._informer = Informer(self._access, EVENTS, intake, resource_version, witness=witness, watches_early=True)
         self._informer.run()
+
+    def _time(self) -> float:
+        """Return the API server's time, as far as it is known."""
+        return time.time() if self._access is None else self._access.server_time()
+
+    def _look_after_reading(self) -> None:
+        """End with a reading thread that hangs: not because what it read is not stored yet, and past every time-out."""
+        if self._intake is None or not self._outbox.is_empty:
+            self._read_at = time.monotonic()
+        elif time.monotonic() - max(self._read_at, self._informer.beat if self._informer else 0.0) > HANGS_AFTER:
+            crash("the reading thread hangs")
 
     def _pump(self) -> None:
         while batch := self._outbox.take():

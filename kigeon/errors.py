@@ -5,11 +5,13 @@
     KigeonError
     ├── ConfigurationError            the configuration can't be used; carries every Problem
     ├── StartError                    kigeon can't start for another reason
-    │   └── DataDirectoryInUse        another kigeon holds the lock of global.dataDir
+    │   ├── DataDirectoryInUse        another kigeon holds the lock of global.dataDir
+    │   └── PluginFailed              a kubeconfig's exec plugin gave no credentials
     ├── OperatorError                 a running kigeon could not be asked, or could not do what was asked
     ├── TemporaryError                worth another try; says after how long, where the other side said it
     │   ├── KubernetesError           the API server is away, slow, or answered with an error
-    │   │   └── Unauthorized          401: the credentials are to be read again
+    │   │   ├── Unauthorized          401: the credentials are to be read again
+    │   │   └── Unreachable           no connection could be made: no other request would do better
     │   ├── QueueError                JetStream is away, or did not answer in time
     │   │   └── QueueFull             a stream that discards nothing has no room
     │   └── SenderError               a sender's destination is away
@@ -90,6 +92,10 @@ class DataDirectoryInUse(StartError):
     """Another kigeon holds the lock of ``global.dataDir``."""
 
 
+class PluginFailed(StartError):
+    """An exec plugin of a kubeconfig failed, hung, or gave no credentials."""
+
+
 class OperatorError(KigeonError):
     """A running kigeon could not be asked, or could not do what was asked of it."""
 
@@ -103,15 +109,25 @@ class TemporaryError(KigeonError):
 
 
 class KubernetesError(TemporaryError):
-    """The API server is away, slow, or answered with an error; ``status`` is 0 without an answer."""
+    """The API server is away, slow, or answered with an error; ``status`` is 0 without an answer.
 
-    def __init__(self, message: str, status: int = 0, retry_after: float | None = None) -> None:
+    ``continue_token`` is where a list may be gone on with whose own token has expired, "" for nowhere.
+    """
+
+    def __init__(
+        self, message: str, status: int = 0, retry_after: float | None = None, continue_token: str = ""
+    ) -> None:
         self.status = status
+        self.continue_token = continue_token
         super().__init__(message, retry_after)
 
 
 class Unauthorized(KubernetesError):
     """401: the credentials are to be read again before the next try."""
+
+
+class Unreachable(KubernetesError):
+    """No connection could be made: no other request would do better."""
 
 
 class QueueError(TemporaryError):

@@ -164,7 +164,14 @@ class _Builder:
         if found is None:
             return None
         script = self._folder / found["script"]
-        return HookSettings(script, found["timeout"], found["onError"], found["enrichPod"], found["skipOnPodNotFound"])
+        return HookSettings(
+            script,
+            found["timeout"],
+            found["onError"],
+            found["enrichPod"],
+            found["skipOnPodNotFound"],
+            found["podLookupsPerSecond"],
+        )
 
 
 def _global(found: Mapping[str, Any]) -> GlobalSettings:

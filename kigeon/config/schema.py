@@ -275,6 +275,13 @@ match_labels = labels(
 )
 
 
+def rate(given: Any) -> float:
+    """So many in a second."""
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 1 <= given <= 10_000:
+        raise Wrong("must be a number from 1 to 10000", "for example 200")
+    return float(given)
+
+
 BASIC_AUTH = Section(
     {
         "username": (text, None),
@@ -301,6 +308,7 @@ HOOK = Section(
         "onError": (one_of("use-default", "skip", "fail"), "use-default"),
         "enrichPod": (boolean, False),
         "skipOnPodNotFound": (boolean, False),
+        "podLookupsPerSecond": (rate, 200.0),
     }
 )
 

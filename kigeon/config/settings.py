@@ -56,13 +56,17 @@ class FilterSettings:
 
 @dataclass(frozen=True, slots=True)
 class HookSettings:
-    """``eventsenders[].config.hook``: the script, its limits (seconds for each event), and what an error means."""
+    """``eventsenders[].config.hook``: the script, its limits (seconds for each event), and what an error means.
+
+    ``pod_lookups_per_second`` is how many Pods it may ask the API server for in a second, with ``enrich_pod``.
+    """
 
     script: Path
     timeout: float = 0.1
     on_error: OnError = "use-default"
     enrich_pod: bool = False
     skip_on_pod_not_found: bool = False
+    pod_lookups_per_second: float = 200.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ class Tally:
 
     ``session`` and ``batch`` name the batch for ever: a batch that is sent again has them again. ``unreadable`` counts
     what could not be read since the batch before. At ``watched_until`` (seconds since the epoch, 0: never) nothing was
-    known to be missing. ``lifetime`` is for how many seconds the cluster was seen to keep an Event, 0 where that is no
-    longer than it should. ``witness`` names the object that was seen last, "" where the batch ends inside a list.
+    known to be missing. ``lifetime`` is for how many seconds the cluster was seen to keep an Event, 0 where nothing new
+    is known of that. ``witness`` names the object that was seen last, "" where the batch ends inside a list.
     """
 
     session: str = ""
@@ -56,7 +56,7 @@ class Mark:
             self.repeated + repeated,
             self.unreadable + tally.unreadable,
             max(self.watched_until, tally.watched_until),
-            max(self.lifetime, tally.lifetime),
+            tally.lifetime or self.lifetime,
             tally.witness or self.witness,
         )
 

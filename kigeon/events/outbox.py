@@ -102,7 +102,7 @@ class Outbox:
         with self._condition:
             self._news.unreadable += unreadable
             self._news.watched_until = max(self._news.watched_until, watched_until)
-            self._news.lifetime = max(self._news.lifetime, lifetime)
+            self._news.lifetime = lifetime or self._news.lifetime
 
     def connect(self, epoch: int, settled: Mark = NOTHING) -> None:
         """Begin an epoch: what was out is to be sent again, first, unless it is *settled* already."""
@@ -187,7 +187,7 @@ class Outbox:
         """Whether there is news that should not wait for the next event."""
         news, told = self._news, self._told
         watched = news.watched_until - told.watched_until >= TELL_EVERY
-        return watched or news.unreadable > told.unreadable or news.lifetime > told.lifetime
+        return watched or news.unreadable > told.unreadable or news.lifetime != told.lifetime
 
     def _tally(self, witness: str) -> Tally:
         self._cuts += 1

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import socket
 import threading
+import time
 from collections.abc import Mapping
+from contextlib import suppress
+from email.utils import mktime_tz, parsedate_tz
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 import urllib3
 import yaml
@@ -20,18 +24,37 @@ from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.incluster_config import SERVICE_CERT_FILENAME, SERVICE_TOKEN_FILENAME, InClusterConfigLoader
 
 from kigeon import __version__
-from kigeon.errors import KubernetesError, StartError, Unauthorized, shorten
+from kigeon.errors import KubernetesError, PluginFailed, StartError, Unauthorized, Unreachable, shorten
+from kigeon.kube.kubeconfig import active, read_kubeconfigs, with_plugin, without_plugin
+from kigeon.kube.lines import continue_token_of
 from kigeon.kube.source import ClusterSource
 
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
+RENEW_BEFORE = 10.0
+"""Seconds before credentials expire in which they are renewed."""
+
+REFRESH_EVERY = 5.0
+"""Seconds between two readings of the credentials for look-ups, of which many may be refused at once."""
+
+SIDE_BY_SIDE = 32
+"""Requests at the same time for which connections are kept: as many as there are threads that look Pods up."""
+
 MAX_ERROR_BYTES = 4096
 CHUNK = 1024 * 1024
 
 READ_ERRORS = (urllib3.exceptions.HTTPError, OSError, ValueError, OverflowError)
 """What reading a body raises; the last two where a chunk's size is below zero, or none."""
+
+_CONNECT_ERRORS = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.ProxyError,
+    urllib3.exceptions.SSLError,
+)
+"""What making a connection raises: it says nothing of the path that was asked for."""
 
 _KEEPALIVE = [
     *urllib3.connection.HTTPConnection.default_socket_options,
@@ -61,9 +84,9 @@ def discover(kubeconfig: Path | None, environ: Mapping[str, str] = os.environ) -
         return ClusterSource()
     named = [Path(part).expanduser() for part in environ.get("KUBECONFIG", "").split(os.pathsep) if part]
     default = Path("~/.kube/config").expanduser()
-    for candidate in [*named, default]:
-        if candidate.is_file():
-            return ClusterSource(candidate)
+    found = [path for path in named if path.is_file()] or [path for path in [default] if path.is_file()]
+    if found:
+        return ClusterSource(found[0], tuple(found[1:]))
     in_pod = "set" if "KUBERNETES_SERVICE_HOST" in environ else "not set"
     looked_for = (
         f"a Pod's service account (KUBERNETES_SERVICE_HOST is {in_pod}, {token}: {_presence(token)})",
@@ -83,7 +106,12 @@ class ClusterAccess:
     def __init__(self, source: ClusterSource) -> None:
         self._source = source
         self._lock = threading.Lock()
-        self._api = self._load()
+        self._refreshing = threading.Lock()
+        self._refreshed_at = -math.inf
+        self._offset: float | None = None
+        """What added to this machine's steady clock is the API server's time."""
+        self._good_until: float | None = None
+        self._api = self._begin()
 
     @property
     def host(self) -> str:
@@ -92,24 +120,43 @@ class ClusterAccess:
 
     def refresh(self) -> None:
         """Read the credentials again: files, tokens, plug-ins. One that can't be read keeps the old ones in use."""
+        self._refreshed_at = time.monotonic()
         try:
-            api = self._load()
+            api, until = self._load()
         except StartError as error:
             log.error("the credentials can't be read again", extra={"error": str(error)})
             return
         with self._lock:
-            self._api = api
+            self._api, self._good_until = api, until
 
-    def get(self, path: str, query: Mapping[str, str], read_timeout: float = READ_TIMEOUT) -> urllib3.BaseHTTPResponse:
-        """Send GET and return the response, its body unread.
+    def _begin(self) -> Any:
+        """Read the credentials; a plugin that fails now may not do so later, and is no reason not to begin."""
+        try:
+            api, self._good_until = self._load()
+        except PluginFailed as error:
+            log.error("there are no credentials yet", extra={"error": str(error)})
+            api, _ = self._load(runs_plugin=False)
+        return api
+
+    def get(
+        self, path: str, query: Mapping[str, str], read_timeout: float = READ_TIMEOUT, encoding: str = "identity"
+    ) -> urllib3.BaseHTTPResponse:
+        """Send GET and return the response, its body unread; it may come in an *encoding*.
 
         Raises :class:`KubernetesError` for anything but a 2xx, with its Retry-After; 401 is :class:`Unauthorized`.
         """
+        if self._good_until is not None and time.time() > self._good_until - RENEW_BEFORE:
+            self._refresh_after(self._api)
         with self._lock:
             api = self._api
         url = f"{api.configuration.host.rstrip('/')}{path}?{urlencode(query)}"
         try:
-            headers = {"Accept": "application/json", "User-Agent": f"kigeon/{__version__}", **_credentials(api)}
+            headers = {
+                "Accept": "application/json",
+                "Accept-Encoding": encoding,
+                "User-Agent": f"kigeon/{__version__}",
+                **_credentials(api),
+            }
             response: urllib3.BaseHTTPResponse = api.rest_client.pool_manager.request(
                 "GET",
                 url,
@@ -123,45 +170,96 @@ class ClusterAccess:
             # The error holds the whole address.
             raise KubernetesError("the API server's address can't be read") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise KubernetesError(f"{_shown(api.configuration.host)} does not answer: {shorten(str(error))}") from error
+            raise (Unreachable if isinstance(error, _CONNECT_ERRORS) else KubernetesError)(
+                f"{_shown(api.configuration.host)} does not answer: {shorten(str(error))}"
+            ) from error
         except ConfigException as error:
             raise Unauthorized(f"the credentials can't be read: {shorten(str(error))}") from error
         except UnicodeEncodeError:
             # The error holds the header.
             raise Unauthorized("the credentials hold a character that no header may hold") from None
+        self._note_time(response)
         if not 200 <= response.status < 300:
             raise error_of(path, response)
         return response
 
+    def server_time(self) -> float:
+        """Return seconds since the epoch as the API server said last, gone on evenly since; else by this machine."""
+        return time.time() if self._offset is None else time.monotonic() + self._offset
+
+    def _note_time(self, response: urllib3.BaseHTTPResponse) -> None:
+        date = parsedate_tz(response.headers.get("Date", ""))
+        if date is not None:
+            with suppress(ValueError, OverflowError):
+                self._offset = mktime_tz(date) - time.monotonic()
+
+    def ask(self, path: str, query: Mapping[str, str], read_timeout: float = READ_TIMEOUT) -> bytes:
+        """Do as :meth:`read` does; where the credentials are refused, read them again, and ask once more with others.
+
+        It is for what has no schedule of its own by which it tries again.
+        """
+        with self._lock:
+            used = self._api
+        try:
+            return self.read(path, query, read_timeout)
+        except Unauthorized:
+            if not self._refresh_after(used):
+                raise
+        return self.read(path, query, read_timeout)
+
+    def _refresh_after(self, used: Any) -> bool:
+        """Read the credentials again unless somebody else has; whether there is something else than *used* now."""
+        with self._refreshing:
+            if self._api is used and time.monotonic() - self._refreshed_at > REFRESH_EVERY:
+                self.refresh()
+        return self._api is not used
+
     def read(self, path: str, query: Mapping[str, str], read_timeout: float = READ_TIMEOUT) -> bytes:
         """Send GET and return the whole body; raises as :meth:`get` does."""
-        response = self.get(path, query, read_timeout)
+        response = self.get(path, query, read_timeout, "gzip")
         try:
             # In pieces: a length that is said to be enormous must not be asked of the memory at once.
-            return b"".join(response.stream(CHUNK))
+            # In chunks it is decoded only where that is said.
+            return b"".join(response.stream(CHUNK, decode_content=True))
         except READ_ERRORS as error:
             raise KubernetesError(f"reading {path} failed: {shorten(str(error))}") from error
         finally:
             response.release_conn()
 
-    def _load(self) -> Any:
+    def _load(self, runs_plugin: bool = True) -> tuple[Any, float | None]:
+        """Return a client, and until when its credentials are good (seconds since the epoch)."""
         configuration = kubernetes_client.Configuration()
+        until = None
         try:
             if self._source.kubeconfig is None:
                 InClusterConfigLoader(SERVICE_TOKEN_FILENAME, SERVICE_CERT_FILENAME).load_and_set(configuration)
                 # The way to the API server of one's own cluster never leads through a proxy.
                 configuration.proxy = None
             else:
-                kubernetes_config.load_kube_config(
-                    str(self._source.kubeconfig), client_configuration=configuration, persist_config=False
+                config = read_kubeconfigs([self._source.kubeconfig, *self._source.more])
+                config, until = with_plugin(config) if runs_plugin else (without_plugin(config), None)
+                kubernetes_config.load_kube_config_from_dict(
+                    config, client_configuration=configuration, persist_config=False
                 )
+                if active(config, "cluster").get("proxy-url"):
+                    # What is said of this cluster counts before what is said of all.
+                    configuration.no_proxy = None
+        except PluginFailed:
+            raise
         except Exception as error:  # noqa: BLE001 - its own exceptions, YAML's, KeyError, OSError: whatever it met
             place = self._source.kubeconfig or "the Pod's service account"
             said = f"{type(error).__name__}: {_without_secrets(error)}"
             raise StartError(f"{place} can't be used as credentials: {said}") from None
         configuration.socket_options = _KEEPALIVE
         configuration.retries = False
-        return kubernetes_client.ApiClient(configuration)
+        configuration.connection_pool_maxsize = SIDE_BY_SIDE
+        try:
+            if configuration.proxy and (auth := urllib3.util.parse_url(configuration.proxy).auth):
+                configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=unquote(auth))
+            return kubernetes_client.ApiClient(configuration), until
+        except (urllib3.exceptions.HTTPError, ImportError, ValueError):
+            # The error may hold the whole address.
+            raise StartError("the proxy's address can't be used: http, https, or, with PySocks, socks5") from None
 
 
 def _without_secrets(error: Exception) -> str:
@@ -199,7 +297,7 @@ def error_of(path: str, response: urllib3.BaseHTTPResponse) -> KubernetesError:
     seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
     if response.status == 401:
         return Unauthorized(message, 401, seconds)
-    return KubernetesError(message, response.status, seconds)
+    return KubernetesError(message, response.status, seconds, continue_token_of(body) if response.status == 410 else "")
 
 
 def _credentials(api: Any) -> dict[str, str]:

@@ -6,7 +6,9 @@ import logging
 import random
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,8 +16,9 @@ import urllib3
 
 from kigeon.errors import KubernetesError, UnreadableEvent, shorten
 from kigeon.kube.access import READ_ERRORS, READ_TIMEOUT, ClusterAccess
-from kigeon.kube.lines import LineSplitter, WatchLine, parse_line, parse_page
-from kigeon.kube.reflector import PAGE_SIZE, ListPage, Probe, Reflector, Step
+from kigeon.kube.early import EarlyWatch
+from kigeon.kube.lines import LineSplitter, Page, WatchLine, parse_line, parse_page
+from kigeon.kube.reflector import GONE, PAGE_SIZE, ListPage, Probe, Reflector, Step
 from kigeon.kube.witness import Witness, Witnesses
 
 log = logging.getLogger(__name__)
@@ -23,8 +26,15 @@ log = logging.getLogger(__name__)
 SILENCE = 60.0
 """Seconds without a byte after which a watch counts as half-open and is made anew."""
 
+PROBE_TIMEOUT = 10.0
+"""Seconds for the answer about the object that was seen last: it is a single one."""
+
 WATCH_SECONDS = (240, 360)
 """For how long the server is asked to keep a watch: spread, so that watches that began together do not end together."""
+
+EARLY_SECONDS = (3600, 5400)
+EARLY_SILENCE = 300.0
+"""The same for a watch beside a list. Made anew, it may find that its version has expired."""
 
 CHUNK = 256 * 1024
 
@@ -38,13 +48,16 @@ class Resource:
 
 
 class Handler(Protocol):
-    """Takes what comes. It may block: that is the flow control."""
+    """Takes what comes, one call at a time. It may block: that is the flow control."""
 
     def page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
         """A page of the list; ``resource_version`` is the list's on its last page, "" before."""
 
     def lines(self, lines: Sequence[WatchLine]) -> None:
         """Lines of the watch, bookmarks among them."""
+
+    def beside(self, lines: Sequence[WatchLine]) -> None:
+        """Lines of a watch that is read beside a list: there is nothing to resume from before the list's end."""
 
     def relisting(self, reason: str) -> None:
         """The next page is the first of a list that should not have been needed."""
@@ -78,6 +91,7 @@ class Informer:
         resume_from: str = "",
         silence: float = SILENCE,
         witness: Witness | None = None,
+        watches_early: bool = False,
     ) -> None:
         self._access = access
         self._resource = resource
@@ -85,15 +99,25 @@ class Informer:
         self._reflector = Reflector(resume_from)
         self._witnesses = Witnesses(witness)
         self._silence = silence
+        self._turn = threading.Lock()
         self._stop = threading.Event()
         self._again = threading.Event()
-        self._response: urllib3.BaseHTTPResponse | None = None
+        self._watches_early = watches_early
+        self._early: EarlyWatch | None = None
+        self._open: set[urllib3.BaseHTTPResponse] = set()
         self.counters = Counters()
-        self.is_watching = False
+        self.beat = time.monotonic()
+        """When there was a sign of life last, on the steady clock."""
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether a watch is open."""
+        return bool(self._open)
 
     def run(self) -> None:
         """Work until stopped; raises nothing that the API server can cause."""
         while not self._stop.is_set():
+            self.beat = time.monotonic()
             step = self._reflector.next()
             if step.refresh_credentials:
                 self._access.refresh()
@@ -107,6 +131,7 @@ class Informer:
                 self._failed(error)
             if self._again.is_set():
                 self._again.clear()
+                self._drop_early()
                 self._reflector.list_again()
             if self._reflector.relisted:
                 self._relisting(self._reflector.relisted)
@@ -119,6 +144,7 @@ class Informer:
     def stop(self) -> None:
         """End :meth:`run`, also where it waits for the server."""
         self._stop.set()
+        self._drop_early()
         self._cut()
 
     def _act(self, step: Step) -> None:
@@ -130,6 +156,17 @@ class Informer:
             self._watch(step.action.resource_version)
 
     def _probe(self) -> None:
+        try:
+            page, witness = self._ask_for_witness()
+        except KubernetesError as error:
+            if not self._stop.is_set():
+                self._tell(error)
+                self._reflector.probe_failed(error)
+            return
+        is_intact = witness is None or witness.is_there(item for item, _ in page.items)
+        self._reflector.probed(page.resource_version, is_intact)
+
+    def _ask_for_witness(self) -> tuple[Page, Witness | None]:
         # A query of one's own may leave the witness out.
         witness = self._witnesses.latest if not self._resource.query else None
         path, query = self._resource.path, {**self._resource.query, "limit": "1"}
@@ -138,9 +175,7 @@ class Informer:
         if witness is not None and witness.namespace:
             folder, _, plural = path.rpartition("/")
             path = f"{folder}/namespaces/{witness.namespace}/{plural}"
-        page = parse_page(self._access.read(path, query, READ_TIMEOUT))
-        is_intact = witness is None or witness.is_there(item for item, _ in page.items)
-        self._reflector.probed(page.resource_version, is_intact)
+        return parse_page(self._access.read(path, query, PROBE_TIMEOUT)), witness
 
     def _list(self, token: str) -> None:
         query = {**self._resource.query, "limit": str(PAGE_SIZE)}
@@ -149,61 +184,121 @@ class Informer:
         else:
             self._witnesses.clear()
         page = parse_page(self._access.read(self._resource.path, query, READ_TIMEOUT))
+        if not token:
+            self._drop_early()
+        version = self._reflector.version_after_list(page.resource_version)
+        if self._watches_early and not token and page.continue_token:
+            self._early = EarlyWatch(version, page.resource_version, self._lines_beside, self._take_beside)
+            self._reflector.covered()
         if page.unreadable:
             self._unreadable(page.unreadable, "an item of a list is no object, too long, or nested too deeply")
-        self._witnesses.listed(item for item, _ in page.items)
-        is_last = not page.continue_token
-        version = self._reflector.version_after_list(page.resource_version)
-        self._handler.page(page.items, version if is_last else "")
-        self._reflector.page(page.resource_version, page.continue_token)
-        if is_last:
-            self.counters.lists += 1
-            log.info("listed", extra={"path": self._resource.path, "resource_version": page.resource_version})
+        with self._turn:
+            self._witnesses.listed(item for item, _ in page.items)
+            if page.continue_token:
+                self._handler.page(page.items, "")
+        if page.continue_token:
+            self._reflector.page(page.resource_version, page.continue_token)
+            return
+        self._complete(page, version)
+
+    def _complete(self, page: Page, version: str) -> None:
+        """Hand on the last page, with the version to go on from."""
+        self.counters.lists += 1
+        early = self._early
+        log.info("listed", extra={"path": self._resource.path, "resource_version": page.resource_version})
+        if early is None:
+            self._handler.page(page.items, version)
+            self._reflector.page(page.resource_version, "")
+        elif early.complete(lambda reached: self._handler.page(page.items, reached)):
+            self._reflector.listed_beside(early.version)
+        else:
+            self._handler.page(page.items, "")
+            self._drop_early()
+            self._reflector.failed(KubernetesError("the watch beside a list was lost", GONE))
+
+    def _is_interrupted(self) -> bool:
+        return self._stop.is_set() or self._again.is_set()
+
+    def _take_beside(self, lines: Sequence[WatchLine]) -> None:
+        with self._turn:
+            self._witnesses.changed((line.type, line.object) for line in lines)
+            self._handler.beside(lines)
+
+    def _drop_early(self) -> None:
+        early, self._early = self._early, None
+        if early is not None:
+            early.end()
+            self._cut()
 
     def _watch(self, version: str) -> None:
+        early, self._early = self._early, None
+        if early is None:
+            seen = 0
+            for lines in self._lines_of_watch(version):
+                seen += len(lines)
+                if not self._take(lines):
+                    return
+        else:
+            seen = early.go_on(self._take)
+        if seen >= 0:
+            self._reflector.closed(seen)
+
+    def _lines_beside(self, version: str, is_over: Callable[[], bool]) -> Iterator[list[WatchLine]]:
+        """Watch beside a list: for as long as that may take, and quiet as it may be, it is not to be made anew."""
+        return self._lines_of_watch(version, EARLY_SECONDS, EARLY_SILENCE, is_over)
+
+    def _lines_of_watch(
+        self,
+        version: str,
+        most: tuple[int, int] = WATCH_SECONDS,
+        silence: float = 0.0,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> Iterator[list[WatchLine]]:
         query = {
             **self._resource.query,
             "watch": "true",
             "resourceVersion": version,
             "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(random.randint(*WATCH_SECONDS)),  # noqa: S311 - spread, not a secret
+            "timeoutSeconds": str(random.randint(*most)),  # noqa: S311 - spread, not a secret
         }
-        response = self._access.get(self._resource.path, query, self._silence)
+        response = self._access.get(self._resource.path, query, silence or self._silence)
         self.counters.watches += 1
-        # Whoever asked while the watch was being opened had no connection to cut.
-        self._response, self.is_watching = response, not (self._stop.is_set() or self._again.is_set())
+        self._open.add(response)
         try:
-            if self.is_watching:
-                self._read(response)
+            # Whoever asked while the watch was being opened had no connection to cut.
+            if not (self._is_interrupted() or is_over()):
+                yield from self._read(response)
         except urllib3.exceptions.ReadTimeoutError:
             log.debug("the watch was silent, it is made anew", extra={"path": self._resource.path})
-            self._reflector.closed(0)
         except READ_ERRORS as error:
-            if not (self._stop.is_set() or self._again.is_set()):
+            if not (self._is_interrupted() or is_over()):
                 raise KubernetesError(f"the watch was lost: {shorten(str(error))}") from error
         finally:
-            self._response, self.is_watching = None, False
+            self._open.discard(response)
             response.close()
 
-    def _read(self, response: urllib3.BaseHTTPResponse) -> None:
+    def _read(self, response: urllib3.BaseHTTPResponse) -> Iterator[list[WatchLine]]:
         splitter = LineSplitter()
-        seen = 0
         for chunk in response.stream(CHUNK):
-            if self._stop.is_set() or self._again.is_set():
+            if self._is_interrupted():
                 return
+            self.beat = time.monotonic()
             lines = self._parse(splitter.feed(chunk))
             if splitter.too_long:
                 self._unreadable(splitter.too_long, "a line of a watch is too long")
                 splitter.too_long = 0
-            seen += len(lines)
-            goes_on = [line for line in lines if self._reflector.line(line)]
-            if goes_on:
-                self._witnesses.changed((line.type, line.object) for line in goes_on)
-                self._handler.lines(goes_on)
-            if len(goes_on) < len(lines):
-                log.info("the watch ended", extra={"path": self._resource.path, "status": shorten(lines[-1].raw)})
-                return
-        self._reflector.closed(seen)
+            if lines:
+                yield lines
+
+    def _take(self, lines: Sequence[WatchLine]) -> bool:
+        """Hand on what was read; return whether the watch goes on."""
+        goes_on = [line for line in lines if self._reflector.line(line)]
+        if goes_on:
+            self._witnesses.changed((line.type, line.object) for line in goes_on)
+            self._handler.lines(goes_on)
+        if len(goes_on) < len(lines):
+            log.info("the watch ended", extra={"path": self._resource.path, "status": shorten(lines[-1].raw)})
+        return len(goes_on) == len(lines)
 
     def _parse(self, lines: Sequence[bytes]) -> list[WatchLine]:
         """Read lines up to the first ERROR; what can't be read is counted and left out."""
@@ -224,13 +319,15 @@ class Informer:
         self._handler.unreadable(count)
 
     def _failed(self, error: KubernetesError) -> None:
-        if self._stop.is_set():
-            return
+        if not self._stop.is_set():
+            self._tell(error)
+            self._reflector.failed(error)
+
+    def _tell(self, error: KubernetesError) -> None:
         self.counters.errors += 1
         level = logging.ERROR if error.status == 403 else logging.WARNING
         cure = "grant list and watch on this path (deploy/kubernetes/rbac.yaml)" if error.status == 403 else ""
         log.log(level, "the API server refuses or is away", extra={"error": str(error), "cure": cure})
-        self._reflector.failed(error)
 
     def _relisting(self, reason: str) -> None:
         self._reflector.relisted = ""
@@ -240,10 +337,8 @@ class Informer:
 
     def _cut(self) -> None:
         """End a read that waits in another thread."""
-        response = self._response
-        sock = getattr(getattr(response, "connection", None), "sock", None)
-        if sock is not None:
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return
+        for response in list(self._open):
+            sock = getattr(getattr(response, "connection", None), "sock", None)
+            if sock is not None:
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)

@@ -1,15 +1,14 @@
 """What the Watcher reads, on its way into the outbox: each Event with its digest and the version to resume from.
 
 It also notices what a cluster's own expiry does. Events that live longer than configured come back after they are
-forgotten: a list or a deletion that shows one makes the memory last longer. And where the cluster was not watched for
-longer than its Events live, some may have come and gone: that is a *gap*. No list shows what is not in it, but one that
-holds an Event from before the gap began has lost none from after.
+forgotten: see :mod:`~kigeon.kube.lifetime`. And where the cluster was not watched for longer than its Events live, some
+may have come and gone: that is a *gap*. No list shows what is not in it, but one that holds an Event from before the
+gap began has lost none from after. All that is told by the API server's clock, as far as it is known.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,23 +16,18 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
-from kigeon.events.fields import mapping
+from kigeon.events.fields import mapping, text
 from kigeon.events.occurrence import identity_at, identity_of, parse_time, timestamp_of
 from kigeon.events.outbox import Outbox, Received
+from kigeon.kube.lifetime import ObservedLifetime
 from kigeon.kube.lines import WatchLine
 from kigeon.kube.ordering import OldestFirst
 from kigeon.kube.witness import Witnesses, witness_of, write_witness
 
 log = logging.getLogger(__name__)
 
-LIFETIME_STEP = 600.0
-"""Seconds to which an observed lifetime is rounded up: it is said once, not with every Event."""
-
 LONGEST_HOLD = 30.0
 """Seconds without another page of a list after which what was read of it is handed on."""
-
-LONGEST_LIFETIME = 7 * 86400.0
-"""Events that are older tell of a clock rather than of the cluster's setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +42,8 @@ class EventIntake:
     """The handler of the Events' informer. Deleted Events were seen when they were added: they are only counted.
 
     ``lifetime`` is for how many seconds the cluster keeps an Event, as configured; ``observed`` what was seen of it so
-    far, 0 where that is no longer. ``watched_until`` is when nothing was known to be missing, 0: never.
+    far, 0 where that is no longer. ``watched_until`` is when nothing was known to be missing, 0: never. *clock* is
+    that of the API server, *steady* goes evenly.
     """
 
     def __init__(
@@ -58,10 +53,11 @@ class EventIntake:
         watched_until: float = 0.0,
         observed: float = 0.0,
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._outbox = outbox
         self._lifetime = lifetime
-        self._observed = observed
+        self._observed = ObservedLifetime(lifetime, observed, steady)
         self._watched_until = watched_until
         self._clock = clock
         self._lock = Lock()
@@ -85,7 +81,7 @@ class EventIntake:
             "unreadable": self.unreadable_count,
             "gaps": len(self.gaps),
             "lastGap": [_shown(gap.since), _shown(gap.until)] if gap else None,
-            "observedLifetime": self._observed,
+            "observedLifetime": self._observed.seconds,
         }
 
     def page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
@@ -103,16 +99,14 @@ class EventIntake:
             self._note_oldest(event for event, _ in items)
             if resource_version:
                 # Before its last events: it becomes durable with them.
-                self._observe(self._oldest, self._list_began)
+                self._settle()
             is_taken = self._release(resource_version) if resource_version or self._list.is_full else True
         if resource_version and is_taken:
             self._listed()
 
     def lines(self, lines: Sequence[WatchLine]) -> None:
         """Take what was added or modified."""
-        deleted = [last_written(line.object) for line in lines if line.type == "DELETED"]
-        self.deleted += len(deleted)
-        self._observe(min(filter(None, deleted), default=""), self._clock())
+        self._note_deleted(lines)
         news = [line for line in lines if line.type in ("ADDED", "MODIFIED")]
         received = [Received(identity_of(line.object), line.raw, line.resource_version) for line in news]
         if news:
@@ -120,6 +114,18 @@ class EventIntake:
             received[-1] = Received(received[-1].digest, news[-1].raw, news[-1].resource_version, witness)
         if self._take(received):
             self._watched(self._clock())
+
+    def beside(self, lines: Sequence[WatchLine]) -> None:
+        """Take what happens while a list goes on: it is handed on with the list, in the order of time."""
+        with self._lock:
+            self._note_deleted(lines)
+            for line in lines:
+                if line.type in ("ADDED", "MODIFIED"):
+                    timestamp = timestamp_of(line.object)
+                    self._list.add(timestamp, Received(identity_at(line.object, timestamp), line.raw))
+            self._listed_witnesses.changed((line.type, line.object) for line in lines)
+            if self._list.is_full:
+                self._release("")
 
     def relisting(self, reason: str) -> None:
         """Count it; the Deduplicator knows what of the list was seen."""
@@ -155,13 +161,29 @@ class EventIntake:
         return self._take(last)
 
     def _note_oldest(self, events: Iterable[Mapping[str, Any]]) -> None:
+        aged = _stamp(self._list_began - self._observed.least)
         for event in events:
             # Nothing was written before it was created: most of them need no closer look.
             created = mapping(event, "metadata").get("creationTimestamp")
-            if not self._oldest or not isinstance(created, str) or created < self._oldest:
+            if not self._oldest or not isinstance(created, str) or created < max(self._oldest, aged):
                 stamp = last_written(event)
                 if parse_time(stamp):
                     self._oldest = min(self._oldest or stamp, stamp)
+                    self._show(event, stamp, self._list_began)
+
+    def _note_deleted(self, lines: Iterable[WatchLine]) -> None:
+        deleted = [line.object for line in lines if line.type == "DELETED"]
+        now = self._clock()
+        for event in deleted:
+            self._show(event, last_written(event), now)
+        self.deleted += len(deleted)
+        if deleted:
+            self._settle()
+
+    def _show(self, event: Mapping[str, Any], written: str, now: float) -> None:
+        """An Event that was *written* then was still there *now*."""
+        if at := _seconds(written):
+            self._observed.show(text(mapping(event, "metadata"), "uid"), now - at)
 
     def _take(self, received: Sequence[Received]) -> bool:
         """Hand *received* on; False once nothing more is accepted."""
@@ -176,7 +198,7 @@ class EventIntake:
         self._forget_list()
         since = self._watched_until
         holds_older = bool(oldest) and 0 < _seconds(oldest) <= since
-        if since and began - since > max(self._lifetime, self._observed) and not holds_older:
+        if since and began - since > max(self._lifetime, self._observed.seconds) and not holds_older:
             # A time that lies in the future tells nothing of the gap's end.
             gap = Gap(since, min(max(_seconds(oldest), since), began) if oldest else began)
             self.gaps.append(gap)
@@ -194,20 +216,23 @@ class EventIntake:
         self._watched_until = max(self._watched_until, until)
         self._outbox.note(watched_until=until)
 
-    def _observe(self, written: str, now: float) -> None:
-        """An Event that was *written* then was still there *now*."""
-        at = _seconds(written)
-        age = now - at
-        # What the API server's leases add is remembered anyway.
-        longest = max(self._lifetime, self._observed) * 1.05 + 120.0
-        if not at or not longest < age <= LONGEST_LIFETIME:
+    def _settle(self) -> None:
+        """Have what was observed of the lifetime told, where it has changed."""
+        before = self._observed.seconds
+        lifetime = self._observed.settle()
+        if lifetime is None:
             return
-        self._observed = math.ceil(age / LIFETIME_STEP) * LIFETIME_STEP
-        self._outbox.note(lifetime=self._observed)
+        self._outbox.note(lifetime=lifetime)
+        if lifetime < before:
+            log.warning(
+                "the cluster does not keep Events for as long any more, and they are remembered for less",
+                extra={"configured": self._lifetime, "observed": lifetime},
+            )
+            return
         log.error(
             "the cluster keeps Events for longer than queue.kubernetesEventsMaxLifetime says, and they are remembered "
             "for as long from now on: set it to the API server's --event-ttl",
-            extra={"configured": self._lifetime, "observed": self._observed},
+            extra={"configured": self._lifetime, "observed": lifetime},
         )
 
 
@@ -227,6 +252,11 @@ def last_written(event: Mapping[str, Any]) -> str:
 
 def _seconds(stamp: str) -> float:
     return parse_time(stamp) / 1e9
+
+
+def _stamp(seconds: float) -> str:
+    """Return a time as Kubernetes writes it."""
+    return datetime.fromtimestamp(max(seconds, 0.0), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _shown(seconds: float) -> str:

@@ -142,6 +142,16 @@ def parse_page(body: bytes) -> Page:
     return Page(version, token, objects, len(items) - len(objects))
 
 
+def continue_token_of(body: bytes) -> str:
+    """Return where a Status says that a list may be gone on with, "" for nowhere.
+
+    What is listed from there on is newer than what was listed before.
+    """
+    metadata = (_object(body) or {}).get("metadata")
+    token = metadata.get("continue") if isinstance(metadata, dict) else None
+    return token if isinstance(token, str) else ""
+
+
 def resource_version_of(obj: dict[str, Any]) -> str:
     """Return metadata.resourceVersion of *obj*, "" where there is none that can be watched from."""
     metadata = obj.get("metadata")

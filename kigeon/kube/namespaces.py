@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
+from kigeon.backoff import Backoff
 from kigeon.config.settings import FilterSettings
+from kigeon.errors import KubernetesError
 from kigeon.events.fields import mapping, namespace_of, text
 from kigeon.kube.access import ClusterAccess
+from kigeon.kube.breaker import Breaker
 from kigeon.kube.informer import Informer, Resource
-from kigeon.kube.lines import WatchLine, parse_page
+from kigeon.kube.labels import LabelBook, Labels
+from kigeon.kube.lines import Page, WatchLine, parse_page
 
 log = logging.getLogger(__name__)
 
@@ -20,11 +26,21 @@ NAMESPACES = "/api/v1/namespaces"
 REMEMBER_MISSING = 5.0
 """Seconds for which a namespace that a look-up did not find is not looked up again."""
 
+PATIENCE = 1.0
+"""Seconds that whoever needs labels waits for them; they are asked for beside it, and may come for the next one."""
+
+TIMEOUT = 5.0
+SIDE_BY_SIDE = 4
+MOST_MISSING = 10_000
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""What a namespace may be called: of anything else, which an Event's author may write, there is none."""
+
 
 class Namespaces:
     """Name → labels. Fed by an informer in a thread of its own; read from any thread.
 
-    A deleted namespace keeps its last labels for ``keep_deleted`` seconds: its events may still arrive.
+    A deleted namespace keeps its last labels for ``keep_deleted`` seconds: its events may still arrive, or wait.
     ``refresh`` is after how many seconds everything is listed anew although the watch is healthy; 0 is never.
     """
 
@@ -36,14 +52,14 @@ class Namespaces:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._access = access
-        self._keep_deleted = keep_deleted
         self._refresh = refresh
         self._clock = clock
         self._lock = threading.Lock()
-        self._labels: dict[str, Mapping[str, str]] = {}
-        self._deleted: dict[str, float] = {}
+        self._book = LabelBook(keep_deleted, clock)
         self._missing: dict[str, float] = {}
-        self._listing: set[str] = set()
+        self._asked: dict[str, Future[None]] = {}
+        self._breaker = Breaker(1, Backoff(base=0.5, cap=10.0), clock)
+        self._pool = ThreadPoolExecutor(SIDE_BY_SIDE, "namespace")
         self._informer = Informer(access, Resource(NAMESPACES), self)
         self._stopping = threading.Event()
 
@@ -57,29 +73,41 @@ class Namespaces:
         """End it."""
         self._stopping.set()
         self._informer.stop()
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def labels(self, name: str) -> Mapping[str, str] | None:
+    def labels(self, name: str) -> Labels | None:
         """Return the labels of *name*; None when it is not known (yet)."""
         with self._lock:
-            return self._labels.get(name)
+            return self._book.labels(name)
 
-    def lookup(self, name: str) -> Mapping[str, str] | None:
-        """Ask the API server for *name*; None when there is no such namespace.
+    def look_up(self, names: Iterable[str], patience: float = PATIENCE) -> dict[str, Labels]:
+        """Ask the API server for *names*, and return what is known of them within *patience* seconds.
 
-        It lists with a field selector: that needs no right beyond those of the watch. Raises
-        :class:`~kigeon.errors.KubernetesError` when the API server does not say.
+        A namespace that is gone has the labels that it had when it was seen last, none where nobody ever saw it. While
+        the API server does not say, the labels that were seen last count; a name of which none were is left out.
         """
+        wanted = list(dict.fromkeys(names))
         with self._lock:
-            if name in self._labels:
-                return self._labels[name]
-            if self._missing.get(name, 0.0) > self._clock():
-                return None
-        page = parse_page(self._access.read(NAMESPACES, {"fieldSelector": f"metadata.name={name}", "limit": "1"}, 5.0))
+            asked = [future for name in wanted if (future := self._ask(name)) is not None]
+        wait(asked, patience)
         with self._lock:
-            if not page.items:
-                self._missing[name] = self._clock() + REMEMBER_MISSING
-                return self._labels.get(name)
-            return self._labels.setdefault(name, _labels_of(page.items[0][0]))
+            return {name: labels for name in wanted if (labels := self._answer(name)) is not None}
+
+    def record(self) -> tuple[int, bytes]:
+        """Return how many changes there were so far, and what is to outlive this process."""
+        with self._lock:
+            return self._book.changes, self._book.write()
+
+    @property
+    def changes(self) -> int:
+        """Grows with whatever a record would show otherwise than before."""
+        with self._lock:
+            return self._book.changes
+
+    def recall(self, record: bytes | None) -> None:
+        """Add what a record holds, an earlier run's or somebody else's."""
+        with self._lock:
+            self._book.read(record)
 
     def page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
         """Take a page of the list; with the last one, what it did not show is deleted."""
@@ -87,9 +115,7 @@ class Namespaces:
             for namespace, _ in items:
                 self._put(namespace)
             if resource_version:
-                for name in set(self._labels) - self._listing:
-                    self._deleted.setdefault(name, self._clock())
-                self._listing = set()
+                self._book.end_list()
             self._forget()
 
     def lines(self, lines: Sequence[WatchLine]) -> None:
@@ -99,14 +125,17 @@ class Namespaces:
                 if line.type in ("ADDED", "MODIFIED"):
                     self._put(line.object)
                 elif line.type == "DELETED":
-                    self._deleted[text(mapping(line.object, "metadata"), "name")] = self._clock()
-            self._listing = set()
+                    self._book.gone(text(mapping(line.object, "metadata"), "name"))
+            self._book.begin_list()
             self._forget()
+
+    def beside(self, lines: Sequence[WatchLine]) -> None:
+        """Nothing is watched beside a list here: it is short."""
 
     def relisting(self, reason: str) -> None:
         """Begin a list."""
         with self._lock:
-            self._listing = set()
+            self._book.begin_list()
 
     def unreadable(self, count: int) -> None:
         """Nothing to do: a namespace that can't be read is one that is not known."""
@@ -114,18 +143,60 @@ class Namespaces:
     def pausing(self, seconds: float) -> None:
         """Nothing to do: what is known goes on to count."""
 
+    def _ask(self, name: str) -> Future[None] | None:
+        """Have *name* looked up, unless it is known, or being looked up, or the API server is not to be asked now."""
+        is_missing = self._missing.get(name, 0.0) > self._clock() or not _NAME.fullmatch(name)
+        if is_missing or self._book.labels(name) is not None or name in self._asked or self._breaker.is_resting:
+            return None
+        self._asked[name] = self._pool.submit(self._look_up, name)
+        return self._asked[name]
+
+    def _look_up(self, name: str) -> None:
+        """List with a field selector: that needs no right beyond those of the watch."""
+        query = {"fieldSelector": f"metadata.name={name}", "limit": "1"}
+        try:
+            if not self._breaker.may_ask():
+                # Others failed since this was asked for.
+                return
+            page = parse_page(self._access.ask(NAMESPACES, query, TIMEOUT))
+        except KubernetesError as error:
+            self._breaker.failed(error.retry_after)
+            log.warning("a namespace can't be looked up", extra={"namespace": name, "error": str(error)})
+            return
+        finally:
+            with self._lock:
+                self._asked.pop(name, None)
+        self._breaker.succeeded()
+        with self._lock:
+            # What the watch told meanwhile is newer.
+            if self._book.labels(name) is None:
+                self._found(name, page)
+
+    def _found(self, name: str, page: Page) -> None:
+        if page.items:
+            self._put(page.items[0][0])
+            return
+        self._book.gone(name)
+        if name not in self._missing and self._book.last_known(name) is None:
+            log.warning(
+                "a namespace is gone, and nobody saw its labels: it counts as one without", extra={"namespace": name}
+            )
+        if len(self._missing) >= MOST_MISSING:
+            self._missing.clear()
+        self._missing[name] = self._clock() + REMEMBER_MISSING
+
+    def _answer(self, name: str) -> Labels | None:
+        labels = self._book.last_known(name)
+        is_missing = self._missing.get(name, 0.0) > self._clock() or not _NAME.fullmatch(name)
+        return {} if labels is None and is_missing else labels
+
     def _put(self, namespace: dict[str, Any]) -> None:
-        name = text(mapping(namespace, "metadata"), "name")
-        self._labels[name] = _labels_of(namespace)
-        self._listing.add(name)
-        self._deleted.pop(name, None)
-        self._missing.pop(name, None)
+        self._book.put(namespace)
+        self._missing.pop(text(mapping(namespace, "metadata"), "name"), None)
 
     def _forget(self) -> None:
         now = self._clock()
-        for name in [name for name, since in self._deleted.items() if now - since > self._keep_deleted]:
-            del self._deleted[name]
-            self._labels.pop(name, None)
+        self._book.forget()
         self._missing = {name: until for name, until in self._missing.items() if until > now}
 
     def _refresh_regularly(self) -> None:
@@ -154,8 +225,3 @@ class NamespaceFilter:
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Return whether a namespace with these *labels* is selected."""
         return self._wanted <= labels.items()
-
-
-def _labels_of(namespace: dict[str, Any]) -> Mapping[str, str]:
-    labels = mapping(mapping(namespace, "metadata"), "labels")
-    return {key: value for key, value in labels.items() if isinstance(value, str)}

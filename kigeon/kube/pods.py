@@ -1,4 +1,9 @@
-"""The involved Pods of events, looked up side by side and remembered for a while."""
+"""The involved Pods of events, looked up side by side and remembered for a while.
+
+The API server is asked for comfort's sake here, and events do not wait for it for long: there are so many look-ups a
+second, most of them answered from its cache; each is remembered, also that it failed. Where several fail, or are slow,
+a breaker lets none through for a while. What could not be looked up is shown to the hook without its Pod.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -15,18 +20,37 @@ from urllib.parse import quote
 
 import orjson
 
+from kigeon.backoff import Backoff
 from kigeon.errors import KubernetesError
 from kigeon.events.fields import mapping, text
-from kigeon.kube.access import ClusterAccess
+from kigeon.kube.access import SIDE_BY_SIDE, ClusterAccess
+from kigeon.kube.breaker import Breaker
+from kigeon.kube.pace import Pace
 
 log = logging.getLogger(__name__)
 
 REMEMBER = 30.0
-MOST_PODS = 2048
-SIDE_BY_SIDE = 32
-TIMEOUT = 5.0
+REMEMBER_FAILURE = 5.0
+"""Seconds for which a Pod that could not be looked up is not looked up again."""
 
+MOST_PODS = 2048
+TIMEOUT = 2.0
+PATIENCE = 1.0
+"""Seconds that events wait for look-ups that are under way; what comes later is remembered for the next."""
+
+SLOW = 0.5
+"""Seconds from which on an answer, although it counts, is as bad as none for those that come after it."""
+
+FAILURES = 3
+"""Look-ups in a row that fail: no more are made for a while."""
+
+BAD_REQUEST = 400
 FORBIDDEN = 403
+NOT_FOUND = 404
+TOO_MANY = 429
+MIRROR = "kubernetes.io/config.mirror"
+"""On the Pod that stands for a static one: its hash, which the kubelet's events have as the Pod's uid."""
+
 CURE = "grant get on pods (deploy/kubernetes/rbac.yaml)"
 
 
@@ -60,53 +84,122 @@ def pod_key_of(event: Mapping[str, Any]) -> PodKey | None:
 
 
 class PodLookup:
-    """Asks for Pods, at most once in :data:`REMEMBER` seconds for each; remembers also that one is gone."""
+    """Asks for Pods, at most once in :data:`REMEMBER` seconds for each; remembers also that one is gone.
 
-    def __init__(self, access: ClusterAccess, clock: Callable[[], float] = time.monotonic) -> None:
+    *per_second* is how many look-ups there may be in a second.
+    """
+
+    def __init__(
+        self, access: ClusterAccess, per_second: float = 200.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._access = access
         self._clock = clock
         self._lock = threading.Lock()
         self._known: OrderedDict[PodKey, tuple[float, Pod | Missing]] = OrderedDict()
+        self._asked: dict[PodKey, Future[None]] = {}
+        self._refused: dict[str, float] = {}
+        self._pace = Pace(per_second)
+        self._breaker = Breaker(FAILURES, Backoff(base=1.0, cap=30.0), clock)
         self._pool = ThreadPoolExecutor(SIDE_BY_SIDE, "pods")
 
     def get_many(self, keys: Iterable[PodKey]) -> dict[PodKey, Pod | Missing]:
         """Return the Pod of each key, or why there is none; a Pod comes without its managedFields."""
-        wanted = dict.fromkeys(keys)
+        wanted = list(dict.fromkeys(keys))
         found = {key: pod for key in wanted if (pod := self._remembered(key)) is not None}
-        unknown = [key for key in wanted if key not in found]
-        for key, pod in zip(unknown, self._pool.map(self._ask, unknown), strict=True):
-            found[key] = pod
-            self._remember(key, pod)
-        return found
+        asked = {key: future for key in wanted if key not in found and (future := self._begin(key)) is not None}
+        late = wait(asked.values(), PATIENCE).not_done
+        if late:
+            self._breaker.failed(opens=True)
+            self._give_up(key for key, future in asked.items() if future in late and future.cancel())
+        found |= {key: pod for key in asked if (pod := self._remembered(key)) is not None}
+        return {key: found.get(key, Missing.UNAVAILABLE) for key in wanted}
 
     def close(self) -> None:
         """Let go of the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def _begin(self, key: PodKey) -> Future[None] | None:
+        """Begin to look *key* up, when its turn comes; None where that is under way, or of no use now."""
+        is_refused = self._refused.get(key.namespace, 0.0) > self._clock()
+        if is_refused or key in self._asked or self._breaker.is_resting:
+            return None
+        self._pace.wait()
+        with self._lock:
+            self._asked[key] = self._pool.submit(self._look_up, key)
+            return self._asked[key]
+
+    def _give_up(self, keys: Iterable[PodKey]) -> None:
+        """Let go of look-ups that never began: they would come too late for others as well."""
+        with self._lock:
+            for key in keys:
+                self._asked.pop(key, None)
+
+    def _look_up(self, key: PodKey) -> None:
+        try:
+            # Others may have failed since this was begun.
+            if self._breaker.may_ask():
+                self._remember(key, self._ask(key))
+        finally:
+            with self._lock:
+                self._asked.pop(key, None)
+
     def _ask(self, key: PodKey) -> Pod | Missing:
+        """Ask the API server's cache; that a Pod is gone is to be said by what its cache is made from."""
+        began = time.monotonic()
+        try:
+            found = self._get(key, {"resourceVersion": "0"})
+            if found is Missing.GONE:
+                began += self._pace.wait()
+                found = self._get(key, {})
+        except KubernetesError as error:
+            self._failed(key, error)
+            return Missing.UNAVAILABLE
+        if time.monotonic() - began < SLOW:
+            self._breaker.succeeded()
+        else:
+            self._breaker.failed()
+        return found
+
+    def _get(self, key: PodKey, query: Mapping[str, str]) -> Pod | Missing:
         path = f"/api/v1/namespaces/{quote(key.namespace, safe='')}/pods/{quote(key.name, safe='')}"
         try:
-            pod = orjson.loads(self._access.read(path, {}, TIMEOUT))
+            pod = orjson.loads(self._access.ask(path, query, TIMEOUT))
         except KubernetesError as error:
-            if error.status == 404:
+            if error.status == NOT_FOUND:
                 return Missing.GONE
-            refused = error.status == FORBIDDEN
-            log.log(
-                logging.ERROR if refused else logging.WARNING,
-                "a Pod can't be looked up",
-                extra={"namespace": key.namespace, "error": str(error), "cure": CURE if refused else ""},
-            )
-            return Missing.UNAVAILABLE
+            raise
         except orjson.JSONDecodeError as error:
-            log.warning("a Pod can't be read", extra={"namespace": key.namespace, "error": str(error)})
-            return Missing.UNAVAILABLE
+            raise KubernetesError(f"a Pod can't be read: {error}") from error
         metadata = pod.get("metadata") if isinstance(pod, dict) else None
         if not isinstance(metadata, dict):
-            return Missing.UNAVAILABLE
-        if key.uid and metadata.get("uid") != key.uid:
+            raise KubernetesError("what should be a Pod is none")
+        if key.uid and key.uid not in (metadata.get("uid"), mapping(metadata, "annotations").get(MIRROR)):
             return Missing.GONE
         metadata.pop("managedFields", None)
         return dict(pod)
+
+    def _failed(self, key: PodKey, error: KubernetesError) -> None:
+        """Note what a failure tells of further look-ups: of this Pod, of its namespace, of all."""
+        if error.status == FORBIDDEN:
+            now = self._clock()
+            is_known = self._refused.get(key.namespace, 0.0) > now
+            if len(self._refused) >= MOST_PODS:
+                self._refused.clear()
+            self._refused[key.namespace] = now + REMEMBER
+            if is_known:
+                return
+        is_answer = NOT_FOUND <= error.status < TOO_MANY or error.status == BAD_REQUEST
+        if not is_answer:
+            self._breaker.failed(error.retry_after)
+        log.log(
+            logging.ERROR if error.status == FORBIDDEN else logging.WARNING,
+            "a Pod can't be looked up",
+            extra={
+                "namespace": key.namespace,
+                "error": str(error),
+                "cure": CURE if error.status == FORBIDDEN else "",
+            },
+        )
 
     def _remembered(self, key: PodKey) -> Pod | Missing | None:
         with self._lock:
@@ -114,10 +207,9 @@ class PodLookup:
             return pod if until > self._clock() else None
 
     def _remember(self, key: PodKey, pod: Pod | Missing) -> None:
-        if pod is Missing.UNAVAILABLE:
-            return
+        seconds = REMEMBER_FAILURE if pod is Missing.UNAVAILABLE else REMEMBER
         with self._lock:
-            self._known[key] = (self._clock() + REMEMBER, pod)
+            self._known[key] = (self._clock() + seconds, pod)
             self._known.move_to_end(key)
             while len(self._known) > MOST_PODS:
                 self._known.popitem(last=False)

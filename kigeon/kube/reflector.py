@@ -10,6 +10,9 @@ has reached it, and one from a version that was given out a second time would le
 But an object is mostly not there as it was because it was written again, or has expired, while nobody watched. What
 was written more than once since then, a list shows once. So, after a list that was made for such a doubt alone, the
 watch goes on from the version that it would have been resumed from, where the cluster still has it.
+
+Asking for that object is for safety's sake alone, and must not hold up what it is to make safe. Where it fails although
+the API server can be reached, everything is listed, as for a doubt. Where the list fails too, it is asked for again.
 """
 
 from __future__ import annotations
@@ -19,10 +22,13 @@ from dataclasses import dataclass
 from random import uniform
 
 from kigeon.backoff import Backoff
-from kigeon.errors import KubernetesError, Unauthorized, shorten
+from kigeon.errors import KubernetesError, Unauthorized, Unreachable, shorten
 from kigeon.kube.lines import WatchLine
 
 PAGE_SIZE = 500
+PROBES = 2
+"""How often an object is asked for before everything is listed; once, when that has helped the last time."""
+
 GONE = 410
 BAD_REQUEST = 400
 UNAUTHORIZED = 401
@@ -69,12 +75,22 @@ class Reflector:
     def __init__(self, resume_from: str = "", jitter: Callable[[float, float], float] = uniform) -> None:
         self._version = resume_from
         self._token = ""
+        self._paged = False
+        """Whether a page came since a token has expired."""
+        self._covered = False
+        """Whether a watch beside the list tells what its later pages would be too new for."""
         self._probed = False
         self._doubted = ""
         """The version to watch from once the list is complete that is made because of a doubt."""
         self._listed = ""
         """The version of that list, until the watch has gone on."""
+        self._probe_failures = 0
+        """How many times in a row the object could not be asked for; 0 again when everything was asked in vain."""
+        self._probes = PROBES
+        self._unsure = False
+        """Whether the list at hand is made because the object could not be asked for."""
         self._backoff = Backoff(base=0.8, cap=30.0, jitter=0.25, uniform=jitter)
+        self._probe_backoff = Backoff(base=0.8, cap=5.0, jitter=0.25, longest=30.0, uniform=jitter)
         self._delay = 0.0
         self._refresh = False
         self.relisted = ""
@@ -101,17 +117,29 @@ class Reflector:
 
     def page(self, resource_version: str, continue_token: str) -> None:
         """A page came. The schedule goes on: lists that succeed and watches that fail must not take turns at speed."""
-        self._token = continue_token
+        self._token, self._paged = continue_token, True
         if not continue_token:
             version = self.version_after_list(resource_version)
             self._listed = resource_version if version != resource_version else ""
             self._version, self._probed, self.relisted, self._doubted = version, True, "", ""
+            self._probes, self._unsure, self._covered = 1 if self._unsure else self._probes, False, False
+
+    def covered(self) -> None:
+        """A watch is being read beside the list."""
+        self._covered = True
+
+    def listed_beside(self, version: str) -> None:
+        """The list is complete, and a watch beside it has reached *version*."""
+        self._doubted = ""
+        self.page(version, "")
 
     def probed(self, resource_version: str, is_intact: bool = True) -> None:
         """The single object's list came: go on watching, unless the cluster went back in time.
 
         *is_intact* tells whether the object that was seen last is there, as it was.
         """
+        self._probe_failures, self._probes = 0, PROBES
+        self._probe_backoff.succeeded()
         if _is_lower(resource_version, self._version):
             self._relist(f"the cluster went back from version {self._version} to {resource_version}")
         elif not is_intact:
@@ -119,6 +147,15 @@ class Reflector:
             self._relist(reason, doubted=self._version)
         else:
             self._probed = True
+
+    def probe_failed(self, error: KubernetesError) -> None:
+        """The single object could not be asked for, or not be read: after a few tries a list does as well."""
+        self._delay = self._probe_backoff.failed(error.retry_after)
+        self._refresh = _is_refusal(error)
+        self._probe_failures += not isinstance(error, Unreachable)
+        if self._probe_failures >= self._probes:
+            self._relist("the object that was seen last can't be asked for", doubted=self._version)
+            self._unsure = True
 
     def line(self, line: WatchLine) -> bool:
         """A line of the watch came; return whether the watch goes on. ERROR ends it."""
@@ -139,19 +176,30 @@ class Reflector:
     def failed(self, error: KubernetesError) -> None:
         """The request failed, or the connection was lost under way."""
         self._probed = False
-        if error.status == GONE:
+        if self._unsure and not self._token and error.status not in (GONE, BAD_REQUEST):
+            # The list fares no better: what is cheaper is asked for first, for as long as the API server is away.
+            version = self._doubted
+            self.list_again()
+            self._version = version
+        elif error.status == GONE and self._token and self._covered and error.continue_token:
+            self._token = error.continue_token
+            if self._paged:
+                # It gets on, however often the tokens expire.
+                self._paged = False
+                return
+        elif error.status == GONE:
             self._expired("a continue token has expired" if self._token else "the version has expired")
         elif error.status == BAD_REQUEST and (self._token or self._version):
             # Asked for again, it would be refused for ever.
             what = f"the continue token {self._token}" if self._token else f"the version {self._version}"
             self._relist(f"{shorten(what, 100)} is refused", self._doubted)
-        # An exec plug-in that failed leaves requests anonymous: they may be refused as 403.
-        self._refresh = isinstance(error, Unauthorized) or error.status == FORBIDDEN
+        self._refresh = _is_refusal(error)
         self._delay = self._backoff.failed(error.retry_after)
 
     def list_again(self) -> None:
         """List anew although nothing is wrong."""
         self._version, self._token, self._probed, self._doubted, self._listed = "", "", False, "", ""
+        self._probe_failures, self._unsure, self._covered = 0, False, False
 
     def _error_line(self, line: WatchLine) -> None:
         self._probed = False
@@ -172,6 +220,11 @@ class Reflector:
     def _relist(self, reason: str, doubted: str = "") -> None:
         self.list_again()
         self.relisted, self._doubted = reason, doubted
+
+
+def _is_refusal(error: KubernetesError) -> bool:
+    """Whether to read the credentials again; an exec plug-in that failed leaves requests anonymous: 403."""
+    return isinstance(error, Unauthorized) or error.status == FORBIDDEN
 
 
 def _is_lower(left: str, right: str) -> bool:

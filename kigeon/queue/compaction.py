@@ -13,17 +13,20 @@ they belong to, as ``first:count`` for each run of consecutive ones, comma-separ
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 
 import orjson
 from nats.aio.client import Client
 
 from kigeon.config.settings import QueueSettings
+from kigeon.errors import QueueError
 from kigeon.events.envelope import Envelope
 from kigeon.events.mark import read_mark, write_mark
 from kigeon.events.occurrence import DIGEST_SIZE
-from kigeon.queue.connection import writing
+from kigeon.queue.connection import queue_errors, writing
 from kigeon.queue.publisher import Tail
 from kigeon.queue.scan import first_sequence, last_sequence, scan
 from kigeon.queue.state import StateRecord
@@ -35,6 +38,11 @@ log = logging.getLogger(__name__)
 COMPACT_DIGESTS = 4096
 MAX_MESSAGE_DIGESTS = 64 * 1024
 NUMBERS = "Kigeon-Numbers"
+
+LOOK_EVERY = 600.0
+"""Seconds between two looks whether the seen stream is full."""
+
+FULL = 0.9
 
 LOST = "the memory of events was lost, or a part of it: it is made anew from those that the queue holds"
 
@@ -64,6 +72,7 @@ class Compactor:
         self._due_bytes = 0
         self._seen = 0
         self._whole: int | None = 1
+        self._look_at = 0.0
 
     async def open(self) -> Tail:
         """Read how far the seen stream covers the events; return the end of the events stream."""
@@ -106,6 +115,11 @@ class Compactor:
         await self._cover(tail, last, whole)
         self._due.clear()
         self._due_count = self._due_bytes = 0
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK_EVERY
+            # It is for the log alone.
+            with suppress(QueueError):
+                await _look_for_eviction(self._client)
 
     async def _cover(self, tail: Tail, seen: int, whole: int) -> None:
         await self._record.write(_write_covered(Covered(tail, seen, whole)))
@@ -160,6 +174,23 @@ def _written(runs: Iterable[Run]) -> str:
         else:
             spans.append([run.first, count])
     return ",".join(f"{first}:{count}" for first, count in spans)
+
+
+async def _look_for_eviction(client: Client) -> None:
+    """Say so where the seen stream's size, and not its age, is what makes it forget."""
+    with queue_errors("looking at the seen stream"):
+        info = await client.jetstream().stream_info(SEEN)
+    wanted, most = info.config.max_age or 0.0, info.config.max_bytes or 0
+    if info.state.first_seq <= 1 or info.state.bytes < most * FULL:
+        return
+    async with aclosing(scan(client, SEEN, SEEN_SUBJECT, info.state.first_seq, headers_only=True)) as messages:
+        oldest = await anext(messages, None)
+    kept = time.time() - oldest.timestamp if oldest is not None else wanted
+    if kept < wanted * FULL:
+        log.error(
+            "the memory of events is full: one that the cluster still lists after so many seconds may be sent again",
+            extra={"remembered": round(kept), "wanted": round(wanted), "bytes": most},
+        )
 
 
 async def _is_lost(client: Client, known: Covered) -> bool:

@@ -58,7 +58,7 @@ class Deduplication:
         self._memory.add(integers(digests), self._clock.now() - age)
 
     def remember_for(self, seconds: float) -> None:
-        """Remember for at least so long from now on."""
+        """Remember for so long from now on, never less than at first."""
         self._memory.last(seconds)
 
     def forget(self) -> int:

@@ -80,7 +80,7 @@ class DigestMemory:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self._seconds = self._least = seconds
         self._slice = max(seconds / SLICES, 1.0)
         self._tables: dict[int, DigestTable] = {}
 
@@ -97,8 +97,8 @@ class DigestMemory:
             table.add(value)
 
     def last(self, seconds: float) -> None:
-        """Last for at least *seconds* from now on."""
-        self._seconds = max(self._seconds, seconds)
+        """Last for *seconds* from now on, never less than at first."""
+        self._seconds = max(self._least, seconds)
 
     def forget(self, now: float) -> int:
         """Drop the slices that ended longer ago than the memory lasts; return how many digests went."""

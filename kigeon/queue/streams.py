@@ -8,7 +8,8 @@ stream                 subjects                       holds
 ``kigeon-retry-…``     ``kigeon.retry.<sender>.<key>``   events of one sender that wait for a destination or a hook
 ``kigeon-dead-letter`` ``kigeon.dead-letter.<sender>.<number>``  events that can never be delivered, one a message
 ``kigeon-outcomes``    ``kigeon.outcomes.<sender>``   why events were not sent, as long as the queue keeps any
-``KV_kigeon-state``    key-value bucket               each sender's position; how far digests are compacted
+``KV_kigeon-state``    key-value bucket               each sender's position; how far digests are compacted; the
+                                                      labels of namespaces
 ====================== ============================== =========================================================
 
 Declaring is idempotent: it creates what is missing, changes what differs, and recovers a stream whose metadata on
@@ -50,6 +51,9 @@ OUTCOMES_SUBJECT = "kigeon.outcomes"
 
 POSITION_KEY = "position"
 """The key of a sender's position in the bucket is this, a dot, and the sender's name."""
+
+LABELS_KEY = "namespaces.labels"
+"""The key of the namespaces' labels in the bucket: all senders' with a filter."""
 
 OBSERVED = "kigeon-observed-lifetime"
 """In the metadata of the seen stream: for how many seconds the cluster was seen to keep its Events."""
@@ -182,26 +186,29 @@ def declaring(settings: QueueSettings, sender: str = "") -> Callable[[Client], A
     return declare_again
 
 
-async def remember_longer(client: Client, settings: QueueSettings, lifetime: float) -> None:
-    """Have digests kept for as long as Events that live for *lifetime* seconds need, after a restart too."""
+async def remember_observed(client: Client, settings: QueueSettings, lifetime: float) -> None:
+    """Have digests kept for as long as Events that live for *lifetime* seconds need, after a restart too.
+
+    That is never less than what is configured.
+    """
     (config,) = (config for config in stream_configs(settings) if config.name == SEEN)
-    with queue_errors("remembering events for longer"):
+    with queue_errors("remembering events for as long as they live"):
         js = client.jetstream()
         await js.update_stream(await _as_observed(js, config, lifetime))
 
 
 async def _as_observed(js: JetStreamContext, config: api.StreamConfig, lifetime: float = 0.0) -> api.StreamConfig:
-    """Return *config* with the age that was observed, here or earlier, where that is longer than the configured one."""
+    """Return *config* with the age that was observed, now or earlier, where that is longer than the configured one."""
     metadata = (await js.stream_info(config.name or "")).config.metadata or {}
     try:
         observed = float(metadata.get(OBSERVED, 0))
         if not 0 <= observed <= MOST_LIFETIME:
             raise ValueError(observed)
-        lifetime = max(lifetime, observed)
+        lifetime = lifetime or observed
     except ValueError:
         log.warning("the observed lifetime of Events can't be read", extra={"found": metadata[OBSERVED]})
     if remembered(lifetime) <= (config.max_age or 0):
-        return config
+        return config.evolve(metadata={OBSERVED: "0"}) if metadata.get(OBSERVED) else config
     return config.evolve(max_age=remembered(lifetime), metadata={OBSERVED: f"{lifetime:.0f}"})
 
 

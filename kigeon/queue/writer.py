@@ -23,7 +23,7 @@ from kigeon.queue.compaction import Compactor
 from kigeon.queue.gone import GoneSenders
 from kigeon.queue.publisher import Publisher, Tail
 from kigeon.queue.settled import SettledBooks
-from kigeon.queue.streams import declare, remember_longer
+from kigeon.queue.streams import declare, remember_observed
 
 log = logging.getLogger(__name__)
 
@@ -156,8 +156,10 @@ class Writer:
     async def _settle(self, batch: ToStore) -> int:
         """Make *batch*, or only its mark, durable; return its sequence, 0 for a mark."""
         sequence = 0
-        if batch.mark.lifetime > self.tail.mark.lifetime:
-            await persistently("remembering events for longer", lambda: self._remember(batch.mark.lifetime))
+        if batch.mark.lifetime not in (0.0, self.tail.mark.lifetime):
+            await persistently(
+                "remembering events for as long as they live", lambda: self._remember(batch.mark.lifetime)
+            )
         if batch.envelope is not None:
             first = self.tail.next_number
             sequence = (await self._publisher.publish(batch.envelope, batch.mark)).sequence
@@ -169,7 +171,7 @@ class Writer:
         return sequence
 
     async def _remember(self, lifetime: float) -> None:
-        await remember_longer(self._client, self._settings, lifetime)
+        await remember_observed(self._client, self._settings, lifetime)
 
     async def _compact(self) -> None:
         """Compact once; what fails is due again after the next batch. Storing events never waits for it."""

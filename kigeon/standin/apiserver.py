@@ -7,6 +7,7 @@ told by a method, it does at once; waiting for what a client does is :meth:`ApiS
 from __future__ import annotations
 
 import secrets
+import socket
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -40,6 +41,10 @@ class _Server(ThreadingHTTPServer):
         """A client that goes away is none of the server's business."""
 
 
+class _ServerV6(_Server):
+    address_family = socket.AF_INET6
+
+
 class ApiServer:
     """A context manager; everything may be called from any thread.
 
@@ -47,14 +52,17 @@ class ApiServer:
     ``inject``, ``latency``.
     """
 
-    def __init__(self, port: int = 0, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, port: int = 0, context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self.store = Store()
         self.faults = Faults(self.store.changed)
         self.token = secrets.token_hex(16)
         self.stopping = Event()
         self.requests: deque[Request] = deque(maxlen=100_000)
+        self.encodings: set[tuple[str, str]] = set()
+        """What kinds of requests came with which Accept-Encoding."""
         handler = type("BoundHandler", (Handler,), {"api": self})
-        self._server = _Server(("127.0.0.1", port), handler)
+        self._server = (_ServerV6 if ":" in host else _Server)((host, port), handler)
+        self._host = f"[{host}]" if ":" in host else host
         self._scheme = "http"
         if context is not None:
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
@@ -63,13 +71,19 @@ class ApiServer:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://{self._host}:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
         Thread(target=self._server.serve_forever, args=(0.05,), name="apiserver", daemon=True).start()
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Be gone; a second time is no error."""
+        if self.stopping.is_set():
+            return
         self.stopping.set()
         self.faults.answering.set()
         with self.store.changed:

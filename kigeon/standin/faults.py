@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Condition, Event
+from typing import Literal
+
+Misbehaviour = int | Literal["garbage", "empty", "silence"]
+"""A status; or a 200 with what is no JSON, or with nothing; or no answer at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +42,33 @@ class Faults:
         self.answering = Event()
         self.answering.set()
         self.latency = 0.0
+        self._always: list[tuple[re.Pattern[str], Misbehaviour]] = []
 
     def fail_next(self, count: int, status: int, kind: str = "any", retry_after: int | None = None) -> None:
         """Answer the next *count* requests of a *kind* with *status*."""
         with self._changed:
             self._failures.extend([Failure(status, kind, retry_after)] * count)
+
+    def always(self, path: str, how: Misbehaviour) -> None:
+        """Answer each request for a *path* (a regular expression, for all of it) like that, until :meth:`heal`."""
+        with self._changed:
+            self._always.append((re.compile(path), how))
+
+    def heal(self) -> None:
+        """Answer every path as it should be."""
+        with self._changed:
+            self._always.clear()
+            self._changed.notify_all()
+
+    def on_path(self, path: str) -> Misbehaviour | None:
+        """Return how a *path* is answered for as long as it is, if otherwise than it should."""
+        with self._changed:
+            return next((how for pattern, how in self._always if pattern.fullmatch(path)), None)
+
+    def wait_for_healing(self, path: str, is_over: Callable[[], bool]) -> None:
+        """Return when *path* is answered again, or all is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: is_over() or self.on_path(path) is None)
 
     def take(self, kind: str) -> Failure | None:
         """Return the failure that a request of *kind* is to meet, if any."""

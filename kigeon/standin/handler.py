@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import time
 from http.server import BaseHTTPRequestHandler
@@ -10,16 +11,26 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from kigeon.standin.faults import OpenWatch
+from kigeon.standin.faults import Misbehaviour, OpenWatch
 from kigeon.standin.store import Gone
 
 if TYPE_CHECKING:
     from kigeon.standin.apiserver import ApiServer
 
+COMPRESSED_FROM = 128 * 1024
+"""Bytes of a body from which on it is compressed for those that take it."""
+
 BURST = 200
 """Lines of a watch that are written at once."""
 
-_REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 410: "Expired", 429: "TooManyRequests"}
+_REASONS = {
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    410: "Expired",
+    405: "MethodNotAllowed",
+    429: "TooManyRequests",
+}
 
 
 def status_of(code: int) -> dict[str, Any]:
@@ -48,17 +59,30 @@ class Handler(BaseHTTPRequestHandler):
         query = dict(parse_qsl(parts.query))
         kind = "watch" if "watch" in query else "get" if "/pods/" in parts.path else "list"
         self.api.note(self.command, parts.path, query)
+        self.api.encodings.add((kind, self.headers.get("Accept-Encoding", "")))
         faults = self.api.faults
         self.api.stopping.wait(faults.latency)
         while not faults.answering.is_set() and not self.api.stopping.is_set():
             faults.answering.wait(0.1)
         failure = faults.take(kind) or (faults.take("page") if "continue" in query else None)
-        if failure is not None:
+        always = faults.on_path(parts.path)
+        if always is not None:
+            self._misbehave(always, parts.path)
+        elif failure is not None:
             self._fail(failure.status, failure.retry_after)
         elif not self._is_authorized():
             self._fail(401)
         else:
             self._answer(parts.path, query, kind)
+
+    def _misbehave(self, how: Misbehaviour, path: str) -> None:
+        if how == "silence":
+            self.api.faults.wait_for_healing(path, self.api.stopping.is_set)
+            self.close_connection = True
+        elif isinstance(how, int):
+            self._fail(how)
+        else:
+            self._send(200, b"<html>\xff\x00" if how == "garbage" else b"")
 
     def _is_authorized(self) -> bool:
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
@@ -81,8 +105,10 @@ class Handler(BaseHTTPRequestHandler):
         limit, token = int(query.get("limit", 0)), query.get("continue", "")
         try:
             self._send(200, self.api.store.list(collection, limit, token, only, namespace))
-        except Gone:
-            self._fail(410)
+        except Gone as gone:
+            status = status_of(410)
+            status["metadata"] = {"continue": gone.token} if gone.token else {}
+            self._send(410, orjson.dumps(status))
 
     def _watch(self, collection: str, query: dict[str, str]) -> None:
         store, watch = self.api.store, OpenWatch(collection)
@@ -139,8 +165,8 @@ class Handler(BaseHTTPRequestHandler):
             found = zip(history.versions[cursor : cursor + BURST], history.lines[cursor : cursor + BURST], strict=True)
             return [line if number > version else b"" for number, line in found]
 
-    def _chunk(self, data: bytes) -> None:
-        if data:
+    def _chunk(self, data: bytes, ends: bool = False) -> None:
+        if data or ends:
             self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
     def _drop(self) -> None:
@@ -156,7 +182,14 @@ class Handler(BaseHTTPRequestHandler):
         )
 
     def _send(self, code: int, body: bytes, headers: dict[str, str] | None = None) -> None:
-        self._send_head(code, {**(headers or {}), "Content-Length": str(len(body))})
+        headers = dict(headers or {})
+        if len(body) >= COMPRESSED_FROM and "gzip" in self.headers.get("Accept-Encoding", ""):
+            # As the real one does: compressed under way, and so in chunks.
+            self._send_head(code, {**headers, "Content-Encoding": "gzip", "Transfer-Encoding": "chunked"})
+            self._chunk(gzip.compress(body, 1))
+            self._chunk(b"", ends=True)
+            return
+        self._send_head(code, {**headers, "Content-Length": str(len(body))})
         self.wfile.write(body)
 
     def _send_head(self, code: int, headers: dict[str, str]) -> None:

@@ -49,8 +49,16 @@ class Collection:
         return head + stored.item[1:] + b"}\n"
 
 
+Snapshot = tuple[int, list[tuple[Key, bytes]]]
+"""A version, and what was there then, in the order of keys."""
+
+
 class Gone(Exception):
-    """The version or the token has expired."""
+    """The version or the token has expired; ``token`` is where the list may be gone on with, in a newer state."""
+
+    def __init__(self, token: str = "") -> None:
+        self.token = token
+        super().__init__(token)
 
 
 class Store:
@@ -64,7 +72,9 @@ class Store:
             "pods": Collection("Pod"),
         }
         self.version = first_version
-        self._snapshots: dict[str, tuple[int, list[bytes]]] = {}
+        self._snapshots: dict[str, Snapshot] = {}
+        self._begins: dict[str, Key] = {}
+        """For each token where its page begins, also once its snapshot is forgotten."""
         self._tokens = itertools.count(1)
 
     def put(self, name: str, objects: Iterable[Mapping[str, Any]]) -> None:
@@ -117,20 +127,30 @@ class Store:
         with self.changed:
             collection, version = self.collections[name], self.version
             if token:
-                if token not in self._snapshots:
-                    raise Gone
-                version, items = self._snapshots.pop(token)
+                version, items = self._go_on(collection, token)
             elif limit == 1 and not only:
-                items = [stored.item for stored in itertools.islice(collection.objects.values(), 2)]
+                items = [(key, stored.item) for key, stored in itertools.islice(collection.objects.items(), 2)]
             else:
-                items = [collection.objects[key].item for key in collection.keys(namespace, only)]
+                items = [(key, collection.objects[key].item) for key in collection.keys(namespace, only)]
             page, rest = (items[:limit], items[limit:]) if limit else (items, [])
             metadata: dict[str, Any] = {"resourceVersion": str(version)}
             if rest:
                 metadata |= {"continue": str(next(self._tokens)), "remainingItemCount": len(rest)}
                 self._snapshots[metadata["continue"]] = (version, rest)
+                self._begins[metadata["continue"]] = rest[0][0]
             head = orjson.dumps({"kind": f"{collection.kind}List", "apiVersion": "v1", "metadata": metadata})
-            return head[:-1] + b',"items":[' + b",".join(page) + b"]}"
+            return head[:-1] + b',"items":[' + b",".join(item for _, item in page) + b"]}"
+
+    def _go_on(self, collection: Collection, token: str) -> Snapshot:
+        if token in self._snapshots:
+            return self._snapshots.pop(token)
+        begin = self._begins.pop(token.removeprefix("now-"), None)
+        if begin is None:
+            raise Gone
+        if not token.startswith("now-"):
+            self._begins[token] = begin
+            raise Gone(f"now-{token}")
+        return self.version, [(key, collection.objects[key].item) for key in sorted(collection.objects) if key >= begin]
 
     def begin_watch(self, name: str, version: int) -> int:
         """Return the place in the history after *version*; :class:`Gone` when that is forgotten."""
@@ -147,10 +167,12 @@ class Store:
                 collection.floor = self.version
             self.changed.notify_all()
 
-    def expire_tokens(self) -> None:
-        """Forget every list that has further pages."""
+    def expire_tokens(self, for_good: bool = False) -> None:
+        """Forget every list that has further pages; unless *for_good*, they can be gone on with in a newer state."""
         with self.changed:
             self._snapshots.clear()
+            if for_good:
+                self._begins.clear()
 
     def restore(self, version: int) -> None:
         """Go back to *version*, as etcd does when a backup is restored: the same objects, lower versions."""

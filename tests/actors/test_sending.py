@@ -1,21 +1,28 @@
 """What a sender asks the cluster for, against an API server that does not say."""
 
+import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from actors import sending
+from actors.labels import KeptLabels
 from actors.sending import NamespaceJudge
-from kigeon.config.settings import FilterSettings, SenderSettings, Settings
+from kigeon.config.settings import FilterSettings, QueueSettings
+from kigeon.kube import namespaces as namespaces_module
 from kigeon.kube.access import ClusterAccess
+from kigeon.kube.namespaces import Namespaces
 from kigeon.kube.source import ClusterSource
-from kigeon.senders.retrying import retry_delay
+from kigeon.queue.connection import connected
+from kigeon.queue.server import NatsServer
+from kigeon.queue.state import StateRecord
+from kigeon.queue.streams import LABELS_KEY, declare, file_store_bytes
 from kigeon.standin.apiserver import ApiServer
+from kigeon.standin.faults import Misbehaviour
+from tests.kube.test_optional import ANSWERS
 from tests.support.events import make_event
 from tests.support.processes import wait_until
-
-SENDER = SenderSettings("one", "stdout", FilterSettings({"team": "web"}))
 
 
 @pytest.fixture
@@ -25,29 +32,64 @@ def api() -> Iterator[ApiServer]:
 
 
 @pytest.fixture
-def judge(tmp_path: Path, api: ApiServer) -> Iterator[NamespaceJudge]:
+def namespaces(tmp_path: Path, api: ApiServer) -> Iterator[Namespaces]:
     access = ClusterAccess(ClusterSource(api.write_kubeconfig(tmp_path / "config")))
-    judge = NamespaceJudge(SENDER, Settings((SENDER,)), access)
+    api.put_namespace("shop", {"team": "web"})
+    namespaces = Namespaces(access, 60.0)
+    namespaces.start()
     wait_until(lambda: any(request.query.get("watch") for request in list(api.requests)))
-    yield judge
-    judge.close()
+    yield namespaces
+    namespaces.stop()
 
 
-def test_a_namespace_that_can_not_be_looked_up_is_not_asked_for_with_every_event(
-    judge: NamespaceJudge, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_event_whose_namespace_can_not_be_looked_up_does_not_hold_up_the_others(
+    namespaces: Namespaces, api: ApiServer, monkeypatch: pytest.MonkeyPatch, answer: Misbehaviour
 ) -> None:
-    def look_ups() -> int:
-        return sum("fieldSelector" in request.query for request in list(api.requests))
+    monkeypatch.setattr(namespaces_module, "TIMEOUT", 0.5)
+    judge = NamespaceJudge(FilterSettings({"team": "web"}), namespaces)
+    events = [make_event(1), *(make_event(number, f"unknown-{number}") for number in range(500)), make_event(2)]
+    api.faults.always("/api/v1/namespaces", answer)
+    began = time.monotonic()
+    for _ in range(20):
+        assert judge(events) == [True, *[None] * 500, True]
+    assert time.monotonic() - began < 10.0
+    asked = sum("fieldSelector" in request.query for request in list(api.requests))
+    assert 1 <= asked <= 40
 
-    events = [make_event(number, "unknown") for number in range(100)]
-    monkeypatch.setattr(sending, "ASK_AGAIN", 60.0)
-    api.faults.fail_next(1, 500, "list")
-    assert judge(events) + judge(events) == [None] * 200
-    assert look_ups() == 1
-    monkeypatch.setattr(sending, "ASK_AGAIN", 0.0)
-    assert judge(events) == [False] * 100
-    assert look_ups() == 2
+
+def test_a_namespace_that_is_gone_and_that_nobody_saw_has_no_labels(
+    namespaces: Namespaces, caplog: pytest.LogCaptureFixture
+) -> None:
+    judge = NamespaceJudge(FilterSettings({"team": "web"}), namespaces)
+    assert judge([make_event(1, "gone"), make_event(2, "no,name"), make_event(3)]) == [False, False, True]
+    assert "nobody saw its labels" in caplog.text
 
 
-def test_the_next_try_of_an_event_asks_again() -> None:
-    assert min(retry_delay(1) for _ in range(1000)) > sending.ASK_AGAIN
+def test_labels_are_kept_by_several_that_write_the_same_record(tmp_path: Path, namespaces: Namespaces) -> None:
+    settings = QueueSettings(events_max_bytes=4 * 2**20)
+    access = namespaces._access
+
+    async def test(server: NatsServer) -> None:
+        async with connected(server.url, server.token, "test") as client:
+            await declare(client, settings)
+            others = Namespaces(access, 60.0)
+            kept = []
+            for known in (namespaces, others):
+                record = StateRecord(client, LABELS_KEY)
+                await record.read()
+                kept.append(KeptLabels(record, known))
+            for number in range(3):
+                for book, known in zip(kept, (namespaces, others), strict=True):
+                    name = f"{'one' if known is others else 'two'}-{number}"
+                    known.page([({"metadata": {"name": name, "labels": {"of": name}}}, b"")], "")
+                    await book.save()
+            again = Namespaces(access, 60.0)
+            again.recall(await StateRecord(client, LABELS_KEY).read())
+            again._access = None  # type: ignore[assignment]
+            for name in [f"{word}-{number}" for word in ("one", "two") for number in range(3)]:
+                assert again._book.last_known(name) == {"of": name}
+
+    with NatsServer(tmp_path / "data", file_store_bytes(settings)) as server:
+        server.start()
+        asyncio.run(test(server))

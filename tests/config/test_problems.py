@@ -308,6 +308,13 @@ ONE_PROBLEM: list[tuple[str, Told]] = [
             "set it, or name another",
         ),
     ),
+    *(
+        (
+            SENDER + f"    hook: {{script: here.star, podLookupsPerSecond: {wrong}}}\n",
+            (f"{CONFIG}.hook.podLookupsPerSecond", "6:31", "must be a number from 1 to 10000", "for example 200"),
+        )
+        for wrong in ("0", "-1", "10001", "true", "fast", ".nan")
+    ),
     (
         SENDER + "    hook: {script: here.star, skipOnPodNotFound: true}\n",
         (

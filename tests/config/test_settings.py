@@ -43,7 +43,8 @@ eventsenders:
     tlsConfig: {insecureSkipVerify: true}
     eventLabels: [reason, namespace, reason]
     structuredMetadata: []
-    hook: {script: hooks/a.star, timeout: 1s, onError: fail, enrichPod: true, skipOnPodNotFound: true}
+    hook: {script: hooks/a.star, timeout: 1s, onError: fail, enrichPod: true, skipOnPodNotFound: true,
+           podLookupsPerSecond: 50}
 - name: out-1
   type: stdout
 """
@@ -73,7 +74,7 @@ def test_every_key_arrives_in_its_setting(tmp_path: Path, script: Path) -> None:
     assert found.pusher == PusherSettings(0.5)
     assert (loki.name, loki.type) == ("loki", "loki")
     assert loki.filter == FilterSettings({"example.com/team": "shop", "empty": ""}, True, 600.0)
-    assert loki.hook == HookSettings(script, 1.0, "fail", True, True)
+    assert loki.hook == HookSettings(script, 1.0, "fail", True, True, 50.0)
     assert loki.loki == LokiSettings(
         "https://loki:3100",
         "shop",

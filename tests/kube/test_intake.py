@@ -1,9 +1,11 @@
 """What is read of the cluster, on its way into the outbox."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -13,10 +15,12 @@ from kigeon.events.envelope import unpack
 from kigeon.events.mark import Tally
 from kigeon.events.occurrence import identity_of
 from kigeon.events.outbox import Batch, Outbox
+from kigeon.kube import access as access_module
 from kigeon.kube import ordering
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.informer import Informer, Resource
 from kigeon.kube.intake import LONGEST_HOLD, EventIntake, last_written
+from kigeon.kube.lifetime import DECAY
 from kigeon.kube.lines import WatchLine, parse_line
 from kigeon.kube.source import ClusterSource
 from kigeon.standin.apiserver import ApiServer
@@ -189,7 +193,15 @@ class Watching:
         self.now = 1_000_000_000.0
         self.outbox = Outbox()
         self.outbox.connect(1)
-        self.intake = EventIntake(self.outbox, lifetime, watched_until, clock=lambda: self.now)
+        self.steady = 0.0
+        self.intake = EventIntake(
+            self.outbox, lifetime, watched_until, clock=lambda: self.now, steady=lambda: self.steady
+        )
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        self.steady += seconds
+        self.intake.lines([line("BOOKMARK", 1, "9")])
 
     def list(self, *ages: float) -> None:
         pages = [stamped(number, self.now - age) for number, age in enumerate(ages)]
@@ -197,9 +209,9 @@ class Watching:
         self.intake.page([(event, b"{}") for event in pages[:half]], "")
         self.intake.page([(event, b"{}") for event in pages[half:]], "7")
 
-    def delete(self, age: float) -> None:
-        raw = orjson.dumps(stamped(1, self.now - age))
-        self.intake.lines([parse_line(b'{"type":"DELETED","object":%s}' % raw)])
+    def delete(self, *ages: float) -> None:
+        raw = [orjson.dumps(stamped(number, self.now - age)) for number, age in enumerate(ages)]
+        self.intake.lines([parse_line(b'{"type":"DELETED","object":%s}' % event) for event in raw])
 
     def tally(self) -> Tally:
         batch = self.outbox.take()
@@ -256,19 +268,70 @@ def test_events_that_live_longer_than_configured_are_noticed_once(
 ) -> None:
     watching = Watching()
     for _ in range(3):
-        watching.list(3700.0, 10.0) if shown_by == "list" else watching.delete(3700.0)
+        watching.list(3700.0, 3700.0, 3700.0) if shown_by == "list" else watching.delete(3700.0, 3700.0, 3700.0)
     assert watching.intake.report()["observedLifetime"] == 0.0
-    for age in (10_500.0, 10_600.0, 10_790.0):
-        watching.list(age, 10.0) if shown_by == "list" else watching.delete(age)
+    for ages in ((10_500.0, 10_600.0, 10_790.0), (10_700.0, 10_600.0, 10_790.0)):
+        watching.list(*ages, 10.0) if shown_by == "list" else watching.delete(*ages)
     assert watching.intake.report()["observedLifetime"] == 10_800.0
     assert max(batch.tally.lifetime for batch in iter(watching.outbox.take, None)) == 10_800.0
     (record,) = (record for record in caplog.records if "kubernetesEventsMaxLifetime" in record.message)
     assert (vars(record)["configured"], vars(record)["observed"]) == (3600.0, 10_800.0)
 
 
+def test_a_single_event_shows_nothing_of_the_clusters_setting() -> None:
+    watching = Watching()
+    for _ in range(5):
+        watching.list(10_500.0, 10.0)
+        watching.delete(10_500.0)
+        watching.list(10.0, 10_500.0)
+    assert watching.intake.report()["observedLifetime"] == 0.0
+
+
+def test_what_is_shown_no_more_decays() -> None:
+    watching = Watching()
+    watching.list(*[10_500.0] * 3)
+    assert watching.tally().lifetime == 10_800.0
+    for _ in range(10):
+        watching.pass_time(0.9 * DECAY)
+        watching.list(*[10_500.0] * 3)
+    assert watching.intake.report()["observedLifetime"] == 10_800.0
+    for _ in range(3):
+        watching.pass_time(0.9 * DECAY)
+        watching.list(*[10.0] * 3)
+    assert watching.intake.report()["observedLifetime"] == 0.0
+    assert [batch.tally.lifetime for batch in iter(watching.outbox.take, None)][-1] == 3600.0
+
+
+def test_a_wall_clock_that_is_ahead_during_a_list_is_none_of_the_clusters_business(tmp_path: Path) -> None:
+    """The API server's own clock is the one that counts, as it is told with each answer."""
+    outbox = Outbox()
+    outbox.connect(1)
+    with ApiServer() as api:
+        api.put_events(make_event(number) for number in range(10))
+        access = ClusterAccess(ClusterSource(api.write_kubeconfig(tmp_path / "config")))
+        with pytest.MonkeyPatch.context() as patch:
+            now = time.time()
+            ahead = SimpleNamespace(time=lambda: now + 72_000.0, monotonic=time.monotonic)
+            patch.setattr(access_module, "time", ahead)
+            assert access.server_time() == now + 72_000.0
+            intake = EventIntake(outbox, clock=access.server_time)
+            informer = Informer(access, Resource("/api/v1/events"), intake)
+            thread = Thread(target=informer.run)
+            thread.start()
+            try:
+                wait_until(lambda: intake.received == 10)
+                assert abs(access.server_time() - now) < 60.0
+            finally:
+                outbox.close()
+                informer.stop()
+                thread.join(10)
+    assert intake.report()["observedLifetime"] == 0.0
+    assert intake.gaps == []
+
+
 def test_a_clock_that_is_far_off_changes_no_lifetime() -> None:
     watching = Watching()
-    watching.list(30 * 86400.0)
+    watching.list(*[30 * 86400.0] * 5)
     event = make_event(1)
     event["metadata"]["creationTimestamp"] = event["lastTimestamp"] = event["firstTimestamp"] = "yesterday"
     watching.intake.page([(event, b"{}")], "8")

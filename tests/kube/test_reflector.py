@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kigeon.errors import KubernetesError, Unauthorized
+from kigeon.errors import KubernetesError, Unauthorized, Unreachable
 from kigeon.kube.lines import WatchLine
-from kigeon.kube.reflector import ListPage, Probe, Reflector, Watch
+from kigeon.kube.reflector import PROBES, ListPage, Probe, Reflector, Watch
 
 
 def steady(low: float, high: float) -> float:
@@ -82,6 +82,45 @@ def test_after_a_list_for_a_doubt_it_watches_from_where_it_was() -> None:
     assert reflector.next().action == Watch("501")
 
 
+@pytest.mark.parametrize("status", [0, 400, 401, 403, 404, 405, 410, 429, 500, 503])
+def test_a_check_that_fails_for_good_costs_a_list_and_never_the_watch(status: int) -> None:
+    reflector = Reflector("500", jitter=steady)
+    for failures in (PROBES, 1):
+        for _ in range(failures):
+            assert reflector.next().action == Probe()
+            reflector.probe_failed(KubernetesError("no", status, retry_after=3600))
+            assert reflector.next().delay <= 60
+        assert reflector.next().action == ListPage("")
+        reflector.page("700", "")
+        assert reflector.next().action == Watch("500")
+        reflector.closed(0)
+    reflector.probed("700")
+    reflector.closed(0)
+    reflector.probe_failed(KubernetesError("no", status))
+    assert reflector.next().action == Probe()
+
+
+def test_while_the_api_server_is_away_nothing_is_listed() -> None:
+    reflector = Reflector("500", jitter=steady)
+    for _ in range(20):
+        reflector.probe_failed(Unreachable("connection refused"))
+        assert reflector.next().action == Probe()
+    reflector.probed("500")
+    assert reflector.next().action == Watch("500")
+
+
+def test_where_the_list_fares_no_better_the_check_is_made_again() -> None:
+    reflector = Reflector("500", jitter=steady)
+    for _ in range(3):
+        for _ in range(PROBES):
+            reflector.probe_failed(KubernetesError("away", 503))
+        assert reflector.next().action == ListPage("")
+        reflector.failed(KubernetesError("away", 503))
+    assert reflector.next().action == Probe()
+    reflector.probed("500")
+    assert reflector.next().action == Watch("500")
+
+
 def test_where_that_has_expired_the_list_is_not_made_twice() -> None:
     reflector = doubting()
     reflector.page("700", "")
@@ -128,6 +167,30 @@ def test_an_expired_continue_token_begins_the_list_anew() -> None:
     reflector = Reflector()
     reflector.page("100", "more")
     reflector.failed(KubernetesError("gone", 410))
+    assert reflector.next().action == ListPage("")
+
+
+def test_a_list_that_is_watched_beside_is_gone_on_with() -> None:
+    reflector = Reflector(jitter=steady)
+    reflector.covered()
+    for number in range(20):
+        reflector.page("100", f"old {number}")
+        reflector.failed(KubernetesError("gone", 410, continue_token=f"new {number}"))
+        step = reflector.next()
+        assert (step.action, step.delay) == (ListPage(f"new {number}"), 0.0)
+    # Where it does not get on, it does not try at speed.
+    reflector.failed(KubernetesError("gone", 410, continue_token="newer"))
+    assert reflector.next().delay > 0
+    reflector.listed_beside("150")
+    assert reflector.next().action == Watch("150")
+    assert not reflector.relisted
+
+
+def test_without_a_watch_beside_it_a_list_is_begun_anew() -> None:
+    """What changed before the place where it would be gone on with would be missed."""
+    reflector = Reflector(jitter=steady)
+    reflector.page("100", "old")
+    reflector.failed(KubernetesError("gone", 410, continue_token="new"))
     assert reflector.next().action == ListPage("")
 
 
@@ -192,6 +255,9 @@ def test_whatever_comes_it_never_watches_from_a_version_that_was_not_reached(inp
 
 def _feed(reflector: Reflector, given_input: str, action: object, version: str) -> bool:
     """Give an input that can follow *action*; return whether it was a failure."""
+    if given_input in ("error", "gone") and isinstance(action, Probe):
+        reflector.probe_failed(KubernetesError("failed", 410 if given_input == "gone" else 503))
+        return True
     if given_input in ("error", "gone"):
         reflector.failed(KubernetesError("failed", 410 if given_input == "gone" else 503))
         return True

@@ -11,6 +11,7 @@ from actors.operator.listing import Listing
 from kigeon.clock import SteadyClock
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import Fenced
+from kigeon.queue import streams
 from kigeon.queue.compaction import LOST, NUMBERS, Compactor, _messages, _written, covered, seen_runs
 from kigeon.queue.deduplication import Deduplication
 from kigeon.queue.digests import DigestMemory, integers
@@ -263,6 +264,30 @@ def test_a_memory_that_was_lost_under_way_is_made_anew_from_the_events(
         await work.compact()
         await client.jetstream().purge_stream(EVENTS)
         assert await known(client) == (before + 1, {*range(1, before + 1), 100})
+
+    run(server, test)
+
+
+def test_a_memory_that_its_size_makes_forget_is_said(
+    server: NatsServer, settings: QueueSettings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(streams, "_SEEN_BYTES", 4096)
+
+    def said() -> int:
+        return sum("the memory of events is full" in record.message for record in caplog.records)
+
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store_apart(*range(10))
+        work.compactor._look_at = 0.0
+        await work.store_apart(10)
+        assert said() == 0
+        await work.store_apart(*range(11, 80))
+        assert said() == 0
+        for number in (80, 81):
+            work.compactor._look_at = 0.0 if number == 80 else work.compactor._look_at
+            await work.store_apart(number)
+        assert said() == 1
 
     run(server, test)
 

@@ -230,3 +230,27 @@ def test_the_line_its_labels_and_its_metadata(tmp_path: Path, api: ApiServer, lo
         "lastTimestamp",
     ]  # fmt: skip
     assert arrived([line]) == {occurrence_of(event): 1}
+
+
+def test_events_of_a_namespace_that_was_deleted_while_they_waited_are_judged_by_its_labels(
+    tmp_path: Path, api: ApiServer, loki: Loki
+) -> None:
+    """Through a restart, where nobody is there any more to be asked."""
+    api.put_namespace("shop", {"team": "web"})
+    api.put_namespace("bank", {"team": "pay"})
+    events = [make_event(number, ("shop", "bank")[number % 2]) for number in range(100)]
+    chosen = loki_sender(loki, filter={"namespaceSelector": {"matchLabels": {"team": "web"}}})
+    with Kigeon(tmp_path, api, [chosen]) as kigeon:
+        api.wait_for_watches(2)
+        loki.always = lambda tenant: 503
+        api.put_events(events)
+        loki.wait_for_pushes(1)
+        assert kigeon.stop() == 0
+        for name in ("shop", "bank"):
+            api.delete_namespace(name)
+        loki.always = lambda tenant: 0
+        kigeon.start()
+        loki.wait_for(50)
+        wait_until(lambda: accounts(kigeon).get("filtered") == 50)
+        assert kigeon.stop() == 0
+    assert_once(loki.lines, events[::2])

@@ -28,23 +28,23 @@ def test_events_that_live_longer_than_configured_are_remembered_for_longer(
     tmp_path: Path, api: ApiServer, loki: Loki
 ) -> None:
     """As OpenShift has them: three hours. What was seen of it survives a restart."""
-    event, fresh = aged(1, 10_500), make_event(2)
-    api.put_events([event])
+    old, fresh = [aged(number, 10_500) for number in range(3)], make_event(9)
+    api.put_events(old)
     with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
         (said,) = wait_until(lambda: told(kigeon, "kubernetesEventsMaxLifetime"), what="an error")
         assert (said["level"], said["configured"], said["observed"]) == ("error", 3600.0, 10_800.0)
-        loki.wait_for(1)
+        loki.wait_for(3)
         kigeon.kill_tree()
         api.delete_events()
         kigeon.log_path.write_text("")
         kigeon.start()
         wait_until(lambda: accounts(kigeon, "watcher").get("observedLifetime") == 10_800.0)
-        api.put_events([event])
+        api.put_events(old)
         api.put_events([fresh])
-        loki.wait_for(2)
+        loki.wait_for(4)
         assert kigeon.stop() == 0
         assert not told(kigeon, "kubernetesEventsMaxLifetime")
-    assert_once(loki.lines, [event, fresh])
+    assert_once(loki.lines, [*old, fresh])
 
 
 def test_a_gap_is_told_from_when_to_when(tmp_path: Path, api: ApiServer, loki: Loki) -> None:

@@ -1,0 +1,127 @@
+"""A watch that is read beside a list, in a thread of its own, from the version of the list's first page on.
+
+A list takes long in a large cluster, longer maybe than etcd keeps its history. Then its version can't be watched from
+when it is complete, and its later pages show a newer state than its first ones. But a watch that was begun in time goes
+on whatever etcd forgets: it tells all that happens from the first page on. So the list may take as long as it takes,
+and when it is complete, this watch is the one that is gone on with.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from kigeon.backoff import Backoff
+from kigeon.errors import KubernetesError
+from kigeon.kube.lines import WatchLine
+
+GONE = 410
+
+OpenWatch = Callable[[str, Callable[[], bool]], Iterator[list[WatchLine]]]
+"""Watch from a version on: lines as they come, until the watch is closed; raises :class:`KubernetesError`.
+
+The second says whether it is not wanted any more.
+"""
+
+
+class EarlyWatch:
+    """Reads until it has to end; ``version`` is what was reached. While the list goes on, *take* is handed the lines.
+
+    It begins at *version*, or, where that has expired, at the list's own, *listed*. After :meth:`go_on`, what it is
+    told there takes the lines instead, and returns whether the watch goes on. ``is_torn`` says that something may have
+    been missed: the list is not to be gone on from.
+    """
+
+    def __init__(
+        self, version: str, listed: str, watch: OpenWatch, take: Callable[[Sequence[WatchLine]], None]
+    ) -> None:
+        self.version = version
+        self._listed = listed
+        self.is_torn = False
+        self._watch = watch
+        self._take = take
+        self._turn = threading.Condition()
+        self._is_complete = False
+        """Whether the list has ended: what comes after it waits for :meth:`go_on`."""
+        self._go_on: Callable[[Sequence[WatchLine]], bool] | None = None
+        self._ended = False
+        self._lines = 0
+        self._error: KubernetesError | None = None
+        self._backoff = Backoff(base=0.5, cap=10.0)
+        self._pause = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._thread.start()
+
+    def complete(self, take_page: Callable[[str], None]) -> bool:
+        """Call *take_page* with the version to go on from, while no line is taken; False where something is missing."""
+        with self._turn:
+            if not self.is_torn:
+                take_page(self.version)
+                self._is_complete = True
+            return not self.is_torn
+
+    def go_on(self, take: Callable[[Sequence[WatchLine]], bool]) -> int:
+        """Have *take* take what comes from now on; return how many lines it was handed when the watch was closed.
+
+        That is -1 where *take* ended it. Raises :class:`KubernetesError` where it was lost.
+        """
+        with self._turn:
+            self._go_on = take
+            self._turn.notify_all()
+        self._pause.set()
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._lines
+
+    def end(self) -> None:
+        """Read no more, once what is waited for has come or was cut."""
+        self._ended = True
+        self._pause.set()
+
+    def _run(self) -> None:
+        while not self._ended and self._reads():
+            self._pause.wait(self._backoff.failed())
+
+    def _reads(self) -> bool:
+        """Watch once; return whether to watch again."""
+        failed: KubernetesError | None = None
+        try:
+            for lines in self._watch(self.version, lambda: self._ended):
+                if self._ended or not self._handled(lines):
+                    return False
+        except KubernetesError as error:
+            failed = error
+        with self._turn:
+            if self._go_on is not None:
+                self._error = failed
+                return False
+            return failed is None or failed.status != GONE or self._can_begin_later()
+
+    def _handled(self, lines: list[WatchLine]) -> bool:
+        """Hand *lines* on; return whether to read on."""
+        with self._turn:
+            # Whoever ends it must not wait for the one who holds the lock: that is looked for now and then.
+            while self._is_complete and self._go_on is None and not self._ended:
+                self._turn.wait(0.1)
+            if self._ended:
+                return False
+            if self._go_on is not None:
+                self._lines += len(lines)
+                if not self._go_on(lines):
+                    self._lines = -1
+                    return False
+                return True
+            told = [line for line in lines if line.type != "ERROR"]
+            if told:
+                self._take(told)
+                self._backoff.succeeded()
+                self.version = self._listed = told[-1].resource_version or self.version
+            # Whatever the error is: watched for again, a version that has expired is answered with 410.
+            return len(told) == len(lines) or self._can_begin_later()
+
+    def _can_begin_later(self) -> bool:
+        """The version has expired: go on from the list's own, or find that something is missing."""
+        self.is_torn = self.version == self._listed
+        self.version = self._listed
+        return not self.is_torn

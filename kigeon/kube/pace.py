@@ -1,0 +1,35 @@
+"""So many in a second, and no more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import Lock
+
+
+class Pace:
+    """Lets at most *per_second* through in a second, evenly. Thread-safe."""
+
+    def __init__(
+        self,
+        per_second: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._step = 1.0 / per_second
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = Lock()
+        self._next = 0.0
+        """When the next may go through."""
+
+    def wait(self) -> float:
+        """Return when one more may go through, and for how many seconds that was waited for."""
+        with self._lock:
+            now = self._clock()
+            turn = max(self._next, now)
+            self._next = turn + self._step
+            delay = turn - now
+        if delay:
+            self._sleep(delay)
+        return delay
