@@ -78,8 +78,9 @@ def test_the_accounts_survive_restarts_and_are_exact(tmp_path: Path, api: ApiSer
 
 
 def test_a_dead_letter_is_listed_shown_and_sent_again_once(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
-    events = [make_event(number) for number in range(20)]
-    loki.refuse = refuse = refuses("web-3.17a", "web-5.17a", "web-9.17a")
+    long = {3: 2000, 5: 2000, 9: 9000}
+    events = [make_event(number, message="x" * long.get(number, 20)) for number in range(20)]
+    loki.limits.max_line = 1500
     with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
         api.wait_for_watches()
         api.put_events(events)
@@ -87,8 +88,8 @@ def test_a_dead_letter_is_listed_shown_and_sent_again_once(tmp_path: Path, api: 
         (shown,) = kigeon.ask("dead-letter", "show", ids[0])["deadLetters"]
         assert shown["event"]["metadata"]["name"] == "web-3.17a"
         assert "400" in shown["reason"]
-        assert "refused" in shown["reason"]
-        refuse.names = {"web-9.17a"}
+        assert "max entry size '1500' bytes exceeded" in shown["reason"]
+        loki.limits.max_line = 5000
         assert kigeon.ask("dead-letter", "replay", ids[0], ids[1]) == {"done": ids[:2], "problems": {}}
         loki.wait_for(19)
         assert parked(kigeon, 1) == ids[2:]
@@ -159,12 +160,12 @@ def destroy(kigeon: Kigeon, stream: str, letter: str) -> None:
 
 def test_what_is_replayed_to_a_dead_loki_survives_a_crash(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
     events = [make_event(number) for number in range(5)]
-    loki.refuse = refuses(*(event["metadata"]["name"] for event in events))
+    loki.limits.max_line = 10
     with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
         api.wait_for_watches()
         api.put_events(events)
         ids = parked(kigeon, 5)
-        loki.refuse = lambda line: False
+        loki.limits.max_line = 100_000
         loki.always = lambda tenant: 503
         assert kigeon.ask("dead-letter", "replay", "--all", "--sender", "loki")["done"] == ids
         assert kigeon.ask("status")["senders"]["loki"]["waiting"] == 5
