@@ -43,6 +43,9 @@ TERMINATION_GRACE = 10.0
 """Seconds from a signal to the end: what can be sent by then is sent."""
 
 TICK = 0.2
+LOOK_EVERY = 0.005
+"""Seconds between two looks at a nats-server that starts."""
+
 PING_EVERY = 1.0
 ANSWER_WITHIN = 3.0
 START_WITHIN = 15.0
@@ -85,13 +88,22 @@ def run(plan: Plan) -> int:
     gc.set_threshold(50_000, 20, 20)
     store = NatsServer(plan.settings.global_.data_dir, file_store_bytes(plan.settings.queue))
     with Signals() as signals, store as server:
-        server.start()
         try:
+            if not _starts(server, signals):
+                return 0
             order = Order(plan.settings, QueueAddress(server.url, server.token), plan.cluster)
             with OperatorDoor(order) as door:
                 return Root(plan, server, signals, door).run()
         finally:
             kill_descendants(os.getpid(), frozenset({server.pid}))
+
+
+def _starts(server: NatsServer, signals: Signals) -> bool:
+    """Start nats-server; return whether it takes connections: a signal ends the wait for it."""
+    server.launch()
+    while not (ready := server.look()) and not signals.stops:
+        signals.wait(LOOK_EVERY)
+    return ready
 
 
 class Signals:
@@ -158,21 +170,30 @@ class Root:
 
     def _keep_server(self) -> None:
         now = time.monotonic()
-        if self._server.is_running and self._server_pulse.is_hung(self._server.port):
+        self._await_server()
+        if self._server.is_ready and self._server_pulse.is_hung(self._server.port):
             log.error("nats-server does not answer, it is killed", extra={"pid": self._server.pid})
             self._server.stop(patience=0.0)
-        if self._server.is_running:
+        if self._server.is_ready:
             self._server_life.answered(now)
-        elif self._server_life.due_at is None:
+        elif not self._server.is_running and self._server_life.due_at is None:
             delay = self._server_life.ended(now)
             log.error("nats-server ended, it is restarted", extra={"delay": delay})
         if self._server_life.is_due(now):
             self._server_life.created(now)
-            self._server_pulse.forget()
             try:
-                self._server.restart()
+                self._server.relaunch()
             except StartError as error:
                 log.error("nats-server can't be restarted", extra={"error": str(error)})
+
+    def _await_server(self) -> None:
+        """Look at a server that is starting; nobody waits for it, it may take minutes to recover its store."""
+        if self._server.is_starting:
+            try:
+                self._server.look()
+            except StartError as error:
+                log.error("nats-server can't be restarted", extra={"error": str(error)})
+            self._server_pulse.forget()
 
     def _keep_system(self) -> None:
         now = time.monotonic()
@@ -192,7 +213,8 @@ class Root:
     def _heed(self, status: Status) -> None:
         self._plan.last = status.children
         log.debug("status", extra={"children": status.children})
-        if status.broker_failing and self._server.is_running:
+        # One that is recovering its store can't store yet: ended now, it would have to begin anew.
+        if status.broker_failing and self._server.is_ready:
             log.error("nats-server does not store, it is restarted", extra={"reason": status.broker_failing})
             self._server.stop()
         if self._plan.observe(status):
