@@ -82,6 +82,8 @@ def run(plan: Plan) -> int:
     become_subreaper()
     use_few_arenas()
     os.environ[ROOT_PID] = str(os.getpid())
+    # By default it is a file that anybody may have put into the directory for temporary files.
+    os.environ["THESPLOG_FILE"] = str(plan.settings.global_.data_dir.absolute() / "run" / "thespian.log")
     gc.collect()
     gc.freeze()
     # A page of Events is thousands of dicts and not one cycle: looking for some costs more than reading it.
@@ -325,7 +327,7 @@ class System:
 
 def _fresh_directory(note: Path) -> str:
     """Make a private directory with a short path (a socket's has at most 107 bytes), and remove its forerunner."""
-    directory = tempfile.mkdtemp(prefix=_PREFIX)
+    directory = tempfile.mkdtemp(prefix=_PREFIX, dir=_place_of(note))
     try:
         forerunner = Path(note.read_text()) if note.exists() else Path()
         if forerunner.name.startswith(_PREFIX):
@@ -334,6 +336,13 @@ def _fresh_directory(note: Path) -> str:
     except OSError as error:
         log.warning("the directory of sockets can't be noted", extra={"error": str(error)})
     return directory
+
+
+def _place_of(note: Path) -> str:
+    """Return where the directory is made: beside *note* where there is nothing for temporary files but here."""
+    temporary = tempfile.gettempdir()
+    here = temporary == str(Path.cwd()) and "TMPDIR" not in os.environ
+    return str(note.parent.absolute()) if here else temporary
 
 
 def _thespians(supervisor: int) -> tuple[int, ...]:

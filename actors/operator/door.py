@@ -94,7 +94,8 @@ class OperatorDoor:
                 (os.POSIX_SPAWN_DUP2, connection.fileno(), 0),
                 (os.POSIX_SPAWN_DUP2, order, ORDER_DESCRIPTOR),
             ]
-            command = [sys.executable, "-m", "actors.operator.process", str(os.getpid())]
+            # -P: by -m alone it would be looked for in the working directory first, whoever that belongs to.
+            command = [sys.executable, "-P", "-m", "actors.operator.process", str(os.getpid())]
             os.posix_spawn(sys.executable, command, os.environ, file_actions=actions)
         finally:
             os.close(order)

@@ -229,7 +229,7 @@ def raw_answer(path: Path, request: bytes) -> bytes:
 def test_where_no_kigeon_runs_it_says_so(tmp_path: Path, api: ApiServer, loki: Loki, command: list[str]) -> None:
     kigeon = Kigeon(tmp_path, api, [loki_sender(loki)])
     done = subprocess.run(
-        [sys.executable, "-m", "kigeon", *command, "--config", str(kigeon.config)],
+        [sys.executable, "-P", "-m", "kigeon", *command, "--config", str(kigeon.config)],
         capture_output=True,
         text=True,
         timeout=60,
