@@ -23,6 +23,7 @@ from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.sink import Sink
 from kigeon.senders.stdout import StdoutSink
 from kigeon.senders.steps import Deferred, Ended, Event, Preparer, Use
+from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class NamespaceJudge:
     def __init__(self, sender: SenderSettings, settings: Settings, access: ClusterAccess | None) -> None:
         assert sender.filter is not None, "a judge needs a filter"  # noqa: S101 - for the types
         self._asked_in_vain: dict[str, float] = {}
+        self._log = Limited(log)
         self._namespaces: Namespaces | None = None
         if access is not None and sender.filter.match_labels:
             refresh = sender.filter.hard_refresh_interval
@@ -90,7 +92,7 @@ class NamespaceJudge:
         try:
             return self._filter.matches(self._namespaces.lookup(name) or {})
         except KubernetesError as error:
-            log.warning("a namespace can't be looked up", extra={"namespace": name, "error": str(error)})
+            self._log.warning("a namespace can't be looked up", extra={"namespace": name, "error": str(error)})
             now = time.monotonic()
             self._asked_in_vain = {n: at for n, at in self._asked_in_vain.items() if at > now - ASK_AGAIN} | {name: now}
             return None
@@ -102,6 +104,7 @@ class HookTransform:
     def __init__(self, sender: SenderSettings, hook: HookSettings, pods: PodLookup | None) -> None:
         self._hook = hook
         self._pods = pods
+        self._log = Limited(log)
         self._runner = HookRunner(hook, sender.config)
         self._runner.start()
         self._configs = ConfigCache(sender.type)
@@ -110,6 +113,10 @@ class HookTransform:
     def pid(self) -> int:
         """The worker's process id."""
         return self._runner.pid
+
+    def close(self) -> None:
+        """End the worker."""
+        self._runner.close()
 
     def __call__(self, events: Sequence[Event]) -> list[Use | Ended | Deferred]:
         """Run the hook on *events*."""
@@ -150,7 +157,7 @@ class HookTransform:
         metadata = event.get("metadata")
         uid = metadata.get("uid") if isinstance(metadata, dict) else None
         extra = {"uid": uid, "error": str(error), "kind": type(error).__name__, "onError": self._hook.on_error}
-        log.warning("the hook failed", extra=extra)
+        self._log.warning("the hook failed", extra=extra)
         if self._hook.on_error == "use-default":
             return Use(None)
         if self._hook.on_error == "skip":

@@ -17,6 +17,7 @@ from kigeon.kube.access import READ_ERRORS, READ_TIMEOUT, ClusterAccess
 from kigeon.kube.lines import LineSplitter, WatchLine, parse_line, parse_page
 from kigeon.kube.reflector import PAGE_SIZE, ListPage, Probe, Reflector, Step
 from kigeon.kube.witness import Witness, Witnesses
+from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ class Informer:
         self._reflector = Reflector(resume_from)
         self._witnesses = Witnesses(witness)
         self._silence = silence
+        self._few = Limited(log)
         self._stop = threading.Event()
         self._again = threading.Event()
         self._response: urllib3.BaseHTTPResponse | None = None
@@ -219,7 +221,9 @@ class Informer:
         return parsed
 
     def _unreadable(self, count: int, what: str) -> None:
-        log.warning("skipped what can't be read", extra={"path": self._resource.path, "what": what, "count": count})
+        self._few.warning(
+            "skipped what can't be read", extra={"path": self._resource.path, "what": what, "count": count}
+        )
         self.counters.unreadable += count
         self._handler.unreadable(count)
 

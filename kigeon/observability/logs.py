@@ -102,25 +102,6 @@ class Bound(logging.LoggerAdapter[logging.Logger]):
         return msg, kwargs
 
 
-class Throttle:
-    """Lets something be said at once, and then at most once in *seconds*; counts what was not said."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._next = 0.0
-        self._suppressed = 0
-
-    def __call__(self) -> int | None:
-        """Return None when it is not to be said now; otherwise how often it was not said since the last time."""
-        now = time.monotonic()
-        if now < self._next:
-            self._suppressed += 1
-            return None
-        self._next = now + self._seconds
-        suppressed, self._suppressed = self._suppressed, 0
-        return suppressed
-
-
 def _text_of(value: Any) -> str:
     """Return *value* as text. What can't be shown (it is nested too deeply) must not end who logs it."""
     try:

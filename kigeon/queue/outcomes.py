@@ -21,8 +21,9 @@ from kigeon.queue.connection import writing
 from kigeon.queue.scan import scan
 from kigeon.queue.streams import OUTCOMES, OUTCOMES_SUBJECT
 from kigeon.queue.tail import MOST_NUMBER
+from kigeon.throttle import Limited
 
-log = logging.getLogger(__name__)
+few = Limited(logging.getLogger(__name__))
 
 Range = tuple[int, int, str, str]
 """First and last running number, the outcome, the reason."""
@@ -55,7 +56,7 @@ def _ranges(payload: bytes) -> Iterator[Range]:
     try:
         yield from _read(orjson.loads(payload))
     except (ValueError, TypeError, RecursionError) as error:
-        log.warning("an outcome can't be read", extra={"error": str(error), "beginning": shorten(payload, 100)})
+        few.warning("an outcome can't be read", extra={"error": str(error), "beginning": shorten(payload, 100)})
 
 
 def _read(groups: Iterable[Any]) -> Iterator[Range]:

@@ -18,8 +18,10 @@ from kigeon.senders.ledger import Page
 from kigeon.senders.ports import DeadLetterStore
 from kigeon.senders.progress import Progress
 from kigeon.senders.retrying import REPLAY, RetryDesk, in_pages
+from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
+few = Limited(log)
 
 NOT_THERE = "it is not there (any more)"
 NO_EVENT = "it holds no single event that can be read, and can only be shown or dropped"
@@ -71,7 +73,7 @@ class ParkedEvents:
                     problems[name] = NOT_THERE
                     continue
                 await self._store.delete(name)
-                log.warning("an operator dropped what was parked", extra={"parked": name})
+                few.warning("an operator dropped what was parked", extra={"parked": name})
         return problems
 
     async def _replay(self, events: Sequence[tuple[int, bytes]]) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from actors import sending
-from actors.sending import NamespaceJudge
-from kigeon.config.settings import FilterSettings, SenderSettings, Settings
+from actors.sending import HookTransform, NamespaceJudge
+from kigeon.config.settings import FilterSettings, HookSettings, OnError, SenderSettings, Settings
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.source import ClusterSource
 from kigeon.senders.retrying import retry_delay
 from kigeon.standin.apiserver import ApiServer
+from kigeon.throttle import MOST
 from tests.support.events import make_event
 from tests.support.processes import wait_until
 
@@ -51,3 +52,28 @@ def test_a_namespace_that_can_not_be_looked_up_is_not_asked_for_with_every_event
 
 def test_the_next_try_of_an_event_asks_again() -> None:
     assert min(retry_delay(1) for _ in range(1000)) > sending.ASK_AGAIN
+
+
+@pytest.mark.parametrize("on_error", ["use-default", "skip", "fail"])
+def test_a_hook_that_fails_for_each_event_does_not_fill_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, on_error: OnError
+) -> None:
+    script = tmp_path / "hook.star"
+    script.write_text("def transform(config, event):\n    fail('no')\n")
+    hook = HookSettings(script, timeout=1.0, on_error=on_error)
+    transform = HookTransform(SenderSettings("one", "loki"), hook, None)
+    try:
+        for number in range(4):
+            transform([make_event(number * 100 + more) for more in range(100)])
+    finally:
+        transform.close()
+    assert len([record for record in caplog.records if record.message == "the hook failed"]) == MOST
+
+
+def test_namespaces_that_can_not_be_looked_up_do_not_fill_the_log(
+    judge: NamespaceJudge, api: ApiServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.faults.fail_next(200, 500, "list")
+    judge([make_event(number, f"unknown-{number}") for number in range(200)])
+    told = [record for record in caplog.records if record.message == "a namespace can't be looked up"]
+    assert len(told) == MOST
