@@ -14,6 +14,7 @@ from actors.messages import QueueAddress
 from actors.operator.address import SOCKET, short_path
 from kigeon.config.settings import Settings
 from kigeon.kube.source import ClusterSource
+from kigeon.redaction import secrets_in
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +97,11 @@ class OperatorDoor:
             ]
             # -P: by -m alone it would be looked for in the working directory first, whoever that belongs to.
             command = [sys.executable, "-P", "-m", "actors.operator.process", str(os.getpid())]
-            os.posix_spawn(sys.executable, command, os.environ, file_actions=actions)
+            os.posix_spawn(sys.executable, command, self._environ(), file_actions=actions)
         finally:
             os.close(order)
+
+    def _environ(self) -> dict[str, str]:
+        """Return the environment without what the configuration took from it: that is in the order, resolved."""
+        secrets = {secret for sender in self._order.settings.senders for secret in secrets_in(sender.config)}
+        return {name: value for name, value in os.environ.items() if value not in secrets}
