@@ -10,7 +10,7 @@ from typing import Any
 from actors.base import KigeonActor
 from actors.messages import BrokerFailing, Start
 from actors.operator.dead_letters import serve
-from actors.sending import preparer_of, sink_of
+from actors.sending import Script, preparer_of, sink_of
 from kigeon.backoff import persistently
 from kigeon.queue.connection import connect
 from kigeon.queue.dead_letter import DeadLetterStore
@@ -29,6 +29,7 @@ class Sender(KigeonActor):
         """Prepare to send."""
         self._start = start
         self._engine: Engine | None = None
+        self._script = start.spec.script
 
     async def work(self) -> None:
         """Send until the end."""
@@ -46,7 +47,8 @@ class Sender(KigeonActor):
             OutcomeStore(client, sender.name),
         )
         sink = sink_of(sender)
-        preparer = await asyncio.to_thread(preparer_of, sender, start.settings, start.cluster, sink)
+        script = Script(start.spec.script, self._took)
+        preparer = await asyncio.to_thread(preparer_of, sender, start.settings, start.cluster, sink, script)
         plan = Plan(sink, preparer.prepare, sender.hook is not None, queue.events_max_age)
         engine = await open_engine(stores, plan)
         self._engine = engine
@@ -56,6 +58,13 @@ class Sender(KigeonActor):
     def report(self) -> Mapping[str, Any]:
         """Tell the accounts."""
         return {"sender": True, **(self._engine.report() if self._engine else {}), "process": os.getpid()}
+
+    def script(self) -> str | None:
+        """Return the hook's text in use: its file may hold one by then that can't be loaded."""
+        return self._script
+
+    def _took(self, script: str) -> None:
+        self._script = script
 
     def posted(self, item: Any) -> None:
         """Pass on that the queue does not store."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from kigeon.config.settings import HookSettings, SenderSettings, Settings
@@ -13,6 +14,7 @@ from kigeon.errors import HookError, HookUnavailable, KubernetesError
 from kigeon.events.fields import namespace_of
 from kigeon.hooks.cache import ConfigCache
 from kigeon.hooks.runner import Failed, HookRunner, Skipped, Transformed
+from kigeon.hooks.watch import ScriptWatch, WatchThread
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.namespaces import NamespaceFilter, Namespaces
 from kigeon.kube.pods import Missing, PodLookup, pod_key_of
@@ -36,7 +38,21 @@ def sink_of(sender: SenderSettings) -> Sink:
     return LokiSink(sender.loki) if sender.loki is not None else StdoutSink()
 
 
-def preparer_of(sender: SenderSettings, settings: Settings, cluster: ClusterSource | None, sink: Sink) -> Preparer:
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The text that a hook begins with (None: what its file holds); *took* is told each that is in use."""
+
+    source: str | None = None
+    took: Callable[[str], None] = lambda source: None
+
+
+def preparer_of(
+    sender: SenderSettings,
+    settings: Settings,
+    cluster: ClusterSource | None,
+    sink: Sink,
+    script: Script = Script(),
+) -> Preparer:
     """Return a sender's preparer, its filter's watch and its hook's worker started.
 
     Raises :class:`~kigeon.errors.HookLoadError` when the script can't be loaded.
@@ -47,7 +63,7 @@ def preparer_of(sender: SenderSettings, settings: Settings, cluster: ClusterSour
         judge = NamespaceJudge(sender, settings, access)
     if sender.hook is not None:
         pods = PodLookup(access) if access is not None and sender.hook.enrich_pod else None
-        transform = HookTransform(sender, sender.hook, pods)
+        transform = HookTransform(sender, sender.hook, pods, script)
     return Preparer(sink, judge, transform)
 
 
@@ -101,12 +117,17 @@ class NamespaceJudge:
 class HookTransform:
     """The hook of a sender: Pods looked up, the script run, its errors turned into what onError says."""
 
-    def __init__(self, sender: SenderSettings, hook: HookSettings, pods: PodLookup | None) -> None:
+    def __init__(
+        self, sender: SenderSettings, hook: HookSettings, pods: PodLookup | None, script: Script = Script()
+    ) -> None:
         self._hook = hook
         self._pods = pods
         self._log = Limited(log)
         self._runner = HookRunner(hook, sender.config)
-        self._runner.start()
+        self._runner.start(script.source)
+        self._took = script.took
+        self._took(self._runner.source)
+        self._watch = WatchThread(ScriptWatch(hook, self._runner.source), self._changed)
         self._configs = ConfigCache(sender.type)
 
     @property
@@ -115,8 +136,13 @@ class HookTransform:
         return self._runner.pid
 
     def close(self) -> None:
-        """End the worker."""
+        """End the worker, and look at its script no more."""
+        self._watch.close()
         self._runner.close()
+
+    def _changed(self, source: str) -> None:
+        self._runner.replace(source)
+        self._took(source)
 
     def __call__(self, events: Sequence[Event]) -> list[Use | Ended | Deferred]:
         """Run the hook on *events*."""

@@ -16,7 +16,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -29,6 +29,7 @@ from actors.processes import become_subreaper, is_running, kill_descendants, par
 from actors.restarts import Lifeline
 from actors.supervisor import Supervisor
 from actors.transport import DIRECTORY, ROOT_PID, SYSTEM_BASE
+from kigeon.clock import JumpWatch
 from kigeon.config.settings import Settings
 from kigeon.errors import StartError
 from kigeon.kube.source import ClusterSource
@@ -158,6 +159,7 @@ class Root:
         self._server_life = Lifeline()
         self._server_pulse = Pulse()
         self._pinged_at = 0.0
+        self._clock = JumpWatch()
 
     def run(self) -> int:
         """Run until told to stop; nats-server is running already."""
@@ -165,6 +167,7 @@ class Root:
         while not self._signals.stops:
             self._keep_server()
             self._keep_system()
+            self._look_at_the_clock()
             self._signals.wait(TICK, self._door.descriptors)
             self._door.answer()
             reap()
@@ -187,6 +190,14 @@ class Root:
                 self._server.relaunch()
             except StartError as error:
                 log.error("nats-server can't be restarted", extra={"error": str(error)})
+
+    def _look_at_the_clock(self) -> None:
+        """Say what a jump costs: nats-server keeps messages by the wall clock, and nobody else does."""
+        if jump := self._clock.jumped():
+            log.error(
+                "the wall clock was set; ahead, it makes nats-server evict what waits as if it were that much older",
+                extra={"seconds": round(jump), "eventsMaxAge": self._plan.settings.queue.events_max_age},
+            )
 
     def _await_server(self) -> None:
         """Look at a server that is starting; nobody waits for it, it may take minutes to recover its store."""
@@ -214,6 +225,9 @@ class Root:
 
     def _heed(self, status: Status) -> None:
         self._plan.last = status.children
+        self._plan.children = tuple(
+            replace(spec, script=status.scripts.get(spec.name, spec.script)) for spec in self._plan.children
+        )
         log.debug("status", extra={"children": status.children})
         # One that is recovering its store can't store yet: ended now, it would have to begin anew.
         if status.broker_failing and self._server.is_ready:
