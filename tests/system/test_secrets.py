@@ -117,7 +117,8 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
         yield opened
 
 
-@pytest.mark.parametrize("secret", [PASSWORD, FROM_ENVIRONMENT, HOOKED, *PROXY, TOKEN])
+# Named by numbers: the name of a test is in the environment of what it starts.
+@pytest.mark.parametrize("secret", [PASSWORD, FROM_ENVIRONMENT, HOOKED, *PROXY, TOKEN], ids=range(6))
 def test_no_byte_that_comes_out_is_secret(everything: Open, secret: str) -> None:
     environments = {name for name in everything.out if name.startswith("environment of ")}
     held = {name for name, data in everything.out.items() if secret.encode() in data}
