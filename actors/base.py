@@ -133,6 +133,10 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
         """Return what the actor tells of itself; in the actor's thread."""
         return {}
 
+    def script(self) -> str | None:
+        """Return what its successor is to begin with; in the actor's thread."""
+        return None
+
     # --------------------------------------------------------------------------------------------- from any thread
 
     def post(self, item: object) -> None:
@@ -170,7 +174,8 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
     def receiveMsg_Ping(self, message: Ping, sender: Any) -> None:
         """Answer that the actor and its loop are well; one that was never told to begin is not."""
         if self.loop is not None:
-            self.send(sender, Pong(message.nonce, self.name, os.getpid(), self.loop.beat_age, self.report()))
+            beat_age = self.loop.beat_age
+            self.send(sender, Pong(message.nonce, self.name, os.getpid(), beat_age, self.report(), self.script()))
         elif message.nonce > 0:
             # The one with 0 comes with Start, and may be quicker.
             crash("its Start was lost")

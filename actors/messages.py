@@ -37,6 +37,8 @@ class ChildSpec:
     actor: str
     pipeline: bool = False
     sender: SenderSettings | None = None
+    script: str | None = field(default=None, repr=False)
+    """The text of the sender's hook that was loaded last; None: what its file holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +102,22 @@ class Pong:
     pid: int
     beat_age: float
     report: Mapping[str, Any]
+    script: str | None = field(default=None, repr=False)
+    """What its successor is to begin with: the text of its hook."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The Supervisor's answer to a Ping: every child, and whether nats-server should be restarted."""
+    """The Supervisor's answer to a Ping: every child, and whether nats-server should be restarted.
+
+    ``scripts`` are the texts of the hooks in use, by the child's name: what another Supervisor is to begin with.
+    """
 
     nonce: int
     pid: int
     children: Mapping[str, Mapping[str, Any]]
     broker_failing: str = ""
+    scripts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from actors.base import KigeonActor
 from actors.labels import KeptLabels
 from actors.messages import BrokerFailing, Start
 from actors.operator.dead_letters import serve
-from actors.sending import namespaces_of, preparer_of, sink_of
+from actors.sending import Script, namespaces_of, preparer_of, sink_of
 from kigeon.backoff import persistently
 from kigeon.kube.namespaces import Namespaces
 from kigeon.queue.connection import connect
@@ -34,6 +34,7 @@ class Sender(KigeonActor):
         """Prepare to send."""
         self._start = start
         self._engine: Engine | None = None
+        self._script = start.spec.script
         self._labels: KeptLabels | None = None
 
     async def work(self) -> None:
@@ -56,7 +57,8 @@ class Sender(KigeonActor):
         )
         sink = sink_of(sender)
         namespaces = await self._namespaces(client)
-        preparer = await asyncio.to_thread(preparer_of, sender, start.settings, start.cluster, sink, namespaces)
+        script = Script(start.spec.script, self._took)
+        preparer = await asyncio.to_thread(preparer_of, sender, start.settings, start.cluster, sink, namespaces, script)
         plan = Plan(sink, preparer.prepare, sender.hook is not None, queue.events_max_age)
         engine = await open_engine(stores, plan)
         self._engine = engine
@@ -79,6 +81,13 @@ class Sender(KigeonActor):
     def report(self) -> Mapping[str, Any]:
         """Tell the accounts."""
         return {"sender": True, **(self._engine.report() if self._engine else {}), "process": os.getpid()}
+
+    def script(self) -> str | None:
+        """Return the hook's text in use: its file may hold one by then that can't be loaded."""
+        return self._script
+
+    def _took(self, script: str) -> None:
+        self._script = script
 
     def posted(self, item: Any) -> None:
         """Pass on that the queue does not store."""

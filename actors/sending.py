@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from kigeon.config.settings import FilterSettings, HookSettings, SenderSettings, Settings
@@ -11,6 +12,7 @@ from kigeon.errors import HookError, HookUnavailable
 from kigeon.events.fields import namespace_of
 from kigeon.hooks.cache import ConfigCache
 from kigeon.hooks.runner import Failed, HookRunner, Skipped, Transformed
+from kigeon.hooks.watch import ScriptWatch, WatchThread
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.namespaces import NamespaceFilter, Namespaces
 from kigeon.kube.pods import Missing, PodLookup, pod_key_of
@@ -21,6 +23,7 @@ from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.sink import Sink
 from kigeon.senders.stdout import StdoutSink
 from kigeon.senders.steps import Deferred, Ended, Event, Preparer, Use
+from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,14 @@ log = logging.getLogger(__name__)
 def sink_of(sender: SenderSettings) -> Sink:
     """Return the sink of a sender's type."""
     return LokiSink(sender.loki) if sender.loki is not None else StdoutSink()
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The text that a hook begins with (None: what its file holds); *took* is told each that is in use."""
+
+    source: str | None = None
+    took: Callable[[str], None] = lambda source: None
 
 
 def namespaces_of(
@@ -53,6 +64,7 @@ def preparer_of(
     cluster: ClusterSource | None,
     sink: Sink,
     namespaces: Namespaces | None = None,
+    script: Script = Script(),
 ) -> Preparer:
     """Return a sender's preparer, its hook's worker started; its filter judges by *namespaces*, or by its own.
 
@@ -65,7 +77,7 @@ def preparer_of(
         pods = None
         if cluster is not None and sender.hook.enrich_pod:
             pods = PodLookup(ClusterAccess(cluster), sender.hook.pod_lookups_per_second)
-        transform = HookTransform(sender, sender.hook, pods)
+        transform = HookTransform(sender, sender.hook, pods, script)
     return Preparer(sink, judge, transform)
 
 
@@ -93,11 +105,17 @@ class NamespaceJudge:
 class HookTransform:
     """The hook of a sender: Pods looked up, the script run, its errors turned into what onError says."""
 
-    def __init__(self, sender: SenderSettings, hook: HookSettings, pods: PodLookup | None) -> None:
+    def __init__(
+        self, sender: SenderSettings, hook: HookSettings, pods: PodLookup | None, script: Script = Script()
+    ) -> None:
         self._hook = hook
         self._pods = pods
+        self._log = Limited(log)
         self._runner = HookRunner(hook, sender.config)
-        self._runner.start()
+        self._runner.start(script.source)
+        self._took = script.took
+        self._took(self._runner.source)
+        self._watch = WatchThread(ScriptWatch(hook, self._runner.source), self._changed)
         self._configs = ConfigCache(sender.type)
 
     @property
@@ -106,10 +124,15 @@ class HookTransform:
         return self._runner.pid
 
     def close(self) -> None:
-        """End the worker, and the look-ups."""
+        """End the worker and the look-ups, and look at the script no more."""
+        self._watch.close()
         self._runner.close()
         if self._pods is not None:
             self._pods.close()
+
+    def _changed(self, source: str) -> None:
+        self._runner.replace(source)
+        self._took(source)
 
     def __call__(self, events: Sequence[Event]) -> list[Use | Ended | Deferred]:
         """Run the hook on *events*."""
@@ -150,7 +173,7 @@ class HookTransform:
         metadata = event.get("metadata")
         uid = metadata.get("uid") if isinstance(metadata, dict) else None
         extra = {"uid": uid, "error": str(error), "kind": type(error).__name__, "onError": self._hook.on_error}
-        log.warning("the hook failed", extra=extra)
+        self._log.warning("the hook failed", extra=extra)
         if self._hook.on_error == "use-default":
             return Use(None)
         if self._hook.on_error == "skip":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
@@ -90,7 +90,7 @@ class Supervisor(KigeonActor):
     def receiveMsg_Ping(self, message: Ping, sender: Any) -> None:
         """Tell how every child fares; the root asks every second."""
         failing, self._broker_failing = self._broker_failing, ""
-        self.send(sender, Status(message.nonce, os.getpid(), self._status(), failing))
+        self.send(sender, Status(message.nonce, os.getpid(), self._status(), failing, self._scripts()))
 
     def receiveMsg_Pong(self, message: Pong, sender: Any) -> None:
         """Note a child's sign of life; one whose loop hangs gives none."""
@@ -98,6 +98,8 @@ class Supervisor(KigeonActor):
         if child is None or child.pid != message.pid:
             return
         child.report = dict(message.report)
+        if message.script is not None:
+            child.spec = replace(child.spec, script=message.script)
         if message.beat_age < 2.0:
             child.life.answered(time.monotonic())
         if not child.ready:
@@ -241,6 +243,9 @@ class Supervisor(KigeonActor):
         if not child.stopped and child.ready and not child.told:
             child.told = True
             self.send(child.address, Stop(grace))
+
+    def _scripts(self) -> dict[str, str]:
+        return {name: child.spec.script for name, child in self._children.items() if child.spec.script is not None}
 
     def _status(self) -> dict[str, dict[str, Any]]:
         return {

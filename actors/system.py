@@ -16,7 +16,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -29,6 +29,7 @@ from actors.processes import become_subreaper, is_running, kill_descendants, par
 from actors.restarts import Lifeline
 from actors.supervisor import Supervisor
 from actors.transport import DIRECTORY, ROOT_PID, SYSTEM_BASE
+from kigeon.clock import JumpWatch
 from kigeon.config.settings import Settings
 from kigeon.errors import StartError
 from kigeon.kube.source import ClusterSource
@@ -43,6 +44,9 @@ TERMINATION_GRACE = 10.0
 """Seconds from a signal to the end: what can be sent by then is sent."""
 
 TICK = 0.2
+LOOK_EVERY = 0.005
+"""Seconds between two looks at a nats-server that starts."""
+
 PING_EVERY = 1.0
 ANSWER_WITHIN = 3.0
 START_WITHIN = 15.0
@@ -79,19 +83,30 @@ def run(plan: Plan) -> int:
     become_subreaper()
     use_few_arenas()
     os.environ[ROOT_PID] = str(os.getpid())
+    # By default it is a file that anybody may have put into the directory for temporary files.
+    os.environ["THESPLOG_FILE"] = str(plan.settings.global_.data_dir.absolute() / "run" / "thespian.log")
     gc.collect()
     gc.freeze()
     # A page of Events is thousands of dicts and not one cycle: looking for some costs more than reading it.
     gc.set_threshold(50_000, 20, 20)
     store = NatsServer(plan.settings.global_.data_dir, file_store_bytes(plan.settings.queue))
     with Signals() as signals, store as server:
-        server.start()
         try:
+            if not _starts(server, signals):
+                return 0
             order = Order(plan.settings, QueueAddress(server.url, server.token), plan.cluster)
             with OperatorDoor(order) as door:
                 return Root(plan, server, signals, door).run()
         finally:
             kill_descendants(os.getpid(), frozenset({server.pid}))
+
+
+def _starts(server: NatsServer, signals: Signals) -> bool:
+    """Start nats-server; return whether it takes connections: a signal ends the wait for it."""
+    server.launch()
+    while not (ready := server.look()) and not signals.stops:
+        signals.wait(LOOK_EVERY)
+    return ready
 
 
 class Signals:
@@ -144,6 +159,7 @@ class Root:
         self._server_life = Lifeline()
         self._server_pulse = Pulse()
         self._pinged_at = 0.0
+        self._clock = JumpWatch()
 
     def run(self) -> int:
         """Run until told to stop; nats-server is running already."""
@@ -151,6 +167,7 @@ class Root:
         while not self._signals.stops:
             self._keep_server()
             self._keep_system()
+            self._look_at_the_clock()
             self._signals.wait(TICK, self._door.descriptors)
             self._door.answer()
             reap()
@@ -158,21 +175,38 @@ class Root:
 
     def _keep_server(self) -> None:
         now = time.monotonic()
-        if self._server.is_running and self._server_pulse.is_hung(self._server.port):
+        self._await_server()
+        if self._server.is_ready and self._server_pulse.is_hung(self._server.port):
             log.error("nats-server does not answer, it is killed", extra={"pid": self._server.pid})
             self._server.stop(patience=0.0)
-        if self._server.is_running:
+        if self._server.is_ready:
             self._server_life.answered(now)
-        elif self._server_life.due_at is None:
+        elif not self._server.is_running and self._server_life.due_at is None:
             delay = self._server_life.ended(now)
             log.error("nats-server ended, it is restarted", extra={"delay": delay})
         if self._server_life.is_due(now):
             self._server_life.created(now)
-            self._server_pulse.forget()
             try:
-                self._server.restart()
+                self._server.relaunch()
             except StartError as error:
                 log.error("nats-server can't be restarted", extra={"error": str(error)})
+
+    def _look_at_the_clock(self) -> None:
+        """Say what a jump costs: nats-server keeps messages by the wall clock, and nobody else does."""
+        if jump := self._clock.jumped():
+            log.error(
+                "the wall clock was set; ahead, it makes nats-server evict what waits as if it were that much older",
+                extra={"seconds": round(jump), "eventsMaxAge": self._plan.settings.queue.events_max_age},
+            )
+
+    def _await_server(self) -> None:
+        """Look at a server that is starting; nobody waits for it, it may take minutes to recover its store."""
+        if self._server.is_starting:
+            try:
+                self._server.look()
+            except StartError as error:
+                log.error("nats-server can't be restarted", extra={"error": str(error)})
+            self._server_pulse.forget()
 
     def _keep_system(self) -> None:
         now = time.monotonic()
@@ -191,8 +225,12 @@ class Root:
 
     def _heed(self, status: Status) -> None:
         self._plan.last = status.children
+        self._plan.children = tuple(
+            replace(spec, script=status.scripts.get(spec.name, spec.script)) for spec in self._plan.children
+        )
         log.debug("status", extra={"children": status.children})
-        if status.broker_failing and self._server.is_running:
+        # One that is recovering its store can't store yet: ended now, it would have to begin anew.
+        if status.broker_failing and self._server.is_ready:
             log.error("nats-server does not store, it is restarted", extra={"reason": status.broker_failing})
             self._server.stop()
         if self._plan.observe(status):
@@ -303,7 +341,7 @@ class System:
 
 def _fresh_directory(note: Path) -> str:
     """Make a private directory with a short path (a socket's has at most 107 bytes), and remove its forerunner."""
-    directory = tempfile.mkdtemp(prefix=_PREFIX)
+    directory = tempfile.mkdtemp(prefix=_PREFIX, dir=_place_of(note))
     try:
         forerunner = Path(note.read_text()) if note.exists() else Path()
         if forerunner.name.startswith(_PREFIX):
@@ -312,6 +350,13 @@ def _fresh_directory(note: Path) -> str:
     except OSError as error:
         log.warning("the directory of sockets can't be noted", extra={"error": str(error)})
     return directory
+
+
+def _place_of(note: Path) -> str:
+    """Return where the directory is made: beside *note* where there is nothing for temporary files but here."""
+    temporary = tempfile.gettempdir()
+    here = temporary == str(Path.cwd()) and "TMPDIR" not in os.environ
+    return str(note.parent.absolute()) if here else temporary
 
 
 def _thespians(supervisor: int) -> tuple[int, ...]:

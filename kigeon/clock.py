@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+NOTICEABLE = 60.0
+"""Seconds by which a clock is set that nobody corrects slowly, or by a little."""
+
 
 class SteadyClock:
     """The wall clock as it was at the start, going on evenly: a clock that is set does not cost any memory."""
@@ -16,3 +19,18 @@ class SteadyClock:
     def now(self) -> float:
         """Return seconds since the epoch."""
         return self._steady() + self._offset
+
+
+class JumpWatch:
+    """Notices that the wall clock was set: it and the steady one go on at the same pace otherwise."""
+
+    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
+        self._wall = wall
+        self._steady = steady
+        self._offset = wall() - steady()
+
+    def jumped(self) -> float:
+        """Return by how many seconds the clock was set since the last look; 0 for less than :data:`NOTICEABLE`."""
+        offset = self._wall() - self._steady()
+        jump, self._offset = offset - self._offset, offset
+        return jump if abs(jump) >= NOTICEABLE else 0.0

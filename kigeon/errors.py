@@ -36,14 +36,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kigeon.redaction import redact
+
 MAX_BODY = 500
 """The most characters of somebody else's text that an error or a log line repeats."""
 
 
 def shorten(text: str | bytes, limit: int = MAX_BODY) -> str:
-    """Return *text* on one line, at most *limit* characters long, with a mark where it was cut."""
+    """Return *text* on one line, at most *limit* characters, marked where it was cut, no URL's credentials in it."""
     decoded = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    line = " ".join(decoded.split())
+    line = redact(" ".join(decoded.split()))
     return line if len(line) <= limit else f"{line[:limit]}… ({len(line)} characters)"
 
 

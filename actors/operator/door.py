@@ -16,6 +16,7 @@ from actors.operator.address import SOCKET, short_path
 from actors.processes import is_running
 from kigeon.config.settings import Settings
 from kigeon.kube.source import ClusterSource
+from kigeon.redaction import secrets_in
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,13 @@ class OperatorDoor:
                 (os.POSIX_SPAWN_DUP2, connection.fileno(), 0),
                 (os.POSIX_SPAWN_DUP2, order, ORDER_DESCRIPTOR),
             ]
-            command = [sys.executable, "-m", "actors.operator.process", str(os.getpid())]
-            return os.posix_spawn(sys.executable, command, os.environ, file_actions=actions)
+            # -P: by -m alone it would be looked for in the working directory first, whoever that belongs to.
+            command = [sys.executable, "-P", "-m", "actors.operator.process", str(os.getpid())]
+            return os.posix_spawn(sys.executable, command, self._environ(), file_actions=actions)
         finally:
             os.close(order)
+
+    def _environ(self) -> dict[str, str]:
+        """Return the environment without what the configuration took from it: that is in the order, resolved."""
+        secrets = {secret for sender in self._order.settings.senders for secret in secrets_in(sender.config)}
+        return {name: value for name, value in os.environ.items() if value not in secrets}

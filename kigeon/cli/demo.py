@@ -70,7 +70,7 @@ class Story:
 
 
 def _start_api_server(kubeconfig: Path, events: int, rate: float) -> subprocess.Popen[bytes]:
-    command: list[str | Path] = [sys.executable, "-m", "kigeon.standin.process", "--kubeconfig", kubeconfig]
+    command: list[str | Path] = [sys.executable, "-P", "-m", "kigeon.standin.process", "--kubeconfig", kubeconfig]
     options = ["--events", str(events), "--rate", str(rate)]
     return subprocess.Popen([*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -29,6 +30,7 @@ from kigeon.errors import (
 )
 from kigeon.hooks import frames
 from kigeon.hooks.process import WorkerEnded, WorkerProcess
+from kigeon.redaction import hide, secrets_in
 
 log = logging.getLogger(__name__)
 
@@ -83,10 +85,13 @@ class HookRunner:
     def __init__(self, hook: HookSettings, config: Mapping[str, Any]) -> None:
         self._hook = hook
         self._config = orjson.dumps(dict(config)).decode()
+        # A script may print its config, or fail with it.
+        self._secrets = tuple(sorted(secrets_in(config), key=len, reverse=True))
         self._worker: WorkerProcess | None = None
         self._lost_in_a_row = 0
         self._respawn_at = 0.0
         self._source = ""
+        self._next: str | None = None
         self.counts = HookCounts()
 
     @property
@@ -94,13 +99,19 @@ class HookRunner:
         """The worker's process id; 0 while there is none."""
         return self._worker.pid if self._worker else 0
 
-    def start(self) -> None:
-        """Read and load the script; :class:`HookLoadError` says where it is wrong."""
-        try:
-            self._source = self._hook.script.read_text("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise HookLoadError(f"{self._hook.script}: it can't be read: {error}") from error
+    @property
+    def source(self) -> str:
+        """The text of the script that is in use."""
+        return self._source
+
+    def start(self, source: str | None = None) -> None:
+        """Load *source*, or what the script's file holds; :class:`HookLoadError` says where it is wrong."""
+        self._source = read_script(self._hook.script) if source is None else source
         self._spawn()
+
+    def replace(self, source: str) -> None:
+        """Use *source*, which can be loaded, from the next events on; from any thread."""
+        self._next = source
 
     def transform(self, events: Sequence[Mapping[str, Any]]) -> list[Result]:
         """Return exactly one result for each event, in order; raises nothing that a script can cause."""
@@ -146,7 +157,9 @@ class HookRunner:
                 raise HookCrashed(str(error)) from error
             for kind, payload in came:
                 if kind == frames.PRINTED:
-                    _log_print(events[len(results)], payload)
+                    _log_print(events[len(results)], self._told(payload))
+                elif kind in (frames.FAILED, frames.INVALID):
+                    results.append(_result_of(kind, self._told(payload)))
                 else:
                     results.append(_result_of(kind, payload))
             if over and len(results) == due:
@@ -154,6 +167,9 @@ class HookRunner:
                 raise HookTimeout(f"transform did not return within {self._hook.timeout:g} s, its worker was killed")
             # Looked at once more before it is killed: where this process got no processor, the result may be there.
             over = self._is_over(worker, began, used)
+
+    def _told(self, payload: bytes) -> bytes:
+        return hide(payload.decode("utf-8", "replace"), self._secrets).encode()
 
     def _is_over(self, worker: WorkerProcess, began: float, used: float) -> bool:
         """Return whether it takes too long; the worker itself stops a script, this is for what it can't stop."""
@@ -164,6 +180,10 @@ class HookRunner:
         )
 
     def _living_worker(self) -> WorkerProcess | None:
+        if (changed := self._next) is not None:
+            self._next, self._source = None, changed
+            self._lost_in_a_row, self._respawn_at = 0, 0.0
+            self.close()
         if self._worker is not None and self._worker.has_ended:
             # It had no event at hand: none has to pay for it.
             log.warning("the hook's worker had ended, and is replaced", extra={"pid": self._worker.pid})
@@ -213,6 +233,14 @@ class HookRunner:
                 if kind != frames.PRINTED:
                     return kind, payload
         return frames.UNLOADABLE, f"it did not load within {LOAD_SECONDS:g} s".encode()
+
+
+def read_script(path: Path) -> str:
+    """Return the text of a script; :class:`HookLoadError` where it can't be read."""
+    try:
+        return path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise HookLoadError(f"{path}: it can't be read: {error}") from error
 
 
 def check_script(hook: HookSettings) -> None:

@@ -20,6 +20,7 @@ from kigeon.kube.early import EarlyWatch
 from kigeon.kube.lines import LineSplitter, Page, WatchLine, parse_line, parse_page
 from kigeon.kube.reflector import GONE, PAGE_SIZE, ListPage, Probe, Reflector, Step
 from kigeon.kube.witness import Witness, Witnesses
+from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,7 @@ class Informer:
         self._witnesses = Witnesses(witness)
         self._silence = silence
         self._turn = threading.Lock()
+        self._few = Limited(log)
         self._stop = threading.Event()
         self._again = threading.Event()
         self._watches_early = watches_early
@@ -314,7 +316,9 @@ class Informer:
         return parsed
 
     def _unreadable(self, count: int, what: str) -> None:
-        log.warning("skipped what can't be read", extra={"path": self._resource.path, "what": what, "count": count})
+        self._few.warning(
+            "skipped what can't be read", extra={"path": self._resource.path, "what": what, "count": count}
+        )
         self.counters.unreadable += count
         self._handler.unreadable(count)
 

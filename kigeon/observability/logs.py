@@ -24,6 +24,8 @@ from typing import Any, TextIO
 
 import orjson
 
+from kigeon.redaction import redact, redact_all
+
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -75,10 +77,10 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[0]:
             entry["exception"] = self.formatException(record.exc_info)
         try:
-            return orjson.dumps(entry, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
-        except TypeError:
+            return orjson.dumps(redact_all(entry), default=_shown, option=orjson.OPT_NON_STR_KEYS).decode()
+        except (TypeError, RecursionError):
             # An integer of more than 64 bits, a file's name that is no UTF-8: rather a text of it than no record.
-            return json.dumps({key: _text_of(value) for key, value in entry.items()})
+            return json.dumps({key: redact(_text_of(value)) for key, value in entry.items()})
 
 
 class TextFormatter(logging.Formatter):
@@ -90,7 +92,7 @@ class TextFormatter(logging.Formatter):
         line = f"{_time_of(record)} {_level_of(record):5} {record.name}: {record.getMessage()} {context}".rstrip()
         if record.exc_info and record.exc_info[0]:
             line += "\n" + self.formatException(record.exc_info)
-        return line
+        return redact(line)
 
 
 class Bound(logging.LoggerAdapter[logging.Logger]):
@@ -102,23 +104,8 @@ class Bound(logging.LoggerAdapter[logging.Logger]):
         return msg, kwargs
 
 
-class Throttle:
-    """Lets something be said at once, and then at most once in *seconds*; counts what was not said."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._next = 0.0
-        self._suppressed = 0
-
-    def __call__(self) -> int | None:
-        """Return None when it is not to be said now; otherwise how often it was not said since the last time."""
-        now = time.monotonic()
-        if now < self._next:
-            self._suppressed += 1
-            return None
-        self._next = now + self._seconds
-        suppressed, self._suppressed = self._suppressed, 0
-        return suppressed
+def _shown(value: Any) -> str:
+    return redact(repr(value))
 
 
 def _text_of(value: Any) -> str:

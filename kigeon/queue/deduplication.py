@@ -57,6 +57,11 @@ class Deduplication:
         """Take over digests that the stream holds, stored *age* seconds ago."""
         self._memory.add(integers(digests), self._clock.now() - age)
 
+    @property
+    def seconds(self) -> float:
+        """For how many seconds what was stored is remembered."""
+        return self._memory.seconds
+
     def remember_for(self, seconds: float) -> None:
         """Remember for so long from now on, never less than at first."""
         self._memory.last(seconds)

@@ -96,6 +96,11 @@ class DigestMemory:
         for value in values:
             table.add(value)
 
+    @property
+    def seconds(self) -> float:
+        """For how many seconds it lasts."""
+        return self._seconds
+
     def last(self, seconds: float) -> None:
         """Last for *seconds* from now on, never less than at first."""
         self._seconds = max(self._least, seconds)

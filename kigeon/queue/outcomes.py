@@ -32,8 +32,9 @@ from kigeon.queue.connection import writing
 from kigeon.queue.scan import Stored, scan, stream_state
 from kigeon.queue.streams import OUTCOMES, OUTCOMES_SUBJECT
 from kigeon.queue.tail import MOST_NUMBER
+from kigeon.throttle import Limited
 
-log = logging.getLogger(__name__)
+few = Limited(logging.getLogger(__name__))
 
 DROPPED = "dropped"
 COMPLETE_FROM = "Kigeon-Complete-From"
@@ -113,7 +114,7 @@ def read_noted(payload: bytes, sequence: int) -> Noted | None:
     try:
         return _read(orjson.loads(payload), sequence)
     except (ValueError, TypeError, RecursionError) as error:
-        log.warning("an outcome can't be read", extra={"error": str(error), "beginning": shorten(payload, 100)})
+        few.warning("an outcome can't be read", extra={"error": str(error), "beginning": shorten(payload, 100)})
         return None
 
 

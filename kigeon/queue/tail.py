@@ -18,8 +18,10 @@ from kigeon.queue.connection import queue_errors
 from kigeon.queue.publisher import Tail
 from kigeon.queue.scan import last_sequence, scan
 from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, POSITION_KEY, STATE
+from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
+few = Limited(log)
 
 MOST_NUMBER = 10**17
 """A running number that is larger was never given out: it is damage."""
@@ -111,7 +113,7 @@ def readable(headers: Mapping[str, str], sequence: int) -> Headers | None:
     try:
         return read_headers(headers)
     except UnreadableEnvelope as error:
-        log.warning("skipping the headers of a damaged envelope", extra={"sequence": sequence, "error": str(error)})
+        few.warning("skipping the headers of a damaged envelope", extra={"sequence": sequence, "error": str(error)})
         return None
 
 

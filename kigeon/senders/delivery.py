@@ -20,6 +20,7 @@ from kigeon.senders.pool import PushPool
 from kigeon.senders.ports import DeadLetterStore
 from kigeon.senders.progress import Progress
 from kigeon.senders.sink import Answer, Destination, Entry, Sink, Verdict
+from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Delivery:
         self._pool = PushPool()
         self._couriers: OrderedDict[Destination, Courier] = OrderedDict()
         self._said_full_at = -math.inf
+        self._few = Limited(log)
 
     def courier(self, destination: Destination) -> Courier:
         """Return the courier of *destination*."""
@@ -127,11 +129,13 @@ class Delivery:
         One that was sent before stays sent.
         """
         if item.page.is_repeat:
-            log.warning("an event is not sent again", extra={"number": item.number, "reason": reason})
+            self._few.warning("an event is not sent again", extra={"number": item.number, "reason": reason})
         elif not await self._park(partial(self._dead_letter.park, item.number, item.page.sequence, item.raw, reason)):
             return False
         else:
-            log.warning("an event can't be delivered, it is parked", extra={"number": item.number, "reason": reason})
+            self._few.warning(
+                "an event can't be delivered, it is parked", extra={"number": item.number, "reason": reason}
+            )
         self._progress.ledger.end(item.page, item.index, Outcome.PARKED)
         return True
 

@@ -13,8 +13,9 @@ from kigeon.config.settings import LokiSettings
 from kigeon.errors import shorten
 from kigeon.senders.ledger import Outcome
 from kigeon.senders.sink import Entry, Sink
+from kigeon.throttle import Limited
 
-log = logging.getLogger(__name__)
+few = Limited(logging.getLogger(__name__))
 
 Event = dict[str, Any]
 
@@ -106,6 +107,6 @@ def _read(line: bytes) -> Event | None:
     try:
         event = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        log.warning("a stored event can't be read", extra={"error": str(error), "beginning": shorten(line, 200)})
+        few.warning("a stored event can't be read", extra={"error": str(error), "beginning": shorten(line, 200)})
         return None
     return event if isinstance(event, dict) else None

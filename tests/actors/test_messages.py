@@ -29,7 +29,7 @@ EXAMPLES: list[Any] = [
     messages.BrokerFailing("full"),
     messages.Ping(1),
     messages.Pong(1, "queue", 42, 0.1, {"stored": 3}),
-    messages.Status(1, 42, {"queue": {"stored": 3}}),
+    messages.Status(1, 42, {"queue": {"stored": 3}}, "", {"sender/loki": "def transform(config, event): pass"}),
     messages.Stop(10.0),
     messages.Stopped("queue", {}),
     messages.QueueOpened(1, 7, "8", MARK),

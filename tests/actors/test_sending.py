@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from actors.labels import KeptLabels
-from actors.sending import NamespaceJudge
-from kigeon.config.settings import FilterSettings, QueueSettings
+from actors.sending import HookTransform, NamespaceJudge
+from kigeon.config.settings import FilterSettings, HookSettings, OnError, QueueSettings, SenderSettings
 from kigeon.kube import namespaces as namespaces_module
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.namespaces import Namespaces
@@ -20,6 +20,7 @@ from kigeon.queue.state import StateRecord
 from kigeon.queue.streams import LABELS_KEY, declare, file_store_bytes
 from kigeon.standin.apiserver import ApiServer
 from kigeon.standin.faults import Misbehaviour
+from kigeon.throttle import MOST
 from tests.kube.test_optional import ANSWERS
 from tests.support.events import make_event
 from tests.support.processes import wait_until
@@ -93,3 +94,19 @@ def test_labels_are_kept_by_several_that_write_the_same_record(tmp_path: Path, n
     with NatsServer(tmp_path / "data", file_store_bytes(settings)) as server:
         server.start()
         asyncio.run(test(server))
+
+
+@pytest.mark.parametrize("on_error", ["use-default", "skip", "fail"])
+def test_a_hook_that_fails_for_each_event_does_not_fill_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, on_error: OnError
+) -> None:
+    script = tmp_path / "hook.star"
+    script.write_text("def transform(config, event):\n    fail('no')\n")
+    hook = HookSettings(script, timeout=1.0, on_error=on_error)
+    transform = HookTransform(SenderSettings("one", "loki"), hook, None)
+    try:
+        for number in range(4):
+            transform([make_event(number * 100 + more) for more in range(100)])
+    finally:
+        transform.close()
+    assert len([record for record in caplog.records if record.message == "the hook failed"]) == MOST

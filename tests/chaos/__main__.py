@@ -154,7 +154,7 @@ class Chaos:
     def an_operator_asks(self) -> None:
         """Whatever the answer is: it must do no harm to be asked."""
         question = self.random.choice((["status"], ["dead-letter", "replay", "--all"], ["audit"]))
-        command = [sys.executable, "-m", "kigeon", *question, "--config", str(self.kigeon.config)]
+        command = [sys.executable, "-P", "-m", "kigeon", *question, "--config", str(self.kigeon.config)]
         asking = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.mending.append(lambda: _end(asking))
 

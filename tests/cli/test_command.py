@@ -14,6 +14,11 @@ Kigeon = Callable[..., "subprocess.CompletedProcess[str]"]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SENDER = "eventsenders:\n- name: loki\n  type: loki\n  config:\n    url: http://loki:3100\n"
+CLUSTER = """
+clusters: [{name: here, cluster: {server: "http://127.0.0.1:1"}}]
+contexts: [{name: here, context: {cluster: here, user: ""}}]
+current-context: here
+"""
 NO_CLUSTER = ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
 
 
@@ -222,3 +227,21 @@ def test_a_signal_that_was_blocked_while_python_began_is_heeded(config: Path, nu
     block = ["env", "--block-signal=TERM", "--block-signal=INT", sys.executable, "-c", code]
     done = subprocess.run(block, cwd=EXAMPLES.parent, capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, b"")
+
+
+def test_a_nats_server_that_is_too_old_ends_the_start(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "kubeconfig").write_text(CLUSTER)
+    arguments = ["start", "--config", str(config), "--kubeconfig", str(tmp_path / "kubeconfig")]
+    code = f"""
+import sys
+from kigeon.queue import binary
+binary.OLDEST = (99, 1, 0)
+from kigeon.cli import main
+sys.exit(main({arguments!r}))
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    said = done.stderr.splitlines()[-1]
+    assert said.startswith("kigeon: nats-server 99.1 or newer is needed, but /")
+    assert "pip install" in said
+    assert not (tmp_path / "data" / "jetstream").exists()

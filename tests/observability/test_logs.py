@@ -3,13 +3,12 @@ import io
 import json
 import logging
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from kigeon.observability.logs import Bound, Throttle, configure
+from kigeon.observability.logs import Bound, configure
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 Configure = Callable[..., io.StringIO]
@@ -160,21 +159,6 @@ def test_a_bound_logger_adds_its_context_below_the_records_own(configured: Confi
     log.info("a push", extra={"attempt": 2, "status": 204})
     found = entry(stream)
     assert (found["component"], found["attempt"], found["status"]) == ("sender/loki", 2, 204)
-
-
-def test_a_throttle_lets_the_first_through_and_then_none() -> None:
-    throttle = Throttle(1000.0)
-    assert [throttle() for _ in range(5)] == [0, None, None, None, None]
-
-
-def test_a_throttle_counts_what_was_not_said() -> None:
-    throttle = Throttle(0.02)
-    assert throttle() == 0
-    silent, deadline = 0, time.monotonic() + 10
-    while (suppressed := throttle()) is None:
-        silent += 1
-        assert time.monotonic() < deadline
-    assert suppressed == silent
 
 
 def extras_in(tree: ast.AST) -> Iterator[ast.Dict]:

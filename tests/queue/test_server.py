@@ -1,17 +1,22 @@
 import json
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 from nats.aio.client import Client
 
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import StartError
+from kigeon.queue.recovery import Work
 from kigeon.queue.server import NatsServer
 from kigeon.queue.streams import declare
 from tests.queue.test_queue import envelope, run, stored, writing
@@ -25,6 +30,53 @@ def test_a_server_that_does_not_start_says_where_and_why(tmp_path: Path) -> None
         with pytest.raises(StartError, match=f"did not start in {tmp_path}: .*Can't start JetStream"):
             server.start()
         assert not server.is_running
+
+
+def test_a_server_that_gets_on_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """However long it takes; that it takes long is said."""
+    times = count(0.0, 60.0)
+    with (
+        caplog.at_level(logging.INFO),
+        NatsServer(tmp_path, ROOM) as server,
+        # Between two looks a minute passes.
+        patch("kigeon.queue.server.time", SimpleNamespace(monotonic=times.__next__, sleep=time.sleep)),
+        patch("kigeon.queue.server.work_of", side_effect=[Work(moved=look) for look in range(1, 10_000)]),
+        patch("kigeon.queue.server._takes_connections", side_effect=[*[False] * 50, True]),
+    ):
+        server.start()
+        assert server.is_ready
+    assert len([record for record in caplog.records if "still recovers" in record.message]) >= 49
+
+
+def test_a_server_that_does_nothing_any_more_is_given_up(tmp_path: Path) -> None:
+    times = count(0.0, 1.0)
+    with (
+        NatsServer(tmp_path, ROOM) as server,
+        patch("kigeon.queue.server.time", SimpleNamespace(monotonic=times.__next__, sleep=lambda seconds: None)),
+        patch("kigeon.queue.server.work_of", return_value=Work()),
+        patch("kigeon.queue.server._takes_connections", return_value=False),
+    ):
+        with pytest.raises(StartError, match=f"did not start in {tmp_path}: it has done nothing for a while"):
+            server.start()
+        assert not server.is_running
+        assert not server.is_starting
+
+
+def test_who_launches_a_server_need_not_wait_for_it(tmp_path: Path) -> None:
+    with NatsServer(tmp_path, ROOM) as server:
+        server.launch()
+        assert (server.is_running, server.is_starting, server.is_ready) == (True, True, False)
+        deadline = time.monotonic() + 30
+        while not server.look() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert (server.is_running, server.is_starting, server.is_ready) == (True, False, True)
+
+
+def test_a_relative_directory_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with NatsServer(Path("data"), ROOM) as server:
+        server.start()
+        assert Path(f"/proc/{server.pid}/cwd").readlink() == Path("/")
 
 
 def test_a_directory_without_room_for_its_files_is_named(tmp_path: Path) -> None:

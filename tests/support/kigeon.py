@@ -51,7 +51,7 @@ class Kigeon:
 
     def start(self) -> None:
         """Start it."""
-        command = [sys.executable, "-m", "kigeon", "start", "--config", str(self.config), *self.credentials]
+        command = [sys.executable, "-P", "-m", "kigeon", "start", "--config", str(self.config), *self.credentials]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -115,7 +115,7 @@ class Kigeon:
 
         One that is starting is asked again.
         """
-        command = [sys.executable, "-m", "kigeon", *arguments, "--config", str(self.config), "--json"]
+        command = [sys.executable, "-P", "-m", "kigeon", *arguments, "--config", str(self.config), "--json"]
 
         def answered() -> subprocess.CompletedProcess[str] | None:
             done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)

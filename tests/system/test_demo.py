@@ -10,7 +10,7 @@ from datetime import datetime
 from actors.processes import descendants
 from tests.support.processes import is_running, wait_until
 
-DEMO = [sys.executable, "-m", "kigeon", "demo"]
+DEMO = [sys.executable, "-P", "-m", "kigeon", "demo"]
 
 
 def second_of(timestamp: str) -> float:

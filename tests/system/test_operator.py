@@ -117,7 +117,7 @@ def assert_it_says_what_became_of_them(kigeon: Kigeon) -> None:
     assert found["senders"] == {"loki": {"sent": 19, "dropped": 1}}
     assert fates["web-9.17a"]["outcome"] == "dropped"
     assert "an operator dropped it at 20" in fates["web-9.17a"]["reason"]
-    assert "refused" in fates["web-9.17a"]["reason"]
+    assert "exceeded" in fates["web-9.17a"]["reason"]
 
 
 def test_a_letter_that_is_destroyed_is_not_taken_for_sent(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
@@ -287,7 +287,7 @@ def raw_answer(path: Path, request: bytes) -> bytes:
 def test_where_no_kigeon_runs_it_says_so(tmp_path: Path, api: ApiServer, loki: Loki, command: list[str]) -> None:
     kigeon = Kigeon(tmp_path, api, [loki_sender(loki)])
     done = subprocess.run(
-        [sys.executable, "-m", "kigeon", *command, "--config", str(kigeon.config)],
+        [sys.executable, "-P", "-m", "kigeon", *command, "--config", str(kigeon.config)],
         capture_output=True,
         text=True,
         timeout=60,

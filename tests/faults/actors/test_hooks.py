@@ -187,17 +187,62 @@ def test_a_script_that_kills_its_worker_at_load_stops_the_start(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("monster", MONSTERS.values(), ids=MONSTERS)
-def test_a_script_that_has_become_one_concerns_its_sender_alone(tmp_path: Path, monster: str) -> None:
-    """It is loaded when the sender is replaced; the others go on, and mended it sends everything."""
+def test_a_script_that_has_become_one_is_not_loaded(tmp_path: Path, monster: str) -> None:
+    """It is refused with an error; the last one goes on, also where its sender, or everything, begins anew."""
     with Hooked(tmp_path, MENDED) as hooked:
         hooked.happen(50)
         hooked.check()
         hooked.hook.write_text(monster + MENDED)
-        os.kill(hooked.kigeon.actor("sender/fail"), signal.SIGKILL)
-        wait_until(lambda: any("hook.star: " in str(record) for record in hooked.kigeon.log()))
-        hooked.happen(100)
-        for error in ("use-default", "skip"):
-            hooked.lokis[error].wait_for(150)
+        wait_until(lambda: refusals(hooked) == len(ON_ERROR), what="refusals")
+        for name in ("sender/fail", "supervisor"):
+            end(hooked, name)
+            hooked.happen(100)
+            hooked.check(repeated=200)
         hooked.hook.write_text(MENDED)
-        hooked.check(repeated=50)
+        hooked.happen(50)
+        hooked.check(repeated=200)
         assert hooked.kigeon.stop() == 0
+
+
+def test_a_script_is_changed_while_events_flow(tmp_path: Path) -> None:
+    """A valid one is taken by every sender, without a restart; what its onError keeps is sent then."""
+    with Hooked(tmp_path, HOSTILE_HOOK) as hooked:
+        hooked.happen(50, bad="Nested")
+        hooked.check()
+        senders = [hooked.kigeon.actor(f"sender/{error}") for error in ON_ERROR]
+        hooked.hook.write_text(MENDED.replace("hooked", "changed"))
+        hooked.lokis["fail"].wait_for(len(hooked.good + hooked.bad))
+        wait_until(lambda: len(told(hooked, "the hook's script has changed, it is used from now on")) == len(ON_ERROR))
+        hooked.happen(50)
+        for loki in hooked.lokis.values():
+            loki.wait_for(lambda lines: sum(line.tenant == "changed" for line in lines) >= 50)
+        assert [hooked.kigeon.actor(f"sender/{error}") for error in ON_ERROR] == senders
+        # What was taken last is kept, although its file is spoiled before its sender is replaced.
+        hooked.hook.write_text("def")
+        wait_until(lambda: refusals(hooked) == len(ON_ERROR), what="refusals")
+        end(hooked, "sender/skip")
+        hooked.happen(50)
+        hooked.lokis["skip"].wait_for(lambda lines: sum(line.tenant == "changed" for line in lines) >= 100)
+        assert hooked.kigeon.stop() == 0
+
+
+def told(hooked: Hooked, message: str) -> list[dict[str, Any]]:
+    """Return the records of the log that begin with *message*."""
+    return [record for record in hooked.kigeon.log() if record["message"].startswith(message)]
+
+
+def refusals(hooked: Hooked) -> int:
+    """Return how often a changed script was refused."""
+    return len(told(hooked, "the hook's script has changed and can't be loaded"))
+
+
+def end(hooked: Hooked, name: str) -> None:
+    """Kill an actor, and return when there is another."""
+    queue = hooked.kigeon.actor("queue")
+    if name == "supervisor":
+        before = int(Path(f"/proc/{queue}/stat").read_text().rpartition(")")[2].split()[1])
+    else:
+        before = hooked.kigeon.actor(name)
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: not is_running(before), what=f"the end of {name}")
+    hooked.kigeon.actor("sender/fail")

@@ -51,7 +51,7 @@ class Stored(Kigeon):
     def start(self) -> None:
         """Start it, where its disk is mounted."""
         enter = [] if self._disk is None else self._disk.enter
-        command = [sys.executable, "-m", "kigeon", "start", "--config", self.config, *self.credentials]
+        command = [sys.executable, "-P", "-m", "kigeon", "start", "--config", self.config, *self.credentials]
         with self.log_path.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(

@@ -10,11 +10,18 @@ import signal
 
 
 def crash() -> None:
-    """Kill the whole tree at once: stopped first, none of them can react to the end of another."""
-    from actors.processes import descendants
+    """Kill the whole tree at once: stopped first, none of them can react to the end of another.
+
+    This process ends with its own parents, and would leave those that come after them stopped for ever: they are last.
+    """
+    from actors.processes import descendants, parents
 
     root = int(os.environ["kigeon.root"])  # noqa: SIM112 - its name
-    others = [pid for pid in [root, *descendants(root)] if pid != os.getpid()]
+    tree, above, pid = parents(), [], os.getpid()
+    while pid not in (root, 0):
+        pid = tree.get(pid, 0)
+        above.insert(0, pid)
+    others = [pid for pid in descendants(root) if pid not in (os.getpid(), *above)] + above
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in others:
             try:
