@@ -5,6 +5,8 @@ known (:mod:`kigeon.senders.loki.known`): they exist, their lines are not late, 
 the stream that the same push proves. New streams, late lines and the stream that takes the most go last, or alone.
 Where nothing has to be proven the stream goes last whose proof is the oldest: in steady flow proofs cost no push.
 
+The lines of a stream in one push are so close in time that none of them is late when the push is repeated.
+
 A refusal of one stream holds up that stream: new streams wait together where the tenant has as many as it may, a
 stream that takes no more bytes waits on its own.
 """
@@ -21,7 +23,7 @@ from math import inf
 
 from kigeon.senders.courier import COMMON, Hold, Settlement
 from kigeon.senders.lanes import Item
-from kigeon.senders.loki.known import KnownStreams, grouped, size_of
+from kigeon.senders.loki.known import KnownStreams, grouped, repeatable, size_of
 from kigeon.senders.loki.refusals import Fault, Refusal, Stream, find_stream
 from kigeon.senders.sink import Answer, Entry, Verdict
 
@@ -83,12 +85,14 @@ class LokiCourier:
         if self._lone >= SUSPICIOUS:
             probe = next((item for item in items if not item.accused_for), items[0])
             return [[probe]], [item for item in items if item is not probe]
-        groups = grouped(items)
+        groups, younger = repeatable(grouped(items))
         if key == COMMON:
-            return self._plan_common(groups)
-        # A first one shows whether there is room again.
-        most = 1 if self._refused_at > self._took_at else AT_ONCE // 8
-        return _split_at(list(groups.values()), most)
+            pushes, rest = self._plan_common(groups)
+        else:
+            # A first one shows whether there is room again.
+            most = 1 if self._refused_at > self._took_at else AT_ONCE // 8
+            pushes, rest = _split_at(list(groups.values()), most)
+        return pushes, rest + younger
 
     def _plan_common(self, groups: Groups) -> tuple[list[list[Item]], list[Item]]:
         now = self._clock()

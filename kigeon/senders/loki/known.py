@@ -25,6 +25,9 @@ DOUBTED_FOR = 60.0
 BEHIND = 60 * 10**9
 """Nanoseconds behind its stream's newest line that a line may ride along: 1/60 of what Loki takes by default."""
 
+MOST_APART = 15 * 60 * 10**9
+"""Nanoseconds between the oldest and the newest line of a stream in a push: a quarter of what Loki takes by default."""
+
 MAX_STREAMS = 20_000
 MAX_DOUBTS = 50_000
 """Events in doubt of one destination from which on proofs are asked for more eagerly."""
@@ -164,6 +167,23 @@ def grouped(items: Iterable[Item]) -> dict[Stream, list[Item]]:
         if item.entry is not None:
             groups.setdefault(item.entry.stream, []).append(item)
     return groups
+
+
+def repeatable(groups: dict[Stream, list[Item]]) -> tuple[dict[Stream, list[Item]], list[Item]]:
+    """Return of each group the oldest that may share a push, and all that is younger.
+
+    Of a push whose answer is lost Loki may hold everything. It is repeated then, and Loki asks whether a line is too
+    far behind the newest before it asks whether it has the line: what it refuses would go to a stream of late lines,
+    and be held twice.
+    """
+    younger: list[Item] = []
+    for stream, group in groups.items():
+        last = _oldest(group) + MOST_APART
+        rest = [item for item in group if item.entry is not None and item.entry.timestamp > last]
+        if rest:
+            groups[stream] = [item for item in group if item.entry is not None and item.entry.timestamp <= last]
+            younger += rest
+    return groups, younger
 
 
 def size_of(group: Iterable[Item]) -> int:

@@ -13,7 +13,7 @@ from kigeon.senders.ledger import Ledger, Outcome, Position
 from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.body import body_of
 from kigeon.senders.loki.courier import LokiCourier
-from kigeon.senders.sink import Answer, Destination, Entry
+from kigeon.senders.sink import Answer, Destination, Entry, Verdict
 from tests.support.loki import Loki
 
 DESTINATION = Destination("http://loki", "t")
@@ -36,6 +36,8 @@ class InProcessSink:
         self._loki = loki
         self._clock = clock
         self.requests = 0
+        self.lose_next = 0
+        """Answers that do not arrive, although the push did."""
         self.ever_held: set[tuple[str, int]] = set()
 
     def courier(self, destination: Destination) -> Courier:
@@ -46,6 +48,9 @@ class InProcessSink:
         headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
         status, text, retry_after = self._loki.take(destination.tenant_id or "", headers, body_of(entries))
         self.ever_held |= {(line.line, line.timestamp) for line in self._loki.lines}
+        if self.lose_next:
+            self.lose_next -= 1
+            return Answer(Verdict.RETRY, "the connection broke")
         return answer_of(status, text.encode(), None if retry_after is None else str(retry_after))
 
 

@@ -100,6 +100,15 @@ def test_late_lines_go_to_a_stream_of_their_hour(simulation: Simulation) -> None
     assert len(simulation.loki.lines) == len(simulation.items)
 
 
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_hours_of_one_stream_are_held_once_though_answers_are_lost(simulation: Simulation, lost: int) -> None:
+    simulation.add(*(("a", behind, 300) for behind in range(4 * 3600, 0, -300)))
+    simulation.sink.lose_next = lost
+    simulation.run(60)
+    assert_all_sent(simulation)
+    assert len(simulation.loki.lines) == len(simulation.items)
+
+
 def test_lines_that_are_late_in_their_late_stream_too_are_parked(simulation: Simulation) -> None:
     simulation.loki.limits.max_behind = 60.0
     simulation.add(("a", 0, 100), ("a", 7200 - 60, 100))
