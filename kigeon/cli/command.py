@@ -28,6 +28,7 @@ def run(argv: Sequence[str] | None) -> int:
         "status": _operate,
         "dead-letter": _operate,
         "audit": _operate,
+        "resend": _operate,
     }
     try:
         return commands[arguments.command](arguments)
