@@ -1,4 +1,4 @@
-"""A sender's lanes: one for each destination, and one for what of it waits for something of its own. Pure, but for a clock."""
+"""A sender's lanes: one for each destination, and one for what of it waits for something of its own."""
 
 from __future__ import annotations
 
