@@ -3,43 +3,48 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-_BEGINNING = """
-import logging, sys
+MAKER = '''
+import json, logging, os, pickle, socket, sys, tempfile, threading
 from actors.base import CRASHED, crash
 from actors.messages import ChildSpec, Ping, QueueAddress, Start, Supervise
-from actors.queue import Queue
+from actors.operator import process
+from actors.operator.door import Order
 from actors.sender import Sender
 from actors.supervisor import Supervisor
 from actors.watcher import Watcher
 from kigeon.config.settings import GlobalSettings, SenderSettings, Settings
 from kigeon.observability.logs import configure
 
-settings = Settings((SenderSettings("loki", "stdout"),), GlobalSettings("data", "info", sys.argv[1]))
 queue = QueueAddress("nats://127.0.0.1:1", "")
-configure("info", sys.argv[1], context={"actor": "root"})
-"""
 
 
-def told_by(body: str, form: str = "json", status: int = 0) -> list[str]:
-    """Return the lines that a process logs in which an actor is made and does what *body* says."""
-    command = [sys.executable, "-P", "-c", _BEGINNING + body, form]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == status, done.stderr
-    return done.stderr.splitlines()
+def run(form, body):
+    """Run *body* in a process that is forked from one that logs as the root; return its status and its lines."""
+    with tempfile.TemporaryFile() as log:
+        pid = os.fork()
+        if not pid:
+            os.dup2(log.fileno(), 2)
+            settings = Settings((SenderSettings("loki", "stdout"),), GlobalSettings("data", "info", form))
+            configure("info", form, context={"actor": "root"})
+            try:
+                exec(body, {**globals(), "settings": settings, "form": form})
+            except BaseException as error:
+                sys.stderr.write(repr(error))
+                os._exit(1)
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        log.seek(0)
+        return status, log.read().decode().splitlines()
 
 
-def entries(lines: list[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in lines]
-
-
-def test_a_crash_before_its_start_names_the_actor_and_not_who_made_it() -> None:
-    (said,) = entries(told_by("Watcher()\ncrash('no way')", status=70))
-    assert (said["actor"], said["reason"], "sender" in said) == ("watcher", "no way", False)
-
+json.dump({name: run(*case) for name, case in json.load(sys.stdin).items()}, sys.stdout)
+'''
+"""Runs each of some cases, by name, in a child of its own: to import all that for each of them would take long."""
 
 START_SENDER = """
 class Quiet(Sender):
@@ -49,42 +54,12 @@ class Quiet(Sender):
 actor = Quiet()
 actor.receiveMsg_Start(Start(ChildSpec("sender/loki", "", sender=settings.senders[0]), settings, queue), None)
 """
-
-
-@pytest.mark.parametrize(
-    "what", ["raise ValueError('no way')", "crash('no way')", "logging.getLogger('nats').error('no way')"]
-)
-def test_a_thread_of_a_sender_says_whose_it_is(what: str) -> None:
-    thread = (
-        f"def fail():\n    {what}\nimport threading\none = threading.Thread(target=fail)\none.start()\none.join()\n"
-    )
-    (said,) = entries(told_by(START_SENDER + thread, status=0 if "nats" in what else 70))
-    assert (said["actor"], said["sender"]) == ("sender/loki", "loki")
-
-
-def test_a_handler_that_fails_says_whose_it_is() -> None:
-    (said,) = entries(told_by(START_SENDER + "Quiet.report = None\nactor.receiveMessage(Ping(1), None)", status=70))
-    assert (said["actor"], said["sender"], said["reason"]) == ("sender/loki", "loki", "handling Ping failed")
-
-
-def test_text_says_it_too() -> None:
-    (line,) = told_by(START_SENDER + "logging.getLogger('kigeon').warning('here')", "text")
-    assert line.endswith("kigeon: here actor=sender/loki sender=loki")
-
-
-def test_the_supervisor_says_so() -> None:
-    body = "actor = Supervisor()\nactor._look = lambda: None\n"
-    supervise = "actor.receiveMsg_Supervise(Supervise(settings, queue, None, ()), None)\n"
-    (said,) = entries(told_by(body + supervise + "logging.getLogger('kigeon').warning('here')"))
-    assert said["actor"] == "supervisor"
-
-
-def test_a_process_that_answers_an_operator_says_so() -> None:
-    body = """
-import os, pickle, socket
-import actors.operator.process as process
-from actors.operator.door import Order
-
+IN_A_THREAD = """
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+"""
+ANSWER_AN_OPERATOR = """
 def fail(connection):
     raise RuntimeError("no way")
 
@@ -92,11 +67,87 @@ order = os.memfd_create("order")
 os.write(order, pickle.dumps(Order(settings, queue, None)))
 os.lseek(order, 0, os.SEEK_SET)
 theirs, ours = socket.socketpair()
-os.dup2(order, process.ORDER_DESCRIPTOR)
 os.dup2(ours.fileno(), 0)
-sys.argv[1] = str(os.getppid())
+os.dup2(order, process.ORDER_DESCRIPTOR)
+sys.argv = ["", str(os.getppid())]
 process._read = fail
 process.main()
 """
-    (said,) = entries(told_by(body))
-    assert (said["actor"], said["message"]) == ("operator", "a request failed")
+SUPERVISE = """
+actor = Supervisor()
+actor._look = lambda: None
+actor.receiveMsg_Supervise(Supervise(settings, queue, None, ()), None)
+logging.getLogger("kigeon").warning("here")
+"""
+CASES = {
+    "before its start": ("json", "Watcher()\ncrash('no way')"),
+    "a thread fails": ("json", f"{START_SENDER}def fail():\n    raise ValueError('no way')\n{IN_A_THREAD}"),
+    "a thread crashes": ("json", f"{START_SENDER}def fail():\n    crash('no way')\n{IN_A_THREAD}"),
+    "a library logs": ("json", f"{START_SENDER}logging.getLogger('nats').error('no way')"),
+    "a handler fails": ("json", f"{START_SENDER}Quiet.report = None\nactor.receiveMessage(Ping(1), None)"),
+    "text": ("text", f"{START_SENDER}logging.getLogger('kigeon').warning('here')"),
+    "supervisor": ("json", SUPERVISE),
+    "operator": ("json", ANSWER_AN_OPERATOR),
+}
+
+Told = Callable[[str], tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def lines() -> dict[str, tuple[int, list[str]]]:
+    """Return what each case ended with, and what it logged."""
+    command = [sys.executable, "-P", "-c", MAKER]
+    done = subprocess.run(command, input=json.dumps(CASES), capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, tuple[int, list[str]]] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture
+def told(lines: dict[str, tuple[int, list[str]]]) -> Told:
+    """Return a case's exit status and its only line, read as JSON."""
+
+    def of(case: str) -> tuple[int, dict[str, Any]]:
+        status, (line,) = lines[case]
+        return status, json.loads(line)
+
+    return of
+
+
+def test_a_crash_before_its_start_names_the_actor_and_not_who_made_it(told: Told) -> None:
+    status, said = told("before its start")
+    assert (status, said["actor"], said["reason"], "sender" in said) == (70, "watcher", "no way", False)
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        ("a thread fails", "a thread failed"),
+        ("a thread crashes", "no way"),
+        ("a handler fails", "handling Ping failed"),
+    ],
+)
+def test_a_sender_that_crashes_says_which_it_is(told: Told, case: str, reason: str) -> None:
+    status, said = told(case)
+    assert (status, said["actor"], said["sender"], said["reason"]) == (70, "sender/loki", "loki", reason)
+
+
+def test_what_a_library_logs_says_whose_it_is(told: Told) -> None:
+    status, said = told("a library logs")
+    assert (status, said["actor"], said["sender"]) == (0, "sender/loki", "loki")
+
+
+def test_text_says_it_too(lines: dict[str, tuple[int, list[str]]]) -> None:
+    status, (line,) = lines["text"]
+    assert status == 0
+    assert line.endswith("kigeon: here actor=sender/loki sender=loki")
+
+
+def test_the_supervisor_says_so(told: Told) -> None:
+    status, said = told("supervisor")
+    assert (status, said["actor"]) == (0, "supervisor")
+
+
+def test_a_process_that_answers_an_operator_says_so(told: Told) -> None:
+    status, said = told("operator")
+    assert (status, said["actor"], said["message"]) == (0, "operator", "a request failed")
