@@ -43,7 +43,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     with os.fdopen(ORDER_DESCRIPTOR, "rb") as file:
         order: Order = pickle.load(file)  # noqa: S301 - from the root, through a descriptor that no other process has
-    configure(order.settings.global_.log_level, order.settings.global_.log_format)
+    configure(order.settings.global_.log_level, order.settings.global_.log_format, context={"actor": "operator"})
     use_few_arenas()
     be_killed_first()
     with socket.socket(fileno=0) as connection:
