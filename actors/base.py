@@ -25,10 +25,10 @@ from typing import Any
 
 from thespian.actors import ActorTypeDispatcher, ChildActorExited, ThespianWatch, WatchMessage
 
-from actors.messages import Ping, Pong, Start, Stop, Stopped
+from actors.messages import ChildSpec, Ping, Pong, Start, Stop, Stopped
 from actors.processes import crash_on_fatal_signals, give_memory_back
 from actors.transport import register
-from kigeon.observability.logs import configure
+from kigeon.observability.logs import bind, configure
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,11 @@ TIDY_EVERY = 10.0
 _ROOT, _MANAGER = logging.root, logging.Logger.manager
 
 register()
+
+
+def context_of(spec: ChildSpec) -> dict[str, str]:
+    """Return what every record of a child's process holds: the actor's name, and the sender's."""
+    return {"actor": spec.name, **({"sender": spec.sender.name} if spec.sender is not None else {})}
 
 
 def crash(reason: str, error: BaseException | None = None) -> None:
@@ -107,6 +112,8 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
         logging.root, logging.Logger.root, logging.Logger.manager = _ROOT, _ROOT, _MANAGER
         threading.excepthook = lambda failed: crash("a thread failed", failed.exc_value)
         self.name = type(self).__name__.lower()
+        # It was forked with the handlers of the process that made it, and may crash before it is told who it is.
+        bind({"actor": self.name})
         self.supervisor: Any = None
         self.loop: Loop | None = None
         self._tidied_at = time.monotonic()
@@ -166,7 +173,8 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
             return
         self.name = message.spec.name
         self.supervisor = sender
-        configure(message.settings.global_.log_level, message.settings.global_.log_format)
+        settings = message.settings.global_
+        configure(settings.log_level, settings.log_format, context=context_of(message.spec))
         self.loop = Loop()
         self.started(message)
         self.loop.spawn(self.work())
@@ -196,7 +204,7 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
     def receiveUnrecognizedMessage(self, message: Any, sender: Any) -> None:
         """Say so: Thespian would drop it silently."""
         if type(message).__module__.startswith("actors."):
-            log.error("a message has no handler", extra={"actor": self.name, "type": type(message).__name__})
+            log.error("a message has no handler", extra={"type": type(message).__name__})
 
     # ------------------------------------------------------------------------------------------------------- inside
 
@@ -217,7 +225,7 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
         try:
             await asyncio.wait_for(self.finish(grace), grace)
         except TimeoutError:
-            log.warning("the actor did not finish in time", extra={"actor": self.name, "grace": grace})
+            log.warning("the actor did not finish in time", extra={"grace": grace})
         self.post(_Finished(asker))
 
 

@@ -12,7 +12,9 @@ from nats.aio.client import Client
 from actors.base import KigeonActor
 from actors.labels import KeptLabels
 from actors.messages import BrokerFailing, Start
-from actors.operator.dead_letters import serve
+from actors.operator.dead_letters import actions_of
+from actors.operator.resend import resending
+from actors.operator.senders import serve
 from actors.sending import Script, namespaces_of, preparer_of, sink_of
 from kigeon.backoff import persistently
 from kigeon.kube.namespaces import Namespaces
@@ -62,7 +64,8 @@ class Sender(KigeonActor):
         plan = Plan(sink, preparer.prepare, sender.hook is not None, queue.events_max_age)
         engine = await open_engine(stores, plan)
         self._engine = engine
-        await serve(client, sender.name, engine.parked)
+        actions = {**actions_of(engine.parked), "resend": resending(engine.resending, engine.report)}
+        await serve(client, sender.name, actions)
         await engine.run()
 
     async def _namespaces(self, client: Client) -> Namespaces | None:

@@ -78,7 +78,8 @@ class Supervisor(KigeonActor):
         """Create the children and begin to watch them."""
         if self._plan is not None:
             return
-        configure(message.settings.global_.log_level, message.settings.global_.log_format)
+        settings = message.settings.global_
+        configure(settings.log_level, settings.log_format, context={"actor": self.name})
         self._plan = message
         self._children = {spec.name: Child(spec) for spec in message.children}
         self._look()

@@ -44,6 +44,7 @@ class Books:
             "stored": stored,
             **counts,
             "waiting": waiting,
+            "resent": position.resent,
             "unaccounted": stored - waiting - sum(counts.values()),
             **({"problem": self.problem} if self.problem else {}),
         }

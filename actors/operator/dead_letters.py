@@ -7,33 +7,20 @@ asked for a portion at a time, and says every few seconds that it is still at it
 from __future__ import annotations
 
 import asyncio
-import logging
 from array import array
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.errors import NoRespondersError
 
 from actors.operator.address import SOCKET
 from actors.operator.answer import Answer
 from actors.operator.door import Order
+from actors.operator.senders import Action, ask
 from actors.operator.spool import Spool
-from kigeon.errors import KigeonError, QueueError
-from kigeon.queue.connection import queue_errors
 from kigeon.queue.dead_letter import DeadLetter, DeadLetterStore
 from kigeon.senders.replaying import ParkedEvents
-
-log = logging.getLogger(__name__)
-
-SUBJECT = "kigeon.operate"
-PATIENCE = 60.0
-"""Seconds for a sender to say something: that it has done a portion, or that it is at it."""
-
-AT_IT = 5.0
-"""Seconds between two times that a sender says so."""
 
 PORTION = 500
 """Letters that a sender is asked to replay or to drop at once."""
@@ -65,32 +52,16 @@ async def dead_letter(client: Client, order: Order, request: dict[str, Any], ans
         await _do(client, order, action, portions, answer)
 
 
-async def serve(client: Client, sender: str, parked: ParkedEvents) -> None:
-    """Answer what is asked of a *sender*, in its own process, for as long as the connection lasts."""
-    actions: dict[str, Callable[[Sequence[str]], Awaitable[dict[str, str]]]] = {
-        "replay": parked.replay,
-        "drop": parked.drop,
-    }
+def actions_of(parked: ParkedEvents) -> dict[str, Action]:
+    """Return what a sender does with what is *parked*, in its own process."""
 
-    async def answer(message: Msg) -> None:
-        at_it = asyncio.ensure_future(_say_at_it(message))
-        try:
-            request = orjson.loads(message.data)
-            answer = {"problems": await actions[request["action"]](request["names"])}
-        except (KigeonError, ValueError, KeyError, TypeError) as error:
-            log.warning("an operator's request failed", extra={"error": repr(error)})
-            answer = {"error": {"said": str(error)}}
-        finally:
-            at_it.cancel()
-        await message.respond(orjson.dumps(answer))
+    async def replay(request: Mapping[str, Any]) -> dict[str, Any]:
+        return {"problems": await parked.replay(request["names"])}
 
-    await client.subscribe(f"{SUBJECT}.{sender}", cb=answer)
+    async def drop(request: Mapping[str, Any]) -> dict[str, Any]:
+        return {"problems": await parked.drop(request["names"])}
 
-
-async def _say_at_it(message: Msg) -> None:
-    while True:
-        await asyncio.sleep(AT_IT)
-        await message.respond(b'{"at it":true}')
+    return {"replay": replay, "drop": drop}
 
 
 async def _do(
@@ -114,31 +85,11 @@ async def _do(
 
 
 async def _ask(client: Client, sender: str, request: dict[str, Any], answer: Answer) -> dict[str, str]:
-    """Ask a *sender*, and wait for as long as it says that it is at it."""
-    inbox = client.new_inbox()
-    with queue_errors(f"asking the sender {sender}"):
-        answers = await client.subscribe(inbox)
-        try:
-            await client.publish(f"{SUBJECT}.{sender}", orjson.dumps(request), reply=inbox)
-            while (found := await _next(sender, answers)) == {"at it": True}:
-                await answer.progress(f"{sender} is at it, letters", len(request["names"]))
-        finally:
-            await answers.unsubscribe()
-    if "error" in found:
-        raise QueueError(f"the sender {sender}: {found['error']['said']}")
-    problems: dict[str, str] = found["problems"]
+    async def at_it() -> None:
+        await answer.progress(f"{sender} is at it, letters", len(request["names"]))
+
+    problems: dict[str, str] = (await ask(client, sender, request, at_it))["problems"]
     return problems
-
-
-async def _next(sender: str, answers: Any) -> dict[str, Any]:
-    try:
-        message = await answers.next_msg(PATIENCE)
-    except TimeoutError as error:
-        raise QueueError(f"the sender {sender} says nothing: what was asked last may be done or not") from error
-    if (message.headers or {}).get("Status") == "503":
-        raise QueueError(f"the sender {sender} does not run now: ask again") from NoRespondersError()
-    found: dict[str, Any] = orjson.loads(message.data)
-    return found
 
 
 async def _all(client: Client, sender: str, answer: Answer) -> AsyncIterator[list[str]]:

@@ -21,6 +21,7 @@ from actors.operator.answer import Answer
 from actors.operator.dead_letters import dead_letter
 from actors.operator.door import ORDER_DESCRIPTOR, Order
 from actors.operator.memory import TOO_MUCH, be_killed_first, lift_limit, limit_memory, peak_bytes
+from actors.operator.resend import resend
 from actors.processes import die_with_parent, use_few_arenas
 from kigeon.errors import KigeonError
 from kigeon.observability.logs import configure
@@ -42,7 +43,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     with os.fdopen(ORDER_DESCRIPTOR, "rb") as file:
         order: Order = pickle.load(file)  # noqa: S301 - from the root, through a descriptor that no other process has
-    configure(order.settings.global_.log_level, order.settings.global_.log_format)
+    configure(order.settings.global_.log_level, order.settings.global_.log_format, context={"actor": "operator"})
     use_few_arenas()
     be_killed_first()
     with socket.socket(fileno=0) as connection:
@@ -96,7 +97,7 @@ def _command(name: str) -> Command:
         from actors.operator.audit import audit
 
         return audit
-    commands: dict[str, Command] = {"status": status, "dead-letter": dead_letter}
+    commands: dict[str, Command] = {"status": status, "dead-letter": dead_letter, "resend": resend}
     if name not in commands:
         raise ValueError(f"command must be one of {', '.join((*commands, 'audit'))}")
     return commands[name]

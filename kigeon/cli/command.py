@@ -28,6 +28,7 @@ def run(argv: Sequence[str] | None) -> int:
         "status": _operate,
         "dead-letter": _operate,
         "audit": _operate,
+        "resend": _operate,
     }
     try:
         return commands[arguments.command](arguments)
@@ -57,7 +58,7 @@ def _start(arguments: argparse.Namespace) -> int:
     settings = load(arguments.config)
     if arguments.log_level:
         settings = replace(settings, global_=replace(settings.global_, log_level=arguments.log_level))
-    configure(settings.global_.log_level, settings.global_.log_format)
+    configure(settings.global_.log_level, settings.global_.log_format, context={"actor": "root"})
     from kigeon.cli.start import run_start
 
     return run_start(settings, arguments.kubeconfig)

@@ -24,7 +24,7 @@ PATIENCE = 10.0
 
 def run_demo(events: int, rate: float) -> int:
     """Tell *events* at *rate* a second, send them to standard output, close with the accounts."""
-    configure("warn", "text")
+    configure("warn", "text", context={"actor": "root"})
     with tempfile.TemporaryDirectory(prefix="kigeon-demo-") as name:
         folder = Path(name)
         server = _start_api_server(folder / "kubeconfig", events, rate)

@@ -1,4 +1,4 @@
-"""``kigeon status``, ``dead-letter`` and ``audit``: asked of a running kigeon, printed as the answer comes."""
+"""``kigeon status``, ``dead-letter``, ``audit``, ``resend``: asked of a running kigeon, printed as the answer comes."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class Verdict:
     def on(self, parts: Iterator[Part]) -> Iterator[Part]:
         """Yield *parts*, and look at each."""
         for part in parts:
-            self.is_wrong |= part.name in ("problems", "unaccounted") and bool(part.value)
+            self.is_wrong |= part.name in ("problems", "unaccounted", "notSent") and bool(part.value)
             if part.name == "senders":
                 self.is_wrong |= any(accounts.get("unaccounted") for accounts in part.value.values())
             yield part
 
 
 def _request(arguments: argparse.Namespace) -> dict[str, Any]:
-    wanted = ("command", "action", "ids", "all", "sender", "loki")
+    wanted = ("command", "action", "ids", "all", "sender", "loki", "since", "until", "namespace", "late")
     request = {key: value for key in wanted if (value := getattr(arguments, key, None)) is not None}
     if arguments.command == "audit":
         request["wrong"] = not (arguments.all or arguments.json)
@@ -60,6 +60,8 @@ def _lines(arguments: argparse.Namespace, parts: Iterator[Part]) -> Iterator[str
         return _status({part.name: part.value for part in parts})
     if arguments.command == "audit":
         return _audit(parts)
+    if arguments.command == "resend":
+        return _resent({part.name: part.value for part in parts})
     return _dead_letters(arguments.action, parts)
 
 
@@ -69,12 +71,20 @@ def _status(answer: Mapping[str, Any]) -> Iterator[str]:
     until = watcher["watchedUntil"]
     yield f"received {watcher['received']} = {told}; " + (f"watched until {until}" if until else "not watched yet")
     for name, accounts in answer["senders"].items():
-        keys = [key for key in accounts if key not in ("stored", "unaccounted", "problem")]
+        keys = [key for key in accounts if key not in ("stored", "resent", "unaccounted", "problem")]
         yield f"{name}: stored {accounts['stored']} = " + " + ".join(f"{key} {accounts[key]}" for key in keys)
+        if accounts["resent"]:
+            yield f"{name}: {accounts['resent']} were sent again on an operator's request"
         if accounts["unaccounted"]:
             yield f"{name}: {accounts['unaccounted']} are NOT ACCOUNTED FOR"
         if "problem" in accounts:
             yield f"{name}: {accounts['problem']}"
+
+
+def _resent(answer: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{answer['sender']}: {answer['resent']} events were sent again"
+    if answer["notSent"]:
+        yield f"{answer['sender']}: {answer['notSent']} were not: the log says why (late lines are sent with --late)"
 
 
 def _dead_letters(action: str, parts: Iterator[Part]) -> Iterator[str]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from kigeon import __version__
+from kigeon.config.quantities import parse_duration
 
-COMMANDS = ("start", "check", "demo", "status", "dead-letter", "audit")
+COMMANDS = ("start", "check", "demo", "status", "dead-letter", "audit", "resend")
 
 _DESCRIPTION = "kigeon exports Kubernetes Events to Grafana Loki, each occurrence once."
 _EPILOG = "exit status: 0 after SIGTERM or SIGINT, 2 for a configuration that can't be used, 1 for anything else"
@@ -67,7 +68,15 @@ def _add_operating(commands: Any) -> None:
     )
     audit.add_argument("--loki", action="store_true", help="ask Loki too: what is missing there, what is doubled")
     audit.add_argument("--all", action="store_true", help="a line for each Event, not only for those that are wrong")
-    for command in (status, listing, show, replay, drop, audit):
+    resend = commands.add_parser("resend", help="send again what the queue holds of some time; Loki drops what it has")
+    resend.add_argument("--sender", required=True, metavar="NAME", help="the sender that is to send it")
+    ago = "stored since so long ago, for example 2h"
+    resend.add_argument("--since", required=True, type=_ago, metavar="DURATION", help=ago)
+    resend.add_argument("--until", type=_ago, metavar="DURATION", help="and until so long ago; without it: until now")
+    resend.add_argument("--namespace", metavar="N", help="events of this namespace alone")
+    late = "also what Loki takes as late lines alone: what it holds of that already is there twice then"
+    resend.add_argument("--late", action="store_true", help=late)
+    for command in (status, listing, show, replay, drop, audit, resend):
         _add_config(command)
         command.add_argument("--json", action="store_true", help="print JSON")
 
@@ -91,3 +100,10 @@ def _rate(text: str) -> float:
     if not 0 <= number <= 1_000_000:
         raise argparse.ArgumentTypeError("must be a number between 0 and 1000000")
     return number
+
+
+def _ago(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be a duration with a unit, for example 90m or 2h") from None

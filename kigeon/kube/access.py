@@ -20,6 +20,7 @@ import urllib3
 import yaml
 from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
+from kubernetes.client.rest import should_bypass_proxies
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.incluster_config import SERVICE_CERT_FILENAME, SERVICE_TOKEN_FILENAME, InClusterConfigLoader
 
@@ -254,6 +255,9 @@ class ClusterAccess:
         configuration.retries = False
         configuration.connection_pool_maxsize = SIDE_BY_SIDE
         try:
+            if should_bypass_proxies(configuration.host, configuration.no_proxy or ""):
+                # However its address is written.
+                configuration.proxy = None
             if configuration.proxy and (auth := urllib3.util.parse_url(configuration.proxy).auth):
                 configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=unquote(auth))
             return kubernetes_client.ApiClient(configuration), until

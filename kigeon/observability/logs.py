@@ -10,7 +10,11 @@ error   an operator has to act, or a component was lost and replaced
 ======= ==========================================================================================================
 
 Messages are short constant sentences. What varies is context: the ``extra`` of a record becomes keys of its line
-(``component``, ``sender``, ``uid``, ``namespace``, ``error``, …). No secret is ever put there.
+(``uid``, ``namespace``, ``error``, …). No secret is ever put there.
+
+What a process is, every record of it says: ``actor`` (``watcher``, ``sender/loki``, ``supervisor``, …; the root says
+``root``, a process that answers an operator ``operator``), and in a sender's process ``sender``, the sender's name.
+A record's own context wins: what the Supervisor says of a child has the child's name as ``actor``.
 """
 
 from __future__ import annotations
@@ -19,7 +23,8 @@ import json
 import logging
 import sys
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TextIO
 
 import orjson
@@ -28,13 +33,20 @@ from kigeon.redaction import redact, redact_all
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-def configure(level: str = "info", form: str = "json", stream: TextIO | None = None) -> None:
-    """Send the records of this process at *level* and above to *stream* (standard error) as *form*, json or text."""
+def configure(
+    level: str = "info", form: str = "json", stream: TextIO | None = None, context: Mapping[str, Any] = NOTHING
+) -> None:
+    """Send the records of this process at *level* and above to *stream* (standard error) as *form*, json or text.
+
+    *context* is what every one of them holds.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.setFormatter(_formatter(form)(context))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(LEVELS[level])
@@ -42,16 +54,25 @@ def configure(level: str = "info", form: str = "json", stream: TextIO | None = N
         logging.getLogger(noisy).setLevel(max(LEVELS[level], logging.WARNING))
 
 
+def bind(context: Mapping[str, Any]) -> None:
+    """Let every record of this process hold *context*, and nothing of what was bound before.
+
+    A process that was forked begins with the handlers of another; what it is, it says from here on.
+    """
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, ContextFormatter):
+            handler.setFormatter(type(handler.formatter)(context))
+
+
 def definitions(form: str = "json") -> dict[str, Any]:
     """Return what :func:`logging.config.dictConfig` needs to write warnings as :func:`configure` does.
 
     Thespian's logger process is configured this way.
     """
-    formatter = JsonFormatter if form == "json" else TextFormatter
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"kigeon": {"()": formatter}},
+        "formatters": {"kigeon": {"()": _formatter(form), "context": {"actor": "thespian"}}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "kigeon"}},
         "root": {"level": "WARNING", "handlers": ["stderr"]},
     }
@@ -62,7 +83,19 @@ def context_of(record: logging.LogRecord) -> dict[str, Any]:
     return {key: value for key, value in vars(record).items() if key not in _STANDARD}
 
 
-class JsonFormatter(logging.Formatter):
+class ContextFormatter(logging.Formatter):
+    """Writes each record with a *context* that all of them share."""
+
+    def __init__(self, context: Mapping[str, Any] = NOTHING) -> None:
+        super().__init__()
+        self._context = context
+
+    def context_of(self, record: logging.LogRecord) -> dict[str, Any]:
+        """Return what all records hold, and, above it, what the ``extra`` of *record* holds."""
+        return {**self._context, **context_of(record)}
+
+
+class JsonFormatter(ContextFormatter):
     """A record as one JSON object: time (RFC 3339, UTC), level, component, message, then its context."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -72,7 +105,7 @@ class JsonFormatter(logging.Formatter):
             "level": _level_of(record),
             "component": record.name,
             "message": record.getMessage(),
-            **context_of(record),
+            **self.context_of(record),
         }
         if record.exc_info and record.exc_info[0]:
             entry["exception"] = self.formatException(record.exc_info)
@@ -83,25 +116,20 @@ class JsonFormatter(logging.Formatter):
             return json.dumps({key: redact(_text_of(value)) for key, value in entry.items()})
 
 
-class TextFormatter(logging.Formatter):
+class TextFormatter(ContextFormatter):
     """A record for a terminal: time, level, component, message, then its context as key=value."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of *record*; an exception follows on lines of its own."""
-        context = " ".join(f"{key}={_text_of(value)}" for key, value in context_of(record).items())
+        context = " ".join(f"{key}={_text_of(value)}" for key, value in self.context_of(record).items())
         line = f"{_time_of(record)} {_level_of(record):5} {record.name}: {record.getMessage()} {context}".rstrip()
         if record.exc_info and record.exc_info[0]:
             line += "\n" + self.formatException(record.exc_info)
         return redact(line)
 
 
-class Bound(logging.LoggerAdapter[logging.Logger]):
-    """A logger that adds its context to every record."""
-
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        """Merge the record's own extra over the bound one."""
-        kwargs["extra"] = {**(self.extra or {}), **kwargs.get("extra", {})}
-        return msg, kwargs
+def _formatter(form: str) -> type[ContextFormatter]:
+    return JsonFormatter if form == "json" else TextFormatter
 
 
 def _shown(value: Any) -> str:

@@ -38,7 +38,7 @@ class Settlement:
     again: list[Item] = field(default_factory=list)
     """To be planned again now."""
     pieces: list[list[Item]] = field(default_factory=list)
-    """To be pushed now, each as it is."""
+    """To be planned and pushed now, each apart from all else: something is being narrowed down."""
     parked: list[tuple[Item, str]] = field(default_factory=list)
     later: list[Item] = field(default_factory=list)
     """Their time is to come."""

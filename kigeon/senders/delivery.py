@@ -182,13 +182,9 @@ class Delivery:
             log.error("what is to be parked waits: there is no room for it", extra={"error": str(error), "cure": cure})
 
     async def _push_next(self, lane: Lane, courier: Courier, work: Delivering) -> None:
-        if work.pieces:
-            pushes = [work.pieces.popleft()]
-        else:
-            work.todo = self._elsewhere.reroute(lane, work.todo)
-            if not work.todo:
-                return
-            pushes, work.todo = courier.plan(work.todo, lane.key)
+        pushes = self._next_pushes(lane, courier, work)
+        if not pushes:
+            return
         lane.push_started([item for push in pushes for item in push])
         try:
             answers = await asyncio.gather(*(self._push(lane.destination, push) for push in pushes))
@@ -196,6 +192,17 @@ class Delivery:
             lane.push_ended()
         for push, answer in zip(pushes, answers, strict=True):
             await self._settle(lane, courier.settle(push, answer), answer, work)
+
+    def _next_pushes(self, lane: Lane, courier: Courier, work: Delivering) -> list[list[Item]]:
+        """Return the pushes that go side by side now: of the next piece, where something is being narrowed down."""
+        is_piece = bool(work.pieces)
+        items = self._elsewhere.reroute(lane, work.pieces.popleft() if is_piece else work.todo)
+        pushes, rest = courier.plan(items, lane.key) if items else ([], [])
+        if not is_piece:
+            work.todo = rest
+        elif rest:
+            work.pieces.appendleft(rest)
+        return pushes
 
     async def _push(self, destination: Destination, push: Sequence[Item]) -> Answer:
         return await self._ask(destination, [item.entry for item in push if item.entry is not None])

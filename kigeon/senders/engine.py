@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -39,8 +39,9 @@ from kigeon.senders.progress import Progress
 from kigeon.senders.replaying import ParkedEvents
 from kigeon.senders.resending import Resending
 from kigeon.senders.retrying import TOO_OLD, RetryDesk
-from kigeon.senders.sink import Destination, Entry, Sink
+from kigeon.senders.sink import Entry, Sink
 from kigeon.senders.steps import Deferred, Ended, Prepared
+from kigeon.senders.ways import Ways
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +105,7 @@ class Engine:
         self._desk = RetryDesk(stores.retry, self._progress, self._delivery, self._place, plan.max_age)
         self.parked = ParkedEvents(stores.dead_letter, stores.outcomes, self._progress, self._desk)
         self.resending = Resending(stores.history, self._progress, self._desk, self._repeat)
-        self._lanes: dict[tuple[Destination, str], Lane] = {}
-        self._first_way: tuple[Destination, str] | None = None
-        self._ways_differ = False
+        self._ways = Ways(self._delivery.courier, lambda lane: self._start(self._drive(lane)))
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
         self._closing = False
@@ -173,7 +172,7 @@ class Engine:
             "resent": self._ledger.resent,
             "inMemory": self._ledger.open_events,
             "retrying": self._desk.waiting_events,
-            "blocked": sorted(lane.label for lane in list(self._lanes.values()) if lane.is_blocked),
+            "blocked": sorted(lane.label for lane in self._ways if lane.is_blocked),
         }
 
     async def _read(self) -> None:
@@ -273,43 +272,15 @@ class Engine:
                 entering.append(item)
             elif isinstance(step, Deferred) or not await self._end(item, step):
                 undecided.append(item)
-        self._enter(entering)
+        self._ways.enter(entering)
         return undecided
 
-    def _enter(self, items: Iterable[Item]) -> None:
-        """Put *items* on their lanes."""
-        ways: dict[tuple[Destination, str], list[Item]] = {}
-        for item in items:
-            if item.entry is not None:
-                destination = item.entry.destination
-                ways.setdefault((destination, self._delivery.courier(destination).route(item.entry)), []).append(item)
-        for way, entering in ways.items():
-            self._lane(*way).add(entering)
-
-    def _reroute(self, lane: Lane, items: Sequence[Item]) -> list[Item]:
-        """Put those of *items* that wait for something of their own on other lanes; return the rest."""
-        elsewhere = self._strays(lane, items)
-        if not elsewhere:
-            return list(items)
-        self._enter(elsewhere)
-        gone = set(map(id, elsewhere))
-        return [item for item in items if id(item) not in gone]
-
-    def _strays(self, lane: Lane, items: Iterable[Item]) -> list[Item]:
-        courier = self._delivery.courier(lane.destination)
-        return [item for item in items if item.entry is not None and courier.route(item.entry) != lane.key]
-
     async def _hold(self, lane: Lane, items: Sequence[Item], hold: Hold) -> None:
-        """Have *items* wait on a lane of their own, and with them what is on *lane* and belongs there too."""
-        held = self._lane(lane.destination, hold.key)
-        held.items.extend(self._take_strays(lane))
-        delay = held.slow_down(hold.pace, hold.most)
-        _, unloaded = held.refused(items, delay or None)
+        held, unloaded = self._ways.hold(lane, items, hold)
         await self._desk.unload(unloaded, held.label)
 
-    def _take_strays(self, lane: Lane) -> list[Item]:
-        strays = set(map(id, self._strays(lane, lane.items)))
-        return lane.take_if(lambda item: id(item) in strays) if strays else []
+    def _reroute(self, lane: Lane, items: Sequence[Item]) -> list[Item]:
+        return self._ways.reroute(lane, items)
 
     async def _postpone(self, items: Sequence[Item]) -> None:
         """Try *items* again when their time may have come."""
@@ -333,16 +304,6 @@ class Engine:
         self._ledger.end(item.page, item.index, step.outcome, step.reason)
         return True
 
-    def _lane(self, destination: Destination, key: str = COMMON) -> Lane:
-        way = (destination, key)
-        lane = self._lanes.get(way)
-        if lane is None:
-            self._first_way = self._first_way or way
-            self._ways_differ = self._ways_differ or way != self._first_way
-            lane = self._lanes[way] = Lane(destination, key)
-            self._start(self._drive(lane))
-        return lane
-
     async def _drive(self, lane: Lane) -> None:
         """Push what is on *lane*, oldest first, for as long as there is anything."""
         while lane.items or self._desk.waits_for(lane.label):
@@ -356,9 +317,7 @@ class Engine:
                 await self._desk.unload(await self._delivery.deliver(lane, push), lane.label)
                 await self._desk.close_done(push)
                 self._room.set()
-        del self._lanes[lane.destination, lane.key]
-        if lane.key != COMMON:
-            self._delivery.courier(lane.destination).released(lane.key)
+        self._ways.close(lane)
 
     async def _load_for(self, lane: Lane) -> None:
         """Load of what waits for *lane* one page to try with, or a whole push where the last one arrived."""
@@ -374,15 +333,11 @@ class Engine:
         events, pages = self._ledger.open_events, self._ledger.open_pages
         if events < MAX_WINDOW_EVENTS and pages < MAX_WINDOW_PAGES:
             return False
-        hanging = [item.page for lane in self._lanes.values() for item in self._hanging(lane)]
+        hanging = [item.page for lane in self._ways for item in self._ways.hanging(lane)]
         held = [page for page in hanging if not page.is_retry and not page.is_repeat]
         events -= min(len(held), MAX_WINDOW_EVENTS)
         pages -= min(len(set(held)), MAX_WINDOW_PAGES)
         return events >= MAX_WINDOW_EVENTS or pages >= MAX_WINDOW_PAGES
-
-    def _hanging(self, lane: Lane) -> Sequence[Item]:
-        """Return what a push on *lane* holds that hangs; nothing where it holds up nobody else, being the only way."""
-        return lane.held_up if self._ways_differ else ()
 
     async def _make_room(self) -> None:
         """Free the way: move what can't go to the retry stream, or wait until something has gone."""
@@ -400,15 +355,15 @@ class Engine:
             rest = await self._desk.move(waiting, UNDECIDED)
             moved += len(waiting) - len(rest)
             self._defer(rest)
-        for lane in list(self._lanes.values()):
+        for lane in self._ways:
             if not self._plan.may_route and lane.key == COMMON:
                 continue
-            if lane.key != COMMON or lane.is_blocked or self._hanging(lane) or self._desk.waits_for(lane.label):
+            if lane.key != COMMON or lane.is_blocked or self._ways.hanging(lane) or self._desk.waits_for(lane.label):
                 waiting = lane.take_waiting()
                 rest = await self._desk.move(waiting, lane.label)
                 moved += len(waiting) - len(rest)
                 if rest:
-                    self._lane(lane.destination, lane.key).add(rest)
+                    self._ways.lane(lane.destination, lane.key).add(rest)
         return moved
 
     def _defer(self, items: Sequence[Item]) -> None:
@@ -458,7 +413,7 @@ class Engine:
     async def _load_due(self) -> None:
         """Load of the retry stream what no lane asks for: what has no destination, or one that has no lane yet."""
         await self._desk.load_due()
-        lanes = {lane.label for lane in self._lanes.values()}
+        lanes = {lane.label for lane in self._ways}
         for label in [label for label in self._desk.labels() if label not in lanes][:8]:
             await self._desk.load_next(label)
 
@@ -475,5 +430,5 @@ class Engine:
         self._defer(await self._place([item for item in due if item.page.stored_at >= oldest]))
 
     def _is_drained(self, target: int) -> bool:
-        stuck = not self._busy and all(lane.is_blocked for lane in self._lanes.values())
+        stuck = not self._busy and all(lane.is_blocked for lane in self._ways)
         return stuck and (self._ledger.read_from > target or self._is_full())

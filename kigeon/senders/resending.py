@@ -73,7 +73,8 @@ class Resending:
         self._desk = desk
         self._enter = enter
         self._lock = asyncio.Lock()
-        self._under_way: list[Page] = []
+        # Pages, and of how many events of each it was asked for.
+        self._under_way: dict[Page, int] = {}
 
     async def send_doubted(self, numbers: Sequence[int]) -> None:
         """Book the events with these running numbers as waiting again; raises :class:`QueueError`: none of the rest."""
@@ -102,11 +103,11 @@ class Resending:
             if not self._open_events():
                 next_sequence = await self._read_slice(wanted)
             await self._wait()
-            done = [page for page in self._under_way if page.is_done]
-            self._under_way = [page for page in self._under_way if not page.is_done]
+            done = {page: wanted for page, wanted in self._under_way.items() if page.is_done}
+            self._under_way = {page: wanted for page, wanted in self._under_way.items() if page not in done}
             await self._progress.save()
             resent = sum(page.resent for page in done)
-            return Slice(next_sequence, resent, self._open_events(), sum(page.count for page in done) - resent)
+            return Slice(next_sequence, resent, self._open_events(), sum(done.values()) - resent)
 
     async def sequence_since(self, moment: float) -> int:
         """Return where to begin for what was stored since *moment*, seconds since the epoch."""
@@ -146,7 +147,7 @@ class Resending:
             else:
                 page.ended |= 1 << index
         if items:
-            self._under_way.append(page)
+            self._under_way[page] = len(items)
             await self._enter(items)
         return len(events)
 

@@ -17,9 +17,10 @@ import pytest
 
 from actors.operator import process
 from actors.operator.address import SOCKET, short_path
-from actors.operator.dead_letters import serve
+from actors.operator.dead_letters import actions_of
 from actors.operator.door import MOST_ANSWERING
 from actors.operator.memory import MOST
+from actors.operator.senders import serve
 from actors.processes import descendants
 from kigeon.config.settings import GlobalSettings, LokiSettings, QueueSettings, SenderSettings, Settings
 from kigeon.kube.source import ClusterSource
@@ -154,12 +155,12 @@ class Replaying:
 def test_many_are_replayed_in_portions_and_a_slow_sender_is_waited_for(
     filled: Filled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.operator.dead_letters.AT_IT", 0.05)
+    monkeypatch.setattr("actors.operator.senders.AT_IT", 0.05)
     sender = Replaying()
 
     async def asked(door: Door) -> Told:
         async with connected(filled.server.url, filled.server.token, "sender") as client:
-            await serve(client, "loki", sender)  # type: ignore[arg-type]
+            await serve(client, "loki", actions_of(sender))  # type: ignore[arg-type]
             await client.flush()
             return await asyncio.to_thread(door.ask, {"command": "dead-letter", "action": "replay", "all": True})
 

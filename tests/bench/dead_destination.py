@@ -1,8 +1,10 @@
 """One dead destination among a hook's: ``python -m tests.bench.dead_destination [EVENTS]``.
 
-A hook sends a seventh of the events to a Loki of their own. The rate at which the others arrive is measured with that
-one alive, with it refusing every push, and with it answering nothing at all. The ratios are of one run on one machine;
-the exit status is 1 when one of them is below nine tenths.
+A hook sends a seventh of the events to a Loki of their own, once as one tenant's and once as 64 tenants'. The rate at
+which the others arrive is measured without those events, with that Loki alive, with it refusing every push, and with it
+answering nothing at all. The ratios are to the rate with one tenant alive, for 64 tenants to the rate without their
+events, all of one run on one machine; the exit status is 1 when one of them is below nine tenths where the Loki is
+dead, or when a dead one was asked over more connections than one origin may have.
 """
 
 from __future__ import annotations
@@ -10,10 +12,13 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from threading import Event, Thread
 
+from kigeon.senders.pool import SIDE_BY_SIDE
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import make_event
 from tests.support.kigeon import Kigeon, loki_sender
@@ -22,12 +27,20 @@ from tests.support.loki import Loki
 ROUNDS = 3
 LEAST = 0.9
 
+TENANTS = 64
+ESTABLISHED = "01"
+
 HOOK = """
 def transform(config, event):
     if event["source"]["host"] == "node-0":
         config["url"] = "{url}"
+        config["tenantID"] = "team-%d" % (int(event["involvedObject"]["uid"][4:]) % {tenants})
     return config
 """
+
+
+def absent(loki: Loki) -> None:
+    """Leave it as it is: it gets nothing."""
 
 
 def alive(loki: Loki) -> None:
@@ -44,37 +57,60 @@ def hanging(loki: Loki) -> None:
     loki.answering.clear()
 
 
-def rate(count: int, harm: Callable[[Loki], None]) -> float:
-    """Return how many events a second arrive at the destination that is alive."""
+def rate(count: int, harm: Callable[[Loki], None], tenants: int) -> tuple[float, int]:
+    """Return how many events a second arrive at the one that is alive, and the most connections to the other."""
     events = [make_event(number) for number in range(count)]
-    others = sum(event["source"]["host"] != "node-0" for event in events)
+    healthy = [event for event in events if event["source"]["host"] != "node-0"]
     with ApiServer() as api, Loki() as loki, Loki() as dead, tempfile.TemporaryDirectory() as folder:
         harm(dead)
-        api.put_events(events)
+        api.put_events(healthy if harm is absent else events)
         script = Path(folder) / "hook.star"
-        script.write_text(HOOK.format(url=dead.url))
+        script.write_text(HOOK.format(url=dead.url, tenants=tenants))
         sender = loki_sender(loki, hook={"script": str(script)})
-        with Kigeon(Path(folder) / "kigeon", api, [sender], global_={"logLevel": "info"}):
+        kigeon = Kigeon(Path(folder) / "kigeon", api, [sender], global_={"logLevel": "info"})
+        with kigeon, counting(dead) as most:
             first = len(loki.wait_for(1))
             began = time.monotonic()
-            loki.wait_for(others, timeout=300)
-            return (others - first) / (time.monotonic() - began)
+            loki.wait_for(len(healthy), timeout=300)
+            return (len(healthy) - first) / (time.monotonic() - began), max(most)
+
+
+@contextmanager
+def counting(loki: Loki) -> Iterator[list[int]]:
+    """Look ten times a second how many connections there are to *loki*."""
+    found, ended = [0], Event()
+    port = f":{int(loki.url.rpartition(':')[2]):04X}"
+
+    def look() -> None:
+        while not ended.wait(0.1):
+            rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+            found.append(sum(row[2].endswith(port) and row[3] == ESTABLISHED for row in rows))
+
+    looking = Thread(target=look)
+    looking.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        looking.join()
 
 
 def main() -> int:
     """Measure, in turns, so that what else the machine does falls on all alike."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 60_000
-    kinds = (alive, refusing, hanging)
-    rates = [[rate(count, harm) for harm in kinds] for _ in range(ROUNDS)]
-    worst = 1.0
-    for index, harm in enumerate(kinds):
-        ratio = median(row[index] / row[0] for row in rates)
-        worst = min(worst, ratio)
-        figure = median(row[index] for row in rates)
+    cases = [(alive, 1), (refusing, 1), (hanging, 1), (absent, TENANTS), (refusing, TENANTS), (hanging, TENANTS)]
+    found = [[rate(count, *case) for case in cases] for _ in range(ROUNDS)]
+    failed = False
+    for index, (harm, tenants) in enumerate(cases):
+        base = next(place for place, case in enumerate(cases) if case[1] == tenants)
+        ratio = median(row[index][0] / row[base][0] for row in found)
+        connections = max(row[index][1] for row in found)
+        failed |= ratio < LEAST or connections > SIDE_BY_SIDE
         sys.stdout.write(
-            f"one destination {harm.__name__:10} {figure:10.0f} events/s to the others, ratio {ratio:.2f}\n"
+            f"{tenants:3} tenants {harm.__name__:10} {median(row[index][0] for row in found):10.0f} events/s to the "
+            f"others, ratio {ratio:.2f}, at most {connections} connections\n"
         )
-    return 0 if worst >= LEAST else 1
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Everything fails at random while events flow: ``python -m tests.chaos [--minutes N] [--seed S]``.
 
-kigeon runs as a user runs it, with two senders and a hook that has two destinations. Strikes come at random, several at
+kigeon runs as a user runs it, with two senders and a hook that has two destinations, before Lokis that answer for the
+last stream of a push alone, and whose limits are lowered and lifted. Strikes come at random, several at
 a time. At the end everything is mended, what Loki refused meanwhile is replayed, and every event has to be held exactly
 once by each sender's Loki; the accounts have to be exact, an audit has to find nothing, and nothing may be parked,
 skipped, filtered or evicted. It prints its seed; the same seed strikes in the same order.
@@ -9,6 +10,7 @@ skipped, filtered or evicted. It prints its seed; the same seed strikes in the s
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import secrets
 import signal
@@ -52,7 +54,8 @@ class Chaos:
     def tell(self) -> None:
         """Have some more events happen; now and then one that is there already happens again."""
         number = len(self.events)
-        fresh = [make_event(number + more) for more in range(self.random.choice((1, 5, 50)))]
+        numbers = range(number, number + self.random.choice((1, 5, 50)))
+        fresh = [make_event(each, namespace=f"team-{each % 12}") for each in numbers]
         if number and self.random.random() < 0.3:
             older = self.random.choice(self.events)
             fresh.append({**older, "count": older["count"] + 1, "lastTimestamp": fresh[0]["lastTimestamp"]})
@@ -67,7 +70,7 @@ class Chaos:
                 *(self.kill_process, self.kill_process, self.kill_tree, self.stop_process, self.kill_root),
                 *(self.loki_fails, self.loki_cuts, self.loki_hangs, self.tenant_fails, self.api_fails),
                 *(self.watch_ends, self.restart, self.garbage, self.loki_refuses, self.etcd_is_restored),
-                *(self.api_hangs, self.an_operator_asks),
+                *(self.api_hangs, self.an_operator_asks, self.loki_has_no_room, self.loki_is_slow, self.loki_forgets),
             ]
         )
         sys.stdout.write(f"{time.strftime('%X')} {harm.__name__}\n")
@@ -143,6 +146,23 @@ class Chaos:
         loki, host = self._loki(), f"node-{self.random.randrange(7)}"
         loki.refuse = lambda line: line.fields.get("sourceHost") == host
         self.mending.append(lambda: setattr(loki, "refuse", lambda line: False))
+
+    def loki_has_no_room(self) -> None:
+        loki = self._loki()
+        loki.limits.max_streams = self.random.randrange(1, 10)
+        self.mending.append(lambda: setattr(loki.limits, "max_streams", math.inf))
+
+    def loki_is_slow(self) -> None:
+        limits = self._loki().limits
+        limits.stream_rate = self.random.choice((20e3, 50e3, 100e3))
+        limits.stream_burst = 2 * limits.stream_rate
+        self.mending.append(lambda: setattr(limits, "stream_rate", math.inf))
+
+    def loki_forgets(self) -> None:
+        """Its ingesters know their streams no more, as after a flush; what they hold they keep."""
+        loki = self._loki()
+        if loki.limits.max_streams == math.inf:
+            loki.restart()
 
     def etcd_is_restored(self) -> None:
         self.api.restore_etcd(self.random.randrange(1, 50))

@@ -319,6 +319,16 @@ def test_a_proxys_address_that_can_not_be_used_is_not_told(
     assert "s3cret" not in str(caught.value)
 
 
+def test_the_address_of_a_proxy_that_is_not_used_is_not_read(
+    api: ApiServer, tmp_path: Path, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://me:s3/cret@127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
+    assert lists(kubeconfig(api, tmp_path, certificate[0], {"token": api.token}))
+
+
 def test_a_name_of_the_servers_own_is_what_its_certificate_is_looked_at_for(
     tmp_path: Path, named: tuple[Path, Path]
 ) -> None:

@@ -3,12 +3,14 @@ import io
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from logging.config import dictConfig
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kigeon.observability.logs import Bound, configure
+from kigeon.observability.logs import bind, configure, definitions
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 Configure = Callable[..., io.StringIO]
@@ -20,9 +22,9 @@ def configured() -> Iterator[Configure]:
     root = logging.getLogger()
     before = root.handlers[:], root.level
 
-    def begin(level: str = "info", form: str = "json") -> io.StringIO:
+    def begin(level: str = "info", form: str = "json", context: Mapping[str, Any] = {}) -> io.StringIO:
         stream = io.StringIO()
-        configure(level, form, stream)
+        configure(level, form, stream, context)
         return stream
 
     yield begin
@@ -153,12 +155,40 @@ def test_configuring_again_replaces(configured: Configure) -> None:
     assert (first.getvalue(), entry(second)["message"]) == ("", "once")
 
 
-def test_a_bound_logger_adds_its_context_below_the_records_own(configured: Configure) -> None:
-    stream = configured()
-    log = Bound(logging.getLogger("kigeon"), {"component": "sender/loki", "attempt": 1})
-    log.info("a push", extra={"attempt": 2, "status": 204})
-    found = entry(stream)
-    assert (found["component"], found["attempt"], found["status"]) == ("sender/loki", 2, 204)
+SENDER = {"actor": "sender/loki", "sender": "loki"}
+
+
+def test_every_record_holds_the_context_of_its_process_and_its_own_wins(configured: Configure) -> None:
+    stream = configured(context=SENDER)
+    logging.getLogger("urllib3").warning("a retry")
+    logging.getLogger("kigeon").info("kept", extra={"sender": "gone", "attempt": 2})
+    library, own = map(json.loads, stream.getvalue().splitlines())
+    assert {key: library[key] for key in ("actor", "sender", "component")} == {**SENDER, "component": "urllib3"}
+    assert (own["actor"], own["sender"], own["attempt"]) == ("sender/loki", "gone", 2)
+
+
+def test_text_holds_the_context_of_its_process_too(configured: Configure) -> None:
+    stream = configured(form="text", context=SENDER)
+    logging.getLogger("kigeon.room").warning("it is away", extra={"attempt": 2})
+    assert stream.getvalue().endswith("kigeon.room: it is away actor=sender/loki sender=loki attempt=2\n")
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_forked_process_says_what_it_is_and_no_more_what_the_other_was(configured: Configure, form: str) -> None:
+    stream = configured(form=form, context=SENDER)
+    bind({"actor": "queue"})
+    logging.getLogger("kigeon").info("here")
+    assert "queue" in stream.getvalue()
+    assert "loki" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_what_thespian_logs_says_so(configured: Configure, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configured()
+    dictConfig(definitions(form))
+    logging.getLogger("kigeon.thespians").warning("here")
+    said = capsys.readouterr().err
+    assert ('"actor":"thespian"' if form == "json" else "actor=thespian") in said
 
 
 def extras_in(tree: ast.AST) -> Iterator[ast.Dict]:

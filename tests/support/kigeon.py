@@ -36,6 +36,8 @@ class Kigeon:
         self.config = folder / "config.yaml"
         self.kubeconfig = api.write_kubeconfig(folder / "kubeconfig")
         self.credentials = ["--kubeconfig", str(self.kubeconfig)]
+        self.python = sys.executable
+        """The interpreter, and with it the installation, that it is run by."""
         self.environ: dict[str, str] = {}
         settings = {"dataDir": str(folder / "data"), "logLevel": "debug", **sections.pop("global_", {})}
         self.config.write_text(yaml.safe_dump({"global": settings, "eventsenders": senders, **sections}))
@@ -51,7 +53,7 @@ class Kigeon:
 
     def start(self) -> None:
         """Start it."""
-        command = [sys.executable, "-P", "-m", "kigeon", "start", "--config", str(self.config), *self.credentials]
+        command = [self.python, "-P", "-m", "kigeon", "start", "--config", str(self.config), *self.credentials]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 command,

@@ -72,7 +72,7 @@ def test_the_accounts_survive_restarts_and_are_exact(tmp_path: Path, api: ApiSer
         "repeated": 200,
         "unreadable": 3,
     }
-    done = {"skipped": 0, "evicted": 0, "waiting": 0, "unaccounted": 0, "parked": 1, "stored": 300}
+    done = {"skipped": 0, "evicted": 0, "waiting": 0, "resent": 0, "unaccounted": 0, "parked": 1, "stored": 300}
     assert status["senders"]["loki"] == {**done, "sent": 199, "filtered": 100}
     assert status["senders"]["all"] == {**done, "sent": 299, "filtered": 0}
 
@@ -295,3 +295,25 @@ def test_where_no_kigeon_runs_it_says_so(tmp_path: Path, api: ApiServer, loki: L
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert f"no kigeon runs with global.dataDir {tmp_path / 'data'}" in done.stderr
+
+
+def test_what_a_loki_lost_is_sent_again_from_the_queue(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    """Of the time that is asked for, of one namespace or of all; the accounts tell it, through a restart."""
+    events = [make_event(number, namespace="shop" if number % 2 else "other") for number in range(60)]
+    api.put_events(events)
+    with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        wait_until(lambda: accounts(kigeon).get("sent") == 60)
+        loki.restart(keep=False)
+        shop = ("--sender", "loki", "--since", "1h", "--namespace", "shop")
+        assert kigeon.ask("resend", *shop) == {"sender": "loki", "resent": 30, "notSent": 0}
+        assert_once(loki.lines, events[1::2])
+        pushes = len(loki.pushes)
+        assert kigeon.ask("resend", *shop, "--until", "59m") == {"sender": "loki", "resent": 0, "notSent": 0}
+        assert len(loki.pushes) == pushes
+        assert kigeon.ask("resend", "--sender", "loki", "--since", "1h")["resent"] == 60
+        assert_once(loki.lines, events)
+        kigeon.kill_tree()
+        kigeon.start()
+        found = kigeon.ask("status")["senders"]["loki"]
+        assert (found["sent"], found["resent"], found["waiting"], found["unaccounted"]) == (60, 90, 0, 0)
+        assert kigeon.stop() == 0

@@ -71,7 +71,7 @@ def test_nothing_is_lost_nothing_is_repeated_and_the_accounts_balance(
         filtered = sum(namespace_of(number) == "other" for number in nowhere)
         still_parked = made["status"][sender]["parked"]
         whole = {"stored": len(events), "filtered": filtered, "skipped": len(nowhere) - filtered, "waiting": 0}
-        whole |= {"evicted": 0, "unaccounted": 0}
+        whole |= {"evicted": 0, "resent": 0, "unaccounted": 0}
         sent = len(events) - len(nowhere)
         assert accounts[sender] == {**whole, "sent": sent - still_parked, "parked": still_parked}
         assert after[sender] == {**whole, "sent": sent, "parked": 0}

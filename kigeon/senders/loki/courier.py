@@ -66,7 +66,8 @@ class LokiCourier:
         """Return the queue of a stream that is held up, of new streams where there is no room, or the common one."""
         if entry.stream in self._held:
             return self._held[entry.stream]
-        return NEW_STREAMS if self._is_full and not self._known.exists(entry.stream, self._clock()) else COMMON
+        # Each stream is tried once: Loki may have it, although that is not known here.
+        return NEW_STREAMS if self._is_full and self._known.state(entry.stream).refused_at > -inf else COMMON
 
     def released(self, key: str) -> None:
         """Have the streams of the queue *key* go with the others again."""
@@ -89,9 +90,10 @@ class LokiCourier:
         if key == COMMON:
             pushes, rest = self._plan_common(groups)
         else:
-            # A first one shows whether there is room again.
-            most = 1 if self._refused_at > self._took_at else AT_ONCE // 8
-            pushes, rest = _split_at(list(groups.values()), most)
+            # A first one shows whether there is room again, each time another: ingesters do not fill up alike.
+            waiting = sorted(groups, key=lambda stream: self._known.state(stream).refused_at)
+            most = 1 if self._refused_at >= self._took_at else AT_ONCE // 8
+            pushes, rest = _split_at([groups[stream] for stream in waiting], most)
         return pushes, rest + younger
 
     def _plan_common(self, groups: Groups) -> tuple[list[list[Item]], list[Item]]:
@@ -203,7 +205,7 @@ class LokiCourier:
 
     def _doubts(self, stream: Stream, group: Sequence[Item], refusal: Refusal) -> list[int]:
         if refusal.fault is Fault.STREAMS:
-            return self._known.lost(stream)
+            return self._known.lost(stream, self._clock())
         if refusal.fault is Fault.RATE:
             return self._known.refused_for_rate(stream, size_of(group), self._clock())
         return self._known.refused_as_late(stream, group)

@@ -35,9 +35,13 @@ MAX_DOUBTS = 50_000
 
 @dataclass(slots=True)
 class StreamState:
-    """``proven_at`` is of the monotonic clock; ``newest`` and ``last`` are of what was pushed and not refused."""
+    """``proven_at``, and when it was ``refused_at`` since for want of room, are of the monotonic clock (-inf: not).
+
+    ``newest`` and ``last`` are of what was pushed and not refused.
+    """
 
     proven_at: float = -inf
+    refused_at: float = -inf
     newest: int = 0
     last: Entry | None = None
     flow: Flow = field(default_factory=Flow)
@@ -93,7 +97,7 @@ class KnownStreams:
         state.flow.add(size_of(group), now)
         self._note(state, group)
         self._settle(state)
-        state.proven_at = now
+        state.proven_at, state.refused_at = now, -inf
 
     def ride(self, stream: Stream, group: Sequence[Item], now: float) -> None:
         """Note that *group* went to *stream* unproven."""
@@ -107,14 +111,14 @@ class KnownStreams:
         """Note that *stream* took a repeat of its last line."""
         state = self.state(stream)
         self._settle(state)
-        state.proven_at = now
+        state.proven_at, state.refused_at = now, -inf
 
-    def lost(self, stream: Stream) -> list[int]:
-        """Note that *stream* does not exist, against what was known; return what is in doubt of it."""
+    def lost(self, stream: Stream, now: float) -> list[int]:
+        """Note that there is no room for *stream*, against what may have been known; return what is in doubt of it."""
         state = self.state(stream)
         if state.proven_at > -inf:
             self.forget()
-        state.proven_at = -inf
+        state.proven_at, state.refused_at = -inf, now
         return self._doubted([state])
 
     def refused_for_rate(self, stream: Stream, size: int, now: float) -> list[int]:

@@ -10,7 +10,7 @@ import requests
 
 from kigeon.config.labels import SERVICE_NAME
 from kigeon.errors import SenderError, shorten
-from kigeon.senders.loki.sink import TIMEOUT, new_session
+from kigeon.senders.loki.connection import TIMEOUT, new_session
 from kigeon.senders.loki.streams import OWN_SERVICE
 from kigeon.senders.sink import Destination
 

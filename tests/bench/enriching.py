@@ -1,13 +1,13 @@
 """Pods are shown to a hook for comfort's sake: whatever the API server does, most of the flow goes on."""
 
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
-
-import pytest
 
 from actors.sending import HookTransform
 from kigeon.config.settings import HookSettings, SenderSettings
@@ -20,12 +20,6 @@ from tests.support.events import make_event
 
 BATCHES = 30
 BATCH = 500
-
-
-@pytest.fixture
-def api() -> Iterator[ApiServer]:
-    with ApiServer() as server:
-        yield server
 
 
 def refuse(api: ApiServer) -> None:
@@ -59,19 +53,36 @@ def flow(transform: HookTransform, numbers: Iterator[int]) -> float:
     return BATCHES * BATCH / (time.monotonic() - began)
 
 
-@pytest.mark.parametrize("misbehave", [refuse, fall_silent, fail, be_slow, go_away])
-def test_the_flow_is_at_least_a_tenth_of_what_it_is_without_pods(
-    api: ApiServer, tmp_path: Path, misbehave: Any
-) -> None:
-    script = tmp_path / "h.star"
+def ratio(folder: Path, misbehave: Callable[[ApiServer], None]) -> float:
+    """Return the flow with look-ups of Pods that *misbehave* spoils, as a part of that without any."""
+    script = folder / "h.star"
     script.write_text("def transform(config, event):\n    return config\n")
     hook = HookSettings(script, enrich_pod=True)
     sender = SenderSettings("one", "stdout", hook=hook)
     numbers = count()
-    pods = PodLookup(ClusterAccess(ClusterSource(api.write_kubeconfig(tmp_path / "config"))))
-    with closing(HookTransform(sender, hook, None)) as bare, closing(HookTransform(sender, hook, pods)) as enriching:
-        without = flow(bare, numbers)
-        misbehave(api)
-        found = flow(enriching, numbers)
-        api.faults.heal()
-    assert found > without / 10
+    with ApiServer() as api:
+        pods = PodLookup(ClusterAccess(ClusterSource(api.write_kubeconfig(folder / "config"))))
+        with (
+            closing(HookTransform(sender, hook, None)) as bare,
+            closing(HookTransform(sender, hook, pods)) as enriching,
+        ):
+            without = flow(bare, numbers)
+            misbehave(api)
+            found = flow(enriching, numbers)
+            api.faults.heal()
+    return found / without
+
+
+def main() -> int:
+    """Print each ratio; return 1 where one is below a tenth."""
+    worst = 1.0
+    for misbehave in (refuse, fall_silent, fail, be_slow, go_away):
+        with TemporaryDirectory() as folder:
+            found = ratio(Path(folder), misbehave)
+        worst = min(worst, found)
+        sys.stdout.write(f"{misbehave.__name__:12} {found:.2f} of the flow without look-ups\n")
+    return 0 if worst > 0.1 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""Whose each line of the log is: of every process, from the start to the end, also where one is killed."""
+
+import os
+from pathlib import Path
+
+from kigeon.standin.apiserver import ApiServer
+from tests.support.events import make_event
+from tests.support.kigeon import Kigeon, loki_sender
+from tests.support.loki import Loki
+from tests.support.processes import wait_until
+
+OWN = {
+    "actors.system": "root",
+    "kigeon.cli.start": "root",
+    "kigeon.queue.server": "root",
+    "kigeon.kube.informer": "watcher",
+    "kigeon.queue.writer": "queue",
+    "kigeon.senders.engine": "sender/loki",
+}
+"""Components that one process alone has."""
+
+
+def test_every_record_names_its_actor_and_of_a_sender_the_sender(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    api.put_events([make_event(number) for number in range(20)])
+    with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        loki.wait_for(20)
+        loki.answering.clear()
+        os.kill(kigeon.actor("queue"), 9)
+        wait_until(lambda: any(line["message"] == "an actor is replaced" for line in kigeon.log()), what="a new Queue")
+        loki.answering.set()
+        api.put_events([make_event(number) for number in range(20, 40)])
+        loki.wait_for(40)
+        assert kigeon.stop() == 0
+    lines = kigeon.log()
+    nameless = [line for line in lines if "actor" not in line]
+    assert nameless == []
+    for line in lines:
+        assert line["actor"] == OWN.get(line["component"], line["actor"]), line
+        assert line.get("sender", "loki") == "loki", line
+        if line["actor"] == "sender/loki" and line["component"] != "actors.supervisor":
+            assert line["sender"] == "loki", line
+    assert {"root", "watcher", "sender/loki"} <= {line["actor"] for line in lines}
