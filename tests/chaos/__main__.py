@@ -5,6 +5,11 @@ last stream of a push alone, and whose limits are lowered and lifted. Strikes co
 a time. At the end everything is mended, what Loki refused meanwhile is replayed, and every event has to be held exactly
 once by each sender's Loki; the accounts have to be exact, an audit has to find nothing, and nothing may be parked,
 skipped, filtered or evicted. It prints its seed; the same seed strikes in the same order.
+
+The Lokis of one run are either strict (a tenant may have few streams, and lines come hours behind theirs) or forgetful
+(they forget what streams they have), never both. What went to a stream that is forgotten, and that has no room any
+more, is sent again only if a proof shows that before there is room. And of what a Loki took before it forgot the
+stream some may be too late when it is repeated after a crash: it is held twice then.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -37,11 +43,15 @@ def transform(config, event):
 """
 
 
+NODES, NAMESPACES = 7, 12
+
+
 class Chaos:
     """One run."""
 
     def __init__(self, seed: int, folder: Path, api: ApiServer, plain: Loki, routed: Loki) -> None:
         self.random = Random(seed)
+        self.is_strict = self.random.random() < 0.5
         self.api, self.plain, self.routed = api, plain, routed
         (folder / "hook.star").write_text(HOOK)
         hook = {"script": "../hook.star", "onError": "fail"}
@@ -51,16 +61,29 @@ class Chaos:
         self.mending: list[Callable[[], None]] = []
         self.strikes = 0
 
+    def begin(self) -> None:
+        """Have an event of each node and namespace arrive: from then on what is hours old is late in its stream."""
+        self._happen([self._event(number) for number in range(NODES * NAMESPACES)])
+        for loki in (self.plain, self.routed):
+            loki.wait_for(len(self.events), timeout=60)
+
     def tell(self) -> None:
         """Have some more events happen; now and then one that is there already happens again."""
         number = len(self.events)
         numbers = range(number, number + self.random.choice((1, 5, 50)))
-        fresh = [make_event(each, namespace=f"team-{each % 12}") for each in numbers]
+        fresh = [self._event(each) for each in numbers]
         if number and self.random.random() < 0.3:
             older = self.random.choice(self.events)
             fresh.append({**older, "count": older["count"] + 1, "lastTimestamp": fresh[0]["lastTimestamp"]})
-        self.events += fresh
-        self.api.put_events(fresh)
+        self._happen(fresh)
+
+    def _happen(self, events: list[dict[str, Any]]) -> None:
+        self.events += events
+        self.api.put_events(events)
+
+    @staticmethod
+    def _event(number: int, **fields: Any) -> dict[str, Any]:
+        return make_event(number, f"team-{number % NAMESPACES}", **fields)
 
     def strike(self) -> None:
         """Do some harm."""
@@ -70,7 +93,8 @@ class Chaos:
                 *(self.kill_process, self.kill_process, self.kill_tree, self.stop_process, self.kill_root),
                 *(self.loki_fails, self.loki_cuts, self.loki_hangs, self.tenant_fails, self.api_fails),
                 *(self.watch_ends, self.restart, self.garbage, self.loki_refuses, self.etcd_is_restored),
-                *(self.api_hangs, self.an_operator_asks, self.loki_has_no_room, self.loki_is_slow, self.loki_forgets),
+                *(self.api_hangs, self.an_operator_asks, self.loki_is_slow),
+                *((self.loki_has_no_room, self.lines_are_late) if self.is_strict else (self.loki_forgets,)),
             ]
         )
         sys.stdout.write(f"{time.strftime('%X')} {harm.__name__}\n")
@@ -154,15 +178,19 @@ class Chaos:
 
     def loki_is_slow(self) -> None:
         limits = self._loki().limits
-        limits.stream_rate = self.random.choice((20e3, 50e3, 100e3))
+        limits.stream_rate = self.random.choice((50e3, 100e3))
         limits.stream_burst = 2 * limits.stream_rate
         self.mending.append(lambda: setattr(limits, "stream_rate", math.inf))
 
     def loki_forgets(self) -> None:
         """Its ingesters know their streams no more, as after a flush; what they hold they keep."""
-        loki = self._loki()
-        if loki.limits.max_streams == math.inf:
-            loki.restart()
+        self._loki().restart()
+
+    def lines_are_late(self) -> None:
+        hours_ago = datetime.now(UTC) - timedelta(hours=self.random.uniform(2, 5))
+        at, number = hours_ago.strftime("%Y-%m-%dT%H:%M:%SZ"), len(self.events)
+        late = range(number, number + self.random.randrange(1, 30))
+        self._happen([self._event(each, lastTimestamp=at) for each in late])
 
     def etcd_is_restored(self) -> None:
         self.api.restore_etcd(self.random.randrange(1, 50))
@@ -246,12 +274,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def run(seed: int, minutes: float) -> list[str]:
     """Run for some minutes; return what is wrong in the end."""
-    sys.stdout.write(f"seed {seed}, {minutes:g} minutes\n")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
         api, plain, routed = (stack.enter_context(server) for server in (ApiServer(), Loki(), Loki()))
         chaos = Chaos(seed, folder, api, plain, routed)  # type: ignore[arg-type]
+        sys.stdout.write(f"seed {seed}, {minutes:g} minutes, {'strict' if chaos.is_strict else 'forgetful'} Lokis\n")
         stack.enter_context(chaos.kigeon)
+        chaos.begin()
         deadline = time.monotonic() + minutes * 60
         next_strike = time.monotonic() + 3.0
         while time.monotonic() < deadline:
