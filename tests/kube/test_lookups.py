@@ -15,8 +15,8 @@ from kigeon.kube.pods import FAILURES, REMEMBER, REMEMBER_FAILURE, Missing, PodK
 from kigeon.kube.source import ClusterSource
 from kigeon.standin.apiserver import ApiServer
 from kigeon.standin.faults import Misbehaviour
-from tests.kube.test_optional import ANSWERS
 from tests.support.events import make_event
+from tests.support.paths import ANSWERS
 from tests.support.processes import wait_until
 
 
