@@ -279,3 +279,30 @@ def test_whatever_the_order_the_limits_and_the_restarts_sent_is_held_and_the_res
         assert all("too far behind" in reason for reason in simulation.letters.reasons.values())
     finally:
         simulation.close()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.lists(line, max_size=40), st.floats(0, 5), st.integers(0, 3)), min_size=1, max_size=6),
+    st.sampled_from([3, 8, 1000]),
+    st.sampled_from([100e3, 1e9]),
+    st.booleans(),
+)
+def test_whatever_answers_are_lost_no_line_is_held_twice(
+    flow: list[tuple[list[tuple[str, int, int]], float, int]], streams: int, rate: float, shard: bool
+) -> None:
+    simulation = Simulation()
+    limits = simulation.loki.limits
+    limits.shard_streams, limits.max_streams = shard, streams
+    limits.stream_rate, limits.stream_burst = rate, 2 * rate
+    try:
+        for lines, seconds, lost in flow:
+            simulation.sink.lose_next = lost
+            simulation.add(*lines)
+            simulation.run(seconds)
+        limits.max_streams = limits.stream_rate = limits.stream_burst = 1e12
+        simulation.run(300)
+        assert_all_sent(simulation)
+        assert len(simulation.loki.lines) == len(simulation.items)
+    finally:
+        simulation.close()
