@@ -25,6 +25,7 @@ from thespian.actors import ActorSystem, ActorSystemException
 
 from actors.messages import ChildSpec, Ping, QueueAddress, Status, Stop, Stopped, Supervise
 from actors.operator.door import OperatorDoor, Order
+from actors.orphans import Orphans
 from actors.processes import become_subreaper, is_running, kill_descendants, parents, reap, use_few_arenas
 from actors.restarts import Lifeline
 from actors.supervisor import Supervisor
@@ -160,6 +161,7 @@ class Root:
         self._server_pulse = Pulse()
         self._pinged_at = 0.0
         self._clock = JumpWatch()
+        self._orphans = Orphans()
 
     def run(self) -> int:
         """Run until told to stop; nats-server is running already."""
@@ -220,6 +222,7 @@ class Root:
             else:
                 self._system_life.answered(now)
                 self._heed(status)
+                self._orphans.end([self._server.pid, *self._door.answering, *self._system.pids])
         if self._system is None and self._system_life.is_due(now) and not self._signals.stops:
             self._build(now)
 
@@ -297,6 +300,11 @@ class System:
             if status is not None or time.monotonic() - asked < ASK_FOR * 0.9:
                 return status
         return None
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The Supervisor, the admin and the logger; none before the Supervisor has answered."""
+        return self._pids
 
     def is_alive(self) -> bool:
         """Whether the admin, the logger and the Supervisor are there."""

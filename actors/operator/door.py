@@ -71,6 +71,11 @@ class OperatorDoor:
         """What is readable when somebody is at the door."""
         return [self._socket.fileno()] if self._socket is not None else []
 
+    @property
+    def answering(self) -> list[int]:
+        """The processes that were started for connections; some may have ended."""
+        return self._answering
+
     def answer(self) -> None:
         """Start a process for each connection that waits; it is the caller's to reap."""
         while self._socket is not None:

@@ -19,6 +19,7 @@ from kigeon.kube.breaker import Breaker
 from kigeon.kube.informer import Informer, Resource
 from kigeon.kube.labels import LabelBook, Labels
 from kigeon.kube.lines import Page, WatchLine, parse_page
+from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Namespaces:
         self._missing: dict[str, float] = {}
         self._asked: dict[str, Future[None]] = {}
         self._breaker = Breaker(1, Backoff(base=0.5, cap=10.0), clock)
+        self._few = Limited(log)
         self._pool = ThreadPoolExecutor(SIDE_BY_SIDE, "namespace")
         self._informer = Informer(access, Resource(NAMESPACES), self)
         self._stopping = threading.Event()
@@ -161,7 +163,7 @@ class Namespaces:
             page = parse_page(self._access.ask(NAMESPACES, query, TIMEOUT))
         except KubernetesError as error:
             self._breaker.failed(error.retry_after)
-            log.warning("a namespace can't be looked up", extra={"namespace": name, "error": str(error)})
+            self._few.warning("a namespace can't be looked up", extra={"namespace": name, "error": str(error)})
             return
         finally:
             with self._lock:
@@ -178,7 +180,7 @@ class Namespaces:
             return
         self._book.gone(name)
         if name not in self._missing and self._book.last_known(name) is None:
-            log.warning(
+            self._few.warning(
                 "a namespace is gone, and nobody saw its labels: it counts as one without", extra={"namespace": name}
             )
         if len(self._missing) >= MOST_MISSING:

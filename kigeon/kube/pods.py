@@ -26,6 +26,7 @@ from kigeon.events.fields import mapping, text
 from kigeon.kube.access import SIDE_BY_SIDE, ClusterAccess
 from kigeon.kube.breaker import Breaker
 from kigeon.kube.pace import Pace
+from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,7 @@ class PodLookup:
         self._refused: dict[str, float] = {}
         self._pace = Pace(per_second)
         self._breaker = Breaker(FAILURES, Backoff(base=1.0, cap=30.0), clock)
+        self._few = Limited(log)
         self._pool = ThreadPoolExecutor(SIDE_BY_SIDE, "pods")
 
     def get_many(self, keys: Iterable[PodKey]) -> dict[PodKey, Pod | Missing]:
@@ -191,7 +193,7 @@ class PodLookup:
         is_answer = NOT_FOUND <= error.status < TOO_MANY or error.status == BAD_REQUEST
         if not is_answer:
             self._breaker.failed(error.retry_after)
-        log.log(
+        self._few.log(
             logging.ERROR if error.status == FORBIDDEN else logging.WARNING,
             "a Pod can't be looked up",
             extra={

@@ -12,6 +12,9 @@ from typing import Literal
 Misbehaviour = int | Literal["garbage", "empty", "silence"]
 """A status; or a 200 with what is no JSON, or with nothing; or no answer at all."""
 
+Asked = Literal["any", "list", "name", "watch", "get"]
+"""What is asked for at a path: a list, that of the one object of a name, a watch, or an object."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -42,17 +45,19 @@ class Faults:
         self.answering = Event()
         self.answering.set()
         self.latency = 0.0
-        self._always: list[tuple[re.Pattern[str], Misbehaviour]] = []
+        self._always: list[tuple[re.Pattern[str], Asked, Misbehaviour]] = []
+        self.met: set[tuple[str, Asked]] = set()
+        """What :meth:`always` was told, and somebody met: the path's expression, and what was asked for."""
 
     def fail_next(self, count: int, status: int, kind: str = "any", retry_after: int | None = None) -> None:
         """Answer the next *count* requests of a *kind* with *status*."""
         with self._changed:
             self._failures.extend([Failure(status, kind, retry_after)] * count)
 
-    def always(self, path: str, how: Misbehaviour) -> None:
+    def always(self, path: str, how: Misbehaviour, asked: Asked = "any") -> None:
         """Answer each request for a *path* (a regular expression, for all of it) like that, until :meth:`heal`."""
         with self._changed:
-            self._always.append((re.compile(path), how))
+            self._always.append((re.compile(path), asked, how))
 
     def heal(self) -> None:
         """Answer every path as it should be."""
@@ -60,15 +65,19 @@ class Faults:
             self._always.clear()
             self._changed.notify_all()
 
-    def on_path(self, path: str) -> Misbehaviour | None:
-        """Return how a *path* is answered for as long as it is, if otherwise than it should."""
+    def on_path(self, path: str, asked: Asked) -> Misbehaviour | None:
+        """Return how what is *asked* at a *path* is answered for as long as it is, if otherwise than it should."""
         with self._changed:
-            return next((how for pattern, how in self._always if pattern.fullmatch(path)), None)
+            for pattern, kind, how in self._always:
+                if pattern.fullmatch(path) and kind in (asked, "any"):
+                    self.met.add((pattern.pattern, kind))
+                    return how
+        return None
 
-    def wait_for_healing(self, path: str, is_over: Callable[[], bool]) -> None:
+    def wait_for_healing(self, path: str, asked: Asked, is_over: Callable[[], bool]) -> None:
         """Return when *path* is answered again, or all is over."""
         with self._changed:
-            self._changed.wait_for(lambda: is_over() or self.on_path(path) is None)
+            self._changed.wait_for(lambda: is_over() or self.on_path(path, asked) is None)
 
     def take(self, kind: str) -> Failure | None:
         """Return the failure that a request of *kind* is to meet, if any."""

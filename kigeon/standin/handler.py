@@ -6,12 +6,12 @@ import gzip
 import socket
 import time
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from kigeon.standin.faults import Misbehaviour, OpenWatch
+from kigeon.standin.faults import Asked, Misbehaviour, OpenWatch
 from kigeon.standin.store import Gone
 
 if TYPE_CHECKING:
@@ -39,6 +39,12 @@ def status_of(code: int) -> dict[str, Any]:
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": reason, "code": code}
 
 
+def _kind_of(path: str, query: dict[str, str]) -> Literal["watch", "get", "list"]:
+    if "watch" in query:
+        return "watch"
+    return "get" if "/pods/" in path else "list"
+
+
 class Handler(BaseHTTPRequestHandler):
     """Serves one connection. ``api`` is set on a subclass for each server."""
 
@@ -57,7 +63,7 @@ class Handler(BaseHTTPRequestHandler):
         """Answer, or misbehave."""
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query))
-        kind = "watch" if "watch" in query else "get" if "/pods/" in parts.path else "list"
+        kind = _kind_of(parts.path, query)
         self.api.note(self.command, parts.path, query)
         self.api.encodings.add((kind, self.headers.get("Accept-Encoding", "")))
         faults = self.api.faults
@@ -65,9 +71,10 @@ class Handler(BaseHTTPRequestHandler):
         while not faults.answering.is_set() and not self.api.stopping.is_set():
             faults.answering.wait(0.1)
         failure = faults.take(kind) or (faults.take("page") if "continue" in query else None)
-        always = faults.on_path(parts.path)
+        asked: Asked = "name" if kind == "list" and "fieldSelector" in query else kind
+        always = faults.on_path(parts.path, asked)
         if always is not None:
-            self._misbehave(always, parts.path)
+            self._misbehave(always, parts.path, asked)
         elif failure is not None:
             self._fail(failure.status, failure.retry_after)
         elif not self._is_authorized():
@@ -75,9 +82,9 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._answer(parts.path, query, kind)
 
-    def _misbehave(self, how: Misbehaviour, path: str) -> None:
+    def _misbehave(self, how: Misbehaviour, path: str, asked: Asked) -> None:
         if how == "silence":
-            self.api.faults.wait_for_healing(path, self.api.stopping.is_set)
+            self.api.faults.wait_for_healing(path, asked, self.api.stopping.is_set)
             self.close_connection = True
         elif isinstance(how, int):
             self._fail(how)

@@ -21,8 +21,8 @@ from kigeon.queue.streams import LABELS_KEY, declare, file_store_bytes
 from kigeon.standin.apiserver import ApiServer
 from kigeon.standin.faults import Misbehaviour
 from kigeon.throttle import MOST
-from tests.kube.test_optional import ANSWERS
 from tests.support.events import make_event
+from tests.support.paths import ANSWERS
 from tests.support.processes import wait_until
 
 

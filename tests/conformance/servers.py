@@ -37,6 +37,11 @@ class Server:
     def __exit__(self, *error: object) -> None:
         self.end(signal.SIGKILL)
 
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 when it does not run."""
+        return self._process.pid if self._process is not None else 0
+
     def start(self, patience: float = 120.0) -> None:
         """Start it, and return when it answers."""
         with self._log.open("ab") as log:

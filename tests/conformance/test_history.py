@@ -19,7 +19,7 @@ from tests.support.processes import wait_until
 
 
 def test_history_is_compacted_in_the_midst_of_a_list(cluster: Cluster, loki: Loki, folder: Path) -> None:
-    """A continue token expires: the list is begun anew, and what it showed before is known."""
+    """A continue token expires: the list goes on in a newer state, and the watch beside it misses nothing."""
     events = [make_event(number) for number in range(12_000)]
     cluster.store_events(events)
     with Wire(cluster, 200_000) as wire, Kigeon(folder, wire, [loki_sender(loki)]) as kigeon:
@@ -29,7 +29,7 @@ def test_history_is_compacted_in_the_midst_of_a_list(cluster: Cluster, loki: Lok
         wire.release()
         loki.wait_for(len(events), 120)
         reasons = [line.get("reason") for line in kigeon.log() if line["message"] == "listing anew"]
-        assert reasons == ["a continue token has expired"]
+        assert reasons == []
         assert kigeon.stop() == 0
     assert_once(loki.lines, events)
 

@@ -15,8 +15,9 @@ from kigeon.kube.pods import FAILURES, REMEMBER, REMEMBER_FAILURE, Missing, PodK
 from kigeon.kube.source import ClusterSource
 from kigeon.standin.apiserver import ApiServer
 from kigeon.standin.faults import Misbehaviour
-from tests.kube.test_optional import ANSWERS
+from kigeon.throttle import MOST
 from tests.support.events import make_event
+from tests.support.paths import ANSWERS
 from tests.support.processes import wait_until
 
 
@@ -195,6 +196,25 @@ def test_a_right_that_is_missing_is_said_with_its_cure(
         pods.close()
     (record,) = [record for record in caplog.records if record.message == "a Pod can't be looked up"]
     assert (record.levelname, "rbac.yaml" in record.__dict__["cure"]) == ("ERROR", True)
+
+
+def test_pods_that_can_not_be_looked_up_are_said_a_few_times(
+    api: ApiServer, access: ClusterAccess, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An answer, although none that helps: no breaker opens, each Pod is asked for."""
+    api.faults.always("/api/v1/namespaces/.*/pods/.*", 405)
+    with closing(PodLookup(access, 10_000.0)) as pods:
+        pods.get_many([PodKey("shop", f"web-{number}") for number in range(100)])
+    assert [record.message for record in caplog.records].count("a Pod can't be looked up") == MOST
+
+
+def test_namespaces_that_nobody_saw_are_said_a_few_times(
+    access: ClusterAccess, caplog: pytest.LogCaptureFixture
+) -> None:
+    namespaces = Namespaces(access, keep_deleted=60.0)
+    names = [f"gone-{number}" for number in range(100)]
+    assert namespaces.look_up(names, 20.0) == {name: {} for name in names}
+    assert sum("nobody saw its labels" in record.message for record in caplog.records) == MOST
 
 
 def test_a_static_pod_is_there(api: ApiServer, access: ClusterAccess) -> None:

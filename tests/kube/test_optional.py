@@ -17,9 +17,8 @@ from kigeon.kube.source import ClusterSource
 from kigeon.standin.apiserver import ApiServer
 from kigeon.standin.faults import Misbehaviour
 from tests.support.events import make_event
+from tests.support.paths import ANSWERS
 from tests.support.processes import wait_until
-
-ANSWERS: tuple[Misbehaviour, ...] = (401, 403, 404, 405, 429, 500, 503, "garbage", "empty", "silence")
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import json
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse, IncompleteRead
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -105,6 +105,23 @@ def test_it_fails_when_it_is_told_to(api: ApiServer, client: Client) -> None:
     refused = client.open("/api/v1/events")
     assert (refused.status, refused.headers["Retry-After"]) == (429, "7")
     assert client.get("/api/v1/events")[0] == 200
+
+
+@pytest.mark.parametrize("asked", ["list", "name", "watch"])
+def test_it_misbehaves_at_one_path_for_what_is_asked_there(
+    api: ApiServer, client: Client, asked: Literal["list", "name", "watch"]
+) -> None:
+    api.put_namespace("shop")
+    version = client.get("/api/v1/namespaces")[1]["metadata"]["resourceVersion"]
+    api.faults.always("/api/v1/namespaces", 405, asked)
+    statuses = {
+        "list": client.open("/api/v1/namespaces", limit=1).status,
+        "name": client.open("/api/v1/namespaces", fieldSelector="metadata.name=shop").status,
+        "watch": client.watch(version, "/api/v1/namespaces").status,
+    }
+    assert statuses == {**dict.fromkeys(statuses, 200), asked: 405}
+    assert api.faults.met == {("/api/v1/namespaces", asked)}
+    assert client.open("/api/v1/events").status == 200
 
 
 @pytest.mark.parametrize(("how", "last"), [("close", b""), ("expire", b'{"type":"ERROR"')])

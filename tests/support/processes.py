@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from actors.processes import PR_SET_PDEATHSIG, descendants, is_running
+from actors.processes import PR_SET_PDEATHSIG, children, descendants, is_running
 
 T = TypeVar("T")
 
 _libc = ctypes.CDLL(None)
 
 __all__ = [
+    "children",
     "descendants",
     "end_with",
     "freeze",

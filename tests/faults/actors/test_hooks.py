@@ -17,7 +17,7 @@ from kigeon.standin.apiserver import ApiServer
 from tests.support.events import arrived, assert_once, make_event, occurrence_of
 from tests.support.kigeon import Kigeon, accounts, loki_sender
 from tests.support.loki import Line, Loki
-from tests.support.processes import descendants, is_running, title, wait_until
+from tests.support.processes import children, descendants, freeze, is_running, title, wait_until
 
 HOSTILE = {
     "Memory": "x = [0] * (1000000000 * one)",
@@ -169,6 +169,41 @@ def test_a_worker_is_killed_in_mid_batch(tmp_path: Path) -> None:
         assert sum(line.tenant != "hooked" for line in hooked.lokis["use-default"].lines) <= kills
         assert not arrived(hooked.lokis["skip"].lines).keys() - set(map(occurrence_of, hooked.good))
         assert len(hooked.good) - len(hooked.lokis["skip"].lines) <= kills
+
+
+def stopped_early(hooked: Hooked, sender: int) -> int:
+    """Have a sender begin another worker, and stop that before it asks to end with its parent; return its process id.
+
+    It asks by a library that is not loaded before.
+    """
+    while True:
+        for worker in workers_of(sender):
+            os.kill(worker, signal.SIGKILL)
+            wait_until(lambda gone=worker: not is_running(gone))
+        hooked.happen(1)
+        (worker,) = wait_until(lambda: workers_of(sender), what="another worker")
+        freeze(worker)
+        if "_ctypes" not in Path(f"/proc/{worker}/maps").read_text():
+            return worker
+
+
+def workers_of(sender: int) -> list[int]:
+    """Return the process ids of a sender's hook's workers."""
+    return [pid for pid in children(sender) if "worker.py" in title(pid) and is_running(pid)]
+
+
+def test_a_worker_that_is_stopped_while_it_begins_is_ended_although_its_sender_dies_alone(tmp_path: Path) -> None:
+    with Hooked(tmp_path, MENDED) as hooked:
+        hooked.happen(50)
+        hooked.check()
+        sender = hooked.kigeon.actor("sender/fail")
+        left = stopped_early(hooked, sender)
+        os.kill(sender, signal.SIGKILL)
+        wait_until(lambda: not is_running(left), what="the end of the worker")
+        hooked.happen(50)
+        hooked.check(repeated=200)
+        assert [record["pid"] for record in told(hooked, "a process whose parent has ended")] == [left]
+        assert hooked.kigeon.stop() == 0
 
 
 MONSTERS = {
