@@ -183,11 +183,11 @@ class Informer:
         query = {**self._resource.query, "limit": str(PAGE_SIZE)}
         if token:
             query["continue"] = token
-        else:
-            self._witnesses.clear()
         page = parse_page(self._access.read(self._resource.path, query, READ_TIMEOUT))
         if not token:
             self._drop_early()
+            # Not before: where the list fails, the object that was seen last may be asked for again.
+            self._witnesses.clear()
         version = self._reflector.version_after_list(page.resource_version)
         if self._watches_early and not token and page.continue_token:
             self._early = EarlyWatch(version, page.resource_version, self._lines_beside, self._take_beside)

@@ -80,8 +80,12 @@ def test_of_a_list_the_highest_versions_are_kept() -> None:
     assert names == ["b1000", "b999", *(f"a{version}" for version in range(119, 119 - KEPT + 2, -1))]
 
 
-def test_a_restored_etcd_that_has_come_past_the_version_is_noticed(tmp_path: Path) -> None:
-    """Back to a few versions, and then on past where the watch was: the version alone would tell nothing."""
+@pytest.mark.parametrize(("failures", "relists"), [(0, 1), (3, 2)], ids=["at-once", "though-a-list-failed-first"])
+def test_a_restored_etcd_that_has_come_past_the_version_is_noticed(tmp_path: Path, failures: int, relists: int) -> None:
+    """Back to a few versions, and then on past where the watch was: the version alone would tell nothing.
+
+    A list that fails, of which nothing came, makes nobody forget the object that was seen last.
+    """
     outbox = Outbox()
     outbox.connect(1)
     intake = EventIntake(outbox)
@@ -98,8 +102,9 @@ def test_a_restored_etcd_that_has_come_past_the_version_is_noticed(tmp_path: Pat
                 api.restore_etcd(5)
                 api.put_events(make_event(number) for number in range(10, 400))
                 api.put_events(make_event(number, count=2) for number in range(800))
+                api.faults.fail_next(failures, 429, "list")
             wait_until(lambda: intake.received >= 10 + 800, what="a list of everything")
-            assert intake.relists == 1
+            assert intake.relists == relists
         finally:
             informer.stop()
             thread.join()

@@ -208,7 +208,7 @@ class LokiCourier:
             return self._known.lost(stream, self._clock())
         if refusal.fault is Fault.RATE:
             return self._known.refused_for_rate(stream, size_of(group), self._clock())
-        return self._known.refused_as_late(stream, group)
+        return self._known.refused_as_late(stream, _by_time(group)[: refusal.count])
 
     def _hold(self, stream: Stream, group: Sequence[Item], answer: Answer, refusal: Refusal) -> Hold:
         if refusal.fault is Fault.STREAMS:
@@ -220,7 +220,7 @@ class LokiCourier:
 
     def _late(self, group: list[Item], answer: Answer, refusal: Refusal) -> Settlement:
         """The oldest lines are refused, as many as Loki says; it has taken the others."""
-        ordered = sorted(group, key=lambda item: item.entry.timestamp if item.entry else 0)
+        ordered = _by_time(group)
         if refusal.of != len(group) or not 0 < refusal.count <= len(group):
             # A part of the stream was refused elsewhere, or is there already: each half tells more.
             return self._narrow_down(group, answer)
@@ -308,6 +308,10 @@ def _is_named(item: Item, refusal: Refusal) -> bool:
 def _key_of(stream: Stream) -> str:
     text = " {" + ", ".join(f"{name}={json.dumps(value)}" for name, value in stream) + "}"
     return text if len(text) <= 400 else f"{text[:400]}… {blake2b(text.encode(), digest_size=8).hexdigest()}"
+
+
+def _by_time(group: Sequence[Item]) -> list[Item]:
+    return sorted(group, key=lambda item: item.entry.timestamp if item.entry else 0)
 
 
 def _push_of(groups: Sequence[list[Item]]) -> list[Item]:

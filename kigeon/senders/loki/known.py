@@ -47,6 +47,8 @@ class StreamState:
     flow: Flow = field(default_factory=Flow)
     doubts: deque[tuple[float, Sequence[int]]] = field(default_factory=deque)
     """When what rode along, and the running numbers of its events."""
+    oldest: int = 0
+    """The time of the oldest line that is in doubt."""
 
 
 class KnownStreams:
@@ -80,8 +82,14 @@ class KnownStreams:
         return state is not None and now - state.proven_at < KNOWN_FOR
 
     def is_in_order(self, stream: Stream, group: Sequence[Item]) -> bool:
-        """Whether no line of *group* is further behind its stream than any Loki takes."""
-        return self.state(stream).newest - _oldest(group) <= self._behind
+        """Whether no line of *group* is further behind its stream than any Loki takes.
+
+        Nor is one so far ahead that what is in doubt would be late, were it sent again.
+        """
+        state = self.state(stream)
+        if state.newest - _oldest(group) > self._behind:
+            return False
+        return not state.doubts or _newest(group) - state.oldest <= MOST_APART
 
     def levels(self, stream: Stream, size: int, now: float) -> Levels:
         """Return what *stream* asks of Loki with *size* bytes more."""
@@ -104,6 +112,7 @@ class KnownStreams:
         state = self.state(stream)
         state.flow.add(size_of(group), now)
         self._note(state, group)
+        state.oldest = min(state.oldest, _oldest(group)) if state.doubts else _oldest(group)
         state.doubts.append((now, [item.number for item in group]))
         self._doubtful += len(group)
 
@@ -129,11 +138,17 @@ class KnownStreams:
         self._floor = level / 4
         return self._doubted(self._streams.values())
 
-    def refused_as_late(self, stream: Stream, group: Sequence[Item]) -> list[int]:
-        """Note that lines were too far behind *stream*; return what is in doubt of it."""
+    def refused_as_late(self, stream: Stream, refused: Sequence[Item]) -> list[int]:
+        """Note that these lines were too far behind *stream*; return what is in doubt of it then.
+
+        That is nothing where they were as far behind as not to ride along.
+        """
         state = self.state(stream)
-        if group:
-            self._behind = min(self._behind, max(state.newest - _oldest(group), 0) // 2)
+        if refused:
+            behind = max(state.newest - _newest(refused), 0)
+            if behind > 2 * self._behind:
+                return []
+            self._behind = behind // 2
         return self._doubted([state])
 
     def forget(self) -> None:
@@ -193,6 +208,10 @@ def repeatable(groups: dict[Stream, list[Item]]) -> tuple[dict[Stream, list[Item
 def size_of(group: Iterable[Item]) -> int:
     """Return the bytes of *group*."""
     return sum(item.entry.size for item in group if item.entry is not None)
+
+
+def _newest(group: Sequence[Item]) -> int:
+    return max(item.entry.timestamp for item in group if item.entry is not None)
 
 
 def _oldest(group: Sequence[Item]) -> int:

@@ -125,6 +125,30 @@ def test_hours_of_one_stream_are_held_once_though_answers_are_lost(simulation: S
     assert len(simulation.loki.lines) == len(simulation.items)
 
 
+def test_a_late_line_raises_no_doubt_of_what_rode_along_in_order(simulation: Simulation) -> None:
+    simulation.add(*spread(2, streams="ab"), *spread(2, streams="ab"))
+    simulation.run()
+    simulation.add(*spread(2, streams="ab"))
+    simulation.run()
+    simulation.add(("a", 7200, 300), ("b", 7200, 300))
+    simulation.run()
+    assert_all_sent(simulation)
+    assert simulation.loki.repeats == 0
+
+
+def test_what_is_in_doubt_would_not_be_late_were_it_sent_again(simulation: Simulation) -> None:
+    """Hours of some streams, an hour apart; then a rate that is lower than any that was thought of."""
+    simulation.add(*(line for behind in range(5 * 3600, 0, -600) for line in spread(4, 100, "abcd", behind)))
+    simulation.run()
+    simulation.loki.limits.stream_rate = simulation.loki.limits.stream_burst = 1000.0
+    simulation.add(("a", 0, 2000))
+    simulation.run()
+    simulation.loki.limits.stream_rate = simulation.loki.limits.stream_burst = 1e12
+    simulation.run(120)
+    assert_all_sent(simulation)
+    assert len(simulation.loki.lines) == len(simulation.items)
+
+
 def test_lines_that_are_late_in_their_late_stream_too_are_parked(simulation: Simulation) -> None:
     simulation.loki.limits.max_behind = 60.0
     simulation.add(("a", 0, 100), ("a", 7200 - 60, 100))
@@ -277,5 +301,32 @@ def test_whatever_the_order_the_limits_and_the_restarts_sent_is_held_and_the_res
         assert not simulation.not_held
         assert simulation.sent | simulation.letters.reasons.keys() == simulation.items.keys()
         assert all("too far behind" in reason for reason in simulation.letters.reasons.values())
+    finally:
+        simulation.close()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.lists(line, max_size=40), st.floats(0, 5), st.integers(0, 3)), min_size=1, max_size=6),
+    st.sampled_from([3, 8, 1000]),
+    st.sampled_from([100e3, 1e9]),
+    st.booleans(),
+)
+def test_whatever_answers_are_lost_no_line_is_held_twice(
+    flow: list[tuple[list[tuple[str, int, int]], float, int]], streams: int, rate: float, shard: bool
+) -> None:
+    simulation = Simulation()
+    limits = simulation.loki.limits
+    limits.shard_streams, limits.max_streams = shard, streams
+    limits.stream_rate, limits.stream_burst = rate, 2 * rate
+    try:
+        for lines, seconds, lost in flow:
+            simulation.sink.lose_next = lost
+            simulation.add(*lines)
+            simulation.run(seconds)
+        limits.max_streams = limits.stream_rate = limits.stream_burst = 1e12
+        simulation.run(300)
+        assert_all_sent(simulation)
+        assert len(simulation.loki.lines) == len(simulation.items)
     finally:
         simulation.close()
