@@ -81,7 +81,8 @@ class Flow:
         """Have Events happen: in a namespace that is selected, in one that is not, and in one that is none."""
         fresh = [make_event(next(self._numbers), name) for name in ("nowhere", "shop", "batch") for _ in range(20)]
         for event in fresh:
-            self.api.put_pod(event["metadata"]["namespace"], event["involvedObject"]["name"])
+            pod = event["involvedObject"]
+            self.api.put_pod(pod["namespace"], pod["name"], pod["uid"])
         self.happened += fresh
         self.api.put_events(fresh)
 
