@@ -1,7 +1,7 @@
 """Everything that is there, once in pages and once by a watch that begins with it (WatchList), from a real API server.
 
 ``python -m tests.bench.watch_list 20000 100000``: for each number of Events, what each way takes of time, of kigeon's
-processor and memory, and of the API server's and etcd's memory; then how each ends when etcd compacts under it.
+processor, and of the API server's and etcd's memory; then how each ends when etcd compacts under it.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ def by_watch(access: ClusterAccess) -> Batches:
     for chunk in response.stream(CHUNK):
         lines = splitter.feed(chunk)
         parsed = [parse_line(line) for line in lines]
+        yield [line.object for line in parsed if line.type == "ADDED"]
         errors = [line.raw for line in parsed if line.type == "ERROR"]
         if errors:
             raise KubernetesError(errors[0].decode()[:300])
-        yield [line.object for line in parsed if line.type == "ADDED"]
         if any(line.type == "BOOKMARK" and END in line.raw for line in parsed):
             response.close()
             return
@@ -97,7 +97,6 @@ def read(kubeconfig: Path, way: str, into: Any) -> None:
             "seconds": took,
             "first": first,
             "processor": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-            "memory": (after.ru_maxrss - before.ru_maxrss) / 1024,
             "by key": order == sorted(order),
         }
     )
