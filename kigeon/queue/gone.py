@@ -30,6 +30,8 @@ GONE_SINCE = "kigeon-gone-since"
 """The key in the metadata; a dash and the sender's name follow in those of the shared stream. Seconds since 1970."""
 
 LOOK_EVERY = 3600.0
+SOON = 5.0
+"""Seconds until the next look where a stream was not there in the midst of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,17 @@ class GoneSenders:
         """Note who is gone, forget that of who is back, delete what nobody came back for; raises QueueError."""
         self._looked_at = time.monotonic()
         with writing(self._client, "looking after the retry streams of senders that are gone"):
-            js = self._client.jetstream()
-            for info in await _retry_streams(js):
-                for part in await _parts(js, info):
-                    await self._look_after(js, info.config, part)
+            try:
+                await self._look()
+            except NotFoundError:
+                # A stream came or went meanwhile, as at the start: soon again.
+                self._looked_at -= LOOK_EVERY - SOON
+
+    async def _look(self) -> None:
+        js = self._client.jetstream()
+        for info in await _retry_streams(js):
+            for part in await _parts(js, info):
+                await self._look_after(js, info.config, part)
 
     async def _look_after(self, js: JetStreamContext, config: api.StreamConfig, part: Part) -> None:
         notes = dict(config.metadata or {})

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 from nats.aio.client import Client
+from nats.js.errors import NotFoundError
 
 from kigeon.config.settings import QueueSettings
 from kigeon.queue.gone import GoneSenders
@@ -109,5 +110,25 @@ def test_what_is_in_the_stream_that_all_senders_shared_is_deleted_by_sender(
         await look(client, settings, [], 2 * DAY + 3)
         assert deleted(caplog) == [("gone", 2), ("kept", 2)]
         assert await stream_state(js, RETRY) is None
+
+    run(server, test)
+
+
+def test_a_stream_that_goes_while_it_is_looked_at_is_looked_at_again_soon(
+    server: NatsServer, settings: QueueSettings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def vanish(*found: object) -> None:
+        raise NotFoundError(code=404, description="stream not found")
+
+    async def test(client: Client) -> None:
+        await declare(client, settings, "a")
+        looking = GoneSenders(client, settings, set())
+        monkeypatch.setattr("kigeon.queue.gone._note", vanish)
+        await looking.look()
+        assert not looking.is_due
+        monkeypatch.setattr("kigeon.queue.gone.SOON", 0.0)
+        await looking.look()
+        assert looking.is_due
+        assert not caplog.records
 
     run(server, test)
