@@ -24,7 +24,8 @@ from math import inf
 from kigeon.senders.courier import COMMON, Hold, Settlement
 from kigeon.senders.lanes import Item
 from kigeon.senders.loki.known import KnownStreams, grouped, repeatable, size_of
-from kigeon.senders.loki.refusals import Fault, Refusal, Stream, find_stream
+from kigeon.senders.loki.refusals import Fault, Refusal, find_stream
+from kigeon.senders.loki.streams import Stream
 from kigeon.senders.sink import Answer, Entry, Verdict
 
 NEW_STREAMS = " (new streams)"

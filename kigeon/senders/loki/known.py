@@ -13,7 +13,7 @@ from math import inf
 
 from kigeon.senders.lanes import Item
 from kigeon.senders.loki.flow import FLOOR, FLOOR_RATE, Flow, Levels, asks_for_less
-from kigeon.senders.loki.refusals import Stream
+from kigeon.senders.loki.streams import Stream
 from kigeon.senders.sink import Entry
 
 KNOWN_FOR = 120.0

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-Stream = tuple[tuple[str, str], ...]
-"""Names and values of labels, sorted by name."""
+from kigeon.senders.loki.streams import Stream
 
 
 class Fault(Enum):
@@ -26,7 +25,6 @@ class Fault(Enum):
     NEW = "the line's time is to come"
     LINE = "the line is too long"
     METADATA = "its structured metadata are too large"
-    LABELS = "the stream's labels are refused"
 
 
 @dataclass(frozen=True, slots=True)
