@@ -25,7 +25,7 @@ from nats.js.errors import APIError, NotFoundError
 from kigeon.errors import QueueFull, UnreadableEnvelope, shorten
 from kigeon.events.envelope import natural, pack, unpack
 from kigeon.queue.connection import queue_errors, writing
-from kigeon.queue.scan import scan
+from kigeon.queue.scan import headers_of, scan
 from kigeon.queue.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, STREAM_FULL
 
 FORMAT = "1"
@@ -107,7 +107,7 @@ class DeadLetterStore:
                 message = await self._js.get_msg(DEAD_LETTER, sequence)
             except NotFoundError:
                 return None
-        return _letter(message.subject or "", message.headers or {}, message.data or b"")
+        return _letter(message.subject or "", headers_of(message), message.data or b"")
 
     async def all(self) -> list[DeadLetter]:
         """Return everything of this sender, oldest first."""
@@ -123,7 +123,7 @@ class DeadLetterStore:
                 message = await self._js.get_last_msg(DEAD_LETTER, f"{self._subject}.{name}")
             except NotFoundError:
                 return None
-        return _letter(message.subject or "", message.headers or {}, message.data or b"")
+        return _letter(message.subject or "", headers_of(message), message.data or b"")
 
     async def delete(self, name: str) -> None:
         """Delete what is parked under *name*; nothing there is no error."""

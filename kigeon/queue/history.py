@@ -9,7 +9,7 @@ from nats.js import api
 from nats.js.errors import NotFoundError
 
 from kigeon.queue.connection import queue_errors
-from kigeon.queue.scan import Stored, first_sequence, last_sequence, scan
+from kigeon.queue.scan import Stored, first_sequence, headers_of, last_sequence, scan
 from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT
 from kigeon.queue.tail import readable
 
@@ -24,7 +24,7 @@ class EventHistory:
         """Return the sequence of the envelope that holds the event *number*, or of the first one that is still held."""
 
         def is_before(message: api.RawStreamMsg) -> bool:
-            headers = readable(message.headers or {}, message.seq or 0)
+            headers = readable(headers_of(message), message.seq or 0)
             return headers is not None and headers.first + headers.count <= number
 
         return await self._first_not(is_before)

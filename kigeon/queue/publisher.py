@@ -23,7 +23,7 @@ from kigeon.errors import Fenced, QueueError
 from kigeon.events.envelope import EMPTY, Envelope, write_headers
 from kigeon.events.mark import Mark
 from kigeon.queue.connection import queue_errors, writing
-from kigeon.queue.scan import last_sequence
+from kigeon.queue.scan import headers_of, last_sequence
 from kigeon.queue.state import WRONG_LAST_SEQUENCE
 from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, declare
 
@@ -99,7 +99,7 @@ class Publisher:
         if last == self.tail.sequence + 1:
             with queue_errors("reading the last batch"):
                 message = await self._js.get_msg(EVENTS, last)
-            found = message.headers or {}
+            found = headers_of(message)
             if found.get("Kigeon-Writer") == self._writer and found.get("Kigeon-First") == first:
                 return last
         reason = "another kigeon writes to it" if last > self.tail.sequence else "it was damaged, or made anew"

@@ -23,7 +23,7 @@ from kigeon.events.envelope import natural, pack
 from kigeon.queue import former
 from kigeon.queue.connection import reading, writing
 from kigeon.queue.former import Adopted
-from kigeon.queue.scan import last_sequence, scan
+from kigeon.queue.scan import headers_of, last_sequence, scan
 from kigeon.queue.streams import RETRY, RETRY_SUBJECT, STREAM_FULL, retry_stream, retry_subject
 
 FORMAT = "1"
@@ -105,9 +105,7 @@ class RetryStore:
                 if error.err_code == NO_STREAM:
                     raise
                 return None
-        # What is not ASCII in a header comes as an object.
-        headers = {name: str(value) for name, value in (found.headers or {}).items()}
-        return _read(found.seq or 0, headers, 0.0, found.data or b"")
+        return _read(found.seq or 0, headers_of(found), 0.0, found.data or b"")
 
     async def payload(self, sequence: int) -> bytes:
         """Return a message as it is stored; nothing when it is gone."""

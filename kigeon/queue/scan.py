@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
+from email.header import Header, decode_header
 
 from nats.aio.client import Client
 from nats.js import api
@@ -62,6 +63,21 @@ async def fetch(subscription: JetStreamContext.PullSubscription, most: int, time
         )
         for message in messages
     ]
+
+
+def headers_of(message: api.RawStreamMsg) -> dict[str, str]:
+    """Return the headers of a message that was asked for on its own, as text.
+
+    nats-py parses them as those of a mail: a value that is not ASCII comes as a :class:`email.header.Header`, which
+    is no text and whose own ``str`` has lost every character of it.
+    """
+    return {name: _text(value) for name, value in (message.headers or {}).items()}
+
+
+def _text(value: str | Header) -> str:
+    if isinstance(value, str):
+        return value
+    return b"".join(part for part, _ in decode_header(value)).decode(errors="replace")
 
 
 async def last_sequence(client: Client, stream: str) -> int:

@@ -16,7 +16,7 @@ from kigeon.errors import UnreadableEnvelope
 from kigeon.events.envelope import Headers, read_headers
 from kigeon.queue.connection import queue_errors
 from kigeon.queue.publisher import Tail
-from kigeon.queue.scan import last_sequence, scan
+from kigeon.queue.scan import headers_of, last_sequence, scan
 from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, POSITION_KEY, STATE
 from kigeon.throttle import Limited
 
@@ -69,7 +69,7 @@ async def last_tail(client: Client) -> Tail | None:
         except NotFoundError:
             return None
     sequence = message.seq or 0
-    headers = readable(message.headers or {}, sequence)
+    headers = readable(headers_of(message), sequence)
     if headers is None:
         return None
     number = max(headers.first + headers.count, await _highest_number(client))
@@ -97,7 +97,7 @@ async def _number_before(client: Client, sequence: int) -> int | None:
             message = await client.jetstream().get_msg(EVENTS, sequence - 1)
         except NotFoundError:
             message = None
-    if message is not None and (headers := readable(message.headers or {}, sequence - 1)) is not None:
+    if message is not None and (headers := readable(headers_of(message), sequence - 1)) is not None:
         return headers.first
     async with aclosing(scan(client, EVENTS, EVENTS_SUBJECT, 1, headers_only=True)) as messages:
         async for stored in messages:
