@@ -36,8 +36,8 @@ def load_settings(
 ) -> Settings:
     """Read a configuration file; :class:`ConfigurationError` holds every problem of it, each with its place.
 
-    Scripts are looked for relative to the file, and shown to *check_script*; environment variables that it names are read from
-    *environ*.
+    Scripts are looked for relative to the file, and shown to *check_script*; environment variables that the file names
+    are read from *environ*.
     """
     source = str(path)
     try:

@@ -27,8 +27,8 @@ from kigeon.operator.answer import Answer
 from kigeon.operator.listing import Keys
 from kigeon.operator.spool import Spool
 from kigeon.senders.assembly import preparer_of, sink_of
+from kigeon.senders.entry import Destination, Entry
 from kigeon.senders.loki.reader import Held, read_lines, selector_of
-from kigeon.senders.sink import Destination, Entry
 from kigeon.senders.steps import Preparer
 
 HOUR = 3600 * 10**9

@@ -18,9 +18,9 @@ from kigeon.kube.namespaces import NamespaceFilter, Namespaces
 from kigeon.kube.pods import Missing, PodLookup, pod_key_of
 from kigeon.kube.source import ClusterSource
 from kigeon.queue.broker.streams import digest_ttl_of
+from kigeon.senders.delivery.sink import Sink
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.progress.ledger import Outcome
-from kigeon.senders.sink import Sink
 from kigeon.senders.stdout.sink import StdoutSink
 from kigeon.senders.steps import Deferred, Event, Final, Preparer, SendWith
 from kigeon.throttle import Limited

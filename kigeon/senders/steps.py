@@ -11,8 +11,9 @@ import orjson
 
 from kigeon.config.settings import LokiSettings
 from kigeon.errors import shorten
+from kigeon.senders.delivery.sink import Sink
+from kigeon.senders.entry import Entry
 from kigeon.senders.progress.ledger import Outcome
-from kigeon.senders.sink import Entry, Sink
 from kigeon.throttle import Limited
 
 few = Limited(logging.getLogger(__name__))

@@ -13,8 +13,8 @@ from typing import Any, Self
 import requests
 import yaml
 
+from kigeon.senders.entry import Destination
 from kigeon.senders.loki.reader import Held, read_lines, selector_of
-from kigeon.senders.sink import Destination
 from tests.conformance.build import binary
 from tests.conformance.servers import Server, free_port
 from tests.support.processes import wait_until

@@ -12,9 +12,9 @@ import pytest
 from kigeon.config.labels import DEFAULT_EVENT_LABELS, MAX_LABELS, MAX_METADATA, SERVICE_LABELS, Labels, named_alike
 from kigeon.config.load import load_settings
 from kigeon.config.settings import LokiSettings
+from kigeon.senders.entry import Answer, Destination, Entry, PushStatus
 from kigeon.senders.loki.reader import read_lines, selector_of
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.sink import Answer, Destination, Entry, PushStatus
 from tests.conformance.loki import HOUR, RealLoki
 from tests.support.events import make_event
 

@@ -13,9 +13,9 @@ from kigeon.kube.access import ClusterAccess
 from kigeon.kube.lines import parse_page
 from kigeon.kube.reflector import Reflector
 from kigeon.kube.source import ClusterSource
+from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.sink import Answer, PushStatus
 from tests.fuzz.account import Account
 from tests.fuzz.lines import LineMaker
 from tests.fuzz.mutate import Mutator

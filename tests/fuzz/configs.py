@@ -16,8 +16,8 @@ from kigeon.config.settings import HookSettings, LokiSettings, SenderSettings, S
 from kigeon.errors import ConfigurationError, HookResultInvalid
 from kigeon.hooks.cache import ConfigCache
 from kigeon.senders.assembly import HookTransform
+from kigeon.senders.entry import Entry
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.sink import Entry
 from kigeon.senders.steps import Final, Preparer
 from tests.fuzz.account import Account
 from tests.fuzz.lines import LineMaker

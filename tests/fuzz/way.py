@@ -18,10 +18,10 @@ from kigeon.kube.pods import pod_key_of
 from kigeon.queue.dedup.digests import DigestMemory
 from kigeon.queue.dedup.index import Deduplication, SteadyClock
 from kigeon.senders.delivery.lane import Item, Lane
+from kigeon.senders.entry import Destination, Entry
 from kigeon.senders.loki.body import body_of
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.progress.ledger import EnvelopeProgress
-from kigeon.senders.sink import Destination, Entry
 from kigeon.senders.steps import Event, Preparer
 from tests.fuzz.oracle import Kind, Opinion
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import orjson
 import pytest
 
-from actors.messages import QueueAddress
 from kigeon.config.settings import GlobalSettings, LokiSettings, SenderSettings, Settings
 from kigeon.errors import SenderError
 from kigeon.operator.admin_socket import RequestContext
 from kigeon.operator.in_loki import HOUR, InLoki, Way, look_into_loki
 from kigeon.operator.spool import Spool
+from kigeon.queue.broker.address import QueueAddress
+from kigeon.senders.entry import PushStatus
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.sink import PushStatus
 from tests.operator.test_event_status import Quiet
 from tests.support.events import make_event
 from tests.support.loki import Loki

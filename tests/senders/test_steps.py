@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kigeon.config.settings import LokiSettings
+from kigeon.senders.entry import Entry
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.progress.ledger import Outcome
-from kigeon.senders.sink import Entry
 from kigeon.senders.steps import AT_ONCE, Deferred, Event, Final, Preparer, SendWith
 from tests.support.events import make_event
 

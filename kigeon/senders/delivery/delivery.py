@@ -16,10 +16,11 @@ from kigeon.errors import QueueFull
 from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.planner import Hold, PushPlanner, PushResult
 from kigeon.senders.delivery.pool import PushPool
+from kigeon.senders.delivery.sink import Sink
+from kigeon.senders.entry import Answer, Destination, Entry, PushStatus
 from kigeon.senders.ports import DeadLetterStore
 from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome
 from kigeon.senders.progress.progress import Progress
-from kigeon.senders.sink import Answer, Destination, Entry, PushStatus, Sink
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)

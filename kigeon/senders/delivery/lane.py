@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from kigeon.backoff import Backoff
+from kigeon.senders.entry import Destination, Entry
 from kigeon.senders.progress.ledger import EnvelopeProgress
-from kigeon.senders.sink import Destination, Entry
 
 MAX_PUSH_BYTES = 1024 * 1024
 """Uncompressed bytes of one push. Loki's distributor passes a push on in messages of at most 4 MiB."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from kigeon.senders.delivery.lane import Item
-from kigeon.senders.sink import Answer, Entry, PushStatus
+from kigeon.senders.entry import Answer, Entry, PushStatus
 
 COMMON = ""
 """The key of the queue in which everything of a destination waits that waits for nothing of its own."""

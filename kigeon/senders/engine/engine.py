@@ -24,6 +24,8 @@ from kigeon.senders.delivery.delivery import Delivery, Elsewhere
 from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.lanes import Lanes
 from kigeon.senders.delivery.planner import COMMON, Hold
+from kigeon.senders.delivery.sink import Sink
+from kigeon.senders.entry import Entry
 from kigeon.senders.ports import (
     DeadLetterStore,
     EventHistory,
@@ -40,7 +42,6 @@ from kigeon.senders.retry.groups import UNDECIDED, retry_delay
 from kigeon.senders.retry.replaying import ParkedEvents
 from kigeon.senders.retry.resending import Resending
 from kigeon.senders.retry.scheduler import TOO_OLD, RetryScheduler
-from kigeon.senders.sink import Entry, Sink
 from kigeon.senders.steps import Deferred, Final, Prepared
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from operator import attrgetter
 
 import orjson
 
-from kigeon.senders.sink import Entry
+from kigeon.senders.entry import Entry
 
 
 def body_of(entries: Sequence[Entry]) -> bytes:

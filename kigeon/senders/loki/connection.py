@@ -16,7 +16,7 @@ from requests.utils import check_header_validity
 
 from kigeon import __version__
 from kigeon.senders.delivery.pool import SIDE_BY_SIDE
-from kigeon.senders.sink import Destination
+from kigeon.senders.entry import Destination
 
 PUSH_PATH = "/loki/api/v1/push"
 TIMEOUT = (5.0, 15.0)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from math import inf
 
 from kigeon.senders.delivery.lane import Item
+from kigeon.senders.entry import Entry
 from kigeon.senders.loki.flow import FLOOR, FLOOR_RATE, Flow, Levels, asks_for_less
 from kigeon.senders.loki.streams import Stream
-from kigeon.senders.sink import Entry
 
 KNOWN_FOR = 120.0
 """Seconds for which a proof says that a stream exists: some Lokis flush a stream after three minutes without a line."""

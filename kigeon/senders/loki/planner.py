@@ -23,10 +23,10 @@ from math import inf
 
 from kigeon.senders.delivery.lane import Item
 from kigeon.senders.delivery.planner import COMMON, Hold, PushResult
+from kigeon.senders.entry import Answer, Entry, PushStatus
 from kigeon.senders.loki.known import KnownStreams, grouped, repeatable, size_of
 from kigeon.senders.loki.refusals import Fault, Refusal, find_stream
 from kigeon.senders.loki.streams import Stream
-from kigeon.senders.sink import Answer, Entry, PushStatus
 
 NEW_STREAMS = " (new streams)"
 """The key of the queue of streams that have no room yet."""

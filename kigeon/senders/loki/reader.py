@@ -10,9 +10,9 @@ import requests
 
 from kigeon.config.labels import SERVICE_NAME
 from kigeon.errors import SenderError, shorten
+from kigeon.senders.entry import Destination
 from kigeon.senders.loki.connection import TIMEOUT, new_session
 from kigeon.senders.loki.streams import OWN_SERVICE
-from kigeon.senders.sink import Destination
 
 QUERY_PATH = "/loki/api/v1/query_range"
 LIMIT = 1000

@@ -16,13 +16,13 @@ from kigeon.config.settings import LokiSettings
 from kigeon.errors import shorten
 from kigeon.events.fields import EventFields
 from kigeon.events.occurrence import timestamp_of
+from kigeon.senders.entry import Answer, Destination, Entry, PushStatus
 from kigeon.senders.line import LabelValues, bytes_of_line, fields_to_send, label_reader, labels_of
 from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.body import body_of
 from kigeon.senders.loki.connection import Connection
 from kigeon.senders.loki.planner import LokiPlanner
 from kigeon.senders.loki.streams import Stream, Streams
-from kigeon.senders.sink import Answer, Destination, Entry, PushStatus
 
 log = logging.getLogger(__name__)
 

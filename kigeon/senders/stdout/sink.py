@@ -9,8 +9,8 @@ from typing import Any
 from kigeon.config.settings import LokiSettings
 from kigeon.events.occurrence import timestamp_of
 from kigeon.senders.delivery.planner import PlainPlanner
+from kigeon.senders.entry import Answer, Destination, Entry, PushStatus
 from kigeon.senders.line import fields_to_send, line_of
-from kigeon.senders.sink import Answer, Destination, Entry, PushStatus
 
 STDOUT = Destination("stdout")
 

@@ -11,10 +11,10 @@ import pytest
 
 from kigeon.config.settings import BasicAuth, LokiSettings
 from kigeon.senders.delivery.lane import MAX_PUSH_BYTES, Item, Lane
+from kigeon.senders.entry import Destination, Entry, PushStatus
 from kigeon.senders.loki.answers import answer_of, seconds_of
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.progress.ledger import EnvelopeProgress
-from kigeon.senders.sink import Destination, Entry, PushStatus
 from kigeon.senders.stdout.sink import StdoutSink
 from tests.support.events import make_event
 from tests.support.loki import Loki

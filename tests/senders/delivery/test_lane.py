@@ -2,8 +2,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kigeon.senders.delivery.lane import MAX_PUSH_BYTES, MAX_PUSH_EVENTS, PATIENCE, Item, Lane
+from kigeon.senders.entry import Destination, Entry
 from kigeon.senders.progress.ledger import EnvelopeProgress
-from kigeon.senders.sink import Destination, Entry
 
 DESTINATION = Destination("http://loki")
 SIZES = st.sampled_from([1, MAX_PUSH_BYTES // 3, MAX_PUSH_BYTES, 2 * MAX_PUSH_BYTES])

@@ -18,7 +18,7 @@ from kigeon.events.envelope import Envelope, pack, unpack, write_headers
 from kigeon.events.occurrence import identity_of
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.scan import Stored, scan
+from kigeon.queue.broker.scan import StreamMessage, scan
 from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, EVENTS_SUBJECT, declare, file_store_bytes
 from kigeon.queue.log.history import EventHistory
 from kigeon.queue.log.reader import EventLog
@@ -27,11 +27,11 @@ from kigeon.queue.stores.outcomes import OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
 from kigeon.senders.engine.engine import MAX_WINDOW_EVENTS, Engine, SenderSpec, Stores, open_engine
+from kigeon.senders.entry import Answer, Destination, Entry
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome, Position
 from kigeon.senders.progress.position import write_position
 from kigeon.senders.retry.scheduler import MAX_PAGE_BYTES, MAX_PAGE_EVENTS, in_pages
-from kigeon.senders.sink import Answer, Destination, Entry
 from kigeon.senders.steps import Prepared, Preparer
 from tests.support.events import assert_once, make_event
 from tests.support.loki import Loki
@@ -130,7 +130,7 @@ async def until_sent(engine: Engine, sent: int) -> dict[str, object]:
     return engine.report()
 
 
-async def dead_letters(client: Client) -> list[Stored]:
+async def dead_letters(client: Client) -> list[StreamMessage]:
     return [found async for found in scan(client, DEAD_LETTER, f"{DEAD_LETTER_SUBJECT}.loki.*", 1)]
 
 

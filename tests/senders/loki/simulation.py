@@ -10,11 +10,11 @@ from kigeon.senders.delivery.delivery import Delivery, Elsewhere
 from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.lanes import Lanes
 from kigeon.senders.delivery.planner import Hold, PushPlanner
+from kigeon.senders.entry import Answer, Destination, Entry, PushStatus
 from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.body import body_of
 from kigeon.senders.loki.planner import LokiPlanner
 from kigeon.senders.progress.ledger import Ledger, Outcome, Position
-from kigeon.senders.sink import Answer, Destination, Entry, PushStatus
 from tests.support.loki import Loki
 
 DESTINATION = Destination("http://loki", "t")

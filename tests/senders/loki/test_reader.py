@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from kigeon.errors import SenderError
+from kigeon.senders.entry import Destination
 from kigeon.senders.loki import reader
 from kigeon.senders.loki.reader import read_lines, selector_of
-from kigeon.senders.sink import Destination
 from tests.support.loki import Line, Loki
 
 SECOND = 10**9

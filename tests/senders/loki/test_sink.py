@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from kigeon.config.labels import FIELDS, named_alike
 from kigeon.config.settings import BasicAuth, LokiSettings
 from kigeon.events.fields import EventFields
+from kigeon.senders.entry import Destination, Entry
 from kigeon.senders.line import MAX_LABEL_VALUE, fields_to_send, line_of
 from kigeon.senders.loki.body import body_of
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.sink import Destination, Entry
 from tests.events.test_fields import MALFORMED
 from tests.support.events import make_event
 

@@ -1,16 +1,11 @@
-"""What a type of sender has to offer: how an event becomes an entry, how entries are pushed, what answers mean."""
+"""What is pushed, where to, and what an answer means."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
-
-from kigeon.config.settings import LokiSettings
-
-if TYPE_CHECKING:
-    from kigeon.senders.delivery.planner import PushPlanner
+from typing import Any, NamedTuple
 
 
 class PushStatus(Enum):
@@ -68,19 +63,3 @@ class Entry(NamedTuple):
     line: str
     metadata: Mapping[str, str]
     size: int
-
-
-class Sink(Protocol):
-    """A type of sender. ``entry`` is pure; ``push`` blocks, raises nothing, and may run in several threads at once."""
-
-    def entry(self, event: Mapping[str, Any], settings: LokiSettings | None) -> Entry:
-        """Return what to push of *event*; *settings* None means the sender's own. Never raises."""
-
-    def planner(self, destination: Destination) -> PushPlanner:
-        """Return what decides what is pushed together to *destination*, and what the answers mean."""
-
-    def push(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
-        """Push *entries*, all of them of *destination*."""
-
-    def close(self) -> None:
-        """Let go of connections."""

@@ -1,0 +1,26 @@
+"""What a type of sender has to offer: how an event becomes an entry, how entries are pushed, what answers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from kigeon.config.settings import LokiSettings
+from kigeon.senders.delivery.planner import PushPlanner
+from kigeon.senders.entry import Answer, Destination, Entry
+
+
+class Sink(Protocol):
+    """A type of sender. ``entry`` is pure; ``push`` blocks, raises nothing, and may run in several threads at once."""
+
+    def entry(self, event: Mapping[str, Any], settings: LokiSettings | None) -> Entry:
+        """Return what to push of *event*; *settings* None means the sender's own. Never raises."""
+
+    def planner(self, destination: Destination) -> PushPlanner:
+        """Return what decides what is pushed together to *destination*, and what the answers mean."""
+
+    def push(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
+        """Push *entries*, all of them of *destination*."""
+
+    def close(self) -> None:
+        """Let go of connections."""
