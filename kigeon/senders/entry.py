@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 
 class PushStatus(Enum):
@@ -35,31 +34,25 @@ class Answer:
     refusals: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where a push goes: equal when everything that matters for it is equal. ``repr`` and label hold no secret."""
-
-    url: str
-    tenant_id: str | None = None
-    username: str = ""
-    password: str = field(default="", repr=False)
-    authenticates: bool = False
-    insecure_skip_verify: bool = False
+class Destination(Protocol):
+    """Where a push goes: hashable, and equal when everything that matters is equal; its ``repr`` has no secret."""
 
     @property
     def label(self) -> str:
-        """Its name in logs, reports and the retry stream."""
-        tenant = f" tenant {self.tenant_id}" if self.tenant_id else ""
-        user = f" as {self.username}" if self.username else ""
-        return f"{self.url}{tenant}{user}{' unverified' if self.insecure_skip_verify else ''}"
+        """Its name in logs, reports and the retry stream; no secret is in it."""
+
+    @property
+    def origin(self) -> str:
+        """What destinations share that are answered by the same server; when it hangs, all of them do."""
 
 
-class Entry(NamedTuple):
-    """An event as it is pushed. ``timestamp`` is in nanoseconds; ``size`` is what it adds to a body, in bytes."""
+class Entry(Protocol):
+    """An event as it is pushed; all that its type of sender needs of it, and what the core does."""
 
-    destination: Destination
-    stream: tuple[tuple[str, str], ...]
-    timestamp: int
-    line: str
-    metadata: Mapping[str, str]
-    size: int
+    @property
+    def destination(self) -> Any:
+        """Where it goes, a :class:`Destination`."""
+
+    @property
+    def size(self) -> int:
+        """What it adds to a push, in bytes."""

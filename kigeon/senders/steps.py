@@ -9,7 +9,6 @@ from typing import Any
 
 import orjson
 
-from kigeon.config.settings import LokiSettings
 from kigeon.errors import shorten
 from kigeon.senders.delivery.sink import Sink
 from kigeon.senders.entry import Entry
@@ -43,7 +42,7 @@ class Deferred:
 class SendWith:
     """Push the event with *settings*; None is the sender's own."""
 
-    settings: LokiSettings | None = None
+    settings: Any = None
 
 
 Prepared = Entry | Final | Deferred

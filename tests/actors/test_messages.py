@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from actors import messages
-from kigeon.config.settings import LokiSettings, SenderSettings, Settings
+from kigeon.config.settings import SenderSettings, Settings
 from kigeon.events.checkpoint import CheckpointDelta, WatcherCheckpoint
 from kigeon.events.envelope import Envelope
 from kigeon.kube.source import ClusterSource
 from kigeon.queue.log.protocol import LogEnd
+from kigeon.senders.loki.settings import LokiSettings
 
-SENDER = SenderSettings("loki", "loki", loki=LokiSettings("http://loki"), config={"url": "http://loki"})
+SENDER = SenderSettings("loki", "loki", settings=LokiSettings("http://loki"), config={"url": "http://loki"})
 SETTINGS = Settings((SENDER,))
 QUEUE = messages.QueueAddress("nats://127.0.0.1:4222", "secret")
 SPEC = messages.ChildSpec("sender/loki", "actors.sender.Sender", sender=SENDER)

@@ -13,7 +13,7 @@ from typing import Any, Self
 import requests
 import yaml
 
-from kigeon.senders.entry import Destination
+from kigeon.senders.loki.entry import LokiDestination
 from kigeon.senders.loki.reader import Held, read_lines, selector_of
 from tests.conformance.build import binary
 from tests.conformance.servers import Server, free_port
@@ -86,7 +86,7 @@ class RealLoki:
         """Return everything that is held for *tenant*, by LogQL."""
         now = time.time_ns()
         start = now - weeks * 7 * 24 * HOUR
-        return list(read_lines(Destination(self.url, tenant), selector_of({}), start, now + HOUR))
+        return list(read_lines(LokiDestination(self.url, tenant), selector_of({}), start, now + HOUR))
 
     def _is_ready(self) -> bool:
         try:

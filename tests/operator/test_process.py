@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from kigeon.config.settings import GlobalSettings, LokiSettings, QueueSettings, SenderSettings, Settings
+from kigeon.config.settings import GlobalSettings, QueueSettings, SenderSettings, Settings
 from kigeon.kube.source import ClusterSource
 from kigeon.operator import process
 from kigeon.operator.address import SOCKET, short_path
@@ -27,6 +27,7 @@ from kigeon.processes import descendants
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import declare, file_store_bytes
+from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.progress.ledger import Position
 from tests.support.crowd import Crowd, fill_events, fill_letters, fill_notes, fill_waiting, put_position
 from tests.support.operating import Door, Told, door_to
@@ -43,7 +44,7 @@ class Filled:
         self.folder = folder
         self.data = folder / "data"
         queue = QueueSettings(events_max_bytes=max(count, 100_000) * 6_000)
-        sender = SenderSettings("loki", "loki", loki=LokiSettings("http://localhost:1"))
+        sender = SenderSettings("loki", "loki", settings=LokiSettings("http://localhost:1"))
         self.settings = Settings((sender,), GlobalSettings(data_dir=self.data), queue)
         self.server = NatsServer(self.data, file_store_bytes(queue))
 

@@ -6,8 +6,8 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kigeon.config.settings import LokiSettings
-from kigeon.senders.entry import Entry
+from kigeon.senders.loki.entry import LokiEntry
+from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.progress.ledger import Outcome
 from kigeon.senders.steps import AT_ONCE, Deferred, Event, Final, Preparer, SendWith
@@ -35,7 +35,7 @@ def test_every_event_has_its_own_result_in_order(kinds: list[str], times: int) -
     wanted = {"filtered": Outcome.FILTERED, "skipped": Outcome.SKIPPED, "garbage": Outcome.PARKED}
     for number, (kind, step) in enumerate(zip(kinds, prepared, strict=True)):
         if kind == "use":
-            assert isinstance(step, Entry)
+            assert isinstance(step, LokiEntry)
             assert orjson.loads(step.line)["uid"] == make_event(number)["metadata"]["uid"]
         elif kind in wanted:
             assert isinstance(step, Final)

@@ -209,7 +209,7 @@ class Delivery:
         return await self._ask(destination, [item.entry for item in push if item.entry is not None])
 
     async def _ask(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
-        return await self._pool.run(destination.url, partial(self._sink.push, destination, entries))
+        return await self._pool.run(destination.origin, partial(self._sink.push, destination, entries))
 
     async def _settle(self, lane: Lane, settlement: PushResult, answer: Answer, work: Delivering) -> None:
         for item in settlement.sent:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from kigeon.senders.delivery.lane import Item
 from kigeon.senders.entry import Answer, Entry, PushStatus
@@ -57,7 +57,7 @@ class PushResult:
 class PushPlanner(Protocol):
     """One destination's; owned by one event loop."""
 
-    def route(self, entry: Entry) -> str:
+    def route(self, entry: Any) -> str:
         """Return the key of the queue in which *entry* waits."""
 
     def plan(self, items: Sequence[Item], key: str) -> tuple[list[list[Item]], list[Item]]:
@@ -72,17 +72,17 @@ class PushPlanner(Protocol):
     def released(self, key: str) -> None:
         """Note that nothing waits in the queue *key* any more."""
 
-    def overdue(self) -> list[Entry]:
+    def overdue(self) -> Sequence[Entry]:
         """Return entries, each sent before, whose repeat would prove what was sent without a proof of its own."""
 
-    def proven(self, entry: Entry, answer: Answer) -> list[int]:
+    def proven(self, entry: Any, answer: Answer) -> list[int]:
         """Take the *answer* to the repeat of *entry*; return what is in doubt as :attr:`PushResult.doubted`."""
 
 
 class PlainPlanner:
     """An answer speaks for all of a push, and a push is all that waits."""
 
-    def route(self, entry: Entry) -> str:
+    def route(self, entry: Any) -> str:
         """There is one queue."""
         return COMMON
 
@@ -103,10 +103,10 @@ class PlainPlanner:
     def released(self, key: str) -> None:
         """There is one queue."""
 
-    def overdue(self) -> list[Entry]:
+    def overdue(self) -> Sequence[Entry]:
         """Everything is proven."""
         return []
 
-    def proven(self, entry: Entry, answer: Answer) -> list[int]:
+    def proven(self, entry: Any, answer: Answer) -> list[int]:
         """Everything was proven."""
         return []

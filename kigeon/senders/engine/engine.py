@@ -25,7 +25,6 @@ from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.lanes import Lanes
 from kigeon.senders.delivery.planner import COMMON, Hold
 from kigeon.senders.delivery.sink import Sink
-from kigeon.senders.entry import Entry
 from kigeon.senders.ports import (
     DeadLetterStore,
     EventHistory,
@@ -268,7 +267,7 @@ class Engine:
         undecided: list[Item] = []
         entering: list[Item] = []
         for item, step in zip(items, steps, strict=True):
-            if isinstance(step, Entry):
+            if not isinstance(step, Final | Deferred):
                 item.entry = step
                 entering.append(item)
             elif isinstance(step, Deferred) or not await self._end(item, step):

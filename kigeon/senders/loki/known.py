@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from kigeon.senders.delivery.lane import Item
-from kigeon.senders.entry import Entry
+from kigeon.senders.loki.entry import LokiEntry
 from kigeon.senders.loki.flow import FLOOR, FLOOR_RATE, Flow, Levels, asks_for_less
 from kigeon.senders.loki.streams import Stream
 
@@ -43,7 +43,7 @@ class StreamState:
     proven_at: float = -inf
     refused_at: float = -inf
     newest: int = 0
-    last: Entry | None = None
+    last: LokiEntry | None = None
     flow: Flow = field(default_factory=Flow)
     doubts: deque[tuple[float, Sequence[int]]] = field(default_factory=deque)
     """When what rode along, and the offsets of its events."""
@@ -156,7 +156,7 @@ class KnownStreams:
         for state in self._streams.values():
             state.proven_at = -inf
 
-    def overdue(self, now: float) -> list[Entry]:
+    def overdue(self, now: float) -> list[LokiEntry]:
         """Return the newest line of each stream whose doubts are old."""
         due = (s for s in self._streams.values() if s.doubts and s.last and now - s.doubts[0][0] > DOUBTED_FOR)
         return [state.last for state in due if state.last is not None]
@@ -211,8 +211,10 @@ def size_of(group: Iterable[Item]) -> int:
 
 
 def _newest(group: Sequence[Item]) -> int:
-    return max(item.entry.timestamp for item in group if item.entry is not None)
+    found: int = max(item.entry.timestamp for item in group if item.entry is not None)
+    return found
 
 
 def _oldest(group: Sequence[Item]) -> int:
-    return min(item.entry.timestamp for item in group if item.entry is not None)
+    found: int = min(item.entry.timestamp for item in group if item.entry is not None)
+    return found

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.aio.client import Client
 
-from kigeon.config.settings import LokiSettings, QueueSettings
+from kigeon.config.settings import QueueSettings
 from kigeon.events.envelope import Envelope, pack, unpack, write_headers
 from kigeon.events.occurrence import identity_of
 from kigeon.queue.broker.connection import connected
@@ -27,7 +27,9 @@ from kigeon.queue.stores.outcomes import OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
 from kigeon.senders.engine.engine import MAX_WINDOW_EVENTS, Engine, SenderSpec, Stores, open_engine
-from kigeon.senders.entry import Answer, Destination, Entry
+from kigeon.senders.entry import Answer
+from kigeon.senders.loki.entry import LokiDestination, LokiEntry
+from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome, Position
 from kigeon.senders.progress.position import write_position
@@ -74,7 +76,7 @@ class HangingSink(LokiSink):
         lanes = [self._elsewhere if number % 2 else None for number in numbers]
         return [self.entry(event, way) for event, way in zip(events, lanes, strict=True)]
 
-    def push(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
+    def push(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> Answer:
         if destination.tenant_id:
             self.answering.wait()
         return super().push(destination, entries)
