@@ -75,7 +75,7 @@ def test_a_list_ends_although_etcd_compacts_while_it_is_read(cluster: Cluster, t
     informer = Informer(access, Resource("/api/v1/events"), reader, watches_early=True)
     thread = Thread(target=informer.run)
     thread.start()
-    happened = []
+    happened: list[int] = []
     try:
         wait_until(lambda: informer.is_watching)
         while not reader.complete.wait(COMPACT_EVERY):

@@ -222,7 +222,9 @@ def test_a_list_is_gone_on_from_no_earlier_than_the_watch_beside_it(api: ApiServ
 
 
 def test_what_comes_between_a_list_and_what_follows_it_is_not_held_with_the_list() -> None:
-    told, beside, after = Event(), [], []
+    told = Event()
+    beside: list[Any] = []
+    after: list[Any] = []
     ended = WatchEvent("ADDED", {"metadata": {"name": "a", "resourceVersion": "8"}}, b"{}")
 
     def watch(version: str, is_over: Callable[[], bool]) -> Iterator[list[WatchEvent]]:
