@@ -23,8 +23,8 @@ class CheckpointDelta:
     """What the Watcher says with a batch of itself.
 
     ``session`` and ``batch`` name the batch for ever: a batch that is sent again has them again. ``unreadable`` counts
-    what could not be read since the batch before. At ``watched_until`` (seconds since the epoch, 0: never) nothing was
-    known to be missing. ``lifetime`` is for how many seconds the cluster was seen to keep an Event, 0 where nothing new
+    what could not be read since the batch before. The watch was complete up to ``watched_until`` (seconds since the
+    epoch, 0: never). ``lifetime`` is for how many seconds the cluster was seen to keep an Event, 0 where nothing new
     is known of that. ``anchor`` names the object that was seen last, "" where the batch ends inside a list.
     """
 

@@ -42,8 +42,8 @@ class EventCollector:
     """The handler of the Events' informer. Deleted Events were seen when they were added: they are only counted.
 
     ``lifetime`` is for how many seconds the cluster keeps an Event, as configured; ``observed`` what was seen of it so
-    far, 0 where that is no longer. ``watched_until`` is when nothing was known to be missing, 0: never. *clock* is
-    that of the API server, *steady* goes evenly.
+    far, 0 where that is no longer. The watch was complete up to ``watched_until`` (0: never). *clock* is the API
+    server's, *steady* is monotonic.
     """
 
     def __init__(
