@@ -12,9 +12,10 @@ from threading import Thread
 from typing import Any
 
 from kigeon.kube.access import ClusterAccess
-from kigeon.kube.informer import Informer, Resource
+from kigeon.kube.informer import Informer
 from kigeon.kube.lines import WatchEvent
 from kigeon.kube.source import ClusterSource
+from kigeon.kube.watch import Resource
 from tests.conformance.cluster import Cluster
 from tests.support.events import make_event
 from tests.support.processes import wait_until

@@ -10,9 +10,10 @@ import pytest
 
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.early import EarlyWatch
-from kigeon.kube.informer import Informer, Resource
+from kigeon.kube.informer import Informer
 from kigeon.kube.lines import WatchEvent
 from kigeon.kube.source import ClusterSource
+from kigeon.kube.watch import Resource
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import make_event
 from tests.support.processes import wait_until

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from kigeon.errors import KubernetesError, StartError, Unauthorized, UnreadableEvent
 from kigeon.kube.access import ClusterAccess
-from kigeon.kube.informer import Informer, Resource
+from kigeon.kube.informer import Informer
 from kigeon.kube.lines import LineSplitter, WatchEvent, parse_line, parse_page
 from kigeon.kube.reflector import ListPage, Reflector, Watch
 from kigeon.kube.source import ClusterSource
+from kigeon.kube.watch import Resource
 from kigeon.standin.apiserver import ApiServer
 from tests.support.processes import wait_until
 
