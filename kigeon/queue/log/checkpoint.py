@@ -21,7 +21,7 @@ class CheckpointRecord:
         self._record = StateRecord(client, "queue.settled")
 
     async def latest(self, log_end: LogEnd) -> WatcherCheckpoint:
-        """Return the later of the record and the checkpoint at *log_end*. Raises :class:`QueueError`: the queue is away."""
+        """Return the later of the record and the checkpoint at *log_end*. Raises :class:`QueueError`."""
         offset, checkpoint = _read(await self._record.read())
         return checkpoint if offset >= log_end.next_offset and checkpoint != WatcherCheckpoint() else log_end.checkpoint
 
