@@ -1,6 +1,46 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from kigeon.queue.broker.process import NatsServer
+from kigeon.queue.broker.streams import file_store_bytes
+from kigeon.standin.apiserver import ApiServer
+from tests.support.flow import Flow
+from tests.support.loki import Loki
+from tests.support.settings import QUEUE_SETTINGS
 
 # How long an example takes says something of the machine alone: a fresh clone has to build its tables of
 # characters first.
 settings.register_profile("kigeon", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kigeon")
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    """A stand-in for the API server, without any object."""
+    with ApiServer() as running:
+        yield running
+
+
+@pytest.fixture
+def flow(api: ApiServer) -> Iterator[Flow]:
+    """Events that keep coming."""
+    with Flow(api) as running:
+        yield running
+
+
+@pytest.fixture
+def loki() -> Iterator[Loki]:
+    """A stand-in for Loki that holds nothing."""
+    with Loki() as running:
+        yield running
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A nats-server that holds nothing."""
+    with NatsServer(tmp_path / "data", file_store_bytes(QUEUE_SETTINGS)) as running:
+        running.start()
+        yield running

@@ -1,13 +1,9 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from typing import Any
 
 import pytest
 
-from actors.base import KigeonActor
-from tests.support.actors import ActorHarness, ManualTime, detach
-
-MakeActor = Callable[[type[KigeonActor]], ActorHarness[Any]]
+from tests.support.actors import ActorHarness, MakeActor, ManualTime, detach
 
 
 @pytest.fixture

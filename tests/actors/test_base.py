@@ -12,8 +12,7 @@ from thespian.actors import ActorExitRequest, ChildActorExited
 
 from actors.base import KigeonActor
 from actors.messages import ChildSpec, Ping, Pong, Resync, Stop, Stopped, Stored
-from tests.actors.conftest import MakeActor
-from tests.support.actors import ASKER, LOOP_AGE, ActorHarness, Crashed
+from tests.support.actors import ASKER, LOOP_AGE, ActorHarness, Crashed, MakeActor
 
 
 class Noting(KigeonActor):

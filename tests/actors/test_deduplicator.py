@@ -10,8 +10,7 @@ from actors.messages import Batch, Connect, QueueOpened, Resume, Resync, Store, 
 from kigeon.events.checkpoint import CheckpointDelta, WatcherCheckpoint
 from kigeon.events.envelope import Envelope, pack
 from kigeon.queue.log.protocol import LogEnd
-from tests.actors.conftest import MakeActor
-from tests.support.actors import ActorHarness
+from tests.support.actors import ActorHarness, MakeActor
 
 CONNECT = Connect(1, "watcher", "deduplicator", "queue")
 CHECKPOINT = WatcherCheckpoint("w", 4, repeated=2)

@@ -10,8 +10,7 @@ from actors.queue import Queue
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.queue.log.protocol import Disturbed, LogEnd
 from kigeon.queue.log.writer import Writer
-from tests.actors.conftest import MakeActor
-from tests.support.actors import ActorHarness
+from tests.support.actors import ActorHarness, MakeActor
 
 CONNECT = Connect(1, "watcher", "deduplicator", "queue")
 

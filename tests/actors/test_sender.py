@@ -9,8 +9,7 @@ import pytest
 
 from actors.messages import BrokerFailing, ChildSpec, Ping, Pong
 from actors.sender import Sender
-from tests.actors.conftest import MakeActor
-from tests.support.actors import ASKER, LOOP_AGE, SENDER, ActorHarness
+from tests.support.actors import ASKER, LOOP_AGE, SENDER, ActorHarness, MakeActor
 
 Made = ActorHarness[Sender]
 

@@ -28,8 +28,7 @@ from actors.sender import Sender
 from actors.supervisor import CONNECT_AGAIN, Supervisor
 from actors.system import children_of
 from actors.watcher import Watcher
-from tests.actors.conftest import MakeActor
-from tests.support.actors import ASKER, QUEUE, SENDER, SETTINGS, ActorHarness, ManualTime
+from tests.support.actors import ASKER, QUEUE, SENDER, SETTINGS, ActorHarness, MakeActor, ManualTime
 
 CHILDREN = children_of(SETTINGS)
 WATCHER, DEDUPLICATOR, QUEUES, SENDERS = (f"address-{number}" for number in range(1, 5))

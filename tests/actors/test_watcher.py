@@ -17,8 +17,7 @@ from kigeon.kube.informer import Counters
 from kigeon.kube.lines import WatchEvent
 from kigeon.kube.outbox import WINDOW
 from kigeon.kube.resume_anchor import read_anchor
-from tests.actors.conftest import MakeActor
-from tests.support.actors import ActorHarness, Crashed, ManualTime
+from tests.support.actors import ActorHarness, Crashed, MakeActor, ManualTime
 from tests.support.events import make_event
 
 CONNECT = Connect(1, "watcher", "deduplicator", "queue")

@@ -4,11 +4,9 @@ from uuid import uuid4
 
 import pytest
 
-from kigeon.standin.apiserver import ApiServer
 from tests.conformance.build import CanNotBuild, binary
 from tests.conformance.cluster import Cluster
 from tests.conformance.loki import RealLoki
-from tests.support.loki import Loki
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,20 +42,6 @@ def real_loki(servers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "kigeon"
-
-
-@pytest.fixture
-def api() -> Iterator[ApiServer]:
-    """A stand-in, where the cluster is not what is looked at."""
-    with ApiServer() as running:
-        yield running
-
-
-@pytest.fixture
-def loki() -> Iterator[Loki]:
-    """A stand-in that counts, where Loki is not what is looked at."""
-    with Loki() as running:
-        yield running
 
 
 @pytest.fixture

@@ -3,13 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from kigeon.standin.apiserver import ApiServer
 from tests.deploy.base import base_image
-from tests.deploy.engine import ROOT, CanNotRun, Engine, able_to_run, find_engine
+from tests.deploy.engine import IMAGE, ROOT, CanNotRun, Engine, able_to_run, find_engine
 from tests.deploy.pod import Pod, Volume
-from tests.support.loki import Loki
-
-IMAGE = "localhost/kigeon:test"
 
 
 @pytest.fixture(scope="session")
@@ -31,18 +27,6 @@ def volume(engine: Engine) -> Iterator[Volume]:
     """A volume as it is claimed: it belongs to root, and to the Pod's fsGroup."""
     with Volume(engine, IMAGE) as made:
         yield made
-
-
-@pytest.fixture
-def api() -> Iterator[ApiServer]:
-    with ApiServer() as server:
-        yield server
-
-
-@pytest.fixture
-def loki() -> Iterator[Loki]:
-    with Loki() as server:
-        yield server
 
 
 @pytest.fixture

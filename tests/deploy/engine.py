@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+IMAGE = "localhost/kigeon:test"
 
 LIMITS = ("--ulimit", "nofile=1024:4096", "--ulimit", "nproc=4096:4096")
 """An engine's own defaults may be more than it may give where it runs in a sandbox itself."""

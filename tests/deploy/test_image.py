@@ -4,8 +4,7 @@ import json
 import signal
 import subprocess
 
-from tests.deploy.conftest import IMAGE
-from tests.deploy.engine import LIMITS, Engine
+from tests.deploy.engine import IMAGE, LIMITS, Engine
 from tests.deploy.pod import Pod, manifest
 from tests.support.processes import wait_until
 

@@ -8,8 +8,7 @@ import pytest
 
 from kigeon.config.quantities import parse_size
 from kigeon.standin.apiserver import ApiServer
-from tests.deploy.conftest import IMAGE
-from tests.deploy.engine import Engine
+from tests.deploy.engine import IMAGE, Engine
 from tests.deploy.pod import Pod
 from tests.support.events import assert_once, make_event
 from tests.support.kigeon import loki_sender

@@ -1,18 +1,8 @@
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from kigeon.events.fields import fields_of, integer, namespace_of
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
-)
-KEYS = st.sampled_from(
-    ["metadata", "involvedObject", "source", "series", "count", "reason", "message", "eventTime", "lastTimestamp"]
-)
-MALFORMED = st.dictionaries(KEYS, JSON)
+from tests.support.malformed import MALFORMED_EVENTS
 
 
 def event(own: str = "shop", **involved: str) -> dict[str, object]:
@@ -48,7 +38,7 @@ def test_scalars_of_the_wrong_type_become_their_text() -> None:
     assert (fields.reason, fields.type, fields.message, fields.source_component) == ("7", "true", "", "")
 
 
-@given(MALFORMED)
+@given(MALFORMED_EVENTS)
 def test_nothing_that_json_can_hold_makes_it_raise(given_event: dict[str, object]) -> None:
     assert fields_of(given_event).count >= 1
     namespace_of(given_event)

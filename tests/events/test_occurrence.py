@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kigeon.events.occurrence import DIGEST_SIZE, identity_of, parse_time, timestamp_of
-from tests.events.test_fields import MALFORMED
+from tests.support.malformed import MALFORMED_EVENTS
 
 EVENT: dict[str, Any] = {
     "metadata": {
@@ -99,7 +99,7 @@ def test_an_object_without_uid_is_told_apart_by_its_name() -> None:
     assert identity_of(first) != identity_of(second)
 
 
-@given(MALFORMED)
+@given(MALFORMED_EVENTS)
 def test_any_object_has_an_identity(event: dict[str, object]) -> None:
     assert len(identity_of(event)) == DIGEST_SIZE
     assert identity_of(event) == identity_of(deepcopy(event))

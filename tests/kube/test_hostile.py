@@ -19,8 +19,8 @@ from kigeon.kube.pods import pod_key_of
 from kigeon.kube.reflector import ListPage, Reflector, Watch
 from kigeon.kube.resume_anchor import anchor_of, read_anchor, write_anchor
 from kigeon.kube.source import ClusterSource
-from tests.kube.test_unusual import kubeconfig
 from tests.support.events import make_event
+from tests.support.kubeconfig import write_kubeconfig
 
 
 def nested(levels: int) -> bytes:
@@ -165,7 +165,7 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
     ],
 )
 def test_an_answer_that_says_it_is_enormous_is_an_error(tmp_path: Path, server: Endless, told: str) -> None:
-    access = ClusterAccess(ClusterSource(kubeconfig(tmp_path / "config", server.listen(), {"token": "t"})))
+    access = ClusterAccess(ClusterSource(write_kubeconfig(tmp_path / "config", server.listen(), {"token": "t"})))
     thread = Thread(target=server.serve)
     thread.start()
     with pytest.raises(KubernetesError, match=told):

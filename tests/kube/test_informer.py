@@ -55,12 +55,6 @@ class Seen:
         self.pauses.append(seconds)
 
 
-@pytest.fixture
-def api() -> Iterator[ApiServer]:
-    with ApiServer() as server:
-        yield server
-
-
 @contextmanager
 def informing(
     api: ApiServer, folder: Path, silence: float = 60.0, resume_from: str = "", early: bool = False

@@ -1,5 +1,4 @@
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from threading import Thread
@@ -19,12 +18,6 @@ from kigeon.throttle import MOST
 from tests.support.events import make_event
 from tests.support.paths import ANSWERS
 from tests.support.processes import wait_until
-
-
-@pytest.fixture
-def api() -> Iterator[ApiServer]:
-    with ApiServer() as server:
-        yield server
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What is asked for safety's or comfort's sake holds up nothing, whatever is answered to it, for however long."""
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -20,12 +19,6 @@ from kigeon.standin.faults import Misbehaviour
 from tests.support.events import make_event
 from tests.support.paths import ANSWERS
 from tests.support.processes import wait_until
-
-
-@pytest.fixture
-def api() -> Iterator[ApiServer]:
-    with ApiServer() as server:
-        yield server
 
 
 @pytest.mark.parametrize("answer", ANSWERS)

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import orjson
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from kigeon.kube.reflector import ListPage, Reflector, Watch
 from kigeon.kube.source import ClusterSource
 from kigeon.kube.watch import Resource
 from kigeon.standin.apiserver import ApiServer
+from tests.support.kubeconfig import write_kubeconfig
 from tests.support.processes import wait_until
 
 DEEP = b'{"metadata":{"resourceVersion":"8"},"deep":' + b"[" * 300 + b"]" * 300 + b"}"
@@ -129,20 +129,6 @@ def test_a_list_that_is_asked_for_while_a_watch_is_being_opened_does_not_wait_fo
             assert not thread.is_alive()
 
 
-def kubeconfig(path: Path, server: str, user: object) -> Path:
-    """Write a kubeconfig with *user*'s credentials."""
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "here", "cluster": {"server": server}}],
-        "users": [{"name": "me", "user": user}],
-        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
-        "current-context": "here",
-    }
-    path.write_text(yaml.safe_dump(document))
-    return path
-
-
 @pytest.mark.parametrize("text", [f"token: *{SECRET}", f"token: !{SECRET} x", f"token: !!int {SECRET}"])
 def test_no_yaml_tells_where_it_is_wrong_but_not_what_stands_there(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config"
@@ -167,20 +153,20 @@ def test_no_yaml_tells_where_it_is_wrong_but_not_what_stands_there(tmp_path: Pat
 def test_a_secret_in_the_wrong_place_is_not_told(tmp_path: Path, user: object) -> None:
     (tmp_path / "cert.pem").touch()
     with pytest.raises(StartError) as caught:
-        ClusterAccess(ClusterSource(kubeconfig(tmp_path / "config", "https://127.0.0.1:1", user)))
+        ClusterAccess(ClusterSource(write_kubeconfig(tmp_path / "config", "https://127.0.0.1:1", user)))
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
 
 
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
-    path = kubeconfig(tmp_path / "config", "https://127.0.0.1:1", {"client-certificate": "/nowhere/cert.pem"})
+    path = write_kubeconfig(tmp_path / "config", "https://127.0.0.1:1", {"client-certificate": "/nowhere/cert.pem"})
     with pytest.raises(StartError, match=r"does not exist: /nowhere/cert\.pem"):
         ClusterAccess(ClusterSource(path))
 
 
 def test_a_token_that_no_header_may_hold_is_refused_without_being_told(tmp_path: Path) -> None:
     with ApiServer() as api:
-        path = kubeconfig(tmp_path / "config", api.url, {"token": f"{SECRET}\u2026"})
+        path = write_kubeconfig(tmp_path / "config", api.url, {"token": f"{SECRET}\u2026"})
         with pytest.raises(Unauthorized) as caught:
             ClusterAccess(ClusterSource(path)).read("/api/v1/events", {})
         assert SECRET not in str(caught.value)

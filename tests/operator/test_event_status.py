@@ -3,48 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
 
-from kigeon.config.settings import QueueSettings
-from kigeon.operator.answer import Answer
 from kigeon.operator.event_status import EventStatus, EventStatuses, read_event_statuses
 from kigeon.operator.listing import in_order
 from kigeon.operator.sender_accounts import read_sender_accounts
 from kigeon.operator.spool import Texts
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import OUTCOMES, POSITION_KEY, STATE, declare, file_store_bytes
+from kigeon.queue.broker.streams import OUTCOMES, POSITION_KEY, STATE, declare
 from kigeon.queue.log.protocol import LogEnd
 from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.outcomes import OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome, Position
 from tests.support.crowd import put_position
+from tests.support.operating import SilentAnswer
+from tests.support.settings import QUEUE_SETTINGS
 
-SETTINGS = QueueSettings(events_max_bytes=4 * 2**20)
 FILTERED = EventStatus("filtered", "the namespace filter")
 SENT = EventStatus("sent")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    with NatsServer(tmp_path / "data", file_store_bytes(SETTINGS)) as running:
-        running.start()
-        yield running
-
-
-class Quiet(Answer):
-    """Tells nobody."""
-
-    def __init__(self) -> None:
-        pass
-
-    async def progress(self, doing: str, done: int, of: int = 0) -> None:
-        pass
 
 
 class Queue:
@@ -67,14 +49,14 @@ class Queue:
             def make(position: Position, problem: str) -> EventStatuses:
                 return EventStatuses(position, problem, numbers, texts, self._folder)
 
-            statuses = await read_event_statuses(self.client, "a", make, Quiet())
+            statuses = await read_event_statuses(self.client, "a", make, SilentAnswer())
             return {number: statuses.status(number) for number in numbers}
 
 
 def run(server: NatsServer, folder: Path, test: Callable[[Queue], Awaitable[None]]) -> None:
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS, "a")
+            await declare(client, QUEUE_SETTINGS, "a")
             await test(Queue(client, folder))
 
     asyncio.run(main())
@@ -175,7 +157,7 @@ def test_an_unreadable_position_is_unknown_and_so_are_its_accounts(server: NatsS
         assert {status.outcome for status in (await queue.statuses()).values()} == {"waiting"}
         await queue.client.jetstream().publish(f"$KV.{STATE}.{POSITION_KEY}.a", b'{"format":9}')
         assert {status.outcome for status in (await queue.statuses()).values()} == {"unknown"}
-        accounts = (await read_sender_accounts(queue.client, "a", Quiet())).accounts(LogEnd(1, 21))
+        accounts = (await read_sender_accounts(queue.client, "a", SilentAnswer())).accounts(LogEnd(1, 21))
         assert (accounts["stored"], accounts["unaccounted"], accounts["waiting"]) == (20, 20, 0)
         assert "format 9" in str(accounts["problem"])
 
@@ -224,7 +206,7 @@ def test_the_accounts_count_what_waits_without_holding_it(server: NatsServer, tm
         for start in range(1, 11, 2):
             last = await queue.retry.put("loki", [b"{}"] * 2, [start, start + 1], 0.0)
         await queue.position(next_sequence=2, retry_sequence=last, retry={last: 1}, counts={outcome: 1, "sent": 10})
-        accounts = (await read_sender_accounts(queue.client, "a", Quiet())).accounts(LogEnd(2, 25))
+        accounts = (await read_sender_accounts(queue.client, "a", SilentAnswer())).accounts(LogEnd(2, 25))
         assert (accounts["waiting"], accounts["unaccounted"]) == (9 + 4, 0)
 
     run(server, tmp_path, test)

@@ -18,9 +18,9 @@ from kigeon.queue.broker.address import QueueAddress
 from kigeon.senders.entry import PushStatus
 from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
-from tests.operator.test_event_status import Quiet
 from tests.support.events import make_event
 from tests.support.loki import Loki
+from tests.support.operating import SilentAnswer
 
 
 def looked_up(folder: Path, loki: Loki, raw: list[bytes], asked: bytearray) -> list[InLoki | None]:
@@ -30,7 +30,7 @@ def looked_up(folder: Path, loki: Loki, raw: list[bytes], asked: bytearray) -> l
     with Spool(folder) as spool:
         for start in range(0, len(raw), 7):
             spool.add(raw[start : start + 7])
-        return [InLoki.of(code) for code in asyncio.run(look_into_loki(order, sender, spool, asked, Quiet()))]
+        return [InLoki.of(code) for code in asyncio.run(look_into_loki(order, sender, spool, asked, SilentAnswer()))]
 
 
 def test_each_loss_is_found_and_a_late_line_is_none(tmp_path: Path) -> None:

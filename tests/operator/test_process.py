@@ -15,7 +15,6 @@ from pathlib import Path
 import orjson
 import pytest
 
-from kigeon.config.settings import GlobalSettings, QueueSettings, SenderSettings, Settings
 from kigeon.kube.source import ClusterSource
 from kigeon.operator import process
 from kigeon.operator.address import SOCKET, short_path
@@ -25,47 +24,12 @@ from kigeon.operator.memory import MOST
 from kigeon.operator.senders import serve
 from kigeon.processes import descendants
 from kigeon.queue.broker.connection import connected
-from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import declare, file_store_bytes
-from kigeon.senders.loki.settings import LokiSettings
-from kigeon.senders.progress.ledger import Position
-from tests.support.crowd import Crowd, fill_events, fill_letters, fill_notes, fill_waiting, put_position
+from tests.support.crowd import Crowd
+from tests.support.filled_queue import Filled, assert_status_holds_nothing_that_waits, audited
 from tests.support.operating import Door, Told, door_to
 from tests.support.processes import title, wait_until
 
 COUNT = 20_000
-
-
-class Filled:
-    """A queue with *count* events: every fifth parked, every fifth filtered, the last hundred wait; and its cluster."""
-
-    def __init__(self, folder: Path, count: int) -> None:
-        self.count = count
-        self.folder = folder
-        self.data = folder / "data"
-        queue = QueueSettings(events_max_bytes=max(count, 100_000) * 6_000)
-        sender = SenderSettings("loki", "loki", settings=LokiSettings("http://localhost:1"))
-        self.settings = Settings((sender,), GlobalSettings(data_dir=self.data), queue)
-        self.server = NatsServer(self.data, file_store_bytes(queue))
-
-    async def fill(self) -> None:
-        async with connected(self.server.url, self.server.token, "test") as client:
-            await declare(client, self.settings.queue, "loki")
-            await fill_events(client, self.count)
-            await fill_letters(client, "loki", iter(range(5, self.count - 99, 5)), "400 entry too old")
-            await fill_notes(client, "loki", iter(range(1, self.count - 99, 5)))
-            last = await fill_waiting(client, "loki", range(self.count - 99, self.count + 1))
-            fifth = (self.count - 100) // 5
-            counts = {"parked": fifth, "filtered": fifth, "sent": self.count - 100 - 2 * fifth}
-            position = Position(10**6, self.count + 1, 1, retry_sequence=last, counts=counts, explained=self.count)  # type: ignore[arg-type]
-            await put_position(client, "loki", position)
-
-    async def fill_waiting(self) -> None:
-        """Have all of them wait in the retry stream instead."""
-        async with connected(self.server.url, self.server.token, "test") as client:
-            await declare(client, self.settings.queue, "loki")
-            last = await fill_waiting(client, "loki", range(1, self.count + 1))
-            await put_position(client, "loki", Position(10**6, self.count + 1, 1, retry_sequence=last))
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +50,6 @@ def test_an_audit_of_many_takes_little_memory(filled: Filled) -> None:
     reasons = {event["number"]: event["senders"]["loki"]["reason"] for event in told.answer["events"]}
     assert reasons[10_000] == "400 entry too old 10000"
     assert 0 < told.memory < MOST / 2
-
-
-def audited(filled: Filled, keeps: bool = True) -> Told:
-    with Crowd(filled.count) as cluster:
-        source = ClusterSource(cluster.write_kubeconfig(filled.folder / "kubeconfig"))
-        with door_to(filled.server, filled.settings, source) as admin_socket:
-            return admin_socket.ask({"command": "audit"}, keeps)
 
 
 def test_for_a_terminal_only_what_is_wrong_is_told(filled: Filled) -> None:
@@ -116,17 +73,8 @@ def test_status_reads_neither_letters_nor_outcomes(filled: Filled) -> None:
     assert 0 < told.memory < MOST / 8
 
 
-@pytest.mark.parametrize("count", [100_000])
-def test_status_counts_what_waits_and_holds_none_of_it(tmp_path: Path, count: int) -> None:
-    queue = Filled(tmp_path, count)
-    with queue.server:
-        queue.server.start()
-        asyncio.run(queue.fill_waiting())
-        with door_to(queue.server, queue.settings) as admin_socket:
-            told = admin_socket.ask({"command": "status"})
-    accounts = told.answer["senders"]["loki"]
-    assert (accounts["stored"], accounts["waiting"], accounts["unaccounted"]) == (count, count, 0)
-    assert 0 < told.memory < MOST / 4
+def test_status_counts_what_waits_and_holds_none_of_it(tmp_path: Path) -> None:
+    assert_status_holds_nothing_that_waits(tmp_path, 100_000)
 
 
 def test_many_letters_are_listed_as_they_are_read(filled: Filled) -> None:

@@ -27,12 +27,6 @@ from tests.support.processes import wait_until
 
 
 @pytest.fixture
-def api() -> Iterator[ApiServer]:
-    with ApiServer() as server:
-        yield server
-
-
-@pytest.fixture
 def namespaces(tmp_path: Path, api: ApiServer) -> Iterator[Namespaces]:
     access = ClusterAccess(ClusterSource(api.write_kubeconfig(tmp_path / "config")))
     api.put_namespace("shop", {"team": "web"})

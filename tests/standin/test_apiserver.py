@@ -10,12 +10,6 @@ from kigeon.standin.apiserver import ApiServer
 from tests.support.events import make_event
 
 
-@pytest.fixture
-def api() -> Iterator[ApiServer]:
-    with ApiServer() as server:
-        yield server
-
-
 class Client:
     """Asks one server; connections end with the test."""
 

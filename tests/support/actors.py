@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
 
@@ -135,6 +135,10 @@ class ActorHarness(Generic[A]):
             self.loop.drop()
         self.actor._wake.close()
         self.actor._woken.close()
+
+
+MakeActor = Callable[[type[KigeonActor]], ActorHarness[Any]]
+"""Makes an actor of a class, for as long as a test lasts."""
 
 
 def crash(reason: str, error: BaseException | None = None) -> None:

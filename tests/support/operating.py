@@ -18,6 +18,7 @@ from kigeon.config.settings import Settings
 from kigeon.kube.source import ClusterSource
 from kigeon.operator.address import SOCKET, short_path
 from kigeon.operator.admin_socket import AdminSocket, RequestContext
+from kigeon.operator.answer import Answer
 from kigeon.processes import descendants
 from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.process import NatsServer
@@ -96,3 +97,13 @@ def _answering() -> list[int]:
     """Return the processes that answer, those that have ended collected."""
     found = [pid for pid in descendants(os.getpid()) if "kigeon.operator.process" in title(pid)]
     return [pid for pid in found if os.waitpid(pid, os.WNOHANG) == (0, 0)]
+
+
+class SilentAnswer(Answer):
+    """Tells nobody."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def progress(self, doing: str, done: int, of: int = 0) -> None:
+        pass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -18,11 +17,11 @@ KB = 1024
 
 
 @pytest.fixture
-def loki() -> Iterator[Loki]:
-    with Loki() as running:
-        now = time.time()
-        running.clock = lambda: now
-        yield running
+def loki(loki: Loki) -> Loki:
+    """Return one whose clock stands still."""
+    now = time.time()
+    loki.clock = lambda: now
+    return loki
 
 
 def stream(name: str, *lines: Any, metadata: dict[str, str] | None = None) -> dict[str, Any]:

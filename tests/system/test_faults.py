@@ -2,67 +2,17 @@
 
 import os
 import signal
-from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
-from threading import Event, Thread
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import assert_once, make_event
+from tests.support.flow import Flow, finish
 from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import descendants, is_running, title, wait_until
-
-
-class Flow:
-    """Events that keep coming, a few every hundredth of a second, until the flow is stopped."""
-
-    def __init__(self, api: ApiServer) -> None:
-        self._api = api
-        self._stop = Event()
-        self._thread = Thread(target=self._run, daemon=True)
-        self.events: list[dict[str, Any]] = []
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.stop()
-
-    def stop(self) -> list[dict[str, Any]]:
-        """Let no more come; return all that came."""
-        self._stop.set()
-        self._thread.join()
-        return self.events
-
-    def _run(self) -> None:
-        for number in count(0, 5):
-            events = [make_event(number + more) for more in range(5)]
-            self.events += events
-            self._api.put_events(events)
-            if self._stop.wait(0.01):
-                return
-
-
-@pytest.fixture
-def flow(api: ApiServer) -> Iterator[Flow]:
-    with Flow(api) as running:
-        yield running
-
-
-def finish(kigeon: Kigeon, flow: Flow, loki: Loki) -> None:
-    """Stop the flow, wait for the last of it, and look at what arrived."""
-    after = len(loki.lines)
-    loki.wait_for(after + 50)
-    events = flow.stop()
-    loki.wait_for(len(events))
-    assert kigeon.stop() == 0
-    assert_once(loki.lines, events)
-    assert not loki.malformed
 
 
 @pytest.mark.parametrize("actor", ["watcher", "deduplicator", "queue", "sender/loki"])

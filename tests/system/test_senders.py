@@ -4,22 +4,15 @@ import os
 from collections import Counter
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import arrived, assert_once, make_event, occurrence_of
+from tests.support.hooks import ROUTE_BY_NODE, write_hook
 from tests.support.kigeon import Kigeon, accounts, loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import wait_until
-
-
-def script(folder: Path, body: str) -> dict[str, Any]:
-    """Write a hook whose transform has *body*; return its configuration."""
-    lines = "\n".join(f"    {line}" for line in body.splitlines())
-    (folder / "hook.star").write_text(f"def transform(config, event):\n{lines}\n")
-    return {"script": "hook.star"}
 
 
 def test_a_dead_sender_changes_nothing_for_the_other(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
@@ -95,7 +88,7 @@ def test_a_hook_that_fails_for_one_event(tmp_path: Path, api: ApiServer, loki: L
     """Only that event gets what onError says."""
     good, bad = [make_event(number) for number in range(50)], make_event(50, reason="Bad")
     api.put_events([*good[:25], bad, *good[25:]])
-    hook = {**script(tmp_path, body), "onError": on_error}
+    hook = {**write_hook(tmp_path, body), "onError": on_error}
     sent = [*good, bad] if on_error == "use-default" else good
     with Kigeon(tmp_path, api, [loki_sender(loki, hook=hook)]) as kigeon:
         loki.wait_for(len(sent))
@@ -108,18 +101,15 @@ def test_an_event_whose_hook_says_fail_waits_and_holds_up_nothing(tmp_path: Path
     """Through a restart with a script that has been mended."""
     events = [make_event(number, reason="Bad" if number % 10 == 0 else "Good") for number in range(9000)]
     api.put_events(events)
-    hook = {**script(tmp_path, FAILING), "onError": "fail"}
+    hook = {**write_hook(tmp_path, FAILING), "onError": "fail"}
     with Kigeon(tmp_path, api, [loki_sender(loki, hook=hook)]) as kigeon:
         loki.wait_for(8100)
         assert kigeon.stop() == 0
-        script(tmp_path, "return config")
+        write_hook(tmp_path, "return config")
         kigeon.start()
         loki.wait_for(9000)
         assert kigeon.stop() == 0
     assert_once(loki.lines, events)
-
-
-ROUTING = 'config["tenantID"] = "even" if int(event["source"]["host"][5:]) % 2 == 0 else "odd"\nreturn config'
 
 
 def test_one_dead_destination_of_a_hook_holds_up_no_other(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
@@ -128,7 +118,7 @@ def test_one_dead_destination_of_a_hook_holds_up_no_other(tmp_path: Path, api: A
     even = [event for event in events if int(event["source"]["host"][5:]) % 2 == 0]
     api.put_events(events)
     loki.always = lambda tenant: 503 if tenant == "even" else 0
-    with Kigeon(tmp_path, api, [loki_sender(loki, hook=script(tmp_path, ROUTING))]) as kigeon:
+    with Kigeon(tmp_path, api, [loki_sender(loki, hook=write_hook(tmp_path, ROUTE_BY_NODE))]) as kigeon:
         loki.wait_for(len(events) - len(even))
         assert {line.tenant for line in loki.lines} == {"odd"}
         wait_until(lambda: accounts(kigeon).get("retrying", 0) > 0)
@@ -195,7 +185,7 @@ def test_pods_are_shown_to_the_hook(tmp_path: Path, api: ApiServer, loki: Loki) 
         api.put_pod("shop", f"web-{number}", uid=f"pod-{number}", labels={"team": f"t{number % 3}"})
     api.put_events(events)
     body = 'config["streamLabels"] = {"team": event["pod"]["metadata"]["labels"]["team"]}\nreturn config'
-    hook = {**script(tmp_path, body), "enrichPod": True, "skipOnPodNotFound": True}
+    hook = {**write_hook(tmp_path, body), "enrichPod": True, "skipOnPodNotFound": True}
     with Kigeon(tmp_path, api, [loki_sender(loki, hook=hook)]) as kigeon:
         loki.wait_for(20)
         wait_until(lambda: accounts(kigeon).get("skipped") == 20)

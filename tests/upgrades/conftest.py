@@ -1,19 +1,10 @@
-from collections.abc import Iterator
-
 import pytest
 
-from kigeon.standin.apiserver import ApiServer
 from tests.support.loki import Loki
 
 
 @pytest.fixture
-def api() -> Iterator[ApiServer]:
-    with ApiServer() as server:
-        yield server
-
-
-@pytest.fixture
-def loki() -> Iterator[Loki]:
-    with Loki() as server:
-        server.limits.max_age = server.limits.max_behind = float("inf")
-        yield server
+def loki(loki: Loki) -> Loki:
+    """Return one that takes events of any age."""
+    loki.limits.max_age = loki.limits.max_behind = float("inf")
+    return loki

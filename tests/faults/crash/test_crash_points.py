@@ -33,18 +33,6 @@ REASONS = {3: "Skipped", 5: "Refused", 7: "Away", 8: "Away", 9: "Away"}
 EVENTS = [make_event(number, reason=REASONS.get(number % 10, "Pulled")) for number in range(200)]
 
 
-@pytest.fixture
-def api() -> Iterator[ApiServer]:
-    with ApiServer() as running:
-        yield running
-
-
-@pytest.fixture
-def loki() -> Iterator[Loki]:
-    with Loki() as running:
-        yield running
-
-
 class Run:
     """A kigeon that is to crash, with what stands around it."""
 

@@ -3,28 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.disk import Disk
-from tests.support.loki import Loki
-from tests.system.test_faults import Flow
-
-
-@pytest.fixture
-def api() -> Iterator[ApiServer]:
-    with ApiServer() as server:
-        yield server
-
-
-@pytest.fixture
-def loki() -> Iterator[Loki]:
-    with Loki() as server:
-        yield server
-
-
-@pytest.fixture
-def flow(api: ApiServer) -> Iterator[Flow]:
-    with Flow(api) as running:
-        yield running
 
 
 @pytest.fixture

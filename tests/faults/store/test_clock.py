@@ -20,8 +20,8 @@ from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import first_sequence, last_sequence
 from kigeon.queue.broker.streams import EVENTS, SEEN, file_store_bytes
 from tests.faults.store.clocked import clocked_server
-from tests.queue.log.test_compaction import known, storing
 from tests.support.processes import wait_until
+from tests.support.storing import known_after_rebuild, storing
 
 HOUR = 3600
 SETTINGS = QueueSettings()
@@ -90,13 +90,13 @@ def test_nothing_of_the_last_hours_is_lost_or_forgotten(clocked: Clocked, restar
         assert clocked.ask(seen_are_gone)
     clocked.ask(store(4))
     assert clocked.ask(first_event) == 1
-    assert clocked.ask(known) == (4, {1, 2, 3, 4})
+    assert clocked.ask(known_after_rebuild) == (4, {1, 2, 3, 4})
     clocked.set_clock(0)
     if restarts:
         clocked.server.restart()
     clocked.ask(store(5))
     assert clocked.ask(first_event) == 1
-    assert clocked.ask(known) == (5, {1, 2, 3, 4, 5})
+    assert clocked.ask(known_after_rebuild) == (5, {1, 2, 3, 4, 5})
 
 
 def test_what_waits_for_longer_than_the_jump_leaves_is_evicted(clocked: Clocked) -> None:
@@ -113,6 +113,6 @@ def test_what_waits_for_longer_than_the_jump_leaves_is_evicted(clocked: Clocked)
     clocked.set_clock(0)
     clocked.ask(store(4))
     assert clocked.ask(first_event) == 3
-    found = clocked.ask(known)
+    found = clocked.ask(known_after_rebuild)
     assert isinstance(found, tuple)
     assert {3, 4} <= found[1]

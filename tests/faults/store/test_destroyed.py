@@ -12,21 +12,23 @@ from nats.aio.client import Client
 from kigeon.queue.broker.streams import DEAD_LETTER, EVENTS, SEEN, STATE, retry_stream
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
-from tests.faults.store.test_metadata import BUCKET, WHEN, When, after_a_crash, while_running, while_stopped
+from tests.faults.store.damage import (
+    BUCKET,
+    WHEN,
+    When,
+    after_a_crash,
+    ended,
+    flip,
+    put_slowly,
+    while_running,
+    while_stopped,
+)
 from tests.support.events import arrived, assert_once, make_event, occurrence_of
 from tests.support.kigeon import loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import wait_until
 
 GONE = "events are gone from the queue that were not sent"
-
-
-def flip(block: Path, share: float) -> None:
-    """Flip a byte of *block*, somewhere after a *share* of it."""
-    content = bytearray(block.read_bytes())
-    assert len(content) > 100
-    content[int(len(content) * share)] ^= 0xFF
-    block.write_bytes(content)
 
 
 def delete(stream: str) -> Callable[[Stored], None]:
@@ -36,19 +38,6 @@ def delete(stream: str) -> Callable[[Stored], None]:
         await client.jetstream().delete_stream(stream)
 
     return lambda kigeon: kigeon.ask_server(delete_stream)
-
-
-def ended(counts: dict[str, int], events: int) -> dict[str, int]:
-    """Return *counts* once so many events have ended."""
-    total = sum(counts.get(outcome, 0) for outcome in ("sent", "evicted", "parked"))
-    return counts if total >= events else {}
-
-
-def put_slowly(api: ApiServer, kigeon: Stored, events: list[dict[str, object]], stored: int) -> None:
-    """Have *events* stored in envelopes of fifty."""
-    for start in range(0, len(events), 50):
-        api.put_events(events[start : start + 50])
-        kigeon.wait_until_accounted("queue", stored=stored + start + 50)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.95])

@@ -9,13 +9,12 @@ import pytest
 from kigeon.queue.broker.streams import DEAD_LETTER, SEEN, retry_stream
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
-from tests.faults.store.test_destroyed import ended, flip, put_slowly
-from tests.faults.store.test_metadata import WHEN, When
+from tests.faults.store.damage import WHEN, When, ended, flip, put_slowly
 from tests.support.events import arrived, assert_once, make_event, occurrence_of
+from tests.support.hooks import ROUTE_BY_NODE, write_hook
 from tests.support.kigeon import loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import wait_until
-from tests.system.test_senders import ROUTING, script
 
 pytestmark = [
     pytest.mark.parametrize("share", [0.05, 0.5, 0.95]),
@@ -67,7 +66,7 @@ def test_what_waits_for_a_destination(tmp_path: Path, api: ApiServer, loki: Loki
     odd = [event for event in events if int(event["source"]["host"][5:]) % 2]
     api.put_events(events)
     loki.always = lambda tenant: 503 if tenant == "even" else 0
-    with Stored(tmp_path, api, [loki_sender(loki, hook=script(tmp_path, ROUTING))]) as kigeon:
+    with Stored(tmp_path, api, [loki_sender(loki, hook=write_hook(tmp_path, ROUTE_BY_NODE))]) as kigeon:
         loki.wait_for(len(odd), 60)
         assert kigeon.wait_until_accounted("sender/loki", sent=len(odd))["retrying"] > 0
         api.delete_events()

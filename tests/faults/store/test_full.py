@@ -6,10 +6,10 @@ from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.faults.store.disk import Disk
 from tests.support.events import assert_once, make_event
+from tests.support.flow import Flow, finish
 from tests.support.kigeon import loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import wait_until
-from tests.system.test_faults import Flow, finish
 
 SMALL = {"queue": {"eventsMaxBytes": "4Mi"}}
 NOT_STORING = "nats-server does not store, it is restarted"

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from kigeon.queue.broker.streams import DEAD_LETTER, EVENTS, SEEN, STATE, retry_stream
+from kigeon.queue.broker.streams import DEAD_LETTER, EVENTS, SEEN, retry_stream
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
+from tests.faults.store.damage import BUCKET, WHEN, When, after_a_crash, while_running, while_stopped
 from tests.support.events import assert_once, make_event
 from tests.support.kigeon import loki_sender
 from tests.support.loki import Loki
-from tests.support.processes import is_running, wait_until
 
-BUCKET = f"KV_{STATE}"
 STREAMS = [EVENTS, SEEN, retry_stream("loki"), DEAD_LETTER, BUCKET]
 
 
@@ -31,33 +29,6 @@ def empty(path: Path) -> None:
 
 def remove(path: Path) -> None:
     path.unlink()
-
-
-def while_running(kigeon: Stored, damage: Callable[[], None]) -> None:
-    """Do *damage* between two lives of the server."""
-    before = kigeon.signal_server(signal.SIGSTOP)
-    damage()
-    os.kill(before, signal.SIGKILL)
-    wait_until(lambda: not is_running(before), what="the end of nats-server")
-    assert kigeon.server() != before
-
-
-def while_stopped(kigeon: Stored, damage: Callable[[], None]) -> None:
-    """Do *damage* after a gentle end."""
-    assert kigeon.stop() == 0
-    damage()
-    kigeon.start()
-
-
-def after_a_crash(kigeon: Stored, damage: Callable[[], None]) -> None:
-    """Do *damage* after everything was killed."""
-    kigeon.kill_tree()
-    damage()
-    kigeon.start()
-
-
-WHEN = [while_running, while_stopped, after_a_crash]
-When = Callable[[Stored, Callable[[], None]], None]
 
 
 def go_on(tmp_path: Path, api: ApiServer, loki: Loki, when: When, damage: Callable[[Stored], None]) -> None:

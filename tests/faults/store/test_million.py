@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from kigeon.operator.memory import MOST
-from tests.operator import test_process as test_operating
-from tests.operator.test_process import Filled, audited
+from tests.support.filled_queue import Filled, assert_status_holds_nothing_that_waits, audited
 from tests.support.operating import door_to
 
 COUNT = 1_000_000
@@ -39,7 +38,7 @@ def test_a_million_events_are_audited_and_told_of(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(600)
 def test_status_counts_a_million_that_wait(tmp_path: Path) -> None:
-    test_operating.test_status_counts_what_waits_and_holds_none_of_it(tmp_path, COUNT)
+    assert_status_holds_nothing_that_waits(tmp_path, COUNT)
 
 
 def said(what: str, work: Callable[..., Any], *given: Any) -> Any:

@@ -11,10 +11,10 @@ from kigeon.queue.broker.binary import find_binary
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.support.events import assert_once, make_event
+from tests.support.flow import Flow, finish
 from tests.support.kigeon import loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import is_running, wait_until
-from tests.system.test_faults import Flow, finish
 
 LONG = 30.0
 """Seconds for which something is frozen."""

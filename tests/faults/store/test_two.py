@@ -21,10 +21,10 @@ from kigeon.queue.stores.state import StateRecord
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.support.events import assert_once, make_event
+from tests.support.flow import Flow
 from tests.support.kigeon import loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import wait_until
-from tests.system.test_faults import Flow
 
 NOT_AS_LEFT = "the events stream is not as it was left"
 SETTINGS = QueueSettings()

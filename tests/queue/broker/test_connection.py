@@ -3,26 +3,16 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
 
 import pytest
-from nats.aio.client import Client
 
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import QueueError
 from kigeon.queue.broker.connection import QueueClient, connect
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import declare
-from kigeon.queue.stores.dead_letter import DeadLetterStore
-from kigeon.queue.stores.retry import RetryStore
-from kigeon.queue.stores.state import StateRecord
 from tests.support.processes import freeze
-
-WRITES: dict[str, Callable[[Client], Awaitable[object]]] = {
-    "record": lambda client: StateRecord(client, "position.a", timeout=0.1).write(b"1"),
-    "retry": lambda client: RetryStore(client, "a", timeout=0.1).put("hook", [b"{}"], [1], 1.0),
-    "dead letter": lambda client: DeadLetterStore(client, "a", timeout=0.1).park(1, 1, b"{}", "refused"),
-}
+from tests.support.queue_writes import WRITES
 
 
 @pytest.mark.parametrize("write", WRITES)

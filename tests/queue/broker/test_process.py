@@ -19,7 +19,7 @@ from kigeon.errors import StartError
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.recovery import Work
 from kigeon.queue.broker.streams import declare
-from tests.queue.log.test_writer import envelope, run, stored, writing
+from tests.support.writing import envelope, run_with_client, stored, writing
 
 ROOM = 2**30
 
@@ -158,7 +158,7 @@ def test_a_server_that_died_is_noticed_and_restarted_with_its_messages(
         await declare(client, settings)
         assert [message.sequence for message in await stored(client)] == [1]
 
-    run(server, store)
+    run_with_client(server, store)
     url, pid = server.url, server.pid
     os.kill(pid, signal.SIGKILL)
     deadline = time.monotonic() + 5
@@ -168,4 +168,4 @@ def test_a_server_that_died_is_noticed_and_restarted_with_its_messages(
     server.restart()
     assert (server.url, server.restarts) == (url, 1)
     assert server.pid != pid
-    run(server, read)
+    run_with_client(server, read)

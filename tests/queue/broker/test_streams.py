@@ -15,8 +15,8 @@ from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import DEAD_LETTER, STATE, declare, declaring, retry_stream
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
-from tests.queue.broker.test_connection import WRITES
-from tests.queue.log.test_writer import durable, envelope, writing
+from tests.support.queue_writes import WRITES
+from tests.support.writing import durable, envelope, writing
 
 STREAMS = [DEAD_LETTER, retry_stream("a"), f"KV_{STATE}"]
 

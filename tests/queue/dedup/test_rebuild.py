@@ -9,8 +9,8 @@ from kigeon.queue.broker.streams import SEEN, digest_ttl
 from kigeon.queue.dedup.digests import DigestMemory, integers
 from kigeon.queue.dedup.index import Deduplication
 from kigeon.queue.dedup.rebuild import GAP, Recent
-from tests.queue.log.test_compaction import known, storing
-from tests.queue.log.test_writer import run
+from tests.support.storing import known_after_rebuild, storing
+from tests.support.writing import run_with_client
 
 HOUR = 3600.0
 LIFETIME = digest_ttl(HOUR)
@@ -61,9 +61,9 @@ def test_what_the_server_took_for_old_is_found_in_the_events(server: NatsServer,
         await work.store_apart(1, 2, 3)
         await client.jetstream().purge_stream(SEEN)
         await work.store([4])
-        assert await known(client) == (4, {1, 2, 3, 4})
+        assert await known_after_rebuild(client) == (4, {1, 2, 3, 4})
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_some_of_what_was_stored_apart_is_gone(server: NatsServer, settings: QueueSettings) -> None:
@@ -71,6 +71,6 @@ def test_some_of_what_was_stored_apart_is_gone(server: NatsServer, settings: Que
         work = await storing(client, settings)
         await work.store_apart(1, 2, 3)
         await client.jetstream().purge_stream(SEEN, seq=3)
-        assert await known(client) == (3, {1, 2, 3})
+        assert await known_after_rebuild(client) == (3, {1, 2, 3})
 
-    run(server, test)
+    run_with_client(server, test)

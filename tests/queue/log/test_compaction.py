@@ -1,7 +1,5 @@
 """What was stored is known again after a restart, whatever became of the events themselves."""
 
-from collections.abc import Iterable
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,61 +13,15 @@ from kigeon.queue.broker import streams
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import last_sequence
 from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, SEEN, declare
-from kigeon.queue.dedup.digests import DigestMemory, integers
+from kigeon.queue.dedup.digests import DigestMemory
 from kigeon.queue.dedup.index import Deduplication
 from kigeon.queue.dedup.lookup import find_offsets
-from kigeon.queue.dedup.rebuild import rebuild
-from kigeon.queue.log.compaction import LOST, NUMBERS, Compactor, _messages, _written, covered, seen_runs
+from kigeon.queue.log.compaction import LOST, NUMBERS, _messages, _written, covered, seen_runs
 from kigeon.queue.log.end import Run
 from kigeon.queue.log.protocol import LogEnd
-from kigeon.queue.log.publisher import Publisher
 from kigeon.queue.stores.state import StateRecord
-from tests.queue.log.test_writer import envelope, run
-
-
-class Storing:
-    """A publisher and a compactor, as a writer has them."""
-
-    def __init__(self, client: Client, settings: QueueSettings) -> None:
-        self.publisher = Publisher(client, settings, 5.0)
-        self.compactor = Compactor(client, settings)
-
-    async def open(self) -> LogEnd:
-        self.publisher.begin(await self.compactor.open())
-        return self.publisher.log_end
-
-    async def store(self, *batches: Iterable[int]) -> None:
-        for batch in batches:
-            packed = envelope(*batch)
-            first = self.publisher.log_end.next_offset
-            await self.publisher.publish(packed)
-            self.compactor.stored(packed, first)
-
-    async def compact(self) -> None:
-        await self.compactor.compact(self.publisher.log_end)
-
-    async def store_apart(self, *numbers: int) -> None:
-        """Have each of *numbers* in a message of its own, of both streams."""
-        for number in numbers:
-            await self.store([number])
-            await self.compact()
-
-
-async def storing(client: Client, settings: QueueSettings) -> Storing:
-    await declare(client, settings)
-    work = Storing(client, settings)
-    await work.open()
-    return work
-
-
-async def known(client: Client) -> tuple[int, set[int]]:
-    """Return what a rebuilt memory says: how far it reaches, and which of the numbers up to 909 it knows."""
-    memory = DigestMemory(3600)
-    deduplication = Deduplication(memory, SteadyClock())
-    reached = await rebuild(client, deduplication)
-    found = {number for number in range(1, 910) if integers(number.to_bytes(8, "big"))[0] in memory}
-    assert len(deduplication) == len(found)
-    return reached, found
+from tests.support.storing import Storing, known_after_rebuild, storing
+from tests.support.writing import envelope, run_with_client
 
 
 def test_a_memory_rebuilt_after_a_restart_is_what_was_stored(server: NatsServer, settings: QueueSettings) -> None:
@@ -78,19 +30,19 @@ def test_a_memory_rebuilt_after_a_restart_is_what_was_stored(server: NatsServer,
         await work.store([1, 2], [3])
         await work.compact()
         await work.store([4, 5, 6], [7])
-        assert await known(client) == (4, {1, 2, 3, 4, 5, 6, 7})
+        assert await known_after_rebuild(client) == (4, {1, 2, 3, 4, 5, 6, 7})
 
-    run(server, test)
+    run_with_client(server, test)
     server.restart()
 
     async def again(client: Client) -> None:
-        assert await known(client) == (4, {1, 2, 3, 4, 5, 6, 7})
+        assert await known_after_rebuild(client) == (4, {1, 2, 3, 4, 5, 6, 7})
         work = await storing(client, settings)
         await work.store([8])
         await work.compact()
-        assert await known(client) == (5, {1, 2, 3, 4, 5, 6, 7, 8})
+        assert await known_after_rebuild(client) == (5, {1, 2, 3, 4, 5, 6, 7, 8})
 
-    run(server, again)
+    run_with_client(server, again)
 
 
 def test_what_was_compacted_is_known_without_any_event(server: NatsServer, settings: QueueSettings) -> None:
@@ -100,10 +52,10 @@ def test_what_was_compacted_is_known_without_any_event(server: NatsServer, setti
         await work.compact()
         await client.jetstream().purge_stream(EVENTS)
         assert await covered(client) == LogEnd(2, 4, "3")
-        assert (await known(client))[1] == {1, 2, 3}
+        assert (await known_after_rebuild(client))[1] == {1, 2, 3}
         assert await Storing(client, settings).open() == LogEnd(2, 4, "3")
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_what_a_crash_left_due_is_compacted_by_the_next(server: NatsServer, settings: QueueSettings) -> None:
@@ -113,9 +65,9 @@ def test_what_a_crash_left_due_is_compacted_by_the_next(server: NatsServer, sett
         work = await storing(client, settings)
         await work.compact()
         await client.jetstream().purge_stream(EVENTS)
-        assert (await known(client))[1] == {1, 2, 3}
+        assert (await known_after_rebuild(client))[1] == {1, 2, 3}
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_nothing_due_writes_nothing(server: NatsServer, settings: QueueSettings) -> None:
@@ -128,7 +80,7 @@ def test_nothing_due_writes_nothing(server: NatsServer, settings: QueueSettings)
         await again.compact()
         assert await last_sequence(client, SEEN) == 1
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_digest_that_is_covered_twice_is_known_once(server: NatsServer, settings: QueueSettings) -> None:
@@ -144,9 +96,9 @@ def test_a_digest_that_is_covered_twice_is_known_once(server: NatsServer, settin
         again = await storing(client, settings)
         await again.compact()
         assert await last_sequence(client, SEEN) == 2
-        assert await known(client) == (1, {1, 2})
+        assert await known_after_rebuild(client) == (1, {1, 2})
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 NEVER_WRITTEN = (
@@ -169,10 +121,10 @@ def test_a_damaged_record_costs_time_and_no_memory(server: NatsServer, settings:
         record = StateRecord(client, "queue.covered")
         await record.read()
         await record.write(damaged)
-        assert await known(client) == (2, {1, 2, 3})
+        assert await known_after_rebuild(client) == (2, {1, 2, 3})
         assert await Storing(client, settings).open() == LogEnd(2, 4, "3")
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_message_that_is_no_envelope_costs_the_others_nothing(server: NatsServer, settings: QueueSettings) -> None:
@@ -182,9 +134,9 @@ def test_a_message_that_is_no_envelope_costs_the_others_nothing(server: NatsServ
         await client.jetstream().publish(EVENTS_SUBJECT, b"not ours", stream=EVENTS)
         await work.open()
         await work.store([2])
-        assert await known(client) == (3, {1, 2})
+        assert await known_after_rebuild(client) == (3, {1, 2})
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 async def lose_memory(client: Client, settings: QueueSettings) -> None:
@@ -200,14 +152,14 @@ def test_a_memory_that_was_lost_while_stopped_is_made_anew_from_the_events(
         await work.store([1, 2], [3])
         await work.compact()
         await lose_memory(client, settings)
-        assert await known(client) == (2, {1, 2, 3})
+        assert await known_after_rebuild(client) == (2, {1, 2, 3})
         again = Storing(client, settings)
         assert (await again.open()).next_offset == 4
         await again.compact()
         await client.jetstream().purge_stream(EVENTS)
-        assert await known(client) == (2, {1, 2, 3})
+        assert await known_after_rebuild(client) == (2, {1, 2, 3})
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 @pytest.mark.parametrize("gone", [2, 3])
@@ -220,17 +172,17 @@ def test_a_part_of_the_memory_that_was_lost_is_made_anew_once(
         work = await storing(client, settings)
         await work.store_apart(1, 2, 3)
         await client.jetstream().delete_msg(SEEN, gone)
-        assert await known(client) == (3, {1, 2, 3})
+        assert await known_after_rebuild(client) == (3, {1, 2, 3})
         again = await storing(client, settings)
         await again.compact()
         assert LOST in caplog.text
         caplog.clear()
         await client.jetstream().purge_stream(EVENTS)
         await (await storing(client, settings)).compact()
-        assert await known(client) == (3, {1, 2, 3})
+        assert await known_after_rebuild(client) == (3, {1, 2, 3})
         assert LOST not in caplog.text
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_memory_that_nothing_can_make_anew_is_mourned_once(
@@ -247,10 +199,10 @@ def test_a_memory_that_nothing_can_make_anew_is_mourned_once(
         assert caplog.text.count(LOST) == 1
         await again.store([4])
         await again.compact()
-        assert await known(client) == (4, {1, 3, 4})
+        assert await known_after_rebuild(client) == (4, {1, 3, 4})
         assert caplog.text.count(LOST) == 1
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 @pytest.mark.parametrize("before", [1, 3])
@@ -264,9 +216,9 @@ def test_a_memory_that_was_lost_under_way_is_made_anew_from_the_events(
         await work.store([100])
         await work.compact()
         await client.jetstream().purge_stream(EVENTS)
-        assert await known(client) == (before + 1, {*range(1, before + 1), 100})
+        assert await known_after_rebuild(client) == (before + 1, {*range(1, before + 1), 100})
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_memory_that_its_size_makes_forget_is_said(
@@ -290,7 +242,7 @@ def test_a_memory_that_its_size_makes_forget_is_said(
             await work.store_apart(number)
         assert said() == 1
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_two_that_compact_are_told_apart(server: NatsServer, settings: QueueSettings) -> None:
@@ -302,7 +254,7 @@ def test_two_that_compact_are_told_apart(server: NatsServer, settings: QueueSett
         with pytest.raises(Fenced):
             await second.compact()
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["examine", "stored", "restart"]), st.sets(st.integers(1, 12), min_size=1))))
@@ -343,14 +295,14 @@ def test_numbers_are_recalled_by_digest_wherever_it_is(server: NatsServer, setti
         listing = Listing()
         for value in (*range(16, 10, -1), 99, 11):
             listing.add(envelope(value).digests)
-        async for known in find_offsets(client):
-            listing.note(known)
+        async for found in find_offsets(client):
+            listing.note(found)
         assert listing.missing == 1
         listing.close()
         assert list(listing) == [6, 5, 4, 3, 2, 1, 0, 1]
         assert list(listing.sorted) == [1, 2, 3, 4, 5, 6]
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 @given(st.lists(st.tuples(st.integers(1, 100), st.integers(1, 5)), min_size=1, max_size=6))

@@ -12,7 +12,7 @@ from kigeon.queue.log.end import read_log_end, stream_was_recreated
 from kigeon.queue.log.protocol import LogEnd, Store, Stored
 from kigeon.queue.log.publisher import Publisher
 from kigeon.queue.stores.state import StateRecord
-from tests.queue.log.test_writer import durable, envelope, run, writing
+from tests.support.writing import durable, envelope, run_with_client, writing
 
 MARK = WatcherCheckpoint("s", 9, 3, 2, 8.0, 0.0)
 
@@ -44,7 +44,7 @@ def test_it_is_the_same_stream_whatever_was_evicted(server: NatsServer, settings
         await client.jetstream().purge_stream(EVENTS)
         assert not await stream_was_recreated(client, log_end.sequence + 1, log_end.next_offset)
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_stream_made_anew_is_another_however_long_it_has_grown(server: NatsServer, settings: QueueSettings) -> None:
@@ -60,7 +60,7 @@ def test_a_stream_made_anew_is_another_however_long_it_has_grown(server: NatsSer
         assert log_end == LogEnd(5, 11, "10")
         assert runs == [(number, envelope(number).digests) for number in range(6, 11)]
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_stream_that_was_cut_short_is_another_once_it_has_grown_again(
@@ -77,7 +77,7 @@ def test_a_stream_that_was_cut_short_is_another_once_it_has_grown_again(
             assert await stream_was_recreated(client, 5, 5)
             assert not await stream_was_recreated(client, 4, 4)
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_what_is_no_envelope_does_not_hide_which_stream_it_is(server: NatsServer, settings: QueueSettings) -> None:
@@ -88,7 +88,7 @@ def test_what_is_no_envelope_does_not_hide_which_stream_it_is(server: NatsServer
         assert await stream_was_recreated(client, 3, 7)
         assert not await stream_was_recreated(client, 3, 8)
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_numbers_are_not_given_out_twice_though_every_envelope_has_expired(
@@ -109,7 +109,7 @@ def test_numbers_are_not_given_out_twice_though_every_envelope_has_expired(
         log_end, runs = await read_log_end(client, LogEnd(1, 3, "2"))
         assert (log_end.sequence, log_end.next_offset, runs) == (3, 6, [])
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_marks_become_durable_with_or_without_events(server: NatsServer, settings: QueueSettings) -> None:
@@ -129,7 +129,7 @@ def test_marks_become_durable_with_or_without_events(server: NatsServer, setting
         async with writing(client, settings) as work:
             assert work.writer.log_end == LogEnd(2, 4, "3", WatcherCheckpoint("s", 3, 6, 1))
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 @pytest.mark.parametrize(
@@ -144,4 +144,4 @@ def test_a_damaged_record_of_the_books_falls_back_to_the_stream(
         await StateRecord(client, "queue.settled").write(damaged)
         assert await CheckpointRecord(client).latest(LogEnd(1, 3, "2", MARK)) == MARK
 
-    run(server, test)
+    run_with_client(server, test)

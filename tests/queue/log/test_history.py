@@ -9,14 +9,13 @@ from pathlib import Path
 
 from nats.aio.client import Client
 
-from kigeon.config.settings import QueueSettings
 from kigeon.events.envelope import pack, write_headers
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare, file_store_bytes
 from kigeon.queue.log.history import EventHistory
+from tests.support.settings import QUEUE_SETTINGS
 
-SETTINGS = QueueSettings(events_max_bytes=4 * 2**20)
 COUNTS = (1, 5, 2, 9, 1, 1, 30)
 FIRSTS = (1, 2, 7, 9, 18, 19, 20)
 
@@ -24,14 +23,14 @@ FIRSTS = (1, 2, 7, 9, 18, 19, 20)
 def run(folder: Path, test: Callable[[Client, EventHistory], Awaitable[None]]) -> None:
     async def main(server: NatsServer) -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS)
+            await declare(client, QUEUE_SETTINGS)
             for first, count in zip(FIRSTS, COUNTS, strict=True):
                 envelope = pack([b"{}"] * count, bytes(8 * count), "7")
                 headers = write_headers(envelope, first, "w")
                 await client.jetstream().publish(EVENTS_SUBJECT, envelope.payload, headers=headers)
             await test(client, EventHistory(client))
 
-    with NatsServer(folder / "data", file_store_bytes(SETTINGS)) as server:
+    with NatsServer(folder / "data", file_store_bytes(QUEUE_SETTINGS)) as server:
         server.start()
         asyncio.run(main(server))
 

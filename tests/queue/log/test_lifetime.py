@@ -9,7 +9,7 @@ from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import SEEN, declare, digest_ttl, remember_observed
 from kigeon.queue.log.protocol import Store
-from tests.queue.log.test_writer import durable, envelope, run, writing
+from tests.support.writing import durable, envelope, run_with_client, writing
 
 
 async def kept_for(client: Client) -> float:
@@ -26,7 +26,7 @@ def test_what_was_observed_outlasts_declarations_and_restarts(server: NatsServer
             await declare(client, settings)
             assert await kept_for(client) == digest_ttl(10_800.0)
 
-    run(server, test)
+    run_with_client(server, test)
     server.restart()
 
     async def again(client: Client) -> None:
@@ -43,7 +43,7 @@ def test_what_was_observed_outlasts_declarations_and_restarts(server: NatsServer
             await declare(client, settings)
             assert await kept_for(client) == digest_ttl(3600.0)
 
-    run(server, again)
+    run_with_client(server, again)
 
 
 def test_a_longer_setting_wins_over_what_was_observed(server: NatsServer, settings: QueueSettings) -> None:
@@ -55,4 +55,4 @@ def test_a_longer_setting_wins_over_what_was_observed(server: NatsServer, settin
         await declare(client, settings)
         assert await kept_for(client) >= digest_ttl(3600.0)
 
-    run(server, test)
+    run_with_client(server, test)

@@ -16,8 +16,8 @@ from kigeon.queue.log.protocol import Disturbed, LogEnd, QueueOpened, Store
 from kigeon.queue.log.publisher import Publisher
 from kigeon.queue.log.writer import Report
 from kigeon.queue.stores.state import StateRecord
-from tests.queue.log.test_writer import Writing, durable, envelope, run, stored, writing
 from tests.queue.wire import wire
+from tests.support.writing import Writing, durable, envelope, run_with_client, stored, writing
 
 
 def is_disturbed(reports: list[Report]) -> bool:
@@ -82,7 +82,7 @@ def test_a_publisher_that_did_not_write_the_last_batch_is_fenced(server: NatsSer
             await second.publish(envelope(1))
         assert len(await stored(client)) == 1
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_after_a_foreign_writer_numbers_go_on_without_a_gap(server: NatsServer, settings: QueueSettings) -> None:
@@ -99,7 +99,7 @@ def test_after_a_foreign_writer_numbers_go_on_without_a_gap(server: NatsServer, 
         headers = [read_headers(message.headers) for message in await stored(client)]
         assert [(header.first, header.count) for header in headers] == [(1, 2), (3, 3), (6, 1)]
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_message_that_is_no_envelope_is_passed_by(server: NatsServer, settings: QueueSettings) -> None:
@@ -117,7 +117,7 @@ def test_a_message_that_is_no_envelope_is_passed_by(server: NatsServer, settings
         assert log_end == LogEnd(4, 4, "3")
         assert runs == [(number, envelope(number).digests) for number in (1, 2, 3)]
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_numbers_go_on_although_the_stream_was_made_anew(server: NatsServer, settings: QueueSettings) -> None:
@@ -134,7 +134,7 @@ def test_numbers_go_on_although_the_stream_was_made_anew(server: NatsServer, set
             assert await go_on(work, 2, envelope(3)) == LogEnd(0, 3)
         assert [(m.sequence, read_headers(m.headers).first) for m in await stored(client)] == [(1, 3)]
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_numbers_go_on_although_nothing_is_left_that_tells_them(server: NatsServer, settings: QueueSettings) -> None:
@@ -150,4 +150,4 @@ def test_numbers_go_on_although_nothing_is_left_that_tells_them(server: NatsServ
             await work.until(is_disturbed)
             assert await go_on(work, 2, envelope(3)) == LogEnd(0, 3)
 
-    run(server, test)
+    run_with_client(server, test)

@@ -4,91 +4,29 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import pytest
 from nats.aio.client import Client
 
 from kigeon.clock import SteadyClock
-from kigeon.config.settings import QueueSettings, Settings
+from kigeon.config.settings import QueueSettings
 from kigeon.errors import DataDirectoryInUse, Fenced, QueueError, StartError
-from kigeon.events.envelope import Envelope, pack, read_headers, unpack
-from kigeon.queue.broker.connection import connected
+from kigeon.events.envelope import read_headers, unpack
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import StreamMessage, scan
-from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, EVENTS, EVENTS_SUBJECT, declare
+from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, declare
 from kigeon.queue.dedup.digests import DigestMemory
 from kigeon.queue.dedup.index import Deduplication
 from kigeon.queue.dedup.rebuild import catch_up, rebuild
-from kigeon.queue.log.protocol import Disturbed, QueueOpened, Store, Stored
+from kigeon.queue.log.protocol import Disturbed, QueueOpened
 from kigeon.queue.log.reader import EventLog
-from kigeon.queue.log.writer import Report, Writer
 from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
-
-
-def envelope(*numbers: int, size: int = 1) -> Envelope:
-    """Return a batch whose events have these numbers for digests."""
-    raw = [b"%d%s" % (number, os.urandom(size).hex().encode()) for number in numbers]
-    return pack(raw, b"".join(number.to_bytes(8, "big") for number in numbers), str(numbers[-1]))
-
-
-class Writing:
-    """A writer at work, and what it reported."""
-
-    def __init__(self, client: Client, settings: QueueSettings) -> None:
-        self.reports: list[Report] = []
-        self._changed = asyncio.Event()
-        self.writer = Writer(client, Settings((), queue=settings), self._note)
-        self.task = asyncio.get_running_loop().create_task(self.writer.run())
-        self._order = 0
-
-    def _note(self, report: Report) -> None:
-        self.reports.append(report)
-        self._changed.set()
-
-    def store(self, batch: Envelope, epoch: int = 1) -> None:
-        self._order += 1
-        self.writer.store(Store(epoch, self._order, self._order, batch))
-
-    async def until(self, enough: Callable[..., Any]) -> None:
-        async with asyncio.timeout(20):
-            while not enough(self.reports):
-                await self._changed.wait()
-                self._changed.clear()
-
-
-@asynccontextmanager
-async def writing(client: Client, settings: QueueSettings) -> AsyncIterator[Writing]:
-    """Have a writer for the length of a block, its first epoch begun."""
-    work = Writing(client, settings)
-    work.writer.begin(1)
-    await work.until(lambda reports: reports)
-    try:
-        yield work
-    finally:
-        work.task.cancel()
-
-
-async def stored(client: Client) -> list[StreamMessage]:
-    return [message async for message in scan(client, EVENTS, EVENTS_SUBJECT, 1)]
-
-
-def durable(reports: list[Report]) -> int:
-    return sum(isinstance(report, Stored) for report in reports)
-
-
-def run(server: NatsServer, test: Callable[[Client], Any]) -> None:
-    async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
-            await test(client)
-
-    asyncio.run(main())
+from tests.support.writing import durable, envelope, run_with_client, stored, writing
 
 
 def test_batches_are_stored_in_order_with_running_numbers(server: NatsServer, settings: QueueSettings) -> None:
@@ -102,7 +40,7 @@ def test_batches_are_stored_in_order_with_running_numbers(server: NatsServer, se
         assert [message.payload for message in messages] == [batch.payload for batch in batches]
         assert [read_headers(message.headers).first for message in messages] == [1, 3, 4]
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_server_that_is_killed_under_way_loses_nothing_and_doubles_nothing(
@@ -121,7 +59,7 @@ def test_a_server_that_is_killed_under_way_loses_nothing_and_doubles_nothing(
         assert [header.first for header in headers] == list(range(1, 301))
         assert [int.from_bytes(header.digests, "big") for header in headers] == list(range(1, 301))
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_second_writer_is_noticed_and_what_it_wrote_is_gone_on_from(
@@ -140,7 +78,7 @@ def test_a_second_writer_is_noticed_and_what_it_wrote_is_gone_on_from(
             assert (opened.log_end.sequence, opened.log_end.next_offset) == (1, 2)
             assert len(await stored(client)) == 1
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_batch_of_an_earlier_epoch_is_not_stored_and_a_gap_is_told(
@@ -154,7 +92,7 @@ def test_a_batch_of_an_earlier_epoch_is_not_stored_and_a_gap_is_told(
             await work.until(lambda reports: any(isinstance(report, Disturbed) for report in reports))
         assert await stored(client) == []
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_the_memory_outlives_the_events_themselves(server: NatsServer, settings: QueueSettings) -> None:
@@ -172,7 +110,7 @@ def test_the_memory_outlives_the_events_themselves(server: NatsServer, settings:
         known = [int.from_bytes(number.to_bytes(8, "big"), "little") for number in numbers]
         assert [value for value in known if value not in memory] == []
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_clock_that_was_set_costs_no_memory(server: NatsServer, settings: QueueSettings) -> None:
@@ -188,7 +126,7 @@ def test_a_clock_that_was_set_costs_no_memory(server: NatsServer, settings: Queu
         assert deduplication.forget() == 0
         assert len(deduplication) == 1
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_memory_is_brought_up_to_date_from_where_it_was(server: NatsServer, settings: QueueSettings) -> None:
@@ -203,7 +141,7 @@ def test_a_memory_is_brought_up_to_date_from_where_it_was(server: NatsServer, se
             assert await catch_up(client, deduplication, 1) == 2
         assert len(deduplication) == 3
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_record_has_one_owner(server: NatsServer, settings: QueueSettings) -> None:
@@ -218,7 +156,7 @@ def test_a_record_has_one_owner(server: NatsServer, settings: QueueSettings) -> 
         with pytest.raises(Fenced):
             await first.write(b"4")
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_reader_goes_on_where_it_was_when_its_consumer_is_gone(server: NatsServer, settings: QueueSettings) -> None:
@@ -241,7 +179,7 @@ def test_a_reader_goes_on_where_it_was_when_its_consumer_is_gone(server: NatsSer
                         found = await log.next()
             assert [message.sequence for message in found] == [3]
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_an_event_that_is_parked_twice_is_there_once(server: NatsServer, settings: QueueSettings) -> None:
@@ -255,7 +193,7 @@ def test_an_event_that_is_parked_twice_is_there_once(server: NatsServer, setting
         assert [message.subject.rpartition(".")[2] for message in found] == ["7", "8"]
         assert found[0].headers["Kigeon-Reason"] == "too old"
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_the_retry_streams_of_two_senders_are_apart(server: NatsServer, settings: QueueSettings) -> None:
@@ -281,7 +219,7 @@ def test_the_retry_streams_of_two_senders_are_apart(server: NatsServer, settings
         assert [message async for message in first.waiting()] == []
         assert len([message async for message in second.waiting()]) == 1
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
@@ -300,7 +238,7 @@ def test_a_message_of_the_retry_stream_may_be_deleted_again(
         await store.delete(99)
         assert [waiting.sequence async for waiting in store.waiting()] == sequences
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_directory_has_one_server(server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import declare
 from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.retry import RetryStore
-from tests.queue.log.test_writer import run
+from tests.support.writing import run_with_client
 
 REASON = "Max entry size '262144' bytes exceeded: ünd so \U0001f600 weiter…"
 
@@ -21,7 +21,7 @@ def test_a_reason_reads_the_same_whichever_way_its_letter_is_read(server: NatsSe
         assert by_sequence is not None
         assert [headline.reason, by_name.reason, by_sequence.reason, listed.reason] == [REASON] * 4
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_destination_reads_the_same_whichever_way_its_message_is_read(
@@ -36,4 +36,4 @@ def test_a_destination_reads_the_same_whichever_way_its_message_is_read(
         assert found is not None
         assert [waiting.key, found.key] == ["http://löki"] * 2
 
-    run(server, test)
+    run_with_client(server, test)

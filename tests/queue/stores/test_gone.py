@@ -13,7 +13,7 @@ from kigeon.queue.broker.streams import RETRY, declare, former_retry_config, ret
 from kigeon.queue.stores.gone import GoneSenders
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
-from tests.queue.log.test_writer import run
+from tests.support.writing import run_with_client
 
 DAY = 86400.0
 START = 1_800_000_000.0
@@ -49,7 +49,7 @@ def test_it_is_deleted_after_as_long_as_an_event_is_kept_and_said(
         assert retry_stream("gone") not in await streams(client)
         assert retry_stream("kept") in await streams(client)
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 @pytest.mark.parametrize("way", ["the sender declares its stream", "it is looked after"])
@@ -70,7 +70,7 @@ def test_a_sender_that_comes_back_goes_on_with_what_waits(
         await look(client, settings, [], 2 * DAY + 2)
         assert deleted(caplog) == [("a", 1)]
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_the_note_outlives_the_server_and_a_clock_that_goes_back(
@@ -88,7 +88,7 @@ def test_the_note_outlives_the_server_and_a_clock_that_goes_back(
         await look(client, settings, [], DAY + 1)
         assert deleted(caplog) == [("a", 1)]
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_what_is_in_the_stream_that_all_senders_shared_is_deleted_by_sender(
@@ -111,7 +111,7 @@ def test_what_is_in_the_stream_that_all_senders_shared_is_deleted_by_sender(
         assert deleted(caplog) == [("gone", 2), ("kept", 2)]
         assert await stream_state(js, RETRY) is None
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_stream_that_goes_while_it_is_looked_at_is_looked_at_again_soon(
@@ -131,4 +131,4 @@ def test_a_stream_that_goes_while_it_is_looked_at_is_looked_at_again_soon(
         assert looking.is_due
         assert not caplog.records
 
-    run(server, test)
+    run_with_client(server, test)

@@ -9,7 +9,7 @@ from kigeon.config.settings import QueueSettings
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import OUTCOMES, OUTCOMES_SUBJECT, declare
 from kigeon.queue.stores.outcomes import Noted, OutcomeStore
-from tests.queue.log.test_writer import run
+from tests.support.writing import run_with_client
 
 WHY = (17, 25, "filtered", "the namespace filter")
 
@@ -40,7 +40,7 @@ def test_what_is_damaged_hides_nothing_else(server: NatsServer, settings: QueueS
         found, complete_from = await read(store)
         assert (found[-1].ranges, complete_from) == ([WHY], 16)
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_what_an_earlier_version_wrote_is_read_and_proves_nothing_more(
@@ -56,7 +56,7 @@ def test_what_an_earlier_version_wrote_is_read_and_proves_nothing_more(
         assert found[1] == Noted(2, [(7, 7, "dropped", "no use")], [("e3", "dropped", "no use")])
         assert complete_from == 9
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 @pytest.mark.parametrize("lost", ["the oldest, of age", "one in the middle", "all"])
@@ -77,7 +77,7 @@ def test_what_is_gone_is_known_to_be_gone(server: NatsServer, settings: QueueSet
             await js.purge_stream(OUTCOMES)
             assert await read(store) == ([], None)
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_what_is_evicted_while_it_is_read_is_missing(server: NatsServer, settings: QueueSettings) -> None:
@@ -100,4 +100,4 @@ def test_what_is_evicted_while_it_is_read_is_missing(server: NatsServer, setting
         await purging[0]
         assert len(found) < 100
 
-    run(server, test)
+    run_with_client(server, test)

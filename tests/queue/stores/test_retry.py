@@ -15,7 +15,7 @@ from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, declar
 from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
-from tests.queue.log.test_writer import run
+from tests.support.writing import run_with_client
 
 
 async def until_full(write: Callable[[int], Awaitable[object]]) -> None:
@@ -48,7 +48,7 @@ def test_what_waits_is_told_at_once_although_the_streams_last_message_is_gone(
             assert await waiting_in(store, after=kept) == []
             assert await waiting_in(idle) == []
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_long_retry_stream_is_told_whole_and_in_order(server: NatsServer, settings: QueueSettings) -> None:
@@ -59,7 +59,7 @@ def test_a_long_retry_stream_is_told_whole_and_in_order(server: NatsServer, sett
         assert await waiting_in(store) == sequences
         assert await waiting_in(store, after=sequences[290]) == sequences[291:]
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def waiting(numbers: str = "1", stored_at: str = "1.0") -> dict[str, str]:
@@ -91,7 +91,7 @@ def test_a_message_that_can_not_be_read_hides_no_other(
         assert (found.sequence, found.offsets, found.payload) == (1, (), b"?")
         assert "has no readable headers" in found.problem
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_the_next_message_of_a_key_is_found_among_those_of_others(server: NatsServer, settings: QueueSettings) -> None:
@@ -113,7 +113,7 @@ def test_the_next_message_of_a_key_is_found_among_those_of_others(server: NatsSe
             assert found == [number for number in range(1, 10) if number % 3 == place]
         assert await store.next("another", 1) is None
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_message_that_is_gone_is_not_found(server: NatsServer, settings: QueueSettings) -> None:
@@ -125,7 +125,7 @@ def test_a_message_that_is_gone_is_not_found(server: NatsServer, settings: Queue
         assert await store.next("hook", sequence) is None
         assert await store.payload(sequence) == b""
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_sender_that_fills_its_retry_stream_takes_no_room_from_another(server: NatsServer) -> None:
@@ -140,7 +140,7 @@ def test_a_sender_that_fills_its_retry_stream_takes_no_room_from_another(server:
             await other.put("hook", [random.randbytes(5000)], [number], 1.0)
         assert len(await waiting_in(other)) == 10
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_retry_stream_that_was_lost_begins_after_what_is_booked(server: NatsServer, settings: QueueSettings) -> None:
@@ -158,7 +158,7 @@ def test_a_retry_stream_that_was_lost_begins_after_what_is_booked(server: NatsSe
         await declare(client, settings, "a")
         assert len(await waiting_in(store)) == 1
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_full_dead_letter_stream_refuses_and_keeps_what_it_has(server: NatsServer) -> None:
@@ -181,7 +181,7 @@ def test_a_full_dead_letter_stream_refuses_and_keeps_what_it_has(server: NatsSer
         await store.delete("2")
         await store.park(2000, 1, random.randbytes(5000), "refused")
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_full_retry_stream_refuses_and_keeps_what_it_has(server: NatsServer) -> None:
@@ -205,7 +205,7 @@ def test_a_full_retry_stream_refuses_and_keeps_what_it_has(server: NatsServer) -
         await store.delete(sequences[0])
         await store.put("hook", events, [1], 1.0)
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_dead_letter_whose_headers_are_damaged_hides_no_other(server: NatsServer, settings: QueueSettings) -> None:
@@ -219,7 +219,7 @@ def test_a_dead_letter_whose_headers_are_damaged_hides_no_other(server: NatsServ
         assert (damaged.offset, damaged.sequence, damaged.event()) == (None, 0, None)
         assert (whole.offset, whole.sequence, whole.event()) == (7, 3, b"[1]")
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_damaged_envelope_is_parked_as_it_was_found_beside_the_events(
@@ -238,7 +238,7 @@ def test_a_damaged_envelope_is_parked_as_it_was_found_beside_the_events(
         assert found[f"{subject}.e7"].headers["Kigeon-Sequence"] == "7"
         assert found[f"{subject}.7"].headers["Kigeon-Sequence"] == "3"
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_what_is_noted_in_place_of_an_event_is_no_event(server: NatsServer, settings: QueueSettings) -> None:
@@ -250,4 +250,4 @@ def test_what_is_noted_in_place_of_an_event_is_no_event(server: NatsServer, sett
         noted, parked = await store.all()
         assert (noted.event(), parked.event()) == (None, b'{"metadata":{}}')
 
-    run(server, test)
+    run_with_client(server, test)

@@ -3,7 +3,6 @@
 import os
 import ssl
 import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,12 +18,6 @@ from kigeon.senders.progress.ledger import EnvelopeProgress
 from kigeon.senders.stdout.sink import StdoutSink
 from tests.support.events import make_event
 from tests.support.loki import Loki
-
-
-@pytest.fixture
-def loki() -> Iterator[Loki]:
-    with Loki() as server:
-        yield server
 
 
 def push(settings: LokiSettings, *events: dict[str, object]) -> PushStatus:

@@ -12,11 +12,10 @@ from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import EVENTS, declare
 from kigeon.senders.engine.engine import Engine
-from tests.senders.engine.test_engine import SETTINGS, loki, sending, server, store, until
 from tests.support.events import assert_once, make_event
 from tests.support.loki import Loki
-
-__all__ = ["loki", "server"]
+from tests.support.sending import sending, store, until
+from tests.support.settings import QUEUE_SETTINGS
 
 
 def events_of(start: int, count: int) -> list[dict[str, object]]:
@@ -49,7 +48,7 @@ def test_what_was_refused_unnoticed_is_sent_again_or_booked_as_lost(
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS, "loki")
+            await declare(client, QUEUE_SETTINGS, "loki")
             await store(client, 1, *first)
             async with sending(client, loki) as engine:
                 await until(lambda: counts(engine) == (8, 0, 0))

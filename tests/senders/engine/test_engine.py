@@ -1,11 +1,7 @@
 """A sender's engine on a real queue: what it does with what it finds there."""
 
 import asyncio
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 import orjson
 import pytest
@@ -13,113 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.aio.client import Client
 
-from kigeon.config.settings import QueueSettings
-from kigeon.events.envelope import Envelope, pack, unpack, write_headers
-from kigeon.events.occurrence import identity_of
+from kigeon.events.envelope import pack, unpack, write_headers
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import StreamMessage, scan
-from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, EVENTS_SUBJECT, declare, file_store_bytes
-from kigeon.queue.log.history import EventHistory
-from kigeon.queue.log.reader import EventLog
+from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, EVENTS_SUBJECT, declare
 from kigeon.queue.stores.dead_letter import DeadLetterStore
-from kigeon.queue.stores.outcomes import OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
-from kigeon.senders.engine.engine import MAX_WINDOW_EVENTS, Engine, SenderSpec, Stores, open_engine
-from kigeon.senders.entry import Answer
-from kigeon.senders.loki.entry import LokiDestination, LokiEntry
-from kigeon.senders.loki.settings import LokiSettings
-from kigeon.senders.loki.sink import LokiSink
+from kigeon.senders.engine.engine import MAX_WINDOW_EVENTS, Engine
 from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome, Position
 from kigeon.senders.progress.position import write_position
 from kigeon.senders.retry.scheduler import MAX_PAGE_BYTES, MAX_PAGE_EVENTS, in_pages
-from kigeon.senders.steps import Prepared, Preparer
 from tests.support.events import assert_once, make_event
 from tests.support.loki import Loki
-
-SETTINGS = QueueSettings(events_max_bytes=4 * 2**20)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    with NatsServer(tmp_path / "data", file_store_bytes(SETTINGS)) as running:
-        running.start()
-        yield running
-
-
-@pytest.fixture
-def loki() -> Iterator[Loki]:
-    with Loki() as running:
-        yield running
-
-
-def packed(*events: dict[str, object]) -> Envelope:
-    return pack([orjson.dumps(event) for event in events], b"".join(identity_of(event) for event in events), "7")
-
-
-class HangingSink(LokiSink):
-    """Every other event goes to a tenant whose pushes hang until ``answering`` is set.
-
-    It is every other number; where it is *fickle*, every other that is prepared: another one when it comes back.
-    """
-
-    def __init__(self, loki: Loki, fickle: bool) -> None:
-        super().__init__(LokiSettings(loki.url))
-        self.answering = threading.Event()
-        self._elsewhere = LokiSettings(loki.url, tenant_id="hanging")
-        self._fickle = fickle
-
-    def prepare(self, raw: Sequence[bytes]) -> list[Prepared]:
-        events = [orjson.loads(each) for each in raw]
-        numbers = range(len(events)) if self._fickle else [int(event["metadata"]["uid"][-1]) for event in events]
-        lanes = [self._elsewhere if number % 2 else None for number in numbers]
-        return [self.entry(event, way) for event, way in zip(events, lanes, strict=True)]
-
-    def push(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> Answer:
-        if destination.tenant_id:
-            self.answering.wait()
-        return super().push(destination, entries)
-
-    def close(self) -> None:
-        self.answering.set()
-        super().close()
-
-
-async def store(client: Client, first: int, *events: dict[str, object]) -> None:
-    """Store an envelope of *events*; *first* is the offset of its first."""
-    envelope = packed(*events)
-    await client.jetstream().publish(EVENTS_SUBJECT, envelope.payload, headers=write_headers(envelope, first, "w"))
-
-
-@asynccontextmanager
-async def sending(client: Client, loki: Loki, hanging: HangingSink | None = None) -> AsyncIterator[Engine]:
-    """Have an engine at work for the length of a block."""
-    stores = Stores(
-        EventLog(client, SETTINGS),
-        StateRecord(client, "position.loki"),
-        RetryStore(client, "loki"),
-        DeadLetterStore(client, "loki"),
-        OutcomeStore(client, "loki"),
-        EventHistory(client),
-    )
-    sink = hanging or LokiSink(LokiSettings(loki.url))
-    prepare = hanging.prepare if hanging else Preparer(sink).prepare
-    engine = await open_engine(stores, SenderSpec(sink, prepare, hanging is not None, 3600.0))
-    task = asyncio.get_running_loop().create_task(engine.run())
-    try:
-        yield engine
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        engine.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.01)
+from tests.support.sending import HangingSink, packed, sending, store, until
+from tests.support.settings import QUEUE_SETTINGS
 
 
 def in_memory(engine: Engine) -> int:
@@ -141,7 +46,7 @@ def test_an_envelope_that_can_not_be_read_is_parked_whole_and_stops_nothing(serv
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS, "loki")
+            await declare(client, QUEUE_SETTINGS, "loki")
             js = client.jetstream()
             damaged = packed(*events[1:3])
             await store(client, 1, events[0])
@@ -168,7 +73,7 @@ def test_an_event_in_an_envelope_that_is_no_json_is_parked_alone(server: NatsSer
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS, "loki")
+            await declare(client, QUEUE_SETTINGS, "loki")
             await client.jetstream().publish(EVENTS_SUBJECT, mixed.payload, headers=write_headers(mixed, 1, "w"))
             async with sending(client, loki) as engine:
                 report = await until_sent(engine, 1)
@@ -186,7 +91,7 @@ def test_a_position_that_can_not_be_read_sends_everything_again_and_loses_nothin
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS, "loki")
+            await declare(client, QUEUE_SETTINGS, "loki")
             await store(client, 1, *events)
             record = StateRecord(client, "position.loki")
             await record.read()
@@ -208,7 +113,7 @@ def test_a_page_of_the_retry_stream_with_other_events_than_it_says_is_parked(ser
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS, "loki")
+            await declare(client, QUEUE_SETTINGS, "loki")
             await store(client, 1, event, make_event(2), make_event(3))
             sequence = await RetryStore(client, "loki").put("hook", [b"{}"], [2, 3], time.time())
             moved = Position(2, 4, 1, [EnvelopeProgress(1, 1, 3, 0b110)], retry_sequence=sequence)
@@ -235,7 +140,7 @@ def test_parked_events_that_are_large_are_replayed_in_pages_that_can_be_read_aga
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS, "loki")
+            await declare(client, QUEUE_SETTINGS, "loki")
             store = DeadLetterStore(client, "loki")
             for number, event in enumerate(events, 1):
                 await store.park(number, 1, orjson.dumps(event), "max entry size exceeded")
@@ -265,7 +170,7 @@ def test_what_was_evicted_before_it_was_read_is_counted(server: NatsServer, loki
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS, "loki")
+            await declare(client, QUEUE_SETTINGS, "loki")
             await store(client, 1, event)
             async with sending(client, loki) as engine:
                 await until_sent(engine, 1)
@@ -288,7 +193,7 @@ def test_a_destination_that_hangs_holds_up_no_other(server: NatsServer, loki: Lo
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS, "loki")
+            await declare(client, QUEUE_SETTINGS, "loki")
             async with sending(client, loki, sink) as engine:
                 for first in range(0, len(events), 500):
                     await store(client, first + 1, *events[first : first + 500])
@@ -311,7 +216,7 @@ def test_what_is_in_memory_is_bounded_although_large_envelopes_follow_small_ones
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS, "loki")
+            await declare(client, QUEUE_SETTINGS, "loki")
             first = 0
             for size in sizes:
                 await store(client, first + 1, *events[first : first + size])

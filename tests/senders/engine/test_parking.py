@@ -14,11 +14,9 @@ from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import declare
 from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.senders.engine.engine import Engine
-from tests.senders.engine.test_engine import loki, sending, server, store, until
 from tests.support.events import assert_once, make_event
 from tests.support.loki import Loki
-
-__all__ = ["loki", "server"]
+from tests.support.sending import sending, store, until
 
 SMALL = QueueSettings(events_max_bytes=2_000_000)
 """The dead-letter stream is a tenth of it."""

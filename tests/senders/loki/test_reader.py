@@ -1,7 +1,6 @@
 """What Loki holds, read back: whole, whatever its answers are cut to."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,12 +11,6 @@ from kigeon.senders.loki.reader import read_lines, selector_of
 from tests.support.loki import Line, Loki
 
 SECOND = 10**9
-
-
-@pytest.fixture
-def loki() -> Iterator[Loki]:
-    with Loki() as running:
-        yield running
 
 
 def hold(loki: Loki, times: list[int], **labels: str) -> list[tuple[int, str]]:

@@ -17,8 +17,8 @@ from kigeon.senders.loki.entry import LokiDestination, LokiEntry
 from kigeon.senders.loki.labels import FIELDS, MAX_LABEL_VALUE, named_alike
 from kigeon.senders.loki.settings import BasicAuth, LokiSettings
 from kigeon.senders.loki.sink import LokiSink
-from tests.events.test_fields import MALFORMED
 from tests.support.events import make_event
+from tests.support.malformed import MALFORMED_EVENTS
 
 ORDER = [
     "name", "namespace", "involvedObjectKind", "involvedObjectName", "involvedObjectNamespace", "reason", "message",
@@ -39,7 +39,7 @@ def test_a_full_line_has_every_key_in_the_documented_order() -> None:
     assert ": " not in line.replace("failed container, 1", "")
 
 
-@given(MALFORMED)
+@given(MALFORMED_EVENTS)
 def test_an_event_of_any_shape_has_an_entry(event: dict[str, Any]) -> None:
     entry = sink().entry(event, None)
     line = json.loads(entry.line)
@@ -49,14 +49,14 @@ def test_an_event_of_any_shape_has_an_entry(event: dict[str, Any]) -> None:
     assert all(isinstance(value, str) for _, value in entry.stream)
 
 
-@given(st.lists(MALFORMED, min_size=1, max_size=8))
+@given(st.lists(MALFORMED_EVENTS, min_size=1, max_size=8))
 def test_a_push_that_is_repeated_is_byte_identical(events: list[dict[str, Any]]) -> None:
     first = body_of([sink().entry(event, None) for event in events])
     second = body_of([sink().entry(deepcopy(event), None) for event in events])
     assert first == second
 
 
-@given(st.lists(MALFORMED, min_size=1, max_size=8))
+@given(st.lists(MALFORMED_EVENTS, min_size=1, max_size=8))
 def test_a_body_read_back_holds_each_entry_once_in_its_stream(events: list[dict[str, Any]]) -> None:
     entries = [sink().entry(event, None) for event in events]
     streams = orjson.loads(gzip.decompress(body_of(entries)))["streams"]

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from nats.aio.client import Client
 
-from kigeon.config.settings import QueueSettings
 from kigeon.events.envelope import pack, unpack
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import RETRY, declare, file_store_bytes, former_retry_config, stream_state
+from kigeon.queue.broker.streams import RETRY, declare, former_retry_config, stream_state
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
 from kigeon.senders.progress.ledger import Ledger, Outcome, Position
 from kigeon.senders.progress.opening import open_position
 from kigeon.senders.progress.position import write_position
+from tests.support.settings import QUEUE_SETTINGS
 
-SETTINGS = QueueSettings(events_max_bytes=4 * 2**20)
 PAGES = 150
 """More than are copied side by side."""
 
 ENDED = {1: 1, 17: 1, 2 * PAGES - 1: 1}
 """Of pages of two events, by sequence: the first event of each has ended."""
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    with NatsServer(tmp_path / "data", file_store_bytes(SETTINGS)) as running:
-        running.start()
-        yield running
 
 
 class Crash(Exception):
@@ -62,8 +53,8 @@ class Crashing:
 async def shared(client: Client) -> None:
     """Have the stream as it was: pages of two senders by turns, and a copy of each that nobody has booked."""
     js = client.jetstream()
-    await declare(client, SETTINGS)
-    await js.add_stream(former_retry_config(SETTINGS))
+    await declare(client, QUEUE_SETTINGS)
+    await js.add_stream(former_retry_config(QUEUE_SETTINGS))
     for page in range(PAGES + 1):
         for sender in ("a", "b"):
             headers = {
@@ -82,7 +73,7 @@ async def shared(client: Client) -> None:
 
 async def opened(client: Client, sender: str, store: Any = None, record: Any = None) -> Ledger:
     """Open a sender as it is opened at its start, and read what waits for it."""
-    await declare(client, SETTINGS, sender)
+    await declare(client, QUEUE_SETTINGS, sender)
     record = record or StateRecord(client, f"position.{sender}")
     ledger = Ledger(await open_position(record, store or RetryStore(client, sender)))
     async for message in RetryStore(client, sender).waiting():
@@ -147,7 +138,7 @@ def test_a_crash_at_a_step(server: NatsServer, step: str, when: str) -> None:
 
 def test_a_crash_amid_the_copies(server: NatsServer) -> None:
     async def test(client: Client) -> None:
-        await declare(client, SETTINGS, "a")
+        await declare(client, QUEUE_SETTINGS, "a")
         for number in range(1, 8):
             await RetryStore(client, "a").put("hook", [b"copy"], [number], 1.0)
         await assert_moved(client)

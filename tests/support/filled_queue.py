@@ -1,0 +1,69 @@
+"""A queue with any number of events, and operators who ask about them."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from kigeon.config.settings import GlobalSettings, QueueSettings, SenderSettings, Settings
+from kigeon.kube.source import ClusterSource
+from kigeon.operator.memory import MOST
+from kigeon.queue.broker.connection import connected
+from kigeon.queue.broker.process import NatsServer
+from kigeon.queue.broker.streams import declare, file_store_bytes
+from kigeon.senders.loki.settings import LokiSettings
+from kigeon.senders.progress.ledger import Position
+from tests.support.crowd import Crowd, fill_events, fill_letters, fill_notes, fill_waiting, put_position
+from tests.support.operating import Told, door_to
+
+
+class Filled:
+    """A queue with *count* events: every fifth parked, every fifth filtered, the last hundred wait; and its cluster."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self.count = count
+        self.folder = folder
+        self.data = folder / "data"
+        queue = QueueSettings(events_max_bytes=max(count, 100_000) * 6_000)
+        sender = SenderSettings("loki", "loki", settings=LokiSettings("http://localhost:1"))
+        self.settings = Settings((sender,), GlobalSettings(data_dir=self.data), queue)
+        self.server = NatsServer(self.data, file_store_bytes(queue))
+
+    async def fill(self) -> None:
+        async with connected(self.server.url, self.server.token, "test") as client:
+            await declare(client, self.settings.queue, "loki")
+            await fill_events(client, self.count)
+            await fill_letters(client, "loki", iter(range(5, self.count - 99, 5)), "400 entry too old")
+            await fill_notes(client, "loki", iter(range(1, self.count - 99, 5)))
+            last = await fill_waiting(client, "loki", range(self.count - 99, self.count + 1))
+            fifth = (self.count - 100) // 5
+            counts = {"parked": fifth, "filtered": fifth, "sent": self.count - 100 - 2 * fifth}
+            position = Position(10**6, self.count + 1, 1, retry_sequence=last, counts=counts, explained=self.count)  # type: ignore[arg-type]
+            await put_position(client, "loki", position)
+
+    async def fill_waiting(self) -> None:
+        """Have all of them wait in the retry stream instead."""
+        async with connected(self.server.url, self.server.token, "test") as client:
+            await declare(client, self.settings.queue, "loki")
+            last = await fill_waiting(client, "loki", range(1, self.count + 1))
+            await put_position(client, "loki", Position(10**6, self.count + 1, 1, retry_sequence=last))
+
+
+def audited(filled: Filled, keeps: bool = True) -> Told:
+    with Crowd(filled.count) as cluster:
+        source = ClusterSource(cluster.write_kubeconfig(filled.folder / "kubeconfig"))
+        with door_to(filled.server, filled.settings, source) as admin_socket:
+            return admin_socket.ask({"command": "audit"}, keeps)
+
+
+def assert_status_holds_nothing_that_waits(folder: Path, count: int) -> None:
+    """Assert that `status` counts *count* events that wait, in little memory."""
+    queue = Filled(folder, count)
+    with queue.server:
+        queue.server.start()
+        asyncio.run(queue.fill_waiting())
+        with door_to(queue.server, queue.settings) as admin_socket:
+            told = admin_socket.ask({"command": "status"})
+    accounts = told.answer["senders"]["loki"]
+    assert (accounts["stored"], accounts["waiting"], accounts["unaccounted"]) == (count, count, 0)
+    assert 0 < told.memory < MOST / 4

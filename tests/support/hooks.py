@@ -1,0 +1,16 @@
+"""Hooks for a sender."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def write_hook(folder: Path, body: str) -> dict[str, Any]:
+    """Write a hook whose transform has *body*; return its configuration."""
+    lines = "\n".join(f"    {line}" for line in body.splitlines())
+    (folder / "hook.star").write_text(f"def transform(config, event):\n{lines}\n")
+    return {"script": "hook.star"}
+
+
+ROUTE_BY_NODE = 'config["tenantID"] = "even" if int(event["source"]["host"][5:]) % 2 == 0 else "odd"\nreturn config'
