@@ -11,12 +11,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
 from kigeon.events.fields import mapping, text
+from kigeon.events.kind import EventKinds
 from kigeon.events.occurrence import identity_at, identity_of, parse_time, timestamp_of
 from kigeon.kube.lifetime import ObservedLifetime
 from kigeon.kube.lines import WatchEvent
@@ -54,12 +55,14 @@ class EventCollector:
         observed: float = 0.0,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
+        kinds: EventKinds | None = None,
     ) -> None:
         self._outbox = outbox
         self._lifetime = lifetime
         self._observed = ObservedLifetime(lifetime, observed, steady)
         self._watched_until = watched_until
         self._clock = clock
+        self._kinds = kinds or EventKinds()
         self._lock = Lock()
         self._list = TimeOrderedBuffer()
         self._list_began = 0.0
@@ -94,7 +97,7 @@ class EventCollector:
             self._list_began = self._list_began or self._paged_at
             for event, raw in items:
                 timestamp = timestamp_of(event)
-                self._list.add(timestamp, Received(identity_at(event, timestamp), raw))
+                self._list.add(timestamp, Received(identity_at(event, timestamp), raw, kind=self._kinds.of(event)))
             self._listed_witnesses.listed(event for event, _ in items)
             self._note_oldest(event for event, _ in items)
             if resource_version:
@@ -108,10 +111,12 @@ class EventCollector:
         """Take what was added or modified."""
         self._note_deleted(lines)
         news = [line for line in lines if line.type in ("ADDED", "MODIFIED")]
-        received = [Received(identity_of(line.object), line.raw, line.resource_version) for line in news]
+        received = [
+            Received(identity_of(line.object), line.raw, line.resource_version, kind=self._kinds.of(line.object))
+            for line in news
+        ]
         if news:
-            anchor = write_anchor(anchor_of(news[-1].object))
-            received[-1] = Received(received[-1].digest, news[-1].raw, news[-1].resource_version, anchor)
+            received[-1] = replace(received[-1], anchor=write_anchor(anchor_of(news[-1].object)))
         if self._take(received):
             self._watched(self._clock())
 
@@ -122,7 +127,8 @@ class EventCollector:
             for line in lines:
                 if line.type in ("ADDED", "MODIFIED"):
                     timestamp = timestamp_of(line.object)
-                    self._list.add(timestamp, Received(identity_at(line.object, timestamp), line.raw))
+                    kind = self._kinds.of(line.object)
+                    self._list.add(timestamp, Received(identity_at(line.object, timestamp), line.raw, kind=kind))
             self._listed_witnesses.changed((line.type, line.object) for line in lines)
             if self._list.is_full:
                 self._release("")
@@ -157,7 +163,7 @@ class EventCollector:
             last = chunk
         if last and resource_version:
             end, anchor = last[-1], write_anchor(self._listed_witnesses.latest)
-            last = [*last[:-1], Received(end.digest, end.raw, resource_version, anchor)]
+            last = [*last[:-1], replace(end, resource_version=resource_version, anchor=anchor)]
         return self._take(last)
 
     def _note_oldest(self, events: Iterable[Mapping[str, Any]]) -> None:

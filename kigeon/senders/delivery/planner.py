@@ -6,7 +6,7 @@ for those where it does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -78,6 +78,9 @@ class PushPlanner(Protocol):
     def proven(self, entry: Any, answer: Answer) -> list[int]:
         """Take the *answer* to the repeat of *entry*; return what is in doubt as :attr:`PushResult.doubted`."""
 
+    def figures(self) -> Mapping[str, int]:
+        """Return how many streams are ``known``, ``proven``, ``held``, and how many events ``unproven``."""
+
 
 class PlainPlanner:
     """An answer speaks for all of a push, and a push is all that waits."""
@@ -110,3 +113,7 @@ class PlainPlanner:
     def proven(self, entry: Any, answer: Answer) -> list[int]:
         """Everything was proven."""
         return []
+
+    def figures(self) -> Mapping[str, int]:
+        """There are no streams."""
+        return {}

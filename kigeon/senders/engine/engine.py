@@ -173,6 +173,10 @@ class Engine:
             "inMemory": self._ledger.open_events,
             "retrying": self._scheduler.waiting_events,
             "blocked": sorted(lane.label for lane in self._lanes if lane.is_blocked),
+            "open": self._ledger.open_everywhere,
+            "undecided": len(self._undecided) + self._scheduler.events_for(UNDECIDED),
+            "held": self._lanes.report(self._scheduler.events_for),
+            **self._delivery.report(),
         }
 
     async def _read(self) -> None:
