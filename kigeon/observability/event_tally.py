@@ -1,7 +1,7 @@
 """How many events of each type and reason the cluster had, in a table of bounded size.
 
-Rates over it are right at any time: each event makes one series rise. A reason that becomes one of the most frequent has
-a series from then on, which begins at 0; that of the reason whose place it takes ends.
+Rates over it are right at any time: each event makes one series rise. A reason that becomes one of the most frequent
+has a series from then on, which begins at 0; that of the reason whose place it takes ends.
 """
 
 from __future__ import annotations

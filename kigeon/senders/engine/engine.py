@@ -165,6 +165,7 @@ class Engine:
         """Return the accounts as plain data: outcomes so far, what is in memory, what waits and where it can't go."""
         return {
             **{str(outcome): count for outcome, count in self._ledger.counts.items()},
+            "ended": {str(outcome): count for outcome, count in self._ledger.ended.items()},
             "position": self._ledger.lowest_open,
             "next": self._ledger.next_sequence,
             "first": self._ledger.first_offset,
