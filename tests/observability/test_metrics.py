@@ -1,13 +1,17 @@
 """The metrics of a snapshot, read with Prometheus' own parser."""
 
+import os
+import re
 import string
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from kigeon.http.processes import process_metrics
 from kigeon.observability.exposition import Family, expose
 from kigeon.observability.metrics import health_metrics, metrics
 from kigeon.observability.snapshot import Snapshot
@@ -86,6 +90,20 @@ def test_the_labels_are_bounded_by_the_configuration() -> None:
     snapshot = with_child("sender/gone", WELL.child("sender/loki"), replace(WELL, senders=("loki",)))
     senders = {dict(labels).get("sender") for name, labels in parsed(snapshot) if name.startswith("kigeon_sender_")}
     assert senders == {"loki"}
+
+
+def test_the_document_names_each_metric_its_type_and_its_labels() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (gauge|counter|histogram) \| (.*?) \| (.*) \|$", page, re.MULTILINE)
+    families = [*metrics(WELL, NOW), *health_metrics(True, True), *process_metrics({"root": os.getpid()})]
+    assert rows == [
+        (family.name, family.type, ", ".join(f"`{name}`" for name in labels_of(family)), family.help)
+        for family in families
+    ]
+
+
+def labels_of(family: Family) -> list[str]:
+    return sorted({name for _, labels, _ in family.samples for name in labels} - {"le"})
 
 
 @given(st.dictionaries(st.text(string.ascii_lowercase, min_size=1, max_size=4), st.text()), st.floats(allow_nan=False))
