@@ -25,7 +25,7 @@ from kigeon.queue.retry import RetryStore
 from kigeon.queue.scan import Stored, scan
 from kigeon.queue.server import NatsServer
 from kigeon.queue.state import StateRecord
-from kigeon.queue.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, EVENTS_SUBJECT, declare, file_store_bytes
+from kigeon.queue.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, EVENTS_SUBJECT, STATE, declare, file_store_bytes
 from kigeon.senders.engine import MAX_WINDOW_EVENTS, Engine, Plan, Stores, open_engine
 from kigeon.senders.ledger import Outcome, Page, Position
 from kigeon.senders.loki.sink import LokiSink
@@ -103,6 +103,8 @@ async def sending(client: Client, loki: Loki, hanging: HangingSink | None = None
     )
     sink = hanging or LokiSink(LokiSettings(loki.url))
     prepare = hanging.prepare if hanging else Preparer(sink).prepare
+    # What another wrote last is stored by then: the server takes what is published in its order.
+    await client.jetstream().publish(f"$KV.{STATE}.test", b"")
     engine = await open_engine(stores, Plan(sink, prepare, hanging is not None, 3600.0))
     task = asyncio.get_running_loop().create_task(engine.run())
     try:
