@@ -52,6 +52,10 @@ class Settlement:
     """Whether the destination refuses event after event: nothing more is to be tried now."""
     doubted: list[int] = field(default_factory=list)
     """Running numbers of events that were booked as sent, and that the destination may have refused unnoticed."""
+    unproven: list[int] = field(default_factory=list)
+    """Running numbers of those of ``sent`` of which the answer does not say that they are held."""
+    certain: list[int] = field(default_factory=list)
+    """Running numbers of events that were unproven, and are not any more."""
 
 
 class Courier(Protocol):
@@ -72,11 +76,17 @@ class Courier(Protocol):
     def released(self, key: str) -> None:
         """Note that nothing waits in the queue *key* any more."""
 
-    def overdue(self) -> list[Entry]:
-        """Return entries, each sent before, whose repeat would prove what was sent without a proof of its own."""
+    def overdue(self, after: float | None = None) -> list[Entry]:
+        """Return entries, each sent before, whose repeat would prove what was sent without a proof of its own.
 
-    def proven(self, entry: Entry, answer: Answer) -> list[int]:
-        """Take the *answer* to the repeat of *entry*; return what is in doubt as :attr:`Settlement.doubted`."""
+        *after* is for how many seconds that was not proven; None: for as long as the courier thinks is long.
+        """
+
+    def proven(self, entry: Entry, answer: Answer) -> Settlement:
+        """Take the *answer* to the repeat of *entry*; return what it means for what was sent before."""
+
+    def unproven(self) -> list[int]:
+        """Return the running numbers of all that was sent, and is neither proven nor doubted."""
 
 
 class PlainCourier:
@@ -103,10 +113,14 @@ class PlainCourier:
     def released(self, key: str) -> None:
         """There is one queue."""
 
-    def overdue(self) -> list[Entry]:
+    def overdue(self, after: float | None = None) -> list[Entry]:
         """Everything is proven."""
         return []
 
-    def proven(self, entry: Entry, answer: Answer) -> list[int]:
+    def proven(self, entry: Entry, answer: Answer) -> Settlement:
         """Everything was proven."""
+        return Settlement()
+
+    def unproven(self) -> list[int]:
+        """Everything is proven."""
         return []

@@ -16,7 +16,7 @@ from kigeon.errors import QueueFull
 from kigeon.senders.courier import Courier, Hold, Settlement
 from kigeon.senders.lanes import Item, Lane
 from kigeon.senders.ledger import Outcome, Page
-from kigeon.senders.pool import PushPool
+from kigeon.senders.pool import SIDE_BY_SIDE, PushPool
 from kigeon.senders.ports import DeadLetterStore
 from kigeon.senders.progress import Progress
 from kigeon.senders.sink import Answer, Destination, Entry, Sink, Verdict
@@ -86,7 +86,8 @@ class Delivery:
         if courier is None:
             courier = self._couriers[destination] = self._sink.courier(destination)
             while len(self._couriers) > MAX_COURIERS:
-                self._couriers.popitem(last=False)
+                _, forgotten = self._couriers.popitem(last=False)
+                self._progress.ledger.doubts.discard(forgotten.unproven())
         else:
             self._couriers.move_to_end(destination)
         return courier
@@ -114,14 +115,29 @@ class Delivery:
             await self._elsewhere.hold(lane, work.rest(), work.hold)
         return []
 
-    async def prove(self) -> None:
-        """Have everything proven that was sent without a proof of its own a while ago."""
+    async def prove(self, after: float | None = None) -> None:
+        """Have everything proven that was sent without a proof of its own a while ago, *after* so many seconds."""
         for destination, courier in list(self._couriers.items()):
-            for entry in courier.overdue():
-                answer = await self._ask(destination, [entry])
-                self._elsewhere.doubt(courier.proven(entry, answer))
-                if answer.verdict is not Verdict.DELIVERED:
+            entries = courier.overdue(after)
+            for first in range(0, len(entries), SIDE_BY_SIDE):
+                if not await self._prove(destination, courier, entries[first : first + SIDE_BY_SIDE]):
                     break
+
+    async def _prove(self, destination: Destination, courier: Courier, entries: Sequence[Entry]) -> bool:
+        """Repeat *entries*, each in a push of its own; return whether the destination says anything about them."""
+        answers = await asyncio.gather(*(self._ask(destination, [entry]) for entry in entries))
+        told = True
+        for entry, answer in zip(entries, answers, strict=True):
+            settlement = courier.proven(entry, answer)
+            self._note_doubts(settlement)
+            told &= answer.verdict is Verdict.DELIVERED or bool(settlement.doubted)
+        return told
+
+    def _note_doubts(self, settlement: Settlement) -> None:
+        doubts = self._progress.ledger.doubts
+        doubts.add(settlement.unproven)
+        doubts.discard(settlement.certain)
+        self._elsewhere.doubt(settlement.doubted)
 
     async def park(self, item: Item, reason: str) -> bool:
         """Keep *item* in the dead-letter stream, and book its end; False when there is no room: it is to wait.
@@ -211,6 +227,8 @@ class Delivery:
         return await self._pool.run(destination.url, partial(self._sink.push, destination, entries))
 
     async def _settle(self, lane: Lane, settlement: Settlement, answer: Answer, work: Delivering) -> None:
+        # With what is booked as sent, in one save.
+        self._note_doubts(settlement)
         for item in settlement.sent:
             self._progress.ledger.end(item.page, item.index, Outcome.SENT)
         unparked = [item for item, reason in settlement.parked if not await self.park(item, reason)]
@@ -227,7 +245,6 @@ class Delivery:
                 work.away, work.hold = [*work.away, *settlement.held], settlement.hold
             else:
                 await self._elsewhere.hold(lane, settlement.held, settlement.hold)
-        self._elsewhere.doubt(settlement.doubted)
         if settlement.away or settlement.is_hopeless:
             work.away += settlement.away
             work.refusal = _as_held(answer) if settlement.is_hopeless else answer

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,12 @@ MAX_WINDOW_EVENTS = 4000
 MAX_WINDOW_PAGES = 256
 PROVE_EVERY = 10.0
 """Seconds between two looks at what is sent and not proven."""
+
+DOUBTED_FIRST = 10.0
+"""Seconds for which nothing new is read at the start while what is in doubt has not been tried."""
+
+PROVE_AT_END = 3.0
+"""Seconds that are taken at the end to prove what would be sent again at the next start."""
 
 TICK = 0.25
 """Seconds between two looks at what is due."""
@@ -119,6 +126,7 @@ class Engine:
         """Take over what waits in the retry stream."""
         await self._desk.restore()
         await self.parked.restore()
+        await self._recall_doubts()
 
     async def run(self) -> None:
         """Work until cancelled. Raises what must not be survived, :class:`~kigeon.errors.Fenced` among it.
@@ -141,6 +149,8 @@ class Engine:
         target = await persistently("reading the events stream", self._log.last_sequence)
         while not self._is_drained(target):
             await asyncio.sleep(0.02)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._delivery.prove(0.0), PROVE_AT_END)
         await self._progress.save()
 
     def close(self) -> None:
@@ -148,6 +158,13 @@ class Engine:
         self._preparing.shutdown(wait=False, cancel_futures=True)
         self._delivery.close()
         self._plan.sink.close()
+
+    async def _recall_doubts(self) -> None:
+        """Have what an earlier run sent and never saw proven sent again: its destination may not hold it."""
+        numbers = list(self._ledger.doubts)
+        if numbers:
+            log.info("what was sent and not proven to be held is sent again", extra={"events": len(numbers)})
+            await persistently("reading what is in doubt", lambda: self.resending.send_doubted(numbers))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -181,6 +198,7 @@ class Engine:
         read: deque[StoredEnvelope] = deque()
         await persistently("looking at the events stream", self._check_stream)
         await self._log.seek(self._ledger.read_from)
+        await self._doubted_first()
         while not self._closing:
             if self._is_full():
                 await self._make_room()
@@ -198,6 +216,12 @@ class Engine:
                 envelopes = self._take_what_fits(read)
                 events = await self._admit(envelopes)
                 most = max(1, min(64, 2 * MAX_WINDOW_EVENTS * len(envelopes) // (3 * max(events, 1))))
+
+    async def _doubted_first(self) -> None:
+        """Wait until what is in doubt was tried, for a while: after what is newer it may be too late."""
+        deadline = time.monotonic() + DOUBTED_FIRST
+        while self._desk.is_sending_again and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
 
     def _take_what_fits(self, read: deque[StoredEnvelope]) -> list[StoredEnvelope]:
         """Take the next envelopes off *read*: how many they hold was not known when they were asked for."""
@@ -395,7 +419,7 @@ class Engine:
             await self.resending.send_doubted(numbers)
         except QueueError as error:
             log.warning("what is in doubt can't be read again, trying again", extra={"error": str(error)})
-            self._doubted += [number for number in numbers if not self._ledger.is_open(number)]
+            self._doubted += numbers
 
     async def _prove(self) -> None:
         """Have what was sent without a proof proven, now and then."""

@@ -19,7 +19,7 @@ from kigeon.clock import SteadyClock
 from kigeon.errors import QueueError, UnreadableEnvelope
 from kigeon.events.envelope import unpack
 from kigeon.senders.delivery import Delivery
-from kigeon.senders.groups import REPLAY, ROUNDS, UNDECIDED, Group, retry_delay
+from kigeon.senders.groups import AGAIN, REPLAY, ROUNDS, UNDECIDED, Group, retry_delay
 from kigeon.senders.lanes import Item
 from kigeon.senders.ledger import Outcome, Page
 from kigeon.senders.ports import RetryStore, WaitingMessage
@@ -137,6 +137,11 @@ class RetryDesk:
     def loaded_events(self) -> int:
         """How many events of the retry stream are in memory."""
         return sum(page.in_memory for page in self._ledger.retry_pages)
+
+    @property
+    def is_sending_again(self) -> bool:
+        """Whether anything that was booked as sent before is still to be tried again."""
+        return self.waits_for(AGAIN) or any(page.key == AGAIN for page in self._ledger.retry_pages)
 
     def waits_for(self, label: str) -> bool:
         """Whether pages wait for the destination *label*."""

@@ -151,6 +151,11 @@ class LokiCourier:
 
     def settle(self, push: Sequence[Item], answer: Answer) -> Settlement:
         """Return what *answer* means for each event of *push*."""
+        settlement = self._meaning(push, answer)
+        settlement.unproven, settlement.certain = self._known.take_news()
+        return settlement
+
+    def _meaning(self, push: Sequence[Item], answer: Answer) -> Settlement:
         self._answers += 1
         if answer.verdict is Verdict.DELIVERED:
             self._took(push)
@@ -166,17 +171,26 @@ class LokiCourier:
             self._known.forget()
         return Settlement(away=list(push))
 
-    def overdue(self) -> list[Entry]:
+    def overdue(self, after: float | None = None) -> list[Entry]:
         """Return the newest line of each stream whose proof is overdue."""
-        return self._known.overdue(self._clock())
+        return self._known.overdue(self._clock(), after)
 
-    def proven(self, entry: Entry, answer: Answer) -> list[int]:
-        """Take the answer to a repeat of *entry*; return what is in doubt then."""
+    def proven(self, entry: Entry, answer: Answer) -> Settlement:
+        """Take the answer to a repeat of *entry*: its stream is proven, or what went to it is in doubt."""
+        settlement = Settlement()
         if answer.verdict is Verdict.DELIVERED:
             self._known.prove_again(entry.stream, self._clock())
         elif answer.verdict is Verdict.STREAM:
-            return self._doubts(entry.stream, [], answer.refusals[0])
-        return []
+            settlement.doubted = self._doubts(entry.stream, [], answer.refusals[0])
+        elif answer.verdict is Verdict.INVALID and answer.refusals:
+            # No repeat of it will ever prove anything.
+            settlement.doubted = self._known.refused_alone(entry.stream)
+        settlement.unproven, settlement.certain = self._known.take_news()
+        return settlement
+
+    def unproven(self) -> list[int]:
+        """Return the running numbers of what rode along, and is neither proven nor doubted."""
+        return self._known.unproven()
 
     def _took(self, push: Sequence[Item]) -> None:
         now = self._clock()
