@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from actors.processes import die_with_parent
+from kigeon.processes import die_with_parent
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The events that are booked as sent and that nothing proves yet to be held: durable, since a crash forgets the rest.
 
 There may be tens of thousands, added by the push and ended by the stream, and they lie close together. So they are
-bits, :data:`WIDTH` of them to a *chunk*, known by the running number of its first.
+bits, :data:`WIDTH` of them to a *chunk*, known by the offset of its first.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ MOST_CHUNKS = 4096
 
 
 class Doubts:
-    """A set of running numbers, from the *chunks* of a record on."""
+    """A set of offsets, from the *chunks* of a record on."""
 
     def __init__(self, chunks: Mapping[int, int]) -> None:
         self._chunks = dict(chunks)
 
-    def __contains__(self, number: int) -> bool:
-        return bool(self._chunks.get(number // WIDTH * WIDTH, 0) >> number % WIDTH & 1)
+    def __contains__(self, offset: int) -> bool:
+        return bool(self._chunks.get(offset // WIDTH * WIDTH, 0) >> offset % WIDTH & 1)
 
     def __len__(self) -> int:
         return sum(bits.bit_count() for bits in self._chunks.values())
@@ -30,17 +30,17 @@ class Doubts:
         for first, bits in sorted(self._chunks.items()):
             yield from (first + index for index in range(bits.bit_length()) if bits >> index & 1)
 
-    def add(self, numbers: Iterable[int]) -> None:
-        """Doubt the events with these running numbers."""
-        for number in numbers:
-            first = number // WIDTH * WIDTH
-            self._chunks[first] = self._chunks.get(first, 0) | 1 << number - first
+    def add(self, offsets: Iterable[int]) -> None:
+        """Doubt the events with these offsets."""
+        for offset in offsets:
+            first = offset // WIDTH * WIDTH
+            self._chunks[first] = self._chunks.get(first, 0) | 1 << offset - first
 
-    def discard(self, numbers: Iterable[int]) -> None:
+    def discard(self, offsets: Iterable[int]) -> None:
         """Doubt them no more."""
-        for number in numbers:
-            first = number // WIDTH * WIDTH
-            bits = self._chunks.get(first, 0) & ~(1 << number - first)
+        for offset in offsets:
+            first = offset // WIDTH * WIDTH
+            bits = self._chunks.get(first, 0) & ~(1 << offset - first)
             if bits:
                 self._chunks[first] = bits
             else:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from nats.aio.client import Client
 
 from kigeon.config.settings import QueueSettings
-from kigeon.queue.reader import EventLog
-from kigeon.queue.scan import scan
-from kigeon.queue.server import NatsServer
-from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, declare
-from tests.queue.test_queue import run
+from kigeon.queue.broker.process import NatsServer
+from kigeon.queue.broker.scan import scan
+from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare
+from kigeon.queue.log.reader import EventLog
+from tests.queue.log.test_writer import run
 
 READERS = 1100
 """More than nats-server 2.15 has consumers of a stream at once; one that nobody uses ends after a minute."""

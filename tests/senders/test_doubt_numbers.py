@@ -1,4 +1,4 @@
-"""The set of running numbers that are in doubt."""
+"""The set of offsets that are in doubt."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-from kigeon.senders.lanes import Item
+from kigeon.senders.delivery.lane import Item
 from kigeon.senders.loki.flow import FLOOR, FLOOR_RATE, Flow, Levels, asks_for_less
 from kigeon.senders.loki.streams import Stream
 from kigeon.senders.sink import Entry
@@ -46,7 +46,7 @@ class StreamState:
     last: Entry | None = None
     flow: Flow = field(default_factory=Flow)
     doubts: deque[tuple[float, Sequence[int]]] = field(default_factory=deque)
-    """When what rode along, and the running numbers of its events."""
+    """When what rode along, and the offsets of its events."""
     oldest: int = 0
     """The time of the oldest line that is in doubt."""
 
@@ -115,10 +115,10 @@ class KnownStreams:
         state.flow.add(size_of(group), now)
         self._note(state, group)
         state.oldest = min(state.oldest, _oldest(group)) if state.doubts else _oldest(group)
-        numbers = [item.number for item in group]
-        state.doubts.append((now, numbers))
-        self._doubtful += len(numbers)
-        self._unproven += numbers
+        offsets = [item.offset for item in group]
+        state.doubts.append((now, offsets))
+        self._doubtful += len(offsets)
+        self._unproven += offsets
 
     def prove_again(self, stream: Stream, now: float) -> None:
         """Note that *stream* took a repeat of its last line."""
@@ -171,25 +171,25 @@ class KnownStreams:
         return [state.last for state in due if state.last is not None]
 
     def unproven(self) -> list[int]:
-        """Return the running numbers of all that rode along, and is neither proven nor doubted."""
-        return [number for state in self._streams.values() for _, some in state.doubts for number in some]
+        """Return the offsets of all that rode along, and is neither proven nor doubted."""
+        return [offset for state in self._streams.values() for _, some in state.doubts for offset in some]
 
     def take_news(self) -> tuple[list[int], list[int]]:
-        """Return the running numbers of what rode along since this was last called, and of what is proven since."""
+        """Return the offsets of what rode along since this was last called, and of what is proven since."""
         news = self._unproven, self._certain
         self._unproven, self._certain = [], []
         return news
 
     def _doubted(self, states: Iterable[StreamState]) -> list[int]:
-        return [number for state in states for number in self._settle(state)]
+        return [offset for state in states for offset in self._settle(state)]
 
     def _settle(self, state: StreamState) -> list[int]:
-        """End the doubts of a stream; return the running numbers of what was in doubt."""
-        numbers = [number for _, some in state.doubts for number in some]
-        self._doubtful -= len(numbers)
+        """End the doubts of a stream; return the offsets of what was in doubt."""
+        offsets = [offset for _, some in state.doubts for offset in some]
+        self._doubtful -= len(offsets)
         state.doubts.clear()
         state.last = None
-        return numbers
+        return offsets
 
     @staticmethod
     def _note(state: StreamState, group: Sequence[Item]) -> None:
