@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from actors.base import KigeonActor, crash
-from actors.messages import Batch, Connect, Resume, Resync, Start, Stored
+from actors.messages import Connect, Resume, Resync, Start, Stored
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.collector import EventCollector
 from kigeon.kube.informer import Informer, Resource
@@ -133,4 +133,4 @@ class Watcher(KigeonActor):
 
     def _pump(self) -> None:
         while batch := self._outbox.take():
-            self.send(self._deduplicator, Batch(batch.epoch, batch.batch_seq, batch.envelope, batch.delta))
+            self.send(self._deduplicator, batch)

@@ -67,8 +67,9 @@ class WatcherCheckpoint:
 
 def write_checkpoint(checkpoint: WatcherCheckpoint) -> str:
     """Return *checkpoint* as text."""
+    counts = f"{checkpoint.batch} {checkpoint.repeated} {checkpoint.unreadable}"
     times = f"{checkpoint.watched_until:.3f} {checkpoint.lifetime:.3f}"
-    return f"{checkpoint.session or '-'} {checkpoint.batch} {checkpoint.repeated} {checkpoint.unreadable} {times} {checkpoint.anchor or '-'}"
+    return f"{checkpoint.session or '-'} {counts} {times} {checkpoint.anchor or '-'}"
 
 
 def read_checkpoint(text: str) -> WatcherCheckpoint:

@@ -33,6 +33,7 @@ from kigeon.operator.in_loki import InLoki, look_into_loki
 from kigeon.operator.listing import Listing
 from kigeon.operator.spool import Spool, Texts
 from kigeon.queue.dedup.lookup import find_offsets
+from kigeon.senders.loki.type import LOKI
 from kigeon.senders.progress.ledger import UNKNOWN, Outcome, Position
 
 EVENTS = "/api/v1/events"
@@ -147,7 +148,7 @@ async def _read_statuses(client: Client, sender: str, found: Audited, folder: Pa
 
 async def _ask_loki(context: RequestContext, found: Audited, answer: Answer) -> None:
     for sender in context.settings.senders:
-        if sender.loki is not None:
+        if sender.type == LOKI.name:
             asked = bytearray(status.outcome in ASKED_ABOUT for status in found.statuses_of(sender.name))
             found.in_loki[sender.name] = await look_into_loki(context, sender, found.raw, asked, answer)
 

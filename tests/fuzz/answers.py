@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
-from kigeon.config.settings import LokiSettings
 from kigeon.errors import KubernetesError
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.lines import parse_page
 from kigeon.kube.reflector import Reflector
 from kigeon.kube.source import ClusterSource
+from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.loki.answers import answer_of
+from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.sink import Answer, PushStatus
 from tests.fuzz.account import Account
 from tests.fuzz.lines import LineMaker
 from tests.fuzz.mutate import Mutator

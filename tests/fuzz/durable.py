@@ -19,7 +19,7 @@ from kigeon.events.envelope import DIGEST_SIZE, Headers, pack, read_headers, unp
 from kigeon.queue.log import checkpoint as settled
 from kigeon.queue.log import compaction
 from kigeon.queue.log import end as log_end
-from kigeon.queue.log.publisher import LogEnd
+from kigeon.queue.log.protocol import LogEnd
 from kigeon.queue.stores import dead_letter, outcomes, retry
 from kigeon.senders.progress.ledger import EnvelopeProgress, Ledger, Outcome, Position
 from kigeon.senders.progress.position import read_position, write_position

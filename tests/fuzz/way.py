@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import orjson
 
-from kigeon.config.settings import LokiSettings
 from kigeon.events.checkpoint import WatcherCheckpoint, read_checkpoint, write_checkpoint
 from kigeon.events.envelope import DIGEST_SIZE, Envelope, Headers, read_headers, unpack, write_headers
 from kigeon.events.fields import namespace_of
@@ -19,9 +18,10 @@ from kigeon.queue.dedup.digests import DigestMemory
 from kigeon.queue.dedup.index import Deduplication, SteadyClock
 from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.loki.body import body_of
+from kigeon.senders.loki.entry import LokiDestination, LokiEntry
+from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.progress.ledger import EnvelopeProgress
-from kigeon.senders.sink import Destination, Entry
 from kigeon.senders.steps import Event, Preparer
 from tests.fuzz.oracle import Kind, Opinion
 
@@ -95,7 +95,7 @@ class Way:
             self._say(f"headers are {found}, they were {headers}")
         events = unpack(envelope.payload)
         steps = self._preparer.prepare(events)
-        entries = [step for step in steps if isinstance(step, Entry)]
+        entries = [step for step in steps if isinstance(step, LokiEntry)]
         if len(entries) != envelope.count:
             self._say(f"{envelope.count} events have {len(entries)} entries")
         for event, entry in zip(events, entries, strict=False):
@@ -103,8 +103,8 @@ class Way:
         self._push(entries)
         self.stored += envelope.count
 
-    def _push(self, entries: list[Entry]) -> None:
-        lane = Lane(Destination("http://loki"))
+    def _push(self, entries: list[LokiEntry]) -> None:
+        lane = Lane(LokiDestination("http://loki"))
         page = EnvelopeProgress(1, 1, len(entries))
         lane.add(Item(page, index, b"", entry) for index, entry in enumerate(entries))
         left = deque(entries)
@@ -116,7 +116,7 @@ class Way:
             if found != sorted(left.popleft().line for _ in taken):
                 self._say("a body has other lines than its entries")
 
-    def _check_entry(self, event: bytes, entry: Entry) -> None:
+    def _check_entry(self, event: bytes, entry: LokiEntry) -> None:
         found, line = orjson.loads(event), orjson.loads(entry.line)
         reason, message = found.get("reason"), found.get("message")
         if (isinstance(reason, str) and line.get("reason", "") != reason) or (

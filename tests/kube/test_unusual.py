@@ -95,6 +95,9 @@ class HangsUp:
     def on_events(self, lines: Sequence[WatchEvent]) -> None:
         """Not looked at."""
 
+    def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
+        """Not looked at."""
+
     def on_relist(self, reason: str) -> None:
         """Not looked at."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from kigeon.config.settings import GlobalSettings, LokiSettings, QueueSettings, SenderSettings, Settings
+from kigeon.config.settings import GlobalSettings, QueueSettings, SenderSettings, Settings
 from kigeon.kube.source import ClusterSource
 from kigeon.operator import process
 from kigeon.operator.address import SOCKET, short_path
@@ -28,6 +28,7 @@ from kigeon.processes import descendants
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import declare, file_store_bytes
+from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.progress.ledger import Outcome, Position
 from tests.support.crowd import Crowd, fill_events, fill_letters, fill_notes, fill_waiting, put_position
 from tests.support.crowd_loki import CrowdLoki
@@ -45,7 +46,7 @@ class Filled:
         self.folder = folder
         self.data = folder / "data"
         queue = QueueSettings(events_max_bytes=max(count, 100_000) * 6_000)
-        sender = SenderSettings("loki", "loki", loki=LokiSettings("http://localhost:1"))
+        sender = SenderSettings("loki", "loki", settings=LokiSettings("http://localhost:1"))
         self.settings = Settings((sender,), GlobalSettings(data_dir=self.data), queue)
         self.server = NatsServer(self.data, file_store_bytes(queue))
 
@@ -121,7 +122,7 @@ def audited_in_loki(filled: Filled) -> Told:
 
     with Crowd(filled.count) as cluster, CrowdLoki(filled.count, holds) as loki:
         source = ClusterSource(cluster.write_kubeconfig(filled.folder / "kubeconfig"))
-        sender = replace(filled.settings.senders[0], loki=LokiSettings(loki.url))
+        sender = replace(filled.settings.senders[0], settings=LokiSettings(loki.url))
         with door_to(filled.server, replace(filled.settings, senders=(sender,)), source) as admin_socket:
             return admin_socket.ask({"command": "audit", "loki": True, "wrong": True})
 

@@ -107,7 +107,7 @@ def test_labels_that_were_listed_before_they_are_kept_are_kept(tmp_path: Path, n
             record = StateRecord(client, LABELS_KEY)
             listed = Namespaces(access, 60.0)
             listed.recall(await record.read())
-            listed.page([({"metadata": {"name": "shop", "labels": {"team": "web"}}}, b"")], "7")
+            listed.on_list_page([({"metadata": {"name": "shop", "labels": {"team": "web"}}}, b"")], "7")
             await KeptLabels(record, listed).save()
             again = Namespaces(access, 60.0)
             again.recall(await StateRecord(client, LABELS_KEY).read())

@@ -6,10 +6,10 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kigeon.config.settings import LokiSettings
+from kigeon.senders.loki.entry import LokiEntry
+from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.progress.ledger import Outcome
-from kigeon.senders.sink import Entry
 from kigeon.senders.steps import AT_ONCE, Deferred, Event, Final, Preparer, SendWith
 from tests.support.events import make_event
 
@@ -35,7 +35,7 @@ def test_every_event_has_its_own_result_in_order(kinds: list[str], times: int) -
     wanted = {"filtered": Outcome.FILTERED, "skipped": Outcome.SKIPPED, "garbage": Outcome.PARKED}
     for number, (kind, step) in enumerate(zip(kinds, prepared, strict=True)):
         if kind == "use":
-            assert isinstance(step, Entry)
+            assert isinstance(step, LokiEntry)
             assert orjson.loads(step.line)["uid"] == make_event(number)["metadata"]["uid"]
         elif kind in wanted:
             assert isinstance(step, Final)

@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
-from kigeon.config.settings import LokiSettings
+from kigeon.senders.loki.entry import LokiEntry
+from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.sink import Entry
 from tests.support.crowd import BEGAN, PER_SECOND, crowd_event
 
 FILTER = re.compile(r" (\|~|!~) `([^`]*)`")
@@ -52,7 +52,7 @@ class CrowdLoki:
                 break
         return found[:limit]
 
-    def _between(self, start: int, end: int) -> Iterator[tuple[Entry, int]]:
+    def _between(self, start: int, end: int) -> Iterator[tuple[LokiEntry, int]]:
         first = max((-(-start // 10**9) - BEGAN) * PER_SECOND, 1)
         last = min((-(-end // 10**9) - BEGAN) * PER_SECOND, self._count + 1)
         for number in range(first, last):
@@ -60,7 +60,7 @@ class CrowdLoki:
                 yield self._sink.entry(crowd_event(number), None), times
 
 
-def _told(entry: Entry, copy: int) -> dict[str, Any]:
+def _told(entry: LokiEntry, copy: int) -> dict[str, Any]:
     labels = {**dict(entry.stream), **entry.metadata, **({"late": str(copy)} if copy else {})}
     return {"stream": labels, "values": [[str(entry.timestamp), entry.line]]}
 

@@ -120,7 +120,8 @@ class Kigeon:
         command = [sys.executable, "-P", "-m", "kigeon", *arguments, "--config", str(self.config), "--json"]
 
         def answered() -> subprocess.CompletedProcess[str] | None:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+            environ = {**os.environ, **self.environ}
+            done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=600, check=False)
             return None if "no kigeon runs" in done.stderr else done
 
         done = wait_until(answered, what="an answer")

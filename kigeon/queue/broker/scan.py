@@ -26,7 +26,7 @@ AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StreamMessage:
     """A message of a stream: ``timestamp`` is when it was stored, seconds since the epoch."""
 
     sequence: int
@@ -73,14 +73,14 @@ async def leave(client: Client, subscription: JetStreamContext.PullSubscription)
         log.debug("leaving a lost consumer", extra={"error": repr(error)})
 
 
-async def fetch(subscription: JetStreamContext.PullSubscription, most: int, timeout: float) -> list[Stored]:
+async def fetch(subscription: JetStreamContext.PullSubscription, most: int, timeout: float) -> list[StreamMessage]:
     """Return up to *most* messages; an empty list when none came within *timeout* seconds."""
     try:
         messages = await subscription.fetch(most, timeout=timeout)
     except TimeoutError:
         return []
     return [
-        Stored(
+        StreamMessage(
             message.metadata.sequence.stream,
             message.subject,
             message.metadata.timestamp.timestamp(),
@@ -125,7 +125,7 @@ async def stream_state(client: Client, stream: str) -> api.StreamState:
 
 async def scan(
     client: Client, stream: str, subject: str, start: int, headers_only: bool = False, most: int = AT_ONCE
-) -> AsyncGenerator[Stored, None]:
+) -> AsyncGenerator[StreamMessage, None]:
     """Yield what *stream* holds under *subject* from sequence *start* to the end that it has now.
 
     *most* messages are in memory at once.

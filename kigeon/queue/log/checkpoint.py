@@ -8,7 +8,7 @@ import orjson
 from nats.aio.client import Client
 
 from kigeon.events.checkpoint import WatcherCheckpoint, read_checkpoint, write_checkpoint
-from kigeon.queue.log.publisher import LogEnd
+from kigeon.queue.log.protocol import LogEnd
 from kigeon.queue.stores.state import StateRecord
 
 log = logging.getLogger(__name__)

@@ -13,18 +13,15 @@ from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from kigeon.errors import UnreadableEnvelope
-from kigeon.events.envelope import Headers, read_headers
+from kigeon.events.envelope import MOST_OFFSET, Headers, read_headers
 from kigeon.queue.broker.connection import queue_errors
 from kigeon.queue.broker.scan import headers_of, last_sequence, scan
 from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, POSITION_KEY, STATE
-from kigeon.queue.log.publisher import LogEnd
+from kigeon.queue.log.protocol import LogEnd
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
 few = Limited(log)
-
-MOST_OFFSET = 10**17
-"""An offset that is larger was never given out: it is damage."""
 
 
 class Run(NamedTuple):

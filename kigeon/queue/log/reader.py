@@ -9,7 +9,7 @@ from nats.js.errors import NotFoundError
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import QueueError
 from kigeon.queue.broker.connection import queue_errors
-from kigeon.queue.broker.scan import FETCH_TIMEOUT, Stored, fetch, last_sequence, leave, subscribe
+from kigeon.queue.broker.scan import FETCH_TIMEOUT, StreamMessage, fetch, last_sequence, leave, subscribe
 from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare
 from kigeon.queue.log.end import stream_was_recreated
 
@@ -42,7 +42,7 @@ class EventLog:
         """Return whether this is not the stream whose envelope *next_sequence* would begin with *next_offset*."""
         return await stream_was_recreated(self._client, next_sequence, next_offset)
 
-    async def next(self, most: int = 8) -> list[Stored]:
+    async def next(self, most: int = 8) -> list[StreamMessage]:
         """Return up to *most* envelopes, an empty list when none came for :data:`FETCH_TIMEOUT` seconds.
 
         Raises :class:`QueueError` when the queue is away; the next call goes on where this one failed.

@@ -27,11 +27,10 @@ import orjson
 from nats.aio.client import Client
 
 from kigeon.errors import shorten
-from kigeon.events.envelope import natural
+from kigeon.events.envelope import MOST_OFFSET, natural
 from kigeon.queue.broker.connection import writing
-from kigeon.queue.broker.scan import Stored, scan, stream_state
+from kigeon.queue.broker.scan import StreamMessage, scan, stream_state
 from kigeon.queue.broker.streams import OUTCOMES, OUTCOMES_SUBJECT
-from kigeon.queue.log.end import MOST_OFFSET
 from kigeon.throttle import Limited
 
 few = Limited(logging.getLogger(__name__))
@@ -132,5 +131,5 @@ def _read(groups: Any, sequence: int) -> Noted:
     return found
 
 
-def _complete_from(message: Stored) -> int | None:
+def _complete_from(message: StreamMessage) -> int | None:
     return natural(message.headers.get(COMPLETE_FROM, ""))

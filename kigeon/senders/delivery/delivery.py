@@ -16,10 +16,11 @@ from kigeon.errors import QueueFull
 from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.planner import Hold, PushPlanner, PushResult
 from kigeon.senders.delivery.pool import SIDE_BY_SIDE, PushPool
+from kigeon.senders.delivery.sink import Sink
+from kigeon.senders.entry import Answer, Destination, Entry, PushStatus
 from kigeon.senders.ports import DeadLetterStore
 from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome
 from kigeon.senders.progress.progress import Progress
-from kigeon.senders.sink import Answer, Destination, Entry, PushStatus, Sink
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
@@ -224,7 +225,7 @@ class Delivery:
         return await self._ask(destination, [item.entry for item in push if item.entry is not None])
 
     async def _ask(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
-        return await self._pool.run(destination.url, partial(self._sink.push, destination, entries))
+        return await self._pool.run(destination.origin, partial(self._sink.push, destination, entries))
 
     async def _settle(self, lane: Lane, settlement: PushResult, answer: Answer, work: Delivering) -> None:
         # With what is booked as sent, in one save.

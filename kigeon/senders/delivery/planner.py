@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from kigeon.senders.delivery.lane import Item
-from kigeon.senders.sink import Answer, Entry, PushStatus
+from kigeon.senders.entry import Answer, Entry, PushStatus
 
 COMMON = ""
 """The key of the queue in which everything of a destination waits that waits for nothing of its own."""
@@ -61,7 +61,7 @@ class PushResult:
 class PushPlanner(Protocol):
     """One destination's; owned by one event loop."""
 
-    def route(self, entry: Entry) -> str:
+    def route(self, entry: Any) -> str:
         """Return the key of the queue in which *entry* waits."""
 
     def plan(self, items: Sequence[Item], key: str) -> tuple[list[list[Item]], list[Item]]:
@@ -76,13 +76,13 @@ class PushPlanner(Protocol):
     def released(self, key: str) -> None:
         """Note that nothing waits in the queue *key* any more."""
 
-    def overdue(self, after: float | None = None) -> list[Entry]:
+    def overdue(self, after: float | None = None) -> Sequence[Entry]:
         """Return entries, each sent before, whose repeat would prove what was sent without a proof of its own.
 
         *after* is for how many seconds that was not proven; None: for as long as the planner thinks is long.
         """
 
-    def proven(self, entry: Entry, answer: Answer) -> PushResult:
+    def proven(self, entry: Any, answer: Answer) -> PushResult:
         """Take the *answer* to the repeat of *entry*; return what it means for what was sent before."""
 
     def unproven(self) -> list[int]:
@@ -92,7 +92,7 @@ class PushPlanner(Protocol):
 class PlainPlanner:
     """An answer speaks for all of a push, and a push is all that waits."""
 
-    def route(self, entry: Entry) -> str:
+    def route(self, entry: Any) -> str:
         """There is one queue."""
         return COMMON
 
@@ -113,11 +113,11 @@ class PlainPlanner:
     def released(self, key: str) -> None:
         """There is one queue."""
 
-    def overdue(self, after: float | None = None) -> list[Entry]:
+    def overdue(self, after: float | None = None) -> Sequence[Entry]:
         """Everything is proven."""
         return []
 
-    def proven(self, entry: Entry, answer: Answer) -> PushResult:
+    def proven(self, entry: Any, answer: Answer) -> PushResult:
         """Everything was proven."""
         return PushResult()
 

@@ -25,6 +25,7 @@ from kigeon.senders.delivery.delivery import Delivery, Elsewhere
 from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.lanes import Lanes
 from kigeon.senders.delivery.planner import COMMON, Hold
+from kigeon.senders.delivery.sink import Sink
 from kigeon.senders.ports import (
     DeadLetterStore,
     EventHistory,
@@ -41,7 +42,6 @@ from kigeon.senders.retry.groups import UNDECIDED, retry_delay
 from kigeon.senders.retry.replaying import ParkedEvents
 from kigeon.senders.retry.resending import Resending
 from kigeon.senders.retry.scheduler import TOO_OLD, RetryScheduler
-from kigeon.senders.sink import Entry, Sink
 from kigeon.senders.steps import Deferred, Final, Prepared
 
 log = logging.getLogger(__name__)
@@ -291,7 +291,7 @@ class Engine:
         undecided: list[Item] = []
         entering: list[Item] = []
         for item, step in zip(items, steps, strict=True):
-            if isinstance(step, Entry):
+            if not isinstance(step, Final | Deferred):
                 item.entry = step
                 entering.append(item)
             elif isinstance(step, Deferred) or not await self._end(item, step):

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from math import inf
 
 from kigeon.senders.delivery.lane import Item
+from kigeon.senders.loki.entry import LokiEntry
 from kigeon.senders.loki.flow import FLOOR, FLOOR_RATE, Flow, Levels, asks_for_less
 from kigeon.senders.loki.streams import Stream
-from kigeon.senders.sink import Entry
 
 KNOWN_FOR = 120.0
 """Seconds for which a proof says that a stream exists: some Lokis flush a stream after three minutes without a line."""
@@ -43,7 +43,7 @@ class StreamState:
     proven_at: float = -inf
     refused_at: float = -inf
     newest: int = 0
-    last: Entry | None = None
+    last: LokiEntry | None = None
     flow: Flow = field(default_factory=Flow)
     doubts: deque[tuple[float, Sequence[int]]] = field(default_factory=deque)
     """When what rode along, and the offsets of its events."""
@@ -164,7 +164,7 @@ class KnownStreams:
         """Note that the line that was to prove *stream* is not valid any more; return what is in doubt of it."""
         return self._doubted([self.state(stream)])
 
-    def overdue(self, now: float, after: float | None = None) -> list[Entry]:
+    def overdue(self, now: float, after: float | None = None) -> list[LokiEntry]:
         """Return the newest line of each stream whose doubts are older than *after* seconds."""
         after = DOUBTED_FOR if after is None else after
         due = (s for s in self._streams.values() if s.doubts and s.last and now - s.doubts[0][0] > after)
@@ -230,8 +230,10 @@ def size_of(group: Iterable[Item]) -> int:
 
 
 def _newest(group: Sequence[Item]) -> int:
-    return max(item.entry.timestamp for item in group if item.entry is not None)
+    found: int = max(item.entry.timestamp for item in group if item.entry is not None)
+    return found
 
 
 def _oldest(group: Sequence[Item]) -> int:
-    return min(item.entry.timestamp for item in group if item.entry is not None)
+    found: int = min(item.entry.timestamp for item in group if item.entry is not None)
+    return found

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kigeon.operator.memory import MOST
-from tests.actors import test_operating
+from tests.operator import test_process as test_operating
 from tests.operator.test_process import Filled, audited
 from tests.support.operating import door_to
 

@@ -13,7 +13,8 @@ from kigeon.events.envelope import Envelope, pack
 from kigeon.events.occurrence import identity_of
 from kigeon.queue.broker.streams import EVENTS_SUBJECT, POSITION_KEY
 from kigeon.queue.log.end import read_log_end
-from kigeon.queue.log.publisher import LogEnd, Publisher
+from kigeon.queue.log.protocol import LogEnd
+from kigeon.queue.log.publisher import Publisher
 from kigeon.queue.log.reader import EventLog
 from kigeon.queue.stores.state import StateRecord
 from kigeon.standin.apiserver import ApiServer

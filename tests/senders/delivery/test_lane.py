@@ -2,16 +2,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kigeon.senders.delivery.lane import MAX_PUSH_BYTES, MAX_PUSH_EVENTS, PATIENCE, Item, Lane
+from kigeon.senders.loki.entry import LokiDestination, LokiEntry
 from kigeon.senders.progress.ledger import EnvelopeProgress
-from kigeon.senders.sink import Destination, Entry
 
-DESTINATION = Destination("http://loki")
+DESTINATION = LokiDestination("http://loki")
 SIZES = st.sampled_from([1, MAX_PUSH_BYTES // 3, MAX_PUSH_BYTES, 2 * MAX_PUSH_BYTES])
 
 
 def item(number: int, size: int = 1, retry: bool = False) -> Item:
     page = EnvelopeProgress(1, number, 1, offsets=(number,) if retry else ())
-    return Item(page, 0, b"", Entry(DESTINATION, (), 0, "", {}, size))
+    return Item(page, 0, b"", LokiEntry(DESTINATION, (), 0, "", {}, size))
 
 
 def numbers(items: list[Item]) -> list[int]:

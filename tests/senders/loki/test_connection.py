@@ -8,9 +8,9 @@ from threading import Thread
 
 import pytest
 
-from kigeon.config.settings import BasicAuth, LokiSettings
+from kigeon.senders.entry import PushStatus
+from kigeon.senders.loki.settings import BasicAuth, LokiSettings
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.sink import PushStatus
 from tests.support.events import make_event
 from tests.support.loki import Loki
 

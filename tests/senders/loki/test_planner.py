@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.loki.known import DOUBTED_FOR
-from kigeon.senders.sink import Answer, PushStatus
 from tests.senders.loki.simulation import DESTINATION, Simulation
 
 STREAMS = "abcdefgh"

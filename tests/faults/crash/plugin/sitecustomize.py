@@ -51,7 +51,7 @@ def patch(call: str, step: Step) -> None:
     import nats.js.client
 
     import actors.queue
-    from kigeon.senders.engine.engine import engine
+    from kigeon.senders.engine import engine
 
     # The way is freed for others as soon as some events can't go.
     engine.MAX_WINDOW_EVENTS = 40
