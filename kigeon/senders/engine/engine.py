@@ -379,21 +379,23 @@ class Engine:
             rest = await self._scheduler.move(waiting, UNDECIDED)
             moved += len(waiting) - len(rest)
             self._defer(rest)
-        for lane in self._lanes:
-            if not self._spec.may_route and lane.key == COMMON:
-                continue
-            if (
-                lane.key != COMMON
-                or lane.is_blocked
-                or self._lanes.hanging(lane)
-                or self._scheduler.waits_for(lane.label)
-            ):
-                waiting = lane.take_waiting()
-                rest = await self._scheduler.move(waiting, lane.label)
-                moved += len(waiting) - len(rest)
-                if rest:
-                    self._lanes.lane(lane.destination, lane.key).add(rest)
-        return moved
+        # Side by side: what is booked together is durable in one write.
+        stuck = [lane for lane in self._lanes if self._is_stuck(lane)]
+        return moved + sum(await asyncio.gather(*(self._move_away(lane) for lane in stuck)))
+
+    def _is_stuck(self, lane: Lane) -> bool:
+        """Whether what waits on *lane* may be moved out of the way of others."""
+        if lane.key == COMMON and not self._spec.may_route:
+            return False
+        held = lane.key != COMMON or lane.is_blocked or bool(self._lanes.hanging(lane))
+        return held or self._scheduler.waits_for(lane.label)
+
+    async def _move_away(self, lane: Lane) -> int:
+        waiting = lane.take_waiting()
+        rest = await self._scheduler.move(waiting, lane.label)
+        if rest:
+            self._lanes.lane(lane.destination, lane.key).add(rest)
+        return len(waiting) - len(rest)
 
     def _defer(self, items: Sequence[Item]) -> None:
         for item in items:
