@@ -270,8 +270,8 @@ class Root:
 class System:
     """One actor system with its Supervisor, its sockets in a private directory.
 
-    ``note`` is a file that remembers the directory, for the next kigeon to remove after a crash. Its beginning is
-    waited for until there is a *hurry*.
+    ``note`` is a file that remembers the directory, for the next kigeon to remove after a crash. The constructor waits
+    for the Supervisor's first Status, unless *hurry* returns true.
     """
 
     def __init__(self, order: Supervise, note: Path, hurry: Callable[[], bool]) -> None:

@@ -13,10 +13,11 @@ from actors.base import KigeonActor, crash
 from actors.messages import Connect, Resume, Resync, Start, Stored
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.collector import EventCollector
-from kigeon.kube.informer import Informer, Resource
+from kigeon.kube.informer import Informer
 from kigeon.kube.outbox import Outbox
 from kigeon.kube.resume_anchor import ResumeAnchor, read_anchor
 from kigeon.kube.source import ClusterSource
+from kigeon.kube.watch import Resource
 
 EVENTS = Resource("/api/v1/events")
 

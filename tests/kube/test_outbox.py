@@ -143,7 +143,7 @@ def test_what_could_not_be_read_is_told_without_any_event() -> None:
     outbox.connect(1)
     assert outbox.take() is None
     outbox.note(unreadable=3)
-    assert not outbox.is_empty
+    assert bool(outbox.is_empty) is False
     batch = taken(outbox)
     assert (batch.envelope.count, batch.delta.unreadable) == (0, 3)
     outbox.stored(1, batch.batch_seq)

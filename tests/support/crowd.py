@@ -16,8 +16,8 @@ from nats.aio.client import Client
 
 from kigeon.events.envelope import Envelope, pack, write_headers
 from kigeon.events.occurrence import identity_of
-from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, POSITION_KEY, STATE
-from kigeon.queue.stores.dead_letter import DEAD_LETTER_SUBJECT, NOTE
+from kigeon.queue.broker.streams import DEAD_LETTER_SUBJECT, EVENTS, EVENTS_SUBJECT, POSITION_KEY, STATE
+from kigeon.queue.stores.dead_letter import NOTE
 from kigeon.queue.stores.outcomes import OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.senders.progress.ledger import Position

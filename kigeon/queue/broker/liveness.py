@@ -18,7 +18,7 @@ HUNG_AFTER = 8.0
 """Seconds without a greeting after which the server hangs."""
 
 LOOKS = 30
-"""Looks that must have been in vain besides: who looks may itself have been frozen, together with the server."""
+"""Minimum number of failed probes, in case this process was suspended together with the server."""
 
 
 class Liveness:

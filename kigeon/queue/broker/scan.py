@@ -35,7 +35,7 @@ class StreamMessage:
     headers: Mapping[str, str]
     payload: bytes
     delivery: int
-    """The how manyeth message it is that its consumer was sent: a gap shows that one was lost on its way."""
+    """The consumer's sequence of it, from 1; a gap means that a delivery was lost."""
 
 
 def _consumer(start: int, headers_only: bool) -> api.ConsumerConfig:

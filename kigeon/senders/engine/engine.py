@@ -47,7 +47,7 @@ from kigeon.senders.steps import Deferred, Final, Prepared
 log = logging.getLogger(__name__)
 
 MAX_WINDOW_EVENTS = 4000
-"""From so many on nothing more is read; what was read at once before makes them twice as many, at most."""
+"""Events in memory at which reading pauses; one fetch may overshoot to twice as many."""
 
 MAX_WINDOW_PAGES = 256
 PROVE_EVERY = 10.0
@@ -353,7 +353,7 @@ class Engine:
                 return
 
     def _is_full(self) -> bool:
-        """Whether nothing may be read now. What hangs in a push takes no room from others, up to as much again."""
+        """Whether reading pauses. Events of stalled pushes do not count, up to one extra window."""
         events, pages = self._ledger.open_events, self._ledger.open_pages
         if events < MAX_WINDOW_EVENTS and pages < MAX_WINDOW_PAGES:
             return False

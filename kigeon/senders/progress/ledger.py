@@ -251,7 +251,7 @@ class Ledger:
     def admit(self, sequence: int, first: int, count: int, stored_at: float) -> EnvelopeProgress | None:
         """Open the envelope at *sequence*; None when all of it has ended.
 
-        What the numbers show to be missing before it was evicted (or lay in an unreadable envelope: then it is parked).
+        A gap in the offsets before it counts as evicted, or as parked where an unreadable envelope lay in the gap.
         """
         self._evict_before(sequence)
         known = self._pages.get(sequence)
