@@ -4,8 +4,8 @@ A hook sends a seventh of the events to a Loki of their own, once as one tenant'
 which the others arrive is measured without those events, with that Loki alive, with it refusing every push, and with it
 answering nothing at all. The ratios are to the rate with one tenant alive, for 64 tenants to the rate without their
 events, all of one run on one machine. The exit status is 1 when one of them is below nine tenths where the Loki is
-dead, of six sevenths where what it is compared with does not have its events to read and prepare; or when a dead one was
-asked over more connections than one origin may have.
+dead (of six sevenths where what it is compared with has fewer events to read and prepare), or when a dead one was asked
+over more connections than one origin may have.
 """
 
 from __future__ import annotations
