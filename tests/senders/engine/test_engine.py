@@ -19,7 +19,14 @@ from kigeon.events.occurrence import identity_of
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import StreamMessage, scan
-from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, EVENTS_SUBJECT, declare, file_store_bytes
+from kigeon.queue.broker.streams import (
+    DEAD_LETTER,
+    DEAD_LETTER_SUBJECT,
+    EVENTS_SUBJECT,
+    STATE,
+    declare,
+    file_store_bytes,
+)
 from kigeon.queue.log.history import EventHistory
 from kigeon.queue.log.reader import EventLog
 from kigeon.queue.stores.dead_letter import DeadLetterStore
@@ -105,6 +112,8 @@ async def sending(client: Client, loki: Loki, hanging: HangingSink | None = None
     )
     sink = hanging or LokiSink(LokiSettings(loki.url))
     prepare = hanging.prepare if hanging else Preparer(sink).prepare
+    # What another wrote last is stored by then: the server takes what is published in its order.
+    await client.jetstream().publish(f"$KV.{STATE}.test", b"")
     engine = await open_engine(stores, SenderSpec(sink, prepare, hanging is not None, 3600.0))
     task = asyncio.get_running_loop().create_task(engine.run())
     try:

@@ -128,6 +128,12 @@ class Simulation:
         return {n for n, item in self.items.items() if item.page.ended} - self.letters.reasons.keys()
 
     @property
+    def doubts_are_booked(self) -> bool:
+        """Whether what would be doubted after a crash is what the planner has no proof of."""
+        booked = set(self._saving.ledger.doubts)
+        return booked == set(self.delivery.planner(DESTINATION).unproven()) and booked <= self.sent
+
+    @property
     def not_held(self) -> set[int]:
         """The numbers of what is booked as sent and was never held."""
         lines = {n: (item.entry.line, item.entry.timestamp) for n, item in self.items.items() if item.entry}
@@ -171,4 +177,5 @@ class Simulation:
             assert item.page.ended
             item.page.ended = 0
             self._saving.ledger.counts[Outcome.SENT] -= 1
+            self._saving.ledger.doubts.discard([number])
             self._ways.enter([item])
