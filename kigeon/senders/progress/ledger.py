@@ -135,7 +135,7 @@ class Position:
     resent: int = 0
     """How many events were sent again on an operator's request."""
     doubted: dict[int, int] = field(default_factory=dict)
-    """Which events are booked as sent and not proven to be held: see :class:`~kigeon.senders.progress.doubts.Doubts`."""
+    """Which events are booked as sent and not proven to be held, as :mod:`~kigeon.senders.progress.doubts` has them."""
 
 
 class Ledger:
