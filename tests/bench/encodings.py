@@ -1,4 +1,4 @@
-"""What a line costs Loki, and its sender, in each encoding: ``python -m tests.bench.encodings [--events N] [--rounds N]``.
+"""What a line costs Loki and its sender, by encoding: ``python -m tests.bench.encodings [--events N] [--rounds N]``.
 
 A real Loki, built as for ``tests/conformance``. The encodings take turns in one run, each with a tenant of its own a
 turn; the ratios can be compared across machines. Loki's processor time is that of its whole process between the first
@@ -28,6 +28,14 @@ from tests.support.processes import processor_seconds
 
 LINES = 1000
 """Of a push."""
+
+LIMITS = {
+    "ingestion_rate_mb": 1000,
+    "ingestion_burst_size_mb": 1000,
+    "per_stream_rate_limit": "1GB",
+    "per_stream_rate_limit_burst": "1GB",
+}
+"""As good as none."""
 
 Figures = dict[str, float]
 
@@ -74,17 +82,7 @@ def main() -> int:
     found: dict[str, list[Figures]] = {encoding: [] for encoding in ENCODINGS}
     with tempfile.TemporaryDirectory() as folder, RealLoki(Path(folder)) as loki:
         every = [f"{encoding}-{number}" for encoding in ENCODINGS for number in range(-1, asked.rounds)]
-        loki.limit(
-            dict.fromkeys(
-                every,
-                {
-                    "ingestion_rate_mb": 1000,
-                    "ingestion_burst_size_mb": 1000,
-                    "per_stream_rate_limit": "1GB",
-                    "per_stream_rate_limit_burst": "1GB",
-                },
-            )
-        )
+        loki.limit(dict.fromkeys(every, LIMITS))
         for number in range(-1, asked.rounds):
             for encoding in ENCODINGS if number % 2 else reversed(ENCODINGS):
                 figures = turn(loki, encoding, f"{encoding}-{number}", events)
