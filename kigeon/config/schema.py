@@ -397,7 +397,10 @@ FILE = Section(
             ),
             None,
         ),
-        "pusher": (Section({"pushTimeout": (duration(least=0.1), 5.0)}), None),
+        "pusher": (
+            Section({"pushTimeout": (duration(least=0.1), 5.0), "batchWait": (duration(zero=True), 0.2)}),
+            None,
+        ),
         "eventsenders": senders,
     }
 )

@@ -31,7 +31,8 @@ def keys_of(section: Section) -> set[str]:
 def test_the_full_example_shows_every_key() -> None:
     known = set().union(*map(keys_of, (FILE, SENDER, HOOK, BASIC_AUTH, CONFIGS_IN_FILE["loki"])))
     known |= {"dataDir", "logLevel", "logFormat", "eventsMaxAge", "eventsMaxBytes", "kubernetesEventsMaxLifetime"}
-    known |= {"pushTimeout", "matchLabels", "includeNonNamespaced", "hardRefreshInterval", "insecureSkipVerify"}
+    known |= {"pushTimeout", "batchWait", "matchLabels"}
+    known |= {"includeNonNamespaced", "hardRefreshInterval", "insecureSkipVerify"}
     shown = re.findall(r"^[ #-]*(\w+):(?: |$)", (FOLDER / "full.yaml").read_text("utf-8"), re.MULTILINE)
     assert known <= set(shown)
 
