@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -65,6 +65,13 @@ class Cluster:
         self.put(1)
         self.await_all()
         return self.loki.pushes[-1].time - began
+
+
+Run = Callable[[Cluster], AbstractContextManager[Roles]]
+
+
+def _running(python: str) -> Run:
+    return lambda cluster: kigeon(python, cluster)
 
 
 @contextmanager
@@ -175,8 +182,8 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure in turns."""
     asked = arguments()
-    kinds: dict[str, Callable[[Cluster], object]] = {
-        "kigeon": lambda cluster: kigeon(sys.executable, cluster),
+    kinds: dict[str, Run] = {
+        "kigeon": _running(sys.executable),
         **{
             f"other {number}": lambda cluster, p=python: kigeon(p, cluster) for number, python in enumerate(asked.other)
         },
