@@ -16,6 +16,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
@@ -45,6 +46,8 @@ TERMINATION_GRACE = 10.0
 """Seconds from a signal to the end: what can be sent by then is sent."""
 
 TICK = 0.2
+"""Seconds between two looks while something is due; otherwise signals, descriptors and questions wake the root."""
+
 LOOK_EVERY = 0.005
 """Seconds between two looks at a nats-server that starts."""
 
@@ -170,10 +173,22 @@ class Root:
             self._keep_server()
             self._keep_system()
             self._look_at_the_clock()
-            self._signals.wait(TICK, self._door.descriptors)
+            self._signals.wait(self._idles(), self._descriptors())
             self._door.answer()
             reap()
         return self._stop()
+
+    def _idles(self) -> float:
+        """Return for how many seconds nothing is due, if nothing happens."""
+        if self._system is None or not self._system.tells_its_end or not self._server.is_ready:
+            return TICK
+        now = time.monotonic()
+        pulse = max(self._server_pulse.due - now, TICK)
+        return min(self._pinged_at + PING_EVERY - now, pulse)
+
+    def _descriptors(self) -> list[int]:
+        ends = self._system.ends if self._system is not None else []
+        return [*self._door.descriptors, *self._server_pulse.descriptors, *ends]
 
     def _keep_server(self) -> None:
         now = time.monotonic()
@@ -277,6 +292,8 @@ class System:
         self._order = order
         self._nonce = 0
         self._pids: tuple[int, ...] = ()
+        self.ends: list[int] = []
+        """Descriptors that are readable when one of these processes has ended."""
         self._directory = _fresh_directory(note)
         self._actors: ActorSystem | None = None
         try:
@@ -291,6 +308,8 @@ class System:
             return
         if status is not None:
             self._pids = _thespians(status.pid)
+            with suppress(OSError):
+                self.ends += map(os.pidfd_open, self._pids)
 
     def _first_answer(self, hurry: Callable[[], bool]) -> Status | None:
         deadline = time.monotonic() + START_WITHIN
@@ -305,6 +324,11 @@ class System:
     def pids(self) -> tuple[int, ...]:
         """The Supervisor, the admin and the logger; none before the Supervisor has answered."""
         return self._pids
+
+    @property
+    def tells_its_end(self) -> bool:
+        """Whether the end of each of its processes makes one of :attr:`ends` readable: not every kernel can."""
+        return len(self.ends) == len(self._pids)
 
     def is_alive(self) -> bool:
         """Whether the admin, the logger and the Supervisor are there."""
@@ -344,6 +368,8 @@ class System:
         """End every process below this one but *spared*, and remove the sockets."""
         kill_descendants(os.getpid(), frozenset({spared}))
         self._actors = None
+        while self.ends:
+            os.close(self.ends.pop())
         shutil.rmtree(self._directory, ignore_errors=True)
 
 

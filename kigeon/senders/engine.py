@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +54,10 @@ PROVE_EVERY = 10.0
 """Seconds between two looks at what is sent and not proven."""
 
 TICK = 0.25
-"""Seconds between two looks at what is due."""
+"""Seconds between two looks at what is due, while anything is under way."""
+
+IDLE_TICK = 1.0
+"""The same while nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ class Engine:
         self._doubted: list[int] = []
         self._evicted = ledger.counts[Outcome.EVICTED]
         self._room = asyncio.Event()
+        self._stirred = asyncio.Event()
         self._busy = 0
 
     async def restore(self) -> None:
@@ -215,6 +220,7 @@ class Engine:
 
     async def _admit(self, envelopes: Sequence[StoredEnvelope]) -> int:
         self._busy += 1
+        self._stirred.set()
         try:
             items = [item for envelope in envelopes for item in await self._open(envelope)]
             self._defer(await self._place(items))
@@ -379,6 +385,9 @@ class Engine:
         """Look at what is due, and keep the position of events that ended without a push."""
         while not self._closing:
             await asyncio.sleep(TICK)
+            if self._is_idle():
+                await self._stir()
+            self._stirred.clear()
             await self._retry_undecided()
             await self._desk.retry_held()
             if self._desk.loaded_events < MAX_WINDOW_EVENTS:
@@ -386,6 +395,15 @@ class Engine:
             self._tell_evicted()
             await self._progress.save()
             await self._send_doubted()
+
+    def _is_idle(self) -> bool:
+        """Whether every event that was read has ended."""
+        return not (self._ledger.open_events or self._ledger.retry_open or self._doubted)
+
+    async def _stir(self) -> None:
+        """Return when something has been read since the last look, at the latest when it is time for another."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stirred.wait(), IDLE_TICK - TICK)
 
     async def _send_doubted(self) -> None:
         numbers, self._doubted = self._doubted, []
