@@ -245,9 +245,7 @@ class Supervisor(KigeonActor):
     def _begins_epoch(self) -> bool:
         """Whether the Watcher is not known to be in the epoch that was begun."""
         watcher = self._children.get("watcher")
-        return bool(
-            watcher and self._epoch and not self._epoch_due and watcher.report.get("epoch") != self._epoch
-        )
+        return bool(watcher and self._epoch and not self._epoch_due and watcher.report.get("epoch") != self._epoch)
 
     def _send_connect(self) -> None:
         self._connected_at = time.monotonic()

@@ -123,7 +123,9 @@ class Watcher(KigeonActor):
     def _read(self, resource_version: str, witness: Witness | None, intake: EventIntake) -> None:
         """Read for as long as the process lives; an error that nothing foresaw ends it."""
         self._access = ClusterAccess(self._cluster)
-        self._informer = Informer(self._access, EVENTS, intake, resource_version, witness=witness, watches_early=True)
+        self._informer = Informer(
+            self._access, EVENTS, intake, resource_version, witness=witness, watches_early=True, rest=intake.rest
+        )
         self._informer.run()
 
     def _time(self) -> float:

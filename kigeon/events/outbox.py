@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from threading import Condition
+from threading import Condition, Event
 from uuid import uuid4
 
 from kigeon.events.envelope import Envelope, pack
@@ -96,6 +96,7 @@ class Outbox:
         self._number = 0
         self._open = False
         self._closed = False
+        self._closing = Event()
 
     def offer(self, received: Iterable[Received]) -> bool:
         """Append what was read; block while too much waits (the flow control). False once closed: nothing is taken."""
@@ -109,6 +110,11 @@ class Outbox:
                 self._on_offer()
             self._condition.wait_for(lambda: self._closed or not self._is_full())
             return not self._closed
+
+    def linger(self, seconds: float) -> None:
+        """Hold the reading thread for so long, or until the outbox is closed."""
+        if seconds > 0:
+            self._closing.wait(seconds)
 
     def note(self, unreadable: int = 0, watched_until: float = 0.0, lifetime: float = 0.0) -> None:
         """Have this told with the next batch: see :class:`~kigeon.events.mark.Tally`."""
@@ -153,6 +159,7 @@ class Outbox:
         """Accept nothing more; a blocked :meth:`offer` returns. What was accepted can still be taken."""
         with self._condition:
             self._closed = True
+            self._closing.set()
             self._condition.notify_all()
 
     @property

@@ -39,6 +39,9 @@ EARLY_SILENCE = 300.0
 
 CHUNK = 256 * 1024
 
+AT_ONCE = 0.001
+"""Seconds that a read takes at the most of what has come already."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -82,7 +85,11 @@ class Counters:
 
 
 class Informer:
-    """Lists and watches until it is stopped. ``stop`` may be called from any thread."""
+    """Lists and watches until it is stopped. ``stop`` may be called from any thread.
+
+    ``rest`` is called in the thread that reads when all that came was handed on, as far as can be known: it waited for
+    the last of it. It may block for as long as nobody needs what comes.
+    """
 
     def __init__(
         self,
@@ -93,6 +100,7 @@ class Informer:
         silence: float = SILENCE,
         witness: Witness | None = None,
         watches_early: bool = False,
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
         self._access = access
         self._resource = resource
@@ -105,6 +113,8 @@ class Informer:
         self._stop = threading.Event()
         self._again = threading.Event()
         self._watches_early = watches_early
+        self._rest = rest
+        self._has_waited = False
         self._early: EarlyWatch | None = None
         self._open: set[urllib3.BaseHTTPResponse] = set()
         self.counters = Counters()
@@ -281,16 +291,19 @@ class Informer:
 
     def _read(self, response: urllib3.BaseHTTPResponse) -> Iterator[list[WatchLine]]:
         splitter = LineSplitter()
+        asked = time.monotonic()
         for chunk in response.stream(CHUNK):
             if self._is_interrupted():
                 return
             self.beat = time.monotonic()
+            self._has_waited = self.beat - asked > AT_ONCE
             lines = self._parse(splitter.feed(chunk))
             if splitter.too_long:
                 self._unreadable(splitter.too_long, "a line of a watch is too long")
                 splitter.too_long = 0
             if lines:
                 yield lines
+            asked = time.monotonic()
 
     def _take(self, lines: Sequence[WatchLine]) -> bool:
         """Hand on what was read; return whether the watch goes on."""
@@ -298,6 +311,8 @@ class Informer:
         if goes_on:
             self._witnesses.changed((line.type, line.object) for line in goes_on)
             self._handler.lines(goes_on)
+            if self._has_waited:
+                self._rest()
         if len(goes_on) < len(lines):
             log.info("the watch ended", extra={"path": self._resource.path, "status": shorten(lines[-1].raw)})
         return len(goes_on) == len(lines)

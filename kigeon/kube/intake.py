@@ -22,6 +22,7 @@ from kigeon.events.outbox import Outbox, Received
 from kigeon.kube.lifetime import ObservedLifetime
 from kigeon.kube.lines import WatchLine
 from kigeon.kube.ordering import OldestFirst
+from kigeon.kube.reading import ReadingPace
 from kigeon.kube.witness import Witnesses, witness_of, write_witness
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class EventIntake:
         self._watched_until = watched_until
         self._clock = clock
         self._lock = Lock()
+        self._pace = ReadingPace(steady)
         self._list = OldestFirst()
         self._list_began = 0.0
         self._paged_at = 0.0
@@ -107,6 +109,7 @@ class EventIntake:
     def lines(self, lines: Sequence[WatchLine]) -> None:
         """Take what was added or modified."""
         self._note_deleted(lines)
+        self._pace.read(sum(len(line.raw) for line in lines))
         news = [line for line in lines if line.type in ("ADDED", "MODIFIED")]
         received = [Received(identity_of(line.object), line.raw, line.resource_version) for line in news]
         if news:
@@ -114,6 +117,10 @@ class EventIntake:
             received[-1] = Received(received[-1].digest, news[-1].raw, news[-1].resource_version, witness)
         if self._take(received):
             self._watched(self._clock())
+
+    def rest(self) -> None:
+        """Everything that came was read: hold the reading thread while no batch is due."""
+        self._outbox.linger(self._pace.rest(self._outbox.rest))
 
     def beside(self, lines: Sequence[WatchLine]) -> None:
         """Take what happens while a list goes on: it is handed on with the list, in the order of time."""

@@ -25,7 +25,7 @@ LOOKS = 30
 
 
 class Pulse:
-    """Owned by who looks when :attr:`due` says so, and when one of :attr:`descriptors` is readable; nothing here waits."""
+    """Owned by who looks when :attr:`due` says so, and when one of :attr:`descriptors` is readable; it never waits."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -13,7 +13,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -384,9 +383,7 @@ class Engine:
     async def _look_after(self) -> None:
         """Look at what is due, and keep the position of events that ended without a push."""
         while not self._closing:
-            await asyncio.sleep(TICK)
-            if self._is_idle():
-                await self._stir()
+            await self._wait_for_a_look()
             self._stirred.clear()
             await self._retry_undecided()
             await self._desk.retry_held()
@@ -400,10 +397,14 @@ class Engine:
         """Whether every event that was read has ended."""
         return not (self._ledger.open_events or self._ledger.retry_open or self._doubted)
 
-    async def _stir(self) -> None:
-        """Return when something has been read since the last look, at the latest when it is time for another."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stirred.wait(), IDLE_TICK - TICK)
+    async def _wait_for_a_look(self) -> None:
+        """Return a tick after something was under way, or read since the last look; otherwise when that is due."""
+        if self._is_idle():
+            try:
+                await asyncio.wait_for(self._stirred.wait(), IDLE_TICK)
+            except TimeoutError:
+                return
+        await asyncio.sleep(TICK)
 
     async def _send_doubted(self) -> None:
         numbers, self._doubted = self._doubted, []
