@@ -30,7 +30,7 @@ from actors.orphans import Orphans
 from actors.processes import become_subreaper, is_running, kill_descendants, parents, reap, use_few_arenas
 from actors.restarts import Lifeline
 from actors.supervisor import Supervisor
-from actors.transport import DIRECTORY, ROOT_PID, SYSTEM_BASE
+from actors.transport import DIRECTORY, ROOT_PID, SYSTEM_BASE, let_go
 from kigeon.clock import JumpWatch
 from kigeon.config.settings import Settings
 from kigeon.errors import StartError
@@ -368,6 +368,7 @@ class System:
         """End every process below this one but *spared*, and remove the sockets."""
         kill_descendants(os.getpid(), frozenset({spared}))
         self._actors = None
+        let_go()
         while self.ends:
             os.close(self.ends.pop())
         shutil.rmtree(self._directory, ignore_errors=True)
