@@ -332,6 +332,8 @@ class System:
 
     def is_alive(self) -> bool:
         """Whether the admin, the logger and the Supervisor are there."""
+        if self._pids and self.tells_its_end:
+            return not select.select(self.ends, [], [], 0)[0]
         return bool(self._pids) and all(is_running(pid) for pid in self._pids)
 
     def ping(self, within: float) -> Status | None:
