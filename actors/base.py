@@ -26,9 +26,9 @@ from typing import Any
 from thespian.actors import ActorTypeDispatcher, ChildActorExited, ThespianWatch, WatchMessage
 
 from actors.messages import ChildSpec, Ping, Pong, Start, Stop, Stopped
-from actors.processes import crash_on_fatal_signals, give_memory_back
 from actors.transport import register
 from kigeon.observability.logs import bind, configure
+from kigeon.processes import crash_on_fatal_signals, give_memory_back
 
 log = logging.getLogger(__name__)
 

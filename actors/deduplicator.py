@@ -9,15 +9,15 @@ from typing import Any
 
 from actors.base import KigeonActor
 from actors.messages import Batch, Connect, QueueOpened, Resume, Resync, Start, Store, Stored
+from actors.sequence import InOrder
 from kigeon.backoff import persistently
 from kigeon.clock import SteadyClock
-from kigeon.events.mark import Mark
-from kigeon.events.sequence import InOrder
-from kigeon.queue.connection import connect
-from kigeon.queue.deduplication import Deduplication
-from kigeon.queue.digests import DigestMemory
-from kigeon.queue.rebuild import catch_up, rebuild
-from kigeon.queue.streams import remembered, remembered_for
+from kigeon.events.checkpoint import WatcherCheckpoint
+from kigeon.queue.broker.connection import connect
+from kigeon.queue.broker.streams import digest_ttl, digest_ttl_of
+from kigeon.queue.dedup.digests import DigestMemory
+from kigeon.queue.dedup.index import Deduplication
+from kigeon.queue.dedup.rebuild import catch_up, rebuild
 
 FORGET_EVERY = 30.0
 
@@ -42,7 +42,7 @@ class Deduplicator(KigeonActor):
     def started(self, start: Start) -> None:
         """Prepare an empty memory."""
         self._queue_address = start.queue
-        self._deduplication = Deduplication(DigestMemory(remembered_for(start.settings.queue)), SteadyClock())
+        self._deduplication = Deduplication(DigestMemory(digest_ttl_of(start.settings.queue)), SteadyClock())
         self._opened: asyncio.Queue[QueueOpened] | None = None
         self._connect = Connect(0, None, None, None)
         self._early: QueueOpened | None = None
@@ -50,8 +50,8 @@ class Deduplicator(KigeonActor):
         self._opening = 0
         self._sequence = -1
         self._batches: InOrder[Batch] = InOrder()
-        self._next_order = 1
-        self._mark = Mark()
+        self._next_store_seq = 1
+        self._checkpoint = WatcherCheckpoint()
         self._repeated = 0
         self._passed = 0
 
@@ -63,7 +63,7 @@ class Deduplicator(KigeonActor):
         asyncio.get_running_loop().create_task(self._remind())
         while True:
             opened = await self._opened.get()
-            self._deduplication.remember_for(remembered(opened.mark.lifetime))
+            self._deduplication.remember_for(digest_ttl(opened.checkpoint.lifetime))
             if self._sequence < 0 or self._sequence > opened.sequence:
                 self._sequence = await persistently(
                     "rebuilding the memory of events", lambda: rebuild(client, self._deduplication)
@@ -88,7 +88,7 @@ class Deduplicator(KigeonActor):
         if message.epoch != self._connect.epoch:
             return
         if self._is_open:
-            self.send(self._connect.watcher, Resume(message.epoch, message.resource_version, message.mark))
+            self.send(self._connect.watcher, Resume(message.epoch, message.resource_version, message.checkpoint))
         elif self._opening != message.epoch and self.loop is not None:
             self._opening = message.epoch
             self._deduplication.restart()
@@ -97,24 +97,24 @@ class Deduplicator(KigeonActor):
     def receiveMsg_Batch(self, message: Batch, sender: Any) -> None:
         """Examine the batches whose turn it is: messages may overtake one another."""
         if self._is_open and message.epoch == self._connect.epoch:
-            for batch in self._batches.accept(message.number, message):
+            for batch in self._batches.accept(message.batch_seq, message):
                 self._examine(batch)
 
     def _examine(self, message: Batch) -> None:
         """Pass on what is new, and the books in any case: they are as durable as the events."""
-        examined = self._deduplication.examine(message.number, message.envelope)
-        self._mark = self._mark.after(message.tally, examined.repeated)
-        self._deduplication.remember_for(remembered(self._mark.lifetime))
+        examined = self._deduplication.examine(message.batch_seq, message.envelope)
+        self._checkpoint = self._checkpoint.after(message.delta, examined.repeated)
+        self._deduplication.remember_for(digest_ttl(self._checkpoint.lifetime))
         self._repeated += examined.repeated
         self._passed += examined.envelope.count if examined.envelope else 0
-        store = Store(message.epoch, self._next_order, message.number, examined.envelope, self._mark)
+        store = Store(message.epoch, self._next_store_seq, message.batch_seq, examined.envelope, self._checkpoint)
         self.send(self._connect.queue, store)
-        self._next_order += 1
+        self._next_store_seq += 1
 
     def receiveMsg_Stored(self, message: Stored, sender: Any) -> None:
         """Keep the digests of a batch for good."""
         if message.epoch == self._connect.epoch:
-            self._deduplication.stored(message.number)
+            self._deduplication.stored(message.batch_seq)
             self._sequence = max(self._sequence, message.sequence)
 
     def posted(self, item: Any) -> None:
@@ -123,9 +123,9 @@ class Deduplicator(KigeonActor):
             self._deduplication.forget()
         elif isinstance(item, CaughtUp) and item.opened.epoch == self._connect.epoch:
             opened = item.opened
-            self._is_open, self._next_order, self._mark = True, 1, opened.mark
+            self._is_open, self._next_store_seq, self._checkpoint = True, 1, opened.checkpoint
             self._batches.restart()
-            self.send(self._connect.watcher, Resume(opened.epoch, opened.resource_version, opened.mark))
+            self.send(self._connect.watcher, Resume(opened.epoch, opened.resource_version, opened.checkpoint))
 
     def report(self) -> Mapping[str, Any]:
         """Tell how much was let through and how much was not; ask for a new epoch when a batch was lost."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kigeon.config.settings import SenderSettings, Settings
+from kigeon.events.checkpoint import CheckpointDelta, WatcherCheckpoint
 from kigeon.events.envelope import EMPTY, Envelope
-from kigeon.events.mark import Mark, Tally
 from kigeon.kube.source import ClusterSource
 
 # ------------------------------------------------------------------------------------------------------- lifecycle
@@ -145,49 +145,49 @@ class QueueOpened:
     epoch: int
     sequence: int
     resource_version: str
-    mark: Mark = EMPTY
+    checkpoint: WatcherCheckpoint = EMPTY
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
     """Deduplicator to Watcher: the way is free; a Watcher that is new resumes at this version ("": list).
 
-    Whatever ``mark`` includes is settled: it is not sent again.
+    Whatever ``checkpoint`` includes is settled: it is not sent again.
     """
 
     epoch: int
     resource_version: str
-    mark: Mark = EMPTY
+    checkpoint: WatcherCheckpoint = EMPTY
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Watcher to Deduplicator: what was read; ``number`` counts from 1 in each epoch."""
+    """Watcher to Deduplicator: what was read; ``batch_seq`` counts from 1 in each epoch."""
 
     epoch: int
-    number: int
+    batch_seq: int
     envelope: Envelope
-    tally: Tally
+    delta: CheckpointDelta
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
     """Deduplicator to Queue: what of a batch is new (None: nothing), and the Watcher's books after it.
 
-    ``order`` counts from 1 in each epoch.
+    ``store_seq`` counts from 1 in each epoch.
     """
 
     epoch: int
-    order: int
-    number: int
+    store_seq: int
+    batch_seq: int
     envelope: Envelope | None
-    mark: Mark
+    checkpoint: WatcherCheckpoint
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """To Watcher and Deduplicator: batch ``number`` is settled; ``sequence`` is 0 when nothing of it was new."""
+    """To Watcher and Deduplicator: batch ``batch_seq`` is settled; ``sequence`` is 0 when nothing of it was new."""
 
     epoch: int
-    number: int
+    batch_seq: int
     sequence: int

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from actors.processes import children, is_running, kill
+from kigeon.processes import children, is_running, kill
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 from actors.base import KigeonActor
 from actors.messages import BrokerFailing, Connect, QueueOpened, Resync, Start, Store, Stored
-from kigeon.events.sequence import InOrder
-from kigeon.queue.connection import connect
-from kigeon.queue.publisher import Tail
-from kigeon.queue.streams import declaring
-from kigeon.queue.writer import Disturbed, Durable, Opened, Report, ToStore, Writer
+from actors.sequence import InOrder
+from kigeon.queue.broker.connection import connect
+from kigeon.queue.broker.streams import declaring
+from kigeon.queue.log.publisher import LogEnd
+from kigeon.queue.log.writer import Disturbed, Durable, Opened, Report, ToStore, Writer
 
 T = TypeVar("T")
 
@@ -33,8 +33,8 @@ class Queue(KigeonActor):
     async def work(self) -> None:
         """Write until the end."""
         queue = self._start.queue
-        returned = declaring(self._start.settings.queue)
-        client = await connect(queue.url, queue.token, self.name, returned, self._alarm)
+        on_reconnect = declaring(self._start.settings.queue)
+        client = await connect(queue.url, queue.token, self.name, on_reconnect, self._alarm)
         writer = Writer(client, self._start.settings, self.post)
         self.post(writer)
         await writer.run()
@@ -50,8 +50,8 @@ class Queue(KigeonActor):
         """Store the batches whose turn it is: messages may overtake one another."""
         if message.epoch != self._connect.epoch:
             return
-        batch = ToStore(message.epoch, message.order, message.number, message.envelope, message.mark)
-        for ready in self._batches.accept(message.order, batch):
+        batch = ToStore(message.epoch, message.store_seq, message.batch_seq, message.envelope, message.checkpoint)
+        for ready in self._batches.accept(message.store_seq, batch):
             self._tell_writer(Writer.store, ready)
 
     def posted(self, item: Any) -> None:
@@ -70,16 +70,16 @@ class Queue(KigeonActor):
         if self._batches.is_missing_one(LOST_AFTER):
             self._batches.restart()
             self.send(self.supervisor, Resync(self._connect.epoch, "a batch from the Deduplicator was lost"))
-        tail = self._writer.tail if self._writer else Tail()
-        stored = tail.next_number - 1
+        log_end = self._writer.log_end if self._writer else LogEnd()
+        stored = log_end.next_offset - 1
         return {
             "batches": self._stored,
-            "sequence": tail.sequence,
-            "received": stored + tail.mark.repeated + tail.mark.unreadable,
+            "sequence": log_end.sequence,
+            "received": stored + log_end.checkpoint.repeated + log_end.checkpoint.unreadable,
             "stored": stored,
-            "repeated": tail.mark.repeated,
-            "unreadable": tail.mark.unreadable,
-            "watchedUntil": tail.mark.watched_until,
+            "repeated": log_end.checkpoint.repeated,
+            "unreadable": log_end.checkpoint.unreadable,
+            "watchedUntil": log_end.checkpoint.watched_until,
         }
 
     async def finish(self, grace: float) -> None:
@@ -93,12 +93,12 @@ class Queue(KigeonActor):
     def _report(self, report: Report) -> None:
         if isinstance(report, Durable):
             self._stored += report.sequence > 0
-            stored = Stored(report.epoch, report.number, report.sequence)
+            stored = Stored(report.epoch, report.batch_seq, report.sequence)
             self.send(self._connect.watcher, stored)
             self.send(self._connect.deduplicator, stored)
         elif isinstance(report, Opened):
-            tail = report.tail
-            opened = QueueOpened(report.epoch, tail.sequence, tail.resource_version, tail.mark)
+            log_end = report.log_end
+            opened = QueueOpened(report.epoch, log_end.sequence, log_end.resource_version, log_end.checkpoint)
             self.send(self._connect.deduplicator, opened)
         elif isinstance(report, Disturbed):
             self.send(self.supervisor, Resync(self._connect.epoch, report.reason))

@@ -10,23 +10,23 @@ from typing import Any
 from nats.aio.client import Client
 
 from actors.base import KigeonActor
-from actors.labels import KeptLabels
 from actors.messages import BrokerFailing, Start
-from actors.operator.dead_letters import actions_of
-from actors.operator.resend import resending
-from actors.operator.senders import serve
-from actors.sending import Script, namespaces_of, preparer_of, sink_of
 from kigeon.backoff import persistently
 from kigeon.kube.namespaces import Namespaces
-from kigeon.queue.connection import connect
-from kigeon.queue.dead_letter import DeadLetterStore
-from kigeon.queue.history import EventHistory
-from kigeon.queue.outcomes import OutcomeStore
-from kigeon.queue.reader import EventLog
-from kigeon.queue.retry import RetryStore
-from kigeon.queue.state import StateRecord
-from kigeon.queue.streams import LABELS_KEY, POSITION_KEY, declare, declaring
-from kigeon.senders.engine import Engine, Plan, Stores, open_engine
+from kigeon.operator.dead_letters import actions_of
+from kigeon.operator.resend import resending
+from kigeon.operator.senders import serve
+from kigeon.queue.broker.connection import connect
+from kigeon.queue.broker.streams import LABELS_KEY, POSITION_KEY, declare, declaring
+from kigeon.queue.log.history import EventHistory
+from kigeon.queue.log.reader import EventLog
+from kigeon.queue.stores.dead_letter import DeadLetterStore
+from kigeon.queue.stores.outcomes import OutcomeStore
+from kigeon.queue.stores.retry import RetryStore
+from kigeon.queue.stores.state import StateRecord
+from kigeon.senders.assembly import Script, namespaces_of, preparer_of, sink_of
+from kigeon.senders.engine.engine import Engine, SenderSpec, Stores, open_engine
+from kigeon.senders.kept_labels import KeptLabels
 
 
 class Sender(KigeonActor):
@@ -61,7 +61,7 @@ class Sender(KigeonActor):
         namespaces = await self._namespaces(client)
         script = Script(start.spec.script, self._took)
         preparer = await asyncio.to_thread(preparer_of, sender, start.settings, start.cluster, sink, namespaces, script)
-        plan = Plan(sink, preparer.prepare, sender.hook is not None, queue.events_max_age)
+        plan = SenderSpec(sink, preparer.prepare, sender.hook is not None, queue.events_max_age)
         engine = await open_engine(stores, plan)
         self._engine = engine
         actions = {**actions_of(engine.parked), "resend": resending(engine.resending, engine.report)}

@@ -30,9 +30,9 @@ from actors.messages import (
     Stopped,
     Supervise,
 )
-from actors.processes import is_running, kill
 from actors.restarts import Lifeline
 from kigeon.observability.logs import configure
+from kigeon.processes import is_running, kill
 
 log = logging.getLogger(__name__)
 

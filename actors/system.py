@@ -25,9 +25,7 @@ from typing import Any, Self
 from thespian.actors import ActorSystem, ActorSystemException
 
 from actors.messages import ChildSpec, Ping, QueueAddress, Status, Stop, Stopped, Supervise
-from actors.operator.door import OperatorDoor, Order
 from actors.orphans import Orphans
-from actors.processes import become_subreaper, is_running, kill_descendants, parents, reap, use_few_arenas
 from actors.restarts import Lifeline
 from actors.supervisor import Supervisor
 from actors.transport import DIRECTORY, ROOT_PID, SYSTEM_BASE, let_go
@@ -36,9 +34,11 @@ from kigeon.config.settings import Settings
 from kigeon.errors import StartError
 from kigeon.kube.source import ClusterSource
 from kigeon.observability.logs import definitions
-from kigeon.queue.pulse import Pulse
-from kigeon.queue.server import NatsServer
-from kigeon.queue.streams import file_store_bytes
+from kigeon.operator.admin_socket import AdminSocket, RequestContext
+from kigeon.processes import become_subreaper, is_running, kill_descendants, parents, reap, use_few_arenas
+from kigeon.queue.broker.liveness import Liveness
+from kigeon.queue.broker.process import NatsServer
+from kigeon.queue.broker.streams import file_store_bytes
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def children_of(settings: Settings) -> tuple[ChildSpec, ...]:
 
 
 @dataclass(slots=True)
-class Plan:
+class RunSpec:
     """What to run. ``observe`` sees every Status; True ends kigeon as a signal would (the demo uses it)."""
 
     settings: Settings
@@ -82,25 +82,25 @@ class Plan:
     """What every child reported last; filled in while running."""
 
 
-def run(plan: Plan) -> int:
+def run(spec: RunSpec) -> int:
     """Run until SIGTERM or SIGINT; return the exit status. Raises :class:`StartError` when it can't start."""
     become_subreaper()
     use_few_arenas()
     os.environ[ROOT_PID] = str(os.getpid())
     # By default it is a file that anybody may have put into the directory for temporary files.
-    os.environ["THESPLOG_FILE"] = str(plan.settings.global_.data_dir.absolute() / "run" / "thespian.log")
+    os.environ["THESPLOG_FILE"] = str(spec.settings.global_.data_dir.absolute() / "run" / "thespian.log")
     gc.collect()
     gc.freeze()
     # A page of Events is thousands of dicts and not one cycle: looking for some costs more than reading it.
     gc.set_threshold(50_000, 20, 20)
-    store = NatsServer(plan.settings.global_.data_dir, file_store_bytes(plan.settings.queue))
+    store = NatsServer(spec.settings.global_.data_dir, file_store_bytes(spec.settings.queue))
     with Signals() as signals, store as server:
         try:
             if not _starts(server, signals):
                 return 0
-            order = Order(plan.settings, QueueAddress(server.url, server.token), plan.cluster)
-            with OperatorDoor(order) as door:
-                return Root(plan, server, signals, door).run()
+            order = RequestContext(spec.settings, QueueAddress(server.url, server.token), spec.cluster)
+            with AdminSocket(order) as admin_socket:
+                return Root(spec, server, signals, admin_socket).run()
         finally:
             kill_descendants(os.getpid(), frozenset({server.pid}))
 
@@ -153,15 +153,15 @@ class Signals:
 class Root:
     """The loop of the root process."""
 
-    def __init__(self, plan: Plan, server: NatsServer, signals: Signals, door: OperatorDoor) -> None:
-        self._plan = plan
-        self._door = door
+    def __init__(self, spec: RunSpec, server: NatsServer, signals: Signals, admin_socket: AdminSocket) -> None:
+        self._spec = spec
+        self._admin_socket = admin_socket
         self._server = server
         self._signals = signals
         self._system: System | None = None
         self._system_life = Lifeline()
         self._server_life = Lifeline()
-        self._server_pulse = Pulse()
+        self._server_pulse = Liveness()
         self._pinged_at = 0.0
         self._clock = JumpWatch()
         self._orphans = Orphans()
@@ -174,7 +174,7 @@ class Root:
             self._keep_system()
             self._look_at_the_clock()
             self._signals.wait(self._idles(), self._descriptors())
-            self._door.answer()
+            self._admin_socket.answer()
             reap()
         return self._stop()
 
@@ -183,12 +183,12 @@ class Root:
         if self._system is None or not self._system.tells_its_end or not self._server.is_ready:
             return TICK
         now = time.monotonic()
-        pulse = max(self._server_pulse.due - now, TICK)
-        return min(self._pinged_at + PING_EVERY - now, pulse)
+        liveness = max(self._server_pulse.due - now, TICK)
+        return min(self._pinged_at + PING_EVERY - now, liveness)
 
     def _descriptors(self) -> list[int]:
         ends = self._system.ends if self._system is not None else []
-        return [*self._door.descriptors, *self._server_pulse.descriptors, *ends]
+        return [*self._admin_socket.descriptors, *self._server_pulse.descriptors, *ends]
 
     def _keep_server(self) -> None:
         now = time.monotonic()
@@ -213,7 +213,7 @@ class Root:
         if jump := self._clock.jumped():
             log.error(
                 "the wall clock was set; ahead, it makes nats-server evict what waits as if it were that much older",
-                extra={"seconds": round(jump), "eventsMaxAge": self._plan.settings.queue.events_max_age},
+                extra={"seconds": round(jump), "eventsMaxAge": self._spec.settings.queue.events_max_age},
             )
 
     def _await_server(self) -> None:
@@ -237,21 +237,21 @@ class Root:
             else:
                 self._system_life.answered(now)
                 self._heed(status)
-                self._orphans.end([self._server.pid, *self._door.answering, *self._system.pids])
+                self._orphans.end([self._server.pid, *self._admin_socket.answering, *self._system.pids])
         if self._system is None and self._system_life.is_due(now) and not self._signals.stops:
             self._build(now)
 
     def _heed(self, status: Status) -> None:
-        self._plan.last = status.children
-        self._plan.children = tuple(
-            replace(spec, script=status.scripts.get(spec.name, spec.script)) for spec in self._plan.children
+        self._spec.last = status.children
+        self._spec.children = tuple(
+            replace(spec, script=status.scripts.get(spec.name, spec.script)) for spec in self._spec.children
         )
         log.debug("status", extra={"children": status.children})
         # One that is recovering its store can't store yet: ended now, it would have to begin anew.
         if status.broker_failing and self._server.is_ready:
             log.error("nats-server does not store, it is restarted", extra={"reason": status.broker_failing})
             self._server.stop()
-        if self._plan.observe(status):
+        if self._spec.observe(status):
             self._signals.stops += 1
 
     def _tear_down(self, reason: str) -> None:
@@ -264,9 +264,9 @@ class Root:
     def _build(self, now: float) -> None:
         self._system_life.created(now)
         address = QueueAddress(self._server.url, self._server.token)
-        order = Supervise(self._plan.settings, address, self._plan.cluster, self._plan.children)
+        order = Supervise(self._spec.settings, address, self._spec.cluster, self._spec.children)
         self._system = System(
-            order, self._plan.settings.global_.data_dir / "run" / "sockets", lambda: bool(self._signals.stops)
+            order, self._spec.settings.global_.data_dir / "run" / "sockets", lambda: bool(self._signals.stops)
         )
         self._pinged_at = time.monotonic()
 
@@ -274,7 +274,7 @@ class Root:
         log.info("stopping", extra={"grace": TERMINATION_GRACE})
         if self._system is not None:
             report = self._system.stop(TERMINATION_GRACE, lambda: self._signals.stops > 1)
-            self._plan.last = report or self._plan.last
+            self._spec.last = report or self._spec.last
             self._system.tear_down(self._server.pid)
         self._server.stop()
         log.info("stopped")

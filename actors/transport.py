@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from actors.links import Happened, Links, frame
-from actors.processes import die_with_parent
+from kigeon.processes import die_with_parent
 
 
 @contextmanager

@@ -13,12 +13,12 @@ from thespian.actors import WakeupMessage
 
 from actors.base import KigeonActor, crash
 from actors.messages import Batch, Connect, Resume, Resync, Start, Stored
-from kigeon.events.outbox import Outbox
 from kigeon.kube.access import ClusterAccess
+from kigeon.kube.collector import EventCollector
 from kigeon.kube.informer import Informer, Resource
-from kigeon.kube.intake import EventIntake
+from kigeon.kube.outbox import Outbox
+from kigeon.kube.resume_anchor import ResumeAnchor, read_anchor
 from kigeon.kube.source import ClusterSource
-from kigeon.kube.witness import Witness, read_witness
 
 EVENTS = Resource("/api/v1/events")
 
@@ -38,7 +38,7 @@ class Watcher(KigeonActor):
         self._outbox = Outbox(lambda: self.post(None), start.settings.pusher.batch_wait)
         self._wakes_at = 0.0
         self._lifetime = start.settings.queue.kubernetes_events_max_lifetime
-        self._intake: EventIntake | None = None
+        self._collector: EventCollector | None = None
         self._access: ClusterAccess | None = None
         self._informer: Informer | None = None
         self._read_at = 0.0
@@ -59,19 +59,21 @@ class Watcher(KigeonActor):
         self._early = message if message.epoch > self._epoch else None
         if message.epoch != self._epoch or self._outbox.epoch == message.epoch:
             return
-        self._outbox.connect(message.epoch, message.mark)
-        if self._intake is None:
-            mark = message.mark
-            self._intake = EventIntake(self._outbox, self._lifetime, mark.watched_until, mark.lifetime, self._time)
+        self._outbox.connect(message.epoch, message.checkpoint)
+        if self._collector is None:
+            checkpoint = message.checkpoint
+            self._collector = EventCollector(
+                self._outbox, self._lifetime, checkpoint.watched_until, checkpoint.lifetime, self._time
+            )
             self._read_at = time.monotonic()
-            arguments = (message.resource_version, read_witness(message.mark.witness), self._intake)
+            arguments = (message.resource_version, read_anchor(message.checkpoint.anchor), self._collector)
             threading.Thread(target=self._read, args=arguments, name="reader", daemon=True).start()
         self._pump()
 
     def receiveMsg_Stored(self, message: Stored, sender: Any) -> None:
         """Let go of a batch, and send the next."""
         self._moved_at = time.monotonic()
-        self._outbox.stored(message.epoch, message.number)
+        self._outbox.stored(message.epoch, message.batch_seq)
         self._pump()
 
     def posted(self, item: Any) -> None:
@@ -95,7 +97,7 @@ class Watcher(KigeonActor):
         counters = self._informer.counters if self._informer else None
         return {
             "epoch": self._outbox.epoch,
-            **(self._intake.report() if self._intake else {"received": 0}),
+            **(self._collector.report() if self._collector else {"received": 0}),
             "waiting": self._outbox.waiting,
             "pending": self._outbox.pending,
             "watching": bool(self._informer and self._informer.is_watching),
@@ -108,23 +110,23 @@ class Watcher(KigeonActor):
         """Read no more; return when everything that was read is stored."""
         if self._informer is not None:
             self._informer.stop()
-        if self._intake is not None:
-            await self._release(self._intake, grace / 2)
+        if self._collector is not None:
+            await self._release(self._collector, grace / 2)
         self._outbox.close()
         self.post(None)
         while not self._outbox.is_empty:
             await asyncio.sleep(0.01)
 
-    async def _release(self, intake: EventIntake, patience: float) -> None:
+    async def _release(self, collector: EventCollector, patience: float) -> None:
         """Have what was read of a list stored too, as much of it as there is time for."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.to_thread(intake.release), patience)
+            await asyncio.wait_for(asyncio.to_thread(collector.release), patience)
 
-    def _read(self, resource_version: str, witness: Witness | None, intake: EventIntake) -> None:
+    def _read(self, resource_version: str, anchor: ResumeAnchor | None, collector: EventCollector) -> None:
         """Read for as long as the process lives; an error that nothing foresaw ends it."""
         self._access = ClusterAccess(self._cluster)
         self._informer = Informer(
-            self._access, EVENTS, intake, resource_version, witness=witness, watches_early=True, rest=intake.rest
+            self._access, EVENTS, collector, resource_version, anchor=anchor, watches_early=True, rest=collector.rest
         )
         self._informer.run()
 
@@ -134,14 +136,14 @@ class Watcher(KigeonActor):
 
     def _look_after_reading(self) -> None:
         """End with a reading thread that hangs: not because what it read is not stored yet, and past every time-out."""
-        if self._intake is None or not self._outbox.is_empty:
+        if self._collector is None or not self._outbox.is_empty:
             self._read_at = time.monotonic()
         elif time.monotonic() - max(self._read_at, self._informer.beat if self._informer else 0.0) > HANGS_AFTER:
             crash("the reading thread hangs")
 
     def _pump(self) -> None:
         while batch := self._outbox.take():
-            self.send(self._deduplicator, Batch(batch.epoch, batch.number, batch.envelope, batch.tally))
+            self.send(self._deduplicator, Batch(batch.epoch, batch.batch_seq, batch.envelope, batch.delta))
         self._wake_after(self._outbox.rest)
 
     def _wake_after(self, rest: float) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kigeon.queue import streams
+from kigeon.queue.broker import streams
 
 ROOT = Path(__file__).parent.parent
 PAGES = {name: (ROOT / name).read_text() for name in ("docs/architecture.md", "CONTRIBUTING.md")}

@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from actors.operator.address import SOCKET, short_path
 from kigeon.errors import OperatorError
+from kigeon.operator.address import SOCKET, short_path
 
 PATIENCE = 900.0
 """Seconds between two lines of an answer."""

@@ -43,7 +43,7 @@ def run(argv: Sequence[str] | None) -> int:
 
 def load(path: Path) -> Settings:
     """Load a configuration file and its scripts; :class:`ConfigurationError` holds every problem of both."""
-    return load_settings(path, judge=_problem_of)
+    return load_settings(path, check_script=_problem_of)
 
 
 def _problem_of(hook: HookSettings) -> str:

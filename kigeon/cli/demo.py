@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from actors.messages import Status
-from actors.system import Plan, children_of, run
+from actors.system import RunSpec, children_of, run
 from kigeon.config.settings import GlobalSettings, SenderSettings, Settings
 from kigeon.errors import StartError
 from kigeon.kube.source import ClusterSource
@@ -78,16 +78,16 @@ def _start_api_server(kubeconfig: Path, events: int, rate: float) -> subprocess.
 def _run(folder: Path, story: Story) -> int:
     story.begin()
     settings = Settings((SenderSettings("demo", "stdout"),), GlobalSettings(folder / "data", "warn", "text"))
-    plan = Plan(settings, ClusterSource(folder / "kubeconfig"), children_of(settings), story.is_over)
-    code = run(plan)
-    sys.stdout.write(accounts(plan) + "\n")
+    spec = RunSpec(settings, ClusterSource(folder / "kubeconfig"), children_of(settings), story.is_over)
+    code = run(spec)
+    sys.stdout.write(accounts(spec) + "\n")
     sys.stdout.flush()
     return code
 
 
-def accounts(plan: Plan) -> str:
+def accounts(spec: RunSpec) -> str:
     """Return the closing line: what was seen, what of it was repeated, what was sent."""
-    seen = plan.last.get("watcher", {}).get("received", 0)
-    repeated = plan.last.get("deduplicator", {}).get("repeated", 0)
-    sent = plan.last.get(SENDER, {}).get("sent", 0)
+    seen = spec.last.get("watcher", {}).get("received", 0)
+    repeated = spec.last.get("deduplicator", {}).get("repeated", 0)
+    sent = spec.last.get(SENDER, {}).get("sent", 0)
     return f"seen {seen}, repeated {repeated}, sent {sent}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from actors.system import Plan, children_of, run
+from actors.system import RunSpec, children_of, run
 from kigeon import __version__
 from kigeon.config.settings import Settings
 from kigeon.kube.access import ClusterAccess, discover
@@ -23,4 +23,4 @@ def run_start(settings: Settings, kubeconfig: Path | None) -> int:
     host = ClusterAccess(cluster).host
     senders = [sender.name for sender in settings.senders]
     log.info("kigeon starts", extra={"version": __version__, "cluster": host, "senders": senders})
-    return run(Plan(settings, cluster, children_of(settings)))
+    return run(RunSpec(settings, cluster, children_of(settings)))

@@ -27,14 +27,16 @@ from kigeon.errors import ConfigurationError, Problem
 Wrong = tuple[KeyPath, str, str]
 """A path, what is wrong there, and what would be right."""
 
-Judge = Callable[[HookSettings], str]
+ScriptCheck = Callable[[HookSettings], str]
 """Says what is wrong with a hook's script, "" for nothing. Of its settings only script and timeout count."""
 
 
-def load_settings(path: Path, environ: Mapping[str, str] = os.environ, judge: Judge = lambda hook: "") -> Settings:
+def load_settings(
+    path: Path, environ: Mapping[str, str] = os.environ, check_script: ScriptCheck = lambda hook: ""
+) -> Settings:
     """Read a configuration file; :class:`ConfigurationError` holds every problem of it, each with its place.
 
-    Scripts are looked for relative to the file, and shown to *judge*; environment variables that it names are read from
+    Scripts are looked for relative to the file, and shown to *check_script*; environment variables that it names are read from
     *environ*.
     """
     source = str(path)
@@ -46,7 +48,7 @@ def load_settings(path: Path, environ: Mapping[str, str] = os.environ, judge: Ju
         raise ConfigurationError(source, (problem,)) from error
     document = read_document(text, source)
     found, wrong = check(FILE, document.data)
-    wrong += _around(document.data, path.parent, environ, judge)
+    wrong += _around(document.data, path.parent, environ, check_script)
     problems = [*document.problems, *(document.problem(*problem) for problem in wrong)]
     if not problems:
         return _Builder(path.parent, environ).build(found)
@@ -68,7 +70,7 @@ def parse_config(sender_type: str, config: Mapping[str, Any]) -> LokiSettings | 
     return _loki(found, _auth(found.get("basicAuth"))) if sender_type == "loki" else None
 
 
-def _around(data: Any, folder: Path, environ: Mapping[str, str], judge: Judge) -> list[Wrong]:
+def _around(data: Any, folder: Path, environ: Mapping[str, str], check_script: ScriptCheck) -> list[Wrong]:
     """Return what only the environment and the disk can tell, also of a file in which other things are wrong."""
     wrong: list[Wrong] = []
     senders = _mapping(data).get("eventsenders")
@@ -76,7 +78,7 @@ def _around(data: Any, folder: Path, environ: Mapping[str, str], judge: Judge) -
         config = _mapping(_mapping(sender).get("config"))
         place: KeyPath = ("eventsenders", index, "config")
         wrong += _unset((*place, "basicAuth"), _mapping(config.get("basicAuth")), environ)
-        wrong += _without_sense((*place, "hook"), _mapping(config.get("hook")), folder, judge)
+        wrong += _without_sense((*place, "hook"), _mapping(config.get("hook")), folder, check_script)
     return wrong
 
 
@@ -92,12 +94,12 @@ def _unset(place: KeyPath, auth: Mapping[str, Any], environ: Mapping[str, str]) 
             yield (*place, f"{key}EnvVar"), message, "set it, or name another"
 
 
-def _without_sense(place: KeyPath, hook: Mapping[str, Any], folder: Path, judge: Judge) -> Iterator[Wrong]:
+def _without_sense(place: KeyPath, hook: Mapping[str, Any], folder: Path, check_script: ScriptCheck) -> Iterator[Wrong]:
     script = hook.get("script")
     if script and isinstance(script, str):
         if not _is_file(folder / script):
             yield (*place, "script"), f"there is no file {folder / script}", "it is relative to this file"
-        elif problem := judge(_bare_hook(folder / script, hook.get("timeout"))):
+        elif problem := check_script(_bare_hook(folder / script, hook.get("timeout"))):
             yield (*place, "script"), problem, ""
     if hook.get("skipOnPodNotFound") is True and hook.get("enrichPod", False) is False:
         yield (*place, "skipOnPodNotFound"), "has no meaning without enrichPod", "set enrichPod: true as well"

@@ -8,10 +8,10 @@ durable in one step. Headers (all text):
 ``Kigeon-Format``            ``1``
 ``Kigeon-Count``             how many events are in it, at least 1
 ``Kigeon-Digests``           base64 of their digests in order, eight bytes each
-``Kigeon-First``             the running number of the first, from 1; the others follow
+``Kigeon-First``             the offset of the first, from 1; the others follow
 ``Kigeon-Resource-Version``  where to resume the watch after it, empty inside a list
 ``Kigeon-Writer``            which process wrote it: tells one's own publish from a stranger's
-``Kigeon-Mark``              the Watcher's books up to it: :mod:`kigeon.events.mark`
+``Kigeon-Mark``              the Watcher's books up to it: :mod:`kigeon.events.checkpoint`
 ===========================  ========================================================================
 """
 
@@ -25,11 +25,11 @@ from threading import Lock
 import zstandard
 
 from kigeon.errors import UnreadableEnvelope
-from kigeon.events.mark import Mark, read_mark, write_mark
+from kigeon.events.checkpoint import WatcherCheckpoint, read_checkpoint, write_checkpoint
 from kigeon.events.occurrence import DIGEST_SIZE
 
 FORMAT = "1"
-EMPTY = Mark()
+EMPTY = WatcherCheckpoint()
 MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 """More than any envelope that kigeon writes unpacks to: a damaged one must not eat the memory."""
 
@@ -64,7 +64,7 @@ class Headers:
     digests: bytes
     resource_version: str
     writer: str
-    mark: Mark = EMPTY
+    checkpoint: WatcherCheckpoint = EMPTY
 
 
 def pack(events: Sequence[bytes], digests: bytes, resource_version: str = "") -> Envelope:
@@ -95,8 +95,8 @@ def keep(envelope: Envelope, indexes: Iterable[int]) -> Envelope:
     return pack([events[i] for i in chosen], digests, envelope.resource_version)
 
 
-def write_headers(envelope: Envelope, first: int, writer: str, mark: Mark = EMPTY) -> dict[str, str]:
-    """Return the headers for storing *envelope* with *first* as its first running number."""
+def write_headers(envelope: Envelope, first: int, writer: str, checkpoint: WatcherCheckpoint = EMPTY) -> dict[str, str]:
+    """Return the headers for storing *envelope* with *first* as its first offset."""
     return {
         "Kigeon-Format": FORMAT,
         "Kigeon-Count": str(envelope.count),
@@ -104,7 +104,7 @@ def write_headers(envelope: Envelope, first: int, writer: str, mark: Mark = EMPT
         "Kigeon-First": str(first),
         "Kigeon-Resource-Version": envelope.resource_version,
         "Kigeon-Writer": writer,
-        "Kigeon-Mark": write_mark(mark),
+        "Kigeon-Mark": write_checkpoint(checkpoint),
     }
 
 
@@ -126,7 +126,7 @@ def read_headers(headers: Mapping[str, str] | None) -> Headers:
         digests,
         found.get("Kigeon-Resource-Version", "").strip(),
         found.get("Kigeon-Writer", ""),
-        read_mark(found.get("Kigeon-Mark", "")),
+        read_checkpoint(found.get("Kigeon-Mark", "")),
     )
 
 

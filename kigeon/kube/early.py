@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from kigeon.backoff import Backoff
 from kigeon.errors import KubernetesError
-from kigeon.kube.lines import WatchLine
+from kigeon.kube.lines import WatchEvent
 
 GONE = 410
 
-OpenWatch = Callable[[str, Callable[[], bool]], Iterator[list[WatchLine]]]
+OpenWatch = Callable[[str, Callable[[], bool]], Iterator[list[WatchEvent]]]
 """Watch from a version on: lines as they come, until the watch is closed; raises :class:`KubernetesError`.
 
 The second says whether it is not wanted any more.
@@ -33,7 +33,7 @@ class EarlyWatch:
     """
 
     def __init__(
-        self, version: str, listed: str, watch: OpenWatch, take: Callable[[Sequence[WatchLine]], None]
+        self, version: str, listed: str, watch: OpenWatch, take: Callable[[Sequence[WatchEvent]], None]
     ) -> None:
         self.version = version
         self._listed = listed
@@ -43,7 +43,7 @@ class EarlyWatch:
         self._turn = threading.Condition()
         self._is_complete = False
         """Whether the list has ended: what comes after it waits for :meth:`go_on`."""
-        self._go_on: Callable[[Sequence[WatchLine]], bool] | None = None
+        self._go_on: Callable[[Sequence[WatchEvent]], bool] | None = None
         self._ended = False
         self._lines = 0
         self._error: KubernetesError | None = None
@@ -60,7 +60,7 @@ class EarlyWatch:
                 self._is_complete = True
             return not self.is_torn
 
-    def go_on(self, take: Callable[[Sequence[WatchLine]], bool]) -> int:
+    def go_on(self, take: Callable[[Sequence[WatchEvent]], bool]) -> int:
         """Have *take* take what comes from now on; return how many lines it was handed when the watch was closed.
 
         That is -1 where *take* ended it. Raises :class:`KubernetesError` where it was lost.
@@ -98,7 +98,7 @@ class EarlyWatch:
                 return False
             return failed is None or failed.status != GONE or self._can_begin_later()
 
-    def _handled(self, lines: list[WatchLine]) -> bool:
+    def _handled(self, lines: list[WatchEvent]) -> bool:
         """Hand *lines* on; return whether to read on."""
         with self._turn:
             # Whoever ends it must not wait for the one who holds the lock: that is looked for now and then.

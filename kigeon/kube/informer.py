@@ -17,9 +17,9 @@ import urllib3
 from kigeon.errors import KubernetesError, UnreadableEvent, shorten
 from kigeon.kube.access import READ_ERRORS, READ_TIMEOUT, ClusterAccess
 from kigeon.kube.early import EarlyWatch
-from kigeon.kube.lines import LineSplitter, Page, WatchLine, parse_line, parse_page
-from kigeon.kube.reflector import GONE, PAGE_SIZE, ListPage, Probe, Reflector, Step
-from kigeon.kube.witness import Witness, Witnesses
+from kigeon.kube.lines import LineSplitter, Page, WatchEvent, parse_line, parse_page
+from kigeon.kube.reflector import GONE, PAGE_SIZE, ListPage, Reflector, Step, VerifyResume
+from kigeon.kube.resume_anchor import ResumeAnchor, ResumeAnchors
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
@@ -54,22 +54,22 @@ class Resource:
 class Handler(Protocol):
     """Takes what comes, one call at a time. It may block: that is the flow control."""
 
-    def page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
+    def on_list_page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
         """A page of the list; ``resource_version`` is the list's on its last page, "" before."""
 
-    def lines(self, lines: Sequence[WatchLine]) -> None:
+    def on_events(self, lines: Sequence[WatchEvent]) -> None:
         """Lines of the watch, bookmarks among them."""
 
-    def beside(self, lines: Sequence[WatchLine]) -> None:
+    def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
         """Lines of a watch that is read beside a list: there is nothing to resume from before the list's end."""
 
-    def relisting(self, reason: str) -> None:
+    def on_relist(self, reason: str) -> None:
         """The next page is the first of a list that should not have been needed."""
 
-    def unreadable(self, count: int) -> None:
+    def on_unreadable(self, count: int) -> None:
         """So many lines or items could not be read, and were skipped."""
 
-    def pausing(self, seconds: float) -> None:
+    def on_backoff(self, seconds: float) -> None:
         """Nothing will be read for so long: the API server is away, or refuses, and is asked again after it."""
 
 
@@ -98,7 +98,7 @@ class Informer:
         handler: Handler,
         resume_from: str = "",
         silence: float = SILENCE,
-        witness: Witness | None = None,
+        anchor: ResumeAnchor | None = None,
         watches_early: bool = False,
         rest: Callable[[], None] = lambda: None,
     ) -> None:
@@ -106,7 +106,7 @@ class Informer:
         self._resource = resource
         self._handler = handler
         self._reflector = Reflector(resume_from)
-        self._witnesses = Witnesses(witness)
+        self._anchors = ResumeAnchors(anchor)
         self._silence = silence
         self._turn = threading.Lock()
         self._few = Limited(log)
@@ -134,7 +134,7 @@ class Informer:
             if step.refresh_credentials:
                 self._access.refresh()
             if step.delay:
-                self._handler.pausing(step.delay)
+                self._handler.on_backoff(step.delay)
                 if self._stop.wait(step.delay):
                     return
             try:
@@ -162,32 +162,32 @@ class Informer:
     def _act(self, step: Step) -> None:
         if isinstance(step.action, ListPage):
             self._list(step.action.continue_token)
-        elif isinstance(step.action, Probe):
+        elif isinstance(step.action, VerifyResume):
             self._probe()
         else:
             self._watch(step.action.resource_version)
 
     def _probe(self) -> None:
         try:
-            page, witness = self._ask_for_witness()
+            page, anchor = self._ask_for_anchor()
         except KubernetesError as error:
             if not self._stop.is_set():
                 self._tell(error)
                 self._reflector.probe_failed(error)
             return
-        is_intact = witness is None or witness.is_there(item for item, _ in page.items)
+        is_intact = anchor is None or anchor.is_there(item for item, _ in page.items)
         self._reflector.probed(page.resource_version, is_intact)
 
-    def _ask_for_witness(self) -> tuple[Page, Witness | None]:
-        # A query of one's own may leave the witness out.
-        witness = self._witnesses.latest if not self._resource.query else None
+    def _ask_for_anchor(self) -> tuple[Page, ResumeAnchor | None]:
+        # A query of one's own may leave the anchor out.
+        anchor = self._anchors.latest if not self._resource.query else None
         path, query = self._resource.path, {**self._resource.query, "limit": "1"}
-        if witness is not None:
-            query["fieldSelector"] = f"metadata.name={witness.name}"
-        if witness is not None and witness.namespace:
+        if anchor is not None:
+            query["fieldSelector"] = f"metadata.name={anchor.name}"
+        if anchor is not None and anchor.namespace:
             folder, _, plural = path.rpartition("/")
-            path = f"{folder}/namespaces/{witness.namespace}/{plural}"
-        return parse_page(self._access.read(path, query, PROBE_TIMEOUT)), witness
+            path = f"{folder}/namespaces/{anchor.namespace}/{plural}"
+        return parse_page(self._access.read(path, query, PROBE_TIMEOUT)), anchor
 
     def _list(self, token: str) -> None:
         query = {**self._resource.query, "limit": str(PAGE_SIZE)}
@@ -197,7 +197,7 @@ class Informer:
         if not token:
             self._drop_early()
             # Not before: where the list fails, the object that was seen last may be asked for again.
-            self._witnesses.clear()
+            self._anchors.clear()
         version = self._reflector.version_after_list(page.resource_version)
         if self._watches_early and not token and page.continue_token:
             self._early = EarlyWatch(version, page.resource_version, self._lines_beside, self._take_beside)
@@ -205,9 +205,9 @@ class Informer:
         if page.unreadable:
             self._unreadable(page.unreadable, "an item of a list is no object, too long, or nested too deeply")
         with self._turn:
-            self._witnesses.listed(item for item, _ in page.items)
+            self._anchors.listed(item for item, _ in page.items)
             if page.continue_token:
-                self._handler.page(page.items, "")
+                self._handler.on_list_page(page.items, "")
         if page.continue_token:
             self._reflector.page(page.resource_version, page.continue_token)
             return
@@ -219,22 +219,22 @@ class Informer:
         early = self._early
         log.info("listed", extra={"path": self._resource.path, "resource_version": page.resource_version})
         if early is None:
-            self._handler.page(page.items, version)
+            self._handler.on_list_page(page.items, version)
             self._reflector.page(page.resource_version, "")
-        elif early.complete(lambda reached: self._handler.page(page.items, reached)):
+        elif early.complete(lambda reached: self._handler.on_list_page(page.items, reached)):
             self._reflector.listed_beside(early.version)
         else:
-            self._handler.page(page.items, "")
+            self._handler.on_list_page(page.items, "")
             self._drop_early()
             self._reflector.failed(KubernetesError("the watch beside a list was lost", GONE))
 
     def _is_interrupted(self) -> bool:
         return self._stop.is_set() or self._again.is_set()
 
-    def _take_beside(self, lines: Sequence[WatchLine]) -> None:
+    def _take_beside(self, lines: Sequence[WatchEvent]) -> None:
         with self._turn:
-            self._witnesses.changed((line.type, line.object) for line in lines)
-            self._handler.beside(lines)
+            self._anchors.changed((line.type, line.object) for line in lines)
+            self._handler.on_early_events(lines)
 
     def _drop_early(self) -> None:
         early, self._early = self._early, None
@@ -255,7 +255,7 @@ class Informer:
         if seen >= 0:
             self._reflector.closed(seen)
 
-    def _lines_beside(self, version: str, is_over: Callable[[], bool]) -> Iterator[list[WatchLine]]:
+    def _lines_beside(self, version: str, is_over: Callable[[], bool]) -> Iterator[list[WatchEvent]]:
         """Watch beside a list: for as long as that may take, and quiet as it may be, it is not to be made anew."""
         return self._lines_of_watch(version, EARLY_SECONDS, EARLY_SILENCE, is_over)
 
@@ -265,7 +265,7 @@ class Informer:
         most: tuple[int, int] = WATCH_SECONDS,
         silence: float = 0.0,
         is_over: Callable[[], bool] = lambda: False,
-    ) -> Iterator[list[WatchLine]]:
+    ) -> Iterator[list[WatchEvent]]:
         query = {
             **self._resource.query,
             "watch": "true",
@@ -289,7 +289,7 @@ class Informer:
             self._open.discard(response)
             response.close()
 
-    def _read(self, response: urllib3.BaseHTTPResponse) -> Iterator[list[WatchLine]]:
+    def _read(self, response: urllib3.BaseHTTPResponse) -> Iterator[list[WatchEvent]]:
         splitter = LineSplitter()
         asked = time.monotonic()
         for chunk in response.stream(CHUNK):
@@ -305,19 +305,19 @@ class Informer:
                 yield lines
             asked = time.monotonic()
 
-    def _take(self, lines: Sequence[WatchLine]) -> bool:
+    def _take(self, lines: Sequence[WatchEvent]) -> bool:
         """Hand on what was read; return whether the watch goes on."""
         goes_on = [line for line in lines if self._reflector.line(line)]
         if goes_on:
-            self._witnesses.changed((line.type, line.object) for line in goes_on)
-            self._handler.lines(goes_on)
+            self._anchors.changed((line.type, line.object) for line in goes_on)
+            self._handler.on_events(goes_on)
             if self._has_waited:
                 self._rest()
         if len(goes_on) < len(lines):
             log.info("the watch ended", extra={"path": self._resource.path, "status": shorten(lines[-1].raw)})
         return len(goes_on) == len(lines)
 
-    def _parse(self, lines: Sequence[bytes]) -> list[WatchLine]:
+    def _parse(self, lines: Sequence[bytes]) -> list[WatchEvent]:
         """Read lines up to the first ERROR; what can't be read is counted and left out."""
         parsed = []
         for line in lines:
@@ -335,7 +335,7 @@ class Informer:
             "skipped what can't be read", extra={"path": self._resource.path, "what": what, "count": count}
         )
         self.counters.unreadable += count
-        self._handler.unreadable(count)
+        self._handler.on_unreadable(count)
 
     def _failed(self, error: KubernetesError) -> None:
         if not self._stop.is_set():
@@ -352,7 +352,7 @@ class Informer:
         self._reflector.relisted = ""
         self.counters.relists += 1
         log.warning("listing anew", extra={"path": self._resource.path, "reason": reason})
-        self._handler.relisting(reason)
+        self._handler.on_relist(reason)
 
     def _cut(self) -> None:
         """End a read that waits in another thread."""

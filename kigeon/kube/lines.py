@@ -24,7 +24,7 @@ _PREFIXES = tuple((kind, f'{{"type":"{kind}","object":'.encode()) for kind in ("
 
 
 @dataclass(frozen=True, slots=True)
-class WatchLine:
+class WatchEvent:
     """One line of a watch: ``type`` ADDED, MODIFIED, DELETED, BOOKMARK or ERROR, the object, and its own bytes."""
 
     type: str
@@ -75,7 +75,7 @@ class LineSplitter:
         return [line for line in fitting if line.strip()]
 
 
-def parse_line(line: bytes) -> WatchLine:
+def parse_line(line: bytes) -> WatchEvent:
     """Read one line of a watch; :class:`UnreadableEvent` says what is wrong with it.
 
     The object's own bytes are cut out of the line where it has the form in which Go writes it.
@@ -85,11 +85,11 @@ def parse_line(line: bytes) -> WatchLine:
             raw = line[len(prefix) : -1]
             obj = _object(raw)
             if obj is not None and isinstance(obj.get("metadata"), dict) and not _is_too_deep(obj, raw):
-                return WatchLine(kind, obj, raw)
+                return WatchEvent(kind, obj, raw)
     return _parse_any(line)
 
 
-def _parse_any(line: bytes) -> WatchLine:
+def _parse_any(line: bytes) -> WatchEvent:
     found = _object(line)
     kind, obj = (found.get("type"), found.get("object")) if found else (None, None)
     if not isinstance(kind, str) or not isinstance(obj, dict):
@@ -101,7 +101,7 @@ def _parse_any(line: bytes) -> WatchLine:
     raw = _bytes(obj)
     if raw is None:
         raise UnreadableEvent(f"an object that is nested too deeply: {shorten(line, 200)}")
-    return WatchLine(kind, obj, raw)
+    return WatchEvent(kind, obj, raw)
 
 
 def _object(text: bytes) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from kigeon.kube.access import ClusterAccess
 from kigeon.kube.breaker import Breaker
 from kigeon.kube.informer import Informer, Resource
 from kigeon.kube.labels import LabelBook, Labels
-from kigeon.kube.lines import Page, WatchLine, parse_page
+from kigeon.kube.lines import Page, WatchEvent, parse_page
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class Namespaces:
         with self._lock:
             self._book.read(record)
 
-    def page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
+    def on_list_page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
         """Take a page of the list; with the last one, what it did not show is deleted."""
         with self._lock:
             for namespace, _ in items:
@@ -120,7 +120,7 @@ class Namespaces:
                 self._book.end_list()
             self._forget()
 
-    def lines(self, lines: Sequence[WatchLine]) -> None:
+    def on_events(self, lines: Sequence[WatchEvent]) -> None:
         """Take lines of the watch."""
         with self._lock:
             for line in lines:
@@ -131,18 +131,18 @@ class Namespaces:
             self._book.begin_list()
             self._forget()
 
-    def beside(self, lines: Sequence[WatchLine]) -> None:
+    def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
         """Nothing is watched beside a list here: it is short."""
 
-    def relisting(self, reason: str) -> None:
+    def on_relist(self, reason: str) -> None:
         """Begin a list."""
         with self._lock:
             self._book.begin_list()
 
-    def unreadable(self, count: int) -> None:
+    def on_unreadable(self, count: int) -> None:
         """Nothing to do: a namespace that can't be read is one that is not known."""
 
-    def pausing(self, seconds: float) -> None:
+    def on_backoff(self, seconds: float) -> None:
         """Nothing to do: what is known goes on to count."""
 
     def _ask(self, name: str) -> Future[None] | None:
@@ -214,7 +214,7 @@ class NamespaceFilter:
         self._include_cluster_scoped = settings.include_non_namespaced
         self._labels = labels
 
-    def judge(self, event: Mapping[str, Any]) -> bool | None:
+    def passes(self, event: Mapping[str, Any]) -> bool | None:
         """Return whether *event* passes; None when its namespace is not known and has to be looked up."""
         namespace = namespace_of(event)
         if namespace is None:

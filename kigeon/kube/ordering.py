@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from kigeon.events.envelope import Envelope, pack, unpack
 from kigeon.events.occurrence import DIGEST_SIZE
-from kigeon.events.outbox import Received
+from kigeon.kube.outbox import Received
 
 SLOT = 300 * 10**9
 """Nanoseconds of a slot of time. Within one, Events stay in the order in which they were listed."""
@@ -34,7 +34,7 @@ class _Slot:
     loose_bytes: int = 0
 
 
-class OldestFirst:
+class TimeOrderedBuffer:
     """Holds what a list showed so far. ``count`` is how many Events, ``size`` how many bytes they take."""
 
     def __init__(self) -> None:

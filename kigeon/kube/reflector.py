@@ -23,7 +23,7 @@ from random import uniform
 
 from kigeon.backoff import Backoff
 from kigeon.errors import KubernetesError, Unauthorized, Unreachable, shorten
-from kigeon.kube.lines import WatchLine
+from kigeon.kube.lines import WatchEvent
 
 PAGE_SIZE = 500
 PROBES = 2
@@ -43,7 +43,7 @@ class ListPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class VerifyResume:
     """Ask for a single object, to learn the cluster's resourceVersion."""
 
 
@@ -54,7 +54,7 @@ class Watch:
     resource_version: str
 
 
-Action = ListPage | Probe | Watch
+Action = ListPage | VerifyResume | Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Reflector:
     def _action(self) -> Action:
         if not self._version:
             return ListPage(self._token)
-        return Watch(self._version) if self._probed else Probe()
+        return Watch(self._version) if self._probed else VerifyResume()
 
     def version_after_list(self, listed: str) -> str:
         """Return the version to go on from after a list whose own is *listed*."""
@@ -157,7 +157,7 @@ class Reflector:
             self._relist("the object that was seen last can't be asked for", doubted=self._version)
             self._unsure = True
 
-    def line(self, line: WatchLine) -> bool:
+    def line(self, line: WatchEvent) -> bool:
         """A line of the watch came; return whether the watch goes on. ERROR ends it."""
         if line.type == "ERROR":
             self._error_line(line)
@@ -201,7 +201,7 @@ class Reflector:
         self._version, self._token, self._probed, self._doubted, self._listed = "", "", False, "", ""
         self._probe_failures, self._unsure, self._covered = 0, False, False
 
-    def _error_line(self, line: WatchLine) -> None:
+    def _error_line(self, line: WatchEvent) -> None:
         self._probed = False
         code, reason, details = (line.object.get(key) for key in ("code", "reason", "details"))
         seconds = details.get("retryAfterSeconds") if isinstance(details, dict) else None

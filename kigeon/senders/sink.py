@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from kigeon.config.settings import LokiSettings
 
 if TYPE_CHECKING:
-    from kigeon.senders.courier import Courier
+    from kigeon.senders.delivery.planner import PushPlanner
 
 
-class Verdict(Enum):
+class PushStatus(Enum):
     """What an answer means for the entries of a push."""
 
     DELIVERED = "stored"
@@ -29,10 +29,10 @@ class Answer:
     """A verdict, what the destination said, and after how many seconds it wants to be asked again.
 
     ``cure`` is what an operator can do about it, where that is known; ``answered`` is false where nothing came
-    back; ``refusals`` is what the text says in detail, for the sender type's own courier.
+    back; ``refusals`` is what the text says in detail, for the sender type's own planner.
     """
 
-    verdict: Verdict
+    status: PushStatus
     reason: str = ""
     retry_after: float | None = None
     cure: str = ""
@@ -76,7 +76,7 @@ class Sink(Protocol):
     def entry(self, event: Mapping[str, Any], settings: LokiSettings | None) -> Entry:
         """Return what to push of *event*; *settings* None means the sender's own. Never raises."""
 
-    def courier(self, destination: Destination) -> Courier:
+    def planner(self, destination: Destination) -> PushPlanner:
         """Return what decides what is pushed together to *destination*, and what the answers mean."""
 
     def push(self, destination: Destination, entries: Sequence[Entry]) -> Answer:

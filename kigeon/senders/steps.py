@@ -11,7 +11,7 @@ import orjson
 
 from kigeon.config.settings import LokiSettings
 from kigeon.errors import shorten
-from kigeon.senders.ledger import Outcome
+from kigeon.senders.progress.ledger import Outcome
 from kigeon.senders.sink import Entry, Sink
 from kigeon.throttle import Limited
 
@@ -24,7 +24,7 @@ AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class Final:
     """The event ends here, for this sender."""
 
     outcome: Outcome
@@ -39,28 +39,30 @@ class Deferred:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class SendWith:
     """Push the event with *settings*; None is the sender's own."""
 
     settings: LokiSettings | None = None
 
 
-Prepared = Entry | Ended | Deferred
+Prepared = Entry | Final | Deferred
 
 
-Judge = Callable[[Sequence[Event]], Sequence[bool | None]]
+NamespacePredicate = Callable[[Sequence[Event]], Sequence[bool | None]]
 """The namespace filter: True passes, False does not, None can't be judged now."""
 
-Transform = Callable[[Sequence[Event]], Sequence[Use | Ended | Deferred]]
+Transform = Callable[[Sequence[Event]], Sequence[SendWith | Final | Deferred]]
 """The hook, its errors already turned into what onError says."""
 
 
 class Preparer:
     """Prepares batches; owned by one thread at a time."""
 
-    def __init__(self, sink: Sink, judge: Judge | None = None, transform: Transform | None = None) -> None:
+    def __init__(
+        self, sink: Sink, passes: NamespacePredicate | None = None, transform: Transform | None = None
+    ) -> None:
         self._sink = sink
-        self._judge = judge
+        self._passes = passes
         self._transform = transform
 
     def prepare(self, raw: Sequence[bytes]) -> list[Prepared]:
@@ -74,7 +76,7 @@ class Preparer:
         for index, line in enumerate(raw):
             event = _read(line)
             if event is None:
-                prepared[index] = Ended(Outcome.PARKED, "not a JSON object")
+                prepared[index] = Final(Outcome.PARKED, "not a JSON object")
             else:
                 events[index] = event
         self._filter(events, prepared)
@@ -82,13 +84,13 @@ class Preparer:
         return [step for step in prepared if step is not None]
 
     def _filter(self, events: dict[int, Event], prepared: list[Prepared | None]) -> None:
-        if self._judge is None or not events:
+        if self._passes is None or not events:
             return
-        for index, passes in zip(list(events), self._judge(list(events.values())), strict=True):
+        for index, passes in zip(list(events), self._passes(list(events.values())), strict=True):
             if passes is None:
                 prepared[index] = Deferred("the namespace's labels are not known")
             elif not passes:
-                prepared[index] = Ended(Outcome.FILTERED, "the namespace filter")
+                prepared[index] = Final(Outcome.FILTERED, "the namespace filter")
             if not passes:
                 del events[index]
 
@@ -100,7 +102,7 @@ class Preparer:
         if not events:
             return
         for (index, event), step in zip(events.items(), self._transform(list(events.values())), strict=True):
-            prepared[index] = self._sink.entry(event, step.settings) if isinstance(step, Use) else step
+            prepared[index] = self._sink.entry(event, step.settings) if isinstance(step, SendWith) else step
 
 
 def _read(line: bytes) -> Event | None:

@@ -12,8 +12,8 @@ MAKER = '''
 import json, logging, os, pickle, socket, sys, tempfile, threading
 from actors.base import CRASHED, crash
 from actors.messages import ChildSpec, Ping, QueueAddress, Start, Supervise
-from actors.operator import process
-from actors.operator.door import Order
+from kigeon.operator import process
+from kigeon.operator.admin_socket import RequestContext
 from actors.sender import Sender
 from actors.supervisor import Supervisor
 from actors.watcher import Watcher

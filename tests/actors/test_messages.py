@@ -8,8 +8,8 @@ import pytest
 
 from actors import messages
 from kigeon.config.settings import LokiSettings, SenderSettings, Settings
+from kigeon.events.checkpoint import CheckpointDelta, WatcherCheckpoint
 from kigeon.events.envelope import Envelope
-from kigeon.events.mark import Mark, Tally
 from kigeon.kube.source import ClusterSource
 
 SENDER = SenderSettings("loki", "loki", loki=LokiSettings("http://loki"), config={"url": "http://loki"})
@@ -17,7 +17,7 @@ SETTINGS = Settings((SENDER,))
 QUEUE = messages.QueueAddress("nats://127.0.0.1:4222", "secret")
 SPEC = messages.ChildSpec("sender/loki", "actors.sender.Sender", sender=SENDER)
 ENVELOPE = Envelope(b"payload", bytes(8), "7")
-MARK = Mark("a", 1, 2, 3, 4.0, 5.0)
+MARK = WatcherCheckpoint("a", 1, 2, 3, 4.0, 5.0)
 
 EXAMPLES: list[Any] = [
     QUEUE,
@@ -34,7 +34,7 @@ EXAMPLES: list[Any] = [
     messages.Stopped("queue", {}),
     messages.QueueOpened(1, 7, "8", MARK),
     messages.Resume(1, "8", MARK),
-    messages.Batch(1, 1, ENVELOPE, Tally("a", 1, 2, 3.0, 4.0)),
+    messages.Batch(1, 1, ENVELOPE, CheckpointDelta("a", 1, 2, 3.0, 4.0)),
     messages.Store(1, 1, 1, ENVELOPE, MARK),
     messages.Stored(1, 1, 8),
 ]

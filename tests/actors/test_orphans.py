@@ -10,7 +10,7 @@ from tests.support.processes import is_running
 PROGRAM = """
 import json, os, subprocess, sys, time
 from actors.orphans import Orphans
-from actors.processes import become_subreaper, children, kill_descendants, reap
+from kigeon.processes import become_subreaper, children, kill_descendants, reap
 
 LEAVES = '''
 import os, signal, subprocess

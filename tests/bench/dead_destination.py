@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from threading import Event, Thread
 
-from kigeon.senders.pool import SIDE_BY_SIDE
+from kigeon.senders.delivery.pool import SIDE_BY_SIDE
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import make_event
 from tests.support.kigeon import Kigeon, loki_sender

@@ -9,12 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from actors.sending import HookTransform
 from kigeon.config.settings import HookSettings, SenderSettings
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.pods import PodLookup
 from kigeon.kube.source import ClusterSource
-from kigeon.senders.steps import Use
+from kigeon.senders.assembly import HookTransform
+from kigeon.senders.steps import SendWith
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import make_event
 
@@ -49,7 +49,7 @@ def flow(transform: HookTransform, numbers: Iterator[int]) -> float:
     ]
     began = time.monotonic()
     for batch in batches:
-        assert all(isinstance(step, Use) for step in transform(batch))
+        assert all(isinstance(step, SendWith) for step in transform(batch))
     return BATCHES * BATCH / (time.monotonic() - began)
 
 

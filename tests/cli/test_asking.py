@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.operator.address import SOCKET
 from kigeon.cli.asking import Part, ProgressLine, as_json, ask
 from kigeon.errors import OperatorError
+from kigeon.operator.address import SOCKET
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),

@@ -234,7 +234,7 @@ def test_a_nats_server_that_is_too_old_ends_the_start(config: Path, tmp_path: Pa
     arguments = ["start", "--config", str(config), "--kubeconfig", str(tmp_path / "kubeconfig")]
     code = f"""
 import sys
-from kigeon.queue import binary
+from kigeon.queue.broker import binary
 binary.OLDEST = (99, 1, 0)
 from kigeon.cli import main
 sys.exit(main({arguments!r}))

@@ -14,7 +14,7 @@ from kigeon.config.load import load_settings
 from kigeon.config.settings import LokiSettings
 from kigeon.senders.loki.reader import read_lines, selector_of
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.sink import Answer, Destination, Entry, Verdict
+from kigeon.senders.sink import Answer, Destination, Entry, PushStatus
 from tests.conformance.loki import HOUR, RealLoki
 from tests.support.events import make_event
 
@@ -42,41 +42,41 @@ def labels(count: int) -> Labels:
 @pytest.mark.parametrize("wrong", ["a/b", "a@b", "a b", "..", ".", "a|b", "x" * 151])
 def test_a_tenant_that_is_refused(real_loki: RealLoki, wrong: str) -> None:
     answer = push(settings_of(real_loki, wrong))
-    assert answer.verdict is not Verdict.DELIVERED, answer
+    assert answer.status is not PushStatus.DELIVERED, answer
 
 
 @pytest.mark.parametrize("right", ["aZ09!-_.*'()", "...", "x" * 150])
 def test_a_tenant_that_is_taken(real_loki: RealLoki, right: str) -> None:
-    assert push(settings_of(real_loki, right)).verdict is Verdict.DELIVERED
+    assert push(settings_of(real_loki, right)).status is PushStatus.DELIVERED
 
 
 def test_a_late_line_has_room_for_its_label(real_loki: RealLoki, tenant: str) -> None:
     """The most that is taken of a configuration, then what Loki takes and refuses."""
     most = settings_of(real_loki, tenant, event_labels=labels(MAX_LABELS - 1))
     late = (*((name, "web") for name, _ in labels(MAX_LABELS - 1)), ("late", "2026-11-24T09"))
-    assert push(most).verdict is Verdict.DELIVERED
-    assert push(most, stream=(*late, ("service_name", "kigeon"))).verdict is Verdict.DELIVERED
+    assert push(most).status is PushStatus.DELIVERED
+    assert push(most, stream=(*late, ("service_name", "kigeon"))).status is PushStatus.DELIVERED
     refused = push(most, stream=(*late, ("one", "more"), ("service_name", "kigeon")))
-    assert refused.verdict is Verdict.INVALID
+    assert refused.status is PushStatus.INVALID
     assert "label names" in refused.reason
 
 
 def test_as_much_structured_metadata_as_is_taken(real_loki: RealLoki, tenant: str) -> None:
     most = settings_of(real_loki, tenant, structured_metadata=labels(MAX_METADATA))
-    assert push(most).verdict is Verdict.DELIVERED
-    assert push(replace(most, structured_metadata=labels(MAX_METADATA + 1))).verdict is Verdict.INVALID
+    assert push(most).status is PushStatus.DELIVERED
+    assert push(replace(most, structured_metadata=labels(MAX_METADATA + 1))).status is PushStatus.INVALID
 
 
 @pytest.mark.parametrize("name", ["a-b", "a.b", "7a", "ä"])
 def test_a_name_that_is_refused(real_loki: RealLoki, tenant: str, name: str) -> None:
     answer = push(settings_of(real_loki, tenant, event_labels=((name, "reason"),)))
-    assert answer.verdict is not Verdict.DELIVERED, answer
+    assert answer.status is not PushStatus.DELIVERED, answer
 
 
 @pytest.mark.parametrize("name", ["_", "_a", "A9", "by", "sum", "json", "on", "x" * 1024])
 def test_a_name_that_is_taken(real_loki: RealLoki, tenant: str, name: str) -> None:
     chosen = settings_of(real_loki, tenant, event_labels=((name, "reason"),))
-    assert push(chosen).verdict is Verdict.DELIVERED
+    assert push(chosen).status is PushStatus.DELIVERED
     now = time.time_ns()
     (line,) = read_lines(Destination(real_loki.url, tenant), selector_of({}), now - HOUR, now)
     assert line.labels[name] == "BackOff"
@@ -85,7 +85,7 @@ def test_a_name_that_is_taken(real_loki: RealLoki, tenant: str, name: str) -> No
 def test_loki_knows_the_service_by_each_label_that_may_name_it(real_loki: RealLoki, tenant: str) -> None:
     for number, name in enumerate(sorted(SERVICE_LABELS)):
         chosen = settings_of(real_loki, tenant, event_labels=named_alike("reason"), stream_labels={name: f"s{number}"})
-        assert push(chosen, make_event(number)).verdict is Verdict.DELIVERED
+        assert push(chosen, make_event(number)).status is PushStatus.DELIVERED
     held = real_loki.lines(tenant)
     assert {line.labels["service_name"] for line in held} == {f"s{number}" for number in range(len(SERVICE_LABELS))}
 
@@ -98,7 +98,7 @@ def test_metadata_of_a_label_s_name_is_shown_beside_it(real_loki: RealLoki, tena
         event_labels=(("reason", "reason"), ("name", "name")),
         structured_metadata=(("reason", "reason"), ("name", "involved_object_name")),
     )
-    assert push(chosen).verdict is Verdict.DELIVERED
+    assert push(chosen).status is PushStatus.DELIVERED
     (line,) = real_loki.lines(tenant)
     shown = {name: value for name, value in line.labels.items() if name.startswith(("reason", "name"))}
     assert shown == {"reason": "BackOff", "name": "web-1.17a", "name_extracted": "web-1"}
@@ -110,7 +110,7 @@ def test_the_labels_that_others_write(real_loki: RealLoki, tenant: str, name: st
     assert found.loki is not None
     chosen = replace(found.loki, url=real_loki.url, tenant_id=tenant)
     quiet = make_event(1, type="Normal", message="an error: level=error")
-    assert push(chosen, quiet, make_event(2)).verdict is Verdict.DELIVERED
+    assert push(chosen, quiet, make_event(2)).status is PushStatus.DELIVERED
     assert sorted(line.labels["detected_level"] for line in real_loki.lines(tenant)) == ["info", "warn"]
     asked = {"job": "integrations/kubernetes/eventhandler"} if name.startswith("alloy") else {"source_host": "node-1"}
     now = time.time_ns()
@@ -121,8 +121,8 @@ def test_an_audit_finds_what_was_sent_before_kigeon_named_the_service(real_loki:
     before = (("namespace", "shop"), ("reason", "BackOff"), ("type", "Warning"))
     chosen = settings_of(real_loki, tenant)
     assert chosen.event_labels == DEFAULT_EVENT_LABELS
-    assert push(chosen, make_event(1), stream=before).verdict is Verdict.DELIVERED
-    assert push(chosen, make_event(2)).verdict is Verdict.DELIVERED
+    assert push(chosen, make_event(1), stream=before).status is PushStatus.DELIVERED
+    assert push(chosen, make_event(2)).status is PushStatus.DELIVERED
     now = time.time_ns()
     selector = selector_of({"service_name": "kigeon", "namespace": "shop", "type": "Warning"})
     held = list(read_lines(Destination(real_loki.url, tenant), selector, now - HOUR, now))

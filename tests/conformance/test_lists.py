@@ -13,7 +13,7 @@ from typing import Any
 
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.informer import Informer, Resource
-from kigeon.kube.lines import WatchLine
+from kigeon.kube.lines import WatchEvent
 from kigeon.kube.source import ClusterSource
 from tests.conformance.cluster import Cluster
 from tests.support.events import make_event
@@ -36,25 +36,25 @@ class Reader:
         self.complete = threading.Event()
         self._never = threading.Event()
 
-    def page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
+    def on_list_page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
         self._never.wait(len(items) / PACE)
         self.pages += 1
         self._take([item for item, _ in items])
         if resource_version:
             self.complete.set()
 
-    def lines(self, lines: Sequence[WatchLine]) -> None:
+    def on_events(self, lines: Sequence[WatchEvent]) -> None:
         self._take([line.object for line in lines if line.type in ("ADDED", "MODIFIED")])
 
-    beside = lines
+    on_early_events = on_events
 
-    def relisting(self, reason: str) -> None:
+    def on_relist(self, reason: str) -> None:
         self.reasons.append(reason)
 
-    def unreadable(self, count: int) -> None:
+    def on_unreadable(self, count: int) -> None:
         raise AssertionError(count)
 
-    def pausing(self, seconds: float) -> None:
+    def on_backoff(self, seconds: float) -> None:
         """A token that has expired is no reason to pause."""
         raise AssertionError(seconds)
 

@@ -18,7 +18,7 @@ ONLY = {"namespaceSelector": {"matchLabels": {"team": "a"}}}
 OURS, THEIRS = {"team": "a"}, {"team": "b"}
 
 
-class Judge:
+class NamespacePredicate:
     """Events, and what becomes of each: sent or filtered."""
 
     def __init__(self, cluster: Cluster, loki: Loki, kigeon: Kigeon) -> None:
@@ -67,46 +67,46 @@ def test_namespaces_are_relabelled(cluster: Cluster, loki: Loki, folder: Path) -
     cluster.put_namespace("in", OURS)
     cluster.put_namespace("out", THEIRS)
     with Kigeon(folder, cluster, [loki_sender(loki, filter=ONLY)]) as kigeon:
-        judge = Judge(cluster, loki, kigeon)
-        assert judge.record("in")
-        assert not judge.record("out")
+        passes = NamespacePredicate(cluster, loki, kigeon)
+        assert passes.record("in")
+        assert not passes.record("out")
         cluster.put_namespace("in", THEIRS)
         cluster.put_namespace("out", OURS)
-        judge.catch_up()
-        assert not judge.record("in")
-        assert judge.record("out")
+        passes.catch_up()
+        assert not passes.record("in")
+        assert passes.record("out")
         cluster.put_namespace("out", {})
         cluster.put_namespace("in", {**OURS, "more": "labels"})
-        judge.catch_up()
-        assert judge.record("in")
-        assert not judge.record("out")
+        passes.catch_up()
+        assert passes.record("in")
+        assert not passes.record("out")
         assert kigeon.stop() == 0
-    assert_once(loki.lines, judge.sent)
+    assert_once(loki.lines, passes.sent)
 
 
 def test_namespaces_are_deleted_and_made_again(cluster: Cluster, loki: Loki, folder: Path) -> None:
     """A deleted one keeps its last labels: Events of it may still come."""
     cluster.put_namespace("gone", OURS)
     with Kigeon(folder, cluster, [loki_sender(loki, filter=ONLY)]) as kigeon:
-        judge = Judge(cluster, loki, kigeon)
-        assert judge.record("gone")
+        passes = NamespacePredicate(cluster, loki, kigeon)
+        assert passes.record("gone")
         cluster.delete_namespace("gone")
-        judge.catch_up()
-        assert judge.record_late("gone")
+        passes.catch_up()
+        assert passes.record_late("gone")
         cluster.put_namespace("gone", THEIRS)
-        judge.catch_up()
-        assert not judge.record("gone")
+        passes.catch_up()
+        assert not passes.record("gone")
         cluster.delete_namespace("gone")
         cluster.put_namespace("gone", OURS)
-        judge.catch_up()
-        assert judge.record("gone")
+        passes.catch_up()
+        assert passes.record("gone")
         cluster.put_namespace("gone", THEIRS)
-        judge.catch_up()
+        passes.catch_up()
         cluster.delete_namespace("gone")
-        judge.catch_up()
-        assert not judge.record_late("gone")
+        passes.catch_up()
+        assert not passes.record_late("gone")
         assert kigeon.stop() == 0
-    assert_once(loki.lines, judge.sent)
+    assert_once(loki.lines, passes.sent)
 
 
 def test_namespaces_change_while_the_api_server_or_kigeon_is_away(cluster: Cluster, loki: Loki, folder: Path) -> None:
@@ -114,22 +114,22 @@ def test_namespaces_change_while_the_api_server_or_kigeon_is_away(cluster: Clust
     cluster.put_namespace("here", OURS)
     cluster.put_namespace("there", THEIRS)
     with Kigeon(folder, cluster, [loki_sender(loki, filter=ONLY)]) as kigeon:
-        judge = Judge(cluster, loki, kigeon)
-        assert judge.record("here")
+        passes = NamespacePredicate(cluster, loki, kigeon)
+        assert passes.record("here")
         cluster.put_namespace("here", THEIRS)
         cluster.api.end(signal.SIGKILL)
         cluster.api.start()
         cluster.compact()
         cluster.put_namespace("there", OURS)
-        judge.catch_up()
-        assert not judge.record("here")
-        assert judge.record("there")
+        passes.catch_up()
+        assert not passes.record("here")
+        assert passes.record("there")
         kigeon.kill_tree()
         cluster.put_namespace("here", OURS)
         cluster.delete_namespace("there")
         cluster.put_namespace("there", THEIRS)
         kigeon.start()
-        assert judge.record("here")
-        assert not judge.record("there")
+        assert passes.record("here")
+        assert not passes.record("there")
         assert kigeon.stop() == 0
-    assert_once(loki.lines, judge.sent)
+    assert_once(loki.lines, passes.sent)

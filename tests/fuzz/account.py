@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 
-from kigeon.events.outbox import Outbox
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.informer import Informer, Resource
+from kigeon.kube.outbox import Outbox
 from kigeon.kube.source import ClusterSource
 from tests.fuzz.oracle import Kind, Opinion
 from tests.fuzz.server import Server
@@ -42,11 +42,11 @@ def watch(seed: int, lines: int) -> Account:
     came = Event()
     outbox = Outbox(came.set)
     outbox.connect(1)
-    intake = CountingIntake(outbox)
+    collector = CountingIntake(outbox)
     died: list[BaseException] = []
     with Server(api.answer) as server, tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         access = ClusterAccess(ClusterSource(server.write_kubeconfig(Path(folder) / "config")))
-        informer = Informer(access, Resource("/api/v1/events"), intake)
+        informer = Informer(access, Resource("/api/v1/events"), collector)
         thread = Thread(target=_run, args=(informer, died, came), name="informer")
         thread.start()
         way = Way(lambda: _next(api))
@@ -57,7 +57,7 @@ def watch(seed: int, lines: int) -> Account:
             informer.stop()
             thread.join(PATIENCE)
         _pass_on(outbox, way, came, lambda: True)
-    return _account(api, intake, informer, way, died)
+    return _account(api, collector, informer, way, died)
 
 
 def _run(informer: Informer, died: list[BaseException], came: Event) -> None:
@@ -88,23 +88,23 @@ def _pass_on(outbox: Outbox, way: Way, came: Event, is_done: Callable[[], bool])
                 return
             continue
         way.take(batch)
-        outbox.stored(batch.epoch, batch.number)
+        outbox.stored(batch.epoch, batch.batch_seq)
         deadline = time.monotonic() + PATIENCE
 
 
 def _account(
-    api: HostileApiServer, intake: CountingIntake, informer: Informer, way: Way, died: list[BaseException]
+    api: HostileApiServer, collector: CountingIntake, informer: Informer, way: Way, died: list[BaseException]
 ) -> Account:
     told = api.told
     wrong = [*way.wrong, *(f"the informer ended: {error!r}"[:2000] for error in died)]
     pairs = {
-        "events": (told[Kind.EVENT], intake.received),
+        "events": (told[Kind.EVENT], collector.received),
         "events at the end of the way": (told[Kind.EVENT], way.arrived),
-        "stored and repeated": (told[Kind.EVENT], way.stored + way.mark.repeated),
-        "deleted": (told[Kind.DELETED], intake.deleted),
-        "bookmarks": (told[Kind.BOOKMARK], intake.bookmarks),
-        "unreadable": (told[Kind.UNREADABLE], intake.unreadable_count),
-        "unreadable in the books": (told[Kind.UNREADABLE], way.mark.unreadable),
+        "stored and repeated": (told[Kind.EVENT], way.stored + way.checkpoint.repeated),
+        "deleted": (told[Kind.DELETED], collector.deleted),
+        "bookmarks": (told[Kind.BOOKMARK], collector.bookmarks),
+        "unreadable": (told[Kind.UNREADABLE], collector.unreadable_count),
+        "unreadable in the books": (told[Kind.UNREADABLE], way.checkpoint.unreadable),
         "not arrived": (0, len(api.expected)),
     }
     wrong += [f"{name}: {there} were told, {here} came" for name, (there, here) in pairs.items() if there != here]
@@ -112,7 +112,7 @@ def _account(
         "lines and items told": sum(told.values()),
         "events": told[Kind.EVENT],
         "of them stored, each pushed once": way.stored,
-        "of them repeated": way.mark.repeated,
+        "of them repeated": way.checkpoint.repeated,
         "deleted": told[Kind.DELETED],
         "bookmarks": told[Kind.BOOKMARK],
         "errors": told[Kind.ERROR],

@@ -15,7 +15,7 @@ from kigeon.kube.reflector import Reflector
 from kigeon.kube.source import ClusterSource
 from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.sink import Answer, Verdict
+from kigeon.senders.sink import Answer, PushStatus
 from tests.fuzz.account import Account
 from tests.fuzz.lines import LineMaker
 from tests.fuzz.mutate import Mutator
@@ -86,7 +86,7 @@ class Misbehaving:
 def loki(seed: int, count: int) -> Account:
     """Push *count* times to what is no Loki."""
     answering = Misbehaving(Random(seed), STATUSES)
-    account = Account({"pushes answered": count, **{verdict.name: 0 for verdict in Verdict}})
+    account = Account({"pushes answered": count, **{verdict.name: 0 for verdict in PushStatus}})
     with Server(answering.answer) as server:
         sink = LokiSink(LokiSettings(server.url))
         entry = sink.entry(make_event(1), None)
@@ -96,14 +96,14 @@ def loki(seed: int, count: int) -> Account:
             except Exception as error:  # noqa: BLE001 - that it raises nothing is what is looked at
                 account.wrong.append(f"{error!r}"[:2000])
                 continue
-            account.figures[answer.verdict.name] += 1
+            account.figures[answer.status.name] += 1
             _check(account, answering.status, answer)
         sink.close()
     return account
 
 
 def _check(account: Account, status: int, answer: Answer) -> None:
-    if status and answer.verdict is not answer_of(status, b"").verdict:
+    if status and answer.status is not answer_of(status, b"").status:
         account.wrong.append(f"{status} was taken for {answer}")
     if len(answer.reason) > 1000 or (answer.retry_after is not None and not answer.retry_after >= 0):
         account.wrong.append(f"a reason or a time that can't be: {answer}"[:2000])

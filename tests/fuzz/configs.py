@@ -11,14 +11,14 @@ from typing import Any
 import orjson
 import yaml
 
-from actors.sending import HookTransform
 from kigeon.config.load import load_settings
 from kigeon.config.settings import HookSettings, LokiSettings, SenderSettings, Settings
 from kigeon.errors import ConfigurationError, HookResultInvalid
 from kigeon.hooks.cache import ConfigCache
+from kigeon.senders.assembly import HookTransform
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.sink import Entry
-from kigeon.senders.steps import Ended, Preparer
+from kigeon.senders.steps import Final, Preparer
 from tests.fuzz.account import Account
 from tests.fuzz.lines import LineMaker
 from tests.fuzz.mutate import Mutator
@@ -164,6 +164,6 @@ def _transform(account: Account, preparer: Preparer, random: Random, events: int
         return
     account.figures["hook calls"] += len(raw)
     account.figures["pushed"] += sum(isinstance(step, Entry) for step in steps)
-    account.figures["skipped"] += sum(isinstance(step, Ended) for step in steps)
+    account.figures["skipped"] += sum(isinstance(step, Final) for step in steps)
     if len(steps) != len(raw):
         account.wrong.append(f"{len(raw)} events have {len(steps)} results")

@@ -14,17 +14,20 @@ from typing import Any
 import orjson
 
 from kigeon.errors import UnreadableEnvelope, UnreadablePosition
+from kigeon.events.checkpoint import WatcherCheckpoint, read_checkpoint, write_checkpoint
 from kigeon.events.envelope import DIGEST_SIZE, Headers, pack, read_headers, unpack, write_headers
-from kigeon.events.mark import Mark, read_mark, write_mark
-from kigeon.queue import compaction, dead_letter, outcomes, retry, settled, tail
-from kigeon.queue.publisher import Tail
-from kigeon.senders.ledger import Ledger, Outcome, Page, Position
-from kigeon.senders.position import read_position, write_position
+from kigeon.queue.log import checkpoint as settled
+from kigeon.queue.log import compaction
+from kigeon.queue.log import end as log_end
+from kigeon.queue.log.publisher import LogEnd
+from kigeon.queue.stores import dead_letter, outcomes, retry
+from kigeon.senders.progress.ledger import EnvelopeProgress, Ledger, Outcome, Position
+from kigeon.senders.progress.position import read_position, write_position
 from tests.fuzz.account import Account
 from tests.fuzz.lines import LineMaker
 from tests.fuzz.mutate import Mutator
 
-MARK = Mark("a1b2c3d4e5f6", 9, 3, 2, 1795421167.256, 7200.0)
+MARK = WatcherCheckpoint("a1b2c3d4e5f6", 9, 3, 2, 1795421167.256, 7200.0)
 LARGEST = 2**63
 
 
@@ -62,16 +65,16 @@ def _open(account: Account, events: list[bytes], payload: bytes, headers: dict[s
 def _check_headers(headers: Headers) -> None:
     assert headers.count * DIGEST_SIZE == len(headers.digests)
     assert 0 < headers.first < LARGEST
-    _check_mark(headers.mark)
+    _check_mark(headers.checkpoint)
 
 
-def _check_mark(mark: Mark) -> None:
+def _check_mark(mark: WatcherCheckpoint) -> None:
     assert all(0 <= count < LARGEST for count in (mark.batch, mark.repeated, mark.unreadable))
     assert 0 <= mark.watched_until < 1e12
     # JetStream holds nanoseconds in 64 bits.
     assert 0 <= mark.lifetime < 9e9
-    written = write_mark(mark)
-    assert write_mark(read_mark(written)) == written
+    written = write_checkpoint(mark)
+    assert write_checkpoint(read_checkpoint(written)) == written
 
 
 def _damaged(mutator: Mutator, headers: dict[str, str]) -> dict[str, str]:
@@ -93,7 +96,7 @@ def _position(record: bytes) -> None:
     ledger.balance(Outcome.EVICTED)
     ledger.admit(max(ledger.read_from, 1), 1, 3, 0.0)
     ledger.restore_retry(1, 2)
-    ledger.load_retry(Page(1, 1, 2, numbers=(1, 2)))
+    ledger.load_retry(EnvelopeProgress(1, 1, 2, offsets=(1, 2)))
     assert ledger.open_events >= 0
     assert all(count >= 0 for count in ledger.counts.values())
     read_position(write_position(ledger.position()))
@@ -101,8 +104,8 @@ def _position(record: bytes) -> None:
 
 def _covered(record: bytes) -> None:
     found = compaction._read_covered(record)
-    assert 0 <= found.tail.sequence < LARGEST
-    assert 0 < found.tail.next_number < LARGEST
+    assert 0 <= found.log_end.sequence < LARGEST
+    assert 0 < found.log_end.next_offset < LARGEST
     assert 0 <= found.seen < LARGEST
     assert 0 < found.whole < LARGEST
     written = compaction._write_covered(found)
@@ -122,16 +125,22 @@ def _outcomes(record: bytes) -> None:
 
 
 POSITION = Position(
-    42, 9001, 501, [Page(40, 8500, 3, 5), Page(41, 8503, 2)], 9, {7: 63}, {Outcome.SENT: 8400, Outcome.FILTERED: 99}
+    42,
+    9001,
+    501,
+    [EnvelopeProgress(40, 8500, 3, 5), EnvelopeProgress(41, 8503, 2)],
+    9,
+    {7: 63},
+    {Outcome.SENT: 8400, Outcome.FILTERED: 99},
 )
 RECORDS: dict[str, tuple[bytes, Callable[[bytes], Any]]] = {
     "positions": (write_position(POSITION), _position),
-    "positions as the tail reads them": (write_position(POSITION), lambda record: tail._number_in(record)),
+    "positions as the tail reads them": (write_position(POSITION), lambda record: log_end._offset_in(record)),
     "covered records": (
-        compaction._write_covered(compaction.Covered(Tail(7, 9001, "812", MARK), 9, 2)),
+        compaction._write_covered(compaction.Covered(LogEnd(7, 9001, "812", MARK), 9, 2)),
         _covered,
     ),
-    "settled records": (orjson.dumps({"number": 9001, "mark": write_mark(MARK)}), _settled),
+    "settled records": (orjson.dumps({"number": 9001, "mark": write_checkpoint(MARK)}), _settled),
     "outcomes": (b'[["filtered","the namespace filter",[[17,25],[31,31]]],["dropped","x",[[26,26],"e3"]]]', _outcomes),
 }
 RETRY = {"Kigeon-Format": "1", "Kigeon-Key": "hook", "Kigeon-Numbers": "17,18,20", "Kigeon-Stored-At": "1795421167.25"}
@@ -148,15 +157,15 @@ def _retry(headers: dict[str, str]) -> None:
     found = retry._read(1, headers, 0.0)
     if found.problem:
         raise UnreadableEnvelope(found.problem)
-    assert found.numbers
-    assert all(0 < number < LARGEST for number in found.numbers)
+    assert found.offsets
+    assert all(0 < number < LARGEST for number in found.offsets)
     assert 0 <= found.stored_at < 1e12
 
 
 def _letter(headers: dict[str, str]) -> None:
     found = dead_letter._letter(f"kigeon.dead-letter.a.{headers.get('Kigeon-Sequence', '')}", headers, b"")
     assert 0 <= found.sequence < LARGEST
-    assert found.number is None or found.number < LARGEST
+    assert found.offset is None or found.offset < LARGEST
     assert found.event() is None
 
 

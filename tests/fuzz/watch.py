@@ -1,4 +1,4 @@
-"""Hostile watches, and the whole way of what they tell: HTTP, informer, intake, outbox, envelope, entry, Loki body.
+"""Hostile watches, and the whole way of what they tell: HTTP, informer, collector, outbox, envelope, entry, Loki body.
 
 The API server's side keeps books of what it said, by the second opinion of :mod:`tests.fuzz.oracle`; at the other end
 every event that was readable has to come out, unchanged, in order (those of a list: oldest first), and what was skipped
@@ -16,10 +16,10 @@ from typing import Any
 
 from kigeon.errors import UnreadableEvent
 from kigeon.events.occurrence import timestamp_of
-from kigeon.events.outbox import Outbox
-from kigeon.kube.intake import EventIntake
-from kigeon.kube.lines import MAX_LINE_BYTES, WatchLine, parse_line
+from kigeon.kube.collector import EventCollector
+from kigeon.kube.lines import MAX_LINE_BYTES, WatchEvent, parse_line
 from kigeon.kube.ordering import SLOT
+from kigeon.kube.outbox import Outbox
 from tests.fuzz.lines import LineMaker
 from tests.fuzz.oracle import Kind, Opinion, opinion_of
 from tests.fuzz.server import chunk, head, whole
@@ -130,13 +130,13 @@ class HostileApiServer:
                 self._latest[name] = {"metadata": metadata}
 
 
-class CountingIntake(EventIntake):
+class CountingIntake(EventCollector):
     """Counts bookmarks as well."""
 
     def __init__(self, outbox: Outbox) -> None:
         super().__init__(outbox)
         self.bookmarks = 0
 
-    def lines(self, lines: Sequence[WatchLine]) -> None:
+    def on_events(self, lines: Sequence[WatchEvent]) -> None:
         self.bookmarks += sum(line.type == "BOOKMARK" for line in lines)
-        super().lines(lines)
+        super().on_events(lines)

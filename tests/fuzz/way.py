@@ -9,18 +9,18 @@ from collections.abc import Callable
 import orjson
 
 from kigeon.config.settings import LokiSettings
+from kigeon.events.checkpoint import WatcherCheckpoint, read_checkpoint, write_checkpoint
 from kigeon.events.envelope import DIGEST_SIZE, Envelope, Headers, read_headers, unpack, write_headers
 from kigeon.events.fields import namespace_of
-from kigeon.events.mark import Mark, read_mark, write_mark
 from kigeon.events.occurrence import identity_of
-from kigeon.events.outbox import Batch
+from kigeon.kube.outbox import Batch
 from kigeon.kube.pods import pod_key_of
-from kigeon.queue.deduplication import Deduplication, SteadyClock
-from kigeon.queue.digests import DigestMemory
-from kigeon.senders.lanes import Item, Lane
-from kigeon.senders.ledger import Page
+from kigeon.queue.dedup.digests import DigestMemory
+from kigeon.queue.dedup.index import Deduplication, SteadyClock
+from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.loki.body import body_of
 from kigeon.senders.loki.sink import LokiSink
+from kigeon.senders.progress.ledger import EnvelopeProgress
 from kigeon.senders.sink import Destination, Entry
 from kigeon.senders.steps import Event, Preparer
 from tests.fuzz.oracle import Kind, Opinion
@@ -45,7 +45,7 @@ class Way:
         self._preparer = Preparer(self._sink, self._judge)
         self._known: set[bytes] = set()
         self._in_step = True
-        self.mark = Mark()
+        self.checkpoint = WatcherCheckpoint()
         self.arrived = self.stored = self.pushes = 0
         self.wrong: list[str] = []
 
@@ -59,15 +59,15 @@ class Way:
         for text, digest in zip(raw, digests, strict=True):
             self._compare(text, digest)
         self.arrived += len(raw)
-        examined = self._memory.examine(batch.number, batch.envelope)
-        self.mark = self.mark.after(batch.tally, examined.repeated)
+        examined = self._memory.examine(batch.batch_seq, batch.envelope)
+        self.checkpoint = self.checkpoint.after(batch.delta, examined.repeated)
         new = dict.fromkeys(digest for digest in digests if digest not in self._known)
         if (examined.envelope.count if examined.envelope else 0) != len(new):
             self._say(f"{len(new)} of a batch are new, and not {examined}")
         self._known.update(new)
         if examined.envelope is not None:
             self._send(examined.envelope)
-        self._memory.stored(batch.number)
+        self._memory.stored(batch.batch_seq)
 
     def _compare(self, text: bytes, digest: bytes) -> None:
         opinion = self._expected() if self._in_step else Opinion(Kind.EVENT, exact=False)
@@ -82,7 +82,7 @@ class Way:
 
     def _send(self, envelope: Envelope) -> None:
         """Store *envelope*, read it back, and push what is in it."""
-        headers = write_headers(envelope, self.stored + 1, "writer", self.mark)
+        headers = write_headers(envelope, self.stored + 1, "writer", self.checkpoint)
         size = len(envelope.payload) + sum(len(key) + len(value.encode()) for key, value in headers.items())
         if size > MAX_MESSAGE:
             self._say(f"an envelope of {size} bytes")
@@ -90,7 +90,7 @@ class Way:
             self._say(f"a header that can't be written: {headers}")
         found = read_headers(headers)
         version, first = envelope.resource_version, self.stored + 1
-        mark = read_mark(write_mark(self.mark))
+        mark = read_checkpoint(write_checkpoint(self.checkpoint))
         if found != Headers(envelope.count, first, envelope.digests, version, "writer", mark):
             self._say(f"headers are {found}, they were {headers}")
         events = unpack(envelope.payload)
@@ -105,7 +105,7 @@ class Way:
 
     def _push(self, entries: list[Entry]) -> None:
         lane = Lane(Destination("http://loki"))
-        page = Page(1, 1, len(entries))
+        page = EnvelopeProgress(1, 1, len(entries))
         lane.add(Item(page, index, b"", entry) for index, entry in enumerate(entries))
         left = deque(entries)
         while push := lane.take():

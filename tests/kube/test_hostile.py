@@ -11,14 +11,14 @@ import pytest
 
 from kigeon.errors import KubernetesError, UnreadableEvent
 from kigeon.events.occurrence import identity_of
-from kigeon.events.outbox import Outbox
 from kigeon.kube.access import ClusterAccess
-from kigeon.kube.intake import EventIntake
+from kigeon.kube.collector import EventCollector
 from kigeon.kube.lines import MAX_LINE_BYTES, parse_line, parse_page
+from kigeon.kube.outbox import Outbox
 from kigeon.kube.pods import pod_key_of
 from kigeon.kube.reflector import ListPage, Reflector, Watch
+from kigeon.kube.resume_anchor import anchor_of, read_anchor, write_anchor
 from kigeon.kube.source import ClusterSource
-from kigeon.kube.witness import read_witness, witness_of, write_witness
 from tests.kube.test_unusual import kubeconfig
 from tests.support.events import make_event
 
@@ -89,14 +89,14 @@ def test_an_item_that_is_too_long_is_skipped() -> None:
     assert (len(page.items), page.unreadable) == (1, 1)
 
 
-def listed(*stamps: Any) -> EventIntake:
-    """Return an intake that was away for two hours, and then saw a list of events with these times."""
-    intake = EventIntake(Outbox(), 3600.0, watched_until=1_000_000_000.0, clock=lambda: 1_000_007_200.0)
+def listed(*stamps: Any) -> EventCollector:
+    """Return an collector that was away for two hours, and then saw a list of events with these times."""
+    collector = EventCollector(Outbox(), 3600.0, watched_until=1_000_000_000.0, clock=lambda: 1_000_007_200.0)
     events = [make_event(number, lastTimestamp=stamp) for number, stamp in enumerate(stamps)]
     for event in events:
         event["metadata"] = {"uid": "1"}
-    intake.page([(event, b"{}") for event in events], "9")
-    return intake
+    collector.on_list_page([(event, b"{}") for event in events], "9")
+    return collector
 
 
 @pytest.mark.parametrize("stamp", ["9999-12-31T23:59:59-23:59", "9999-12-31T23:59:59Z", "3000-01-01T00:00:00Z"])
@@ -180,8 +180,8 @@ def test_what_may_not_stand_in_a_path_or_a_mark_is_no_witness(key: str, word: An
     """A mark with a line's end in it was read as none: the books were lost."""
     event = make_event(1)
     event["metadata"]["resourceVersion"] = "7"
-    assert read_witness(write_witness(witness_of(event))) == witness_of(event) is not None
+    assert read_anchor(write_anchor(anchor_of(event))) == anchor_of(event) is not None
     event["metadata"][key] = word
-    assert witness_of(event) is None
+    assert anchor_of(event) is None
     words = {"namespace": "shop", "name": "web", "uid": "1", "resourceVersion": "7", key: str(word)}
-    assert word == 7 or read_witness("/".join(words.values())) is None
+    assert word == 7 or read_anchor("/".join(words.values())) is None

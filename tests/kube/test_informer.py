@@ -11,7 +11,7 @@ import pytest
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.early import EarlyWatch
 from kigeon.kube.informer import Informer, Resource
-from kigeon.kube.lines import WatchLine
+from kigeon.kube.lines import WatchEvent
 from kigeon.kube.source import ClusterSource
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import make_event
@@ -32,25 +32,25 @@ class Seen:
         self.free = Event()
         self.free.set()
 
-    def page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
+    def on_list_page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
         self.names += [item["metadata"]["name"] for item, _ in items]
         self.versions.append(resource_version)
 
-    def lines(self, lines: Sequence[WatchLine]) -> None:
+    def on_events(self, lines: Sequence[WatchEvent]) -> None:
         self.free.wait()
         self.names += [line.object["metadata"]["name"] for line in lines if line.type != "BOOKMARK"]
 
-    def beside(self, lines: Sequence[WatchLine]) -> None:
+    def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
         self.free.wait()
         self.names += [line.object["metadata"]["name"] for line in lines if line.type != "BOOKMARK"]
 
-    def relisting(self, reason: str) -> None:
+    def on_relist(self, reason: str) -> None:
         self.reasons.append(reason)
 
-    def unreadable(self, count: int) -> None:
+    def on_unreadable(self, count: int) -> None:
         self.skipped += count
 
-    def pausing(self, seconds: float) -> None:
+    def on_backoff(self, seconds: float) -> None:
         self.pauses.append(seconds)
 
 
@@ -161,8 +161,8 @@ class Slow(Seen):
         super().__init__()
         self.with_page = with_page
 
-    def page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
-        super().page(items, resource_version)
+    def on_list_page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
+        super().on_list_page(items, resource_version)
         self.with_page(len(self.versions))
 
 
@@ -223,13 +223,13 @@ def test_a_list_is_gone_on_from_no_earlier_than_the_watch_beside_it(api: ApiServ
 
 def test_what_comes_between_a_list_and_what_follows_it_is_not_held_with_the_list() -> None:
     told, beside, after = Event(), [], []
-    ended = WatchLine("ADDED", {"metadata": {"name": "a", "resourceVersion": "8"}}, b"{}")
+    ended = WatchEvent("ADDED", {"metadata": {"name": "a", "resourceVersion": "8"}}, b"{}")
 
-    def watch(version: str, is_over: Callable[[], bool]) -> Iterator[list[WatchLine]]:
+    def watch(version: str, is_over: Callable[[], bool]) -> Iterator[list[WatchEvent]]:
         told.wait()
         yield [ended]
 
-    def take(lines: Sequence[WatchLine]) -> bool:
+    def take(lines: Sequence[WatchEvent]) -> bool:
         after.extend(lines)
         return True
 

@@ -148,18 +148,18 @@ def test_what_was_known_of_a_namespace_outlives_the_process(api: ApiServer, acce
 )
 def test_a_filter_wants_every_label(labels: dict[str, str] | None, verdict: bool | None) -> None:
     chosen = NamespaceFilter(FilterSettings({"team": "web"}), lambda name: labels)
-    assert chosen.judge(make_event(1)) is verdict
+    assert chosen.passes(make_event(1)) is verdict
 
 
 def test_an_empty_selector_matches_every_namespace_even_an_unknown_one() -> None:
-    assert NamespaceFilter(FilterSettings(), lambda name: None).judge(make_event(1)) is True
+    assert NamespaceFilter(FilterSettings(), lambda name: None).passes(make_event(1)) is True
 
 
 @pytest.mark.parametrize("included", [True, False])
 def test_cluster_scoped_objects_have_a_switch_of_their_own(included: bool) -> None:
     node = make_event(1, "default", involvedObject={"kind": "Node", "name": "n"})
     chosen = NamespaceFilter(FilterSettings({"team": "web"}, included), lambda name: {"team": "web"})
-    assert chosen.judge(node) is included
+    assert chosen.passes(node) is included
 
 
 def test_pods_are_looked_up_once_and_remembered_for_a_while(api: ApiServer, access: ClusterAccess) -> None:

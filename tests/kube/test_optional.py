@@ -7,11 +7,11 @@ from threading import Thread
 
 import pytest
 
-from kigeon.events.outbox import Outbox
 from kigeon.kube import informer as informer_module
 from kigeon.kube.access import ClusterAccess
+from kigeon.kube.collector import EventCollector
 from kigeon.kube.informer import Informer, Resource
-from kigeon.kube.intake import EventIntake
+from kigeon.kube.outbox import Outbox
 from kigeon.kube.reflector import Reflector
 from kigeon.kube.source import ClusterSource
 from kigeon.standin.apiserver import ApiServer
@@ -36,9 +36,9 @@ def test_a_watch_goes_on_whatever_the_check_of_its_version_is_answered(
     api.faults.always("/api/v1/namespaces/.*/events", answer)
     outbox = Outbox()
     outbox.connect(1)
-    intake = EventIntake(outbox)
+    collector = EventCollector(outbox)
     informer = Informer(
-        ClusterAccess(ClusterSource(api.write_kubeconfig(tmp_path / "config"))), Resource("/api/v1/events"), intake
+        ClusterAccess(ClusterSource(api.write_kubeconfig(tmp_path / "config"))), Resource("/api/v1/events"), collector
     )
     thread = Thread(target=informer.run)
     thread.start()
@@ -47,7 +47,7 @@ def test_a_watch_goes_on_whatever_the_check_of_its_version_is_answered(
         for number in range(1, 4):
             api.put_events([make_event(number)])
             # After a list for a doubt, what came since the version before it is told again: it is known downstream.
-            wait_until(lambda number=number: intake.received >= number and informer.is_watching)
+            wait_until(lambda number=number: collector.received >= number and informer.is_watching)
             api.faults.end_watches("drop" if number % 2 else "close")
             wait_until(lambda number=number: informer.counters.relists == number)
     finally:

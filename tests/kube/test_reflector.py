@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kigeon.errors import KubernetesError, Unauthorized, Unreachable
-from kigeon.kube.lines import WatchLine
-from kigeon.kube.reflector import PROBES, ListPage, Probe, Reflector, Watch
+from kigeon.kube.lines import WatchEvent
+from kigeon.kube.reflector import PROBES, ListPage, Reflector, VerifyResume, Watch
 
 
 def steady(low: float, high: float) -> float:
@@ -19,12 +19,12 @@ def listed(version: str = "100") -> Reflector:
     return reflector
 
 
-def line(version: str, kind: str = "ADDED") -> WatchLine:
-    return WatchLine(kind, {"metadata": {"resourceVersion": version}}, b"{}")
+def line(version: str, kind: str = "ADDED") -> WatchEvent:
+    return WatchEvent(kind, {"metadata": {"resourceVersion": version}}, b"{}")
 
 
-def status(code: int, reason: str = "", **details: object) -> WatchLine:
-    return WatchLine("ERROR", {"code": code, "reason": reason, "details": details}, b"{}")
+def status(code: int, reason: str = "", **details: object) -> WatchEvent:
+    return WatchEvent("ERROR", {"code": code, "reason": reason, "details": details}, b"{}")
 
 
 def test_it_lists_in_pages_and_watches_from_the_lists_version() -> None:
@@ -41,14 +41,14 @@ def test_it_resumes_where_it_was_after_a_look_at_the_clusters_version() -> None:
     reflector.line(line("101"))
     reflector.line(line("105", "BOOKMARK"))
     reflector.closed(2)
-    assert reflector.next().action == Probe()
+    assert reflector.next().action == VerifyResume()
     reflector.probed("107")
     assert reflector.next().action == Watch("105")
 
 
 def test_a_version_of_an_earlier_run_is_looked_at_before_it_is_resumed() -> None:
     reflector = Reflector("500")
-    assert reflector.next().action == Probe()
+    assert reflector.next().action == VerifyResume()
     reflector.probed("500")
     assert reflector.next().action == Watch("500")
 
@@ -87,7 +87,7 @@ def test_a_check_that_fails_for_good_costs_a_list_and_never_the_watch(status: in
     reflector = Reflector("500", jitter=steady)
     for failures in (PROBES, 1):
         for _ in range(failures):
-            assert reflector.next().action == Probe()
+            assert reflector.next().action == VerifyResume()
             reflector.probe_failed(KubernetesError("no", status, retry_after=3600))
             assert reflector.next().delay <= 60
         assert reflector.next().action == ListPage("")
@@ -97,14 +97,14 @@ def test_a_check_that_fails_for_good_costs_a_list_and_never_the_watch(status: in
     reflector.probed("700")
     reflector.closed(0)
     reflector.probe_failed(KubernetesError("no", status))
-    assert reflector.next().action == Probe()
+    assert reflector.next().action == VerifyResume()
 
 
 def test_while_the_api_server_is_away_nothing_is_listed() -> None:
     reflector = Reflector("500", jitter=steady)
     for _ in range(20):
         reflector.probe_failed(Unreachable("connection refused"))
-        assert reflector.next().action == Probe()
+        assert reflector.next().action == VerifyResume()
     reflector.probed("500")
     assert reflector.next().action == Watch("500")
 
@@ -116,7 +116,7 @@ def test_where_the_list_fares_no_better_the_check_is_made_again() -> None:
             reflector.probe_failed(KubernetesError("away", 503))
         assert reflector.next().action == ListPage("")
         reflector.failed(KubernetesError("away", 503))
-    assert reflector.next().action == Probe()
+    assert reflector.next().action == VerifyResume()
     reflector.probed("500")
     assert reflector.next().action == Watch("500")
 
@@ -126,7 +126,7 @@ def test_where_that_has_expired_the_list_is_not_made_twice() -> None:
     reflector.page("700", "")
     reflector.failed(KubernetesError("gone", 410))
     step = reflector.next()
-    assert step.action == Probe()
+    assert step.action == VerifyResume()
     assert step.delay > 0
     reflector.probed("700")
     assert reflector.next().action == Watch("700")
@@ -250,12 +250,12 @@ def test_whatever_comes_it_never_watches_from_a_version_that_was_not_reached(inp
         assert not failed or step.delay > 0
         if "gone" in given_input and failed:
             # After a list for a doubt, that list is new enough.
-            assert step.action in (ListPage(""), Probe())
+            assert step.action in (ListPage(""), VerifyResume())
 
 
 def _feed(reflector: Reflector, given_input: str, action: object, version: str) -> bool:
     """Give an input that can follow *action*; return whether it was a failure."""
-    if given_input in ("error", "gone") and isinstance(action, Probe):
+    if given_input in ("error", "gone") and isinstance(action, VerifyResume):
         reflector.probe_failed(KubernetesError("failed", 410 if given_input == "gone" else 503))
         return True
     if given_input in ("error", "gone"):
@@ -263,7 +263,7 @@ def _feed(reflector: Reflector, given_input: str, action: object, version: str) 
         return True
     if isinstance(action, ListPage):
         reflector.page(version, "more" if given_input == "more" else "")
-    elif isinstance(action, Probe):
+    elif isinstance(action, VerifyResume):
         reflector.probed("1" if given_input == "old probe" else version, given_input != "doubt")
     elif given_input == "gone line":
         return not reflector.line(status(410))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kigeon.errors import KubernetesError, StartError, Unauthorized, UnreadableEvent
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.informer import Informer, Resource
-from kigeon.kube.lines import LineSplitter, WatchLine, parse_line, parse_page
+from kigeon.kube.lines import LineSplitter, WatchEvent, parse_line, parse_page
 from kigeon.kube.reflector import ListPage, Reflector, Watch
 from kigeon.kube.source import ClusterSource
 from kigeon.standin.apiserver import ApiServer
@@ -86,22 +86,22 @@ class HangsUp:
         self.lists = 0
         self.listed = Event()
 
-    def page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
+    def on_list_page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
         self.lists += 1
         if not self.listed.is_set():
             self._api.hang()
             self.listed.set()
 
-    def lines(self, lines: Sequence[WatchLine]) -> None:
+    def on_events(self, lines: Sequence[WatchEvent]) -> None:
         """Not looked at."""
 
-    def relisting(self, reason: str) -> None:
+    def on_relist(self, reason: str) -> None:
         """Not looked at."""
 
-    def unreadable(self, count: int) -> None:
+    def on_unreadable(self, count: int) -> None:
         """Not looked at."""
 
-    def pausing(self, seconds: float) -> None:
+    def on_backoff(self, seconds: float) -> None:
         """Not looked at."""
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from kigeon.config.settings import QueueSettings
-from kigeon.queue.server import NatsServer
-from kigeon.queue.streams import file_store_bytes
+from kigeon.queue.broker.process import NatsServer
+from kigeon.queue.broker.streams import file_store_bytes
 
 
 @pytest.fixture

@@ -7,22 +7,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kigeon.config.settings import LokiSettings
-from kigeon.senders.ledger import Outcome
 from kigeon.senders.loki.sink import LokiSink
+from kigeon.senders.progress.ledger import Outcome
 from kigeon.senders.sink import Entry
-from kigeon.senders.steps import AT_ONCE, Deferred, Ended, Event, Preparer, Use
+from kigeon.senders.steps import AT_ONCE, Deferred, Event, Final, Preparer, SendWith
 from tests.support.events import make_event
 
 KINDS = ("use", "filtered", "unknown", "skipped", "failed", "garbage")
 
 
-def judge(events: Sequence[Event]) -> list[bool | None]:
+def passes(events: Sequence[Event]) -> list[bool | None]:
     return [{"filtered": False, "unknown": None}.get(event["reason"], True) for event in events]
 
 
-def transform(events: Sequence[Event]) -> list[Use | Ended | Deferred]:
-    steps = {"skipped": Ended(Outcome.SKIPPED), "failed": Deferred("the hook failed")}
-    return [steps.get(event["reason"], Use()) for event in events]
+def transform(events: Sequence[Event]) -> list[SendWith | Final | Deferred]:
+    steps = {"skipped": Final(Outcome.SKIPPED), "failed": Deferred("the hook failed")}
+    return [steps.get(event["reason"], SendWith()) for event in events]
 
 
 @settings(max_examples=25)
@@ -30,7 +30,7 @@ def transform(events: Sequence[Event]) -> list[Use | Ended | Deferred]:
 def test_every_event_has_its_own_result_in_order(kinds: list[str], times: int) -> None:
     kinds = kinds * times
     raw = [b"[]" if kind == "garbage" else orjson.dumps(make_event(n, reason=kind)) for n, kind in enumerate(kinds)]
-    prepared = Preparer(LokiSink(LokiSettings("http://loki")), judge, transform).prepare(raw)
+    prepared = Preparer(LokiSink(LokiSettings("http://loki")), passes, transform).prepare(raw)
     assert len(prepared) == len(kinds)
     wanted = {"filtered": Outcome.FILTERED, "skipped": Outcome.SKIPPED, "garbage": Outcome.PARKED}
     for number, (kind, step) in enumerate(zip(kinds, prepared, strict=True)):
@@ -38,7 +38,7 @@ def test_every_event_has_its_own_result_in_order(kinds: list[str], times: int) -
             assert isinstance(step, Entry)
             assert orjson.loads(step.line)["uid"] == make_event(number)["metadata"]["uid"]
         elif kind in wanted:
-            assert isinstance(step, Ended)
+            assert isinstance(step, Final)
             assert step.outcome is wanted[kind]
         else:
             assert isinstance(step, Deferred)

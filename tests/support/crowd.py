@@ -16,12 +16,12 @@ from nats.aio.client import Client
 
 from kigeon.events.envelope import Envelope, pack, write_headers
 from kigeon.events.occurrence import identity_of
-from kigeon.queue.dead_letter import DEAD_LETTER_SUBJECT, NOTE
-from kigeon.queue.outcomes import OutcomeStore
-from kigeon.queue.retry import RetryStore
-from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, POSITION_KEY, STATE
-from kigeon.senders.ledger import Position
-from kigeon.senders.position import write_position
+from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, POSITION_KEY, STATE
+from kigeon.queue.stores.dead_letter import DEAD_LETTER_SUBJECT, NOTE
+from kigeon.queue.stores.outcomes import OutcomeStore
+from kigeon.queue.stores.retry import RetryStore
+from kigeon.senders.progress.ledger import Position
+from kigeon.senders.progress.position import write_position
 
 PAGE = 500
 BEGAN = 1_795_500_000

@@ -15,12 +15,12 @@ from typing import Any
 import orjson
 
 from actors.messages import QueueAddress
-from actors.operator.address import SOCKET, short_path
-from actors.operator.door import OperatorDoor, Order
-from actors.processes import descendants
 from kigeon.config.settings import Settings
 from kigeon.kube.source import ClusterSource
-from kigeon.queue.server import NatsServer
+from kigeon.operator.address import SOCKET, short_path
+from kigeon.operator.admin_socket import AdminSocket, RequestContext
+from kigeon.processes import descendants
+from kigeon.queue.broker.process import NatsServer
 from tests.support.processes import title, wait_until
 
 
@@ -72,11 +72,11 @@ def _take(told: Told, kind: str, found: Any, keeps: bool) -> None:
 @contextmanager
 def door_to(server: NatsServer, settings: Settings, cluster: ClusterSource | None = None) -> Iterator[Door]:
     """Have the door open for the length of a block; whatever it started has ended after it."""
-    order = Order(settings, QueueAddress(server.url, server.token), cluster)
+    order = RequestContext(settings, QueueAddress(server.url, server.token), cluster)
     done = Event()
-    with OperatorDoor(order) as door:
+    with AdminSocket(order) as admin_socket:
         # A process at the door ends with the thread that started it.
-        thread = Thread(target=_stand_at, args=(door, done), name="door")
+        thread = Thread(target=_stand_at, args=(admin_socket, done), name="door")
         thread.start()
         try:
             yield Door(settings.global_.data_dir)
@@ -86,13 +86,13 @@ def door_to(server: NatsServer, settings: Settings, cluster: ClusterSource | Non
             wait_until(lambda: not _answering(), what="the end of every answer")
 
 
-def _stand_at(door: OperatorDoor, done: Event) -> None:
+def _stand_at(admin_socket: AdminSocket, done: Event) -> None:
     while not done.is_set():
-        if select.select(door.descriptors, [], [], 0.05)[0]:
-            door.answer()
+        if select.select(admin_socket.descriptors, [], [], 0.05)[0]:
+            admin_socket.answer()
 
 
 def _answering() -> list[int]:
     """Return the processes that answer, those that have ended collected."""
-    found = [pid for pid in descendants(os.getpid()) if "actors.operator.process" in title(pid)]
+    found = [pid for pid in descendants(os.getpid()) if "kigeon.operator.process" in title(pid)]
     return [pid for pid in found if os.waitpid(pid, os.WNOHANG) == (0, 0)]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from actors.processes import PR_SET_PDEATHSIG, children, descendants, is_running
+from kigeon.processes import PR_SET_PDEATHSIG, children, descendants, is_running
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ import sys
 import time
 from datetime import datetime
 
-from actors.processes import descendants
+from kigeon.processes import descendants
 from tests.support.processes import is_running, wait_until
 
 DEMO = [sys.executable, "-P", "-m", "kigeon", "demo"]

@@ -12,10 +12,10 @@ from tests.support.processes import wait_until
 OWN = {
     "actors.system": "root",
     "kigeon.cli.start": "root",
-    "kigeon.queue.server": "root",
+    "kigeon.queue.broker.process": "root",
     "kigeon.kube.informer": "watcher",
-    "kigeon.queue.writer": "queue",
-    "kigeon.senders.engine": "sender/loki",
+    "kigeon.queue.log.writer": "queue",
+    "kigeon.senders.engine.engine": "sender/loki",
 }
 """Components that one process alone has."""
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from kigeon.queue.connection import connected
-from kigeon.queue.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT
+from kigeon.queue.broker.connection import connected
+from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import assert_once, make_event
 from tests.support.kigeon import Kigeon, accounts, loki_sender

@@ -140,7 +140,7 @@ def test_children_that_are_no_forks_have_no_secret_in_their_environment(everythi
     assert any("nats-server" in name for name in environments)
     assert any("worker.py" in name for name in environments)
     for name, data in environments.items():
-        named = [PASSWORD, FROM_ENVIRONMENT, HOOKED, TOKEN] if "actors.operator" in name else ["marked"]
+        named = [PASSWORD, FROM_ENVIRONMENT, HOOKED, TOKEN] if "kigeon.operator" in name else ["marked"]
         assert not [secret for secret in named if secret.encode() in data], name
 
 

@@ -56,7 +56,7 @@ def test_an_audit_finds_what_a_204_hides(
     kigeon.environ["PYTHONPATH"] = str(PLUGIN)
     first = [make_event(number, namespace=f"team-{number % 2}") for number in range(1000, 1010)]
     first.append(make_event(1010, namespace="zoo"))
-    held_up, last = make_event(2000, namespace="zoo"), make_event(2001, namespace="zoo")
+    stalled, last = make_event(2000, namespace="zoo"), make_event(2001, namespace="zoo")
     with kigeon:
         api.wait_for_watches()
         api.put_events(first)
@@ -64,7 +64,7 @@ def test_an_audit_finds_what_a_204_hides(
         limit(loki)
         # What comes while a push is under way is one push: its last stream is one that Loki takes.
         loki.answering.clear()
-        api.put_events([held_up])
+        api.put_events([stalled])
         wait_until(lambda: accounts(kigeon).get("inMemory") == 1)
         api.put_events([*events, last])
         wait_until(lambda: accounts(kigeon).get("inMemory") == len(events) + 2)

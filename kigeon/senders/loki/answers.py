@@ -25,9 +25,9 @@ from email.utils import parsedate_to_datetime
 
 from kigeon.errors import shorten
 from kigeon.senders.loki.refusals import read_invalid, read_stream_refusal
-from kigeon.senders.sink import Answer, Verdict
+from kigeon.senders.sink import Answer, PushStatus
 
-_VERDICTS = {204: Verdict.DELIVERED, 200: Verdict.DELIVERED, 429: Verdict.RETRY, 413: Verdict.SPLIT}
+_VERDICTS = {204: PushStatus.DELIVERED, 200: PushStatus.DELIVERED, 429: PushStatus.RETRY, 413: PushStatus.SPLIT}
 
 _TOO_LARGE = ("larger than max", "trying to send message larger")
 """What gRPC says of a message that Loki's distributor makes of a push: a status 500."""
@@ -60,14 +60,14 @@ def answer_of(status: int, body: bytes, retry_after: str | None = None) -> Answe
     wait = seconds_of(retry_after)
     for part, cure in _HELD if status not in (200, 204) else ():
         if part in text:
-            return Answer(Verdict.HOLD, reason, wait, cure)
+            return Answer(PushStatus.HOLD, reason, wait, cure)
     if status in (400, 429) and (refusal := read_stream_refusal(text)):
-        return Answer(Verdict.STREAM, reason, wait, refusals=(refusal,))
+        return Answer(PushStatus.STREAM, reason, wait, refusals=(refusal,))
     if status == 400:
-        return Answer(Verdict.INVALID, reason, wait, refusals=read_invalid(text))
+        return Answer(PushStatus.INVALID, reason, wait, refusals=read_invalid(text))
     if any(part in text for part in _TOO_LARGE):
-        return Answer(Verdict.SPLIT, reason, wait)
-    verdict = _VERDICTS.get(status, Verdict.RETRY if status >= 500 else Verdict.HOLD)
+        return Answer(PushStatus.SPLIT, reason, wait)
+    verdict = _VERDICTS.get(status, PushStatus.RETRY if status >= 500 else PushStatus.HOLD)
     return Answer(verdict, reason, wait, _CURES.get(status, ""))
 
 

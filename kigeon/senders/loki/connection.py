@@ -15,7 +15,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import check_header_validity
 
 from kigeon import __version__
-from kigeon.senders.pool import SIDE_BY_SIDE
+from kigeon.senders.delivery.pool import SIDE_BY_SIDE
 from kigeon.senders.sink import Destination
 
 PUSH_PATH = "/loki/api/v1/push"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-from kigeon.senders.lanes import Item
+from kigeon.senders.delivery.lane import Item
 from kigeon.senders.loki.flow import FLOOR, FLOOR_RATE, Flow, Levels, asks_for_less
 from kigeon.senders.loki.streams import Stream
 from kigeon.senders.sink import Entry
@@ -46,7 +46,7 @@ class StreamState:
     last: Entry | None = None
     flow: Flow = field(default_factory=Flow)
     doubts: deque[tuple[float, Sequence[int]]] = field(default_factory=deque)
-    """When what rode along, and the running numbers of its events."""
+    """When what rode along, and the offsets of its events."""
     oldest: int = 0
     """The time of the oldest line that is in doubt."""
 
@@ -113,7 +113,7 @@ class KnownStreams:
         state.flow.add(size_of(group), now)
         self._note(state, group)
         state.oldest = min(state.oldest, _oldest(group)) if state.doubts else _oldest(group)
-        state.doubts.append((now, [item.number for item in group]))
+        state.doubts.append((now, [item.offset for item in group]))
         self._doubtful += len(group)
 
     def prove_again(self, stream: Stream, now: float) -> None:
@@ -162,15 +162,15 @@ class KnownStreams:
         return [state.last for state in due if state.last is not None]
 
     def _doubted(self, states: Iterable[StreamState]) -> list[int]:
-        return [number for state in states for number in self._settle(state)]
+        return [offset for state in states for offset in self._settle(state)]
 
     def _settle(self, state: StreamState) -> list[int]:
-        """End the doubts of a stream; return the running numbers of what was in doubt."""
-        numbers = [number for _, some in state.doubts for number in some]
-        self._doubtful -= len(numbers)
+        """End the doubts of a stream; return the offsets of what was in doubt."""
+        offsets = [offset for _, some in state.doubts for offset in some]
+        self._doubtful -= len(offsets)
         state.doubts.clear()
         state.last = None
-        return numbers
+        return offsets
 
     @staticmethod
     def _note(state: StreamState, group: Sequence[Item]) -> None:

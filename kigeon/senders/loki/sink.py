@@ -20,9 +20,9 @@ from kigeon.senders.line import LabelValues, bytes_of_line, fields_to_send, labe
 from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.body import body_of
 from kigeon.senders.loki.connection import Connection
-from kigeon.senders.loki.courier import LokiCourier
+from kigeon.senders.loki.planner import LokiPlanner
 from kigeon.senders.loki.streams import Stream, Streams
-from kigeon.senders.sink import Answer, Destination, Entry, Verdict
+from kigeon.senders.sink import Answer, Destination, Entry, PushStatus
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +71,9 @@ class LokiSink:
             size += len(name) + (len(value) if value.isascii() else len(value.encode())) + 6
         return Entry(route.destination, stream, timestamp_of(event), line.decode(), metadata, size)
 
-    def courier(self, destination: Destination) -> LokiCourier:
-        """Return the courier of a destination: an answer does not speak for all of a push."""
-        return LokiCourier()
+    def planner(self, destination: Destination) -> LokiPlanner:
+        """Return the planner of a destination: an answer does not speak for all of a push."""
+        return LokiPlanner()
 
     def push(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
         """POST *entries* and return what the answer means."""
@@ -86,8 +86,8 @@ class LokiSink:
             return answer_of(response.status, body, response.headers.get("Retry-After"))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, OverflowError) as error:
             if _is_distrust(error):
-                return Answer(Verdict.HOLD, f"TLS: {shorten(str(error))}", cure=_tls_cure(str(error)))
-            return Answer(Verdict.RETRY, f"no answer: {shorten(str(error))}", answered=False)
+                return Answer(PushStatus.HOLD, f"TLS: {shorten(str(error))}", cure=_tls_cure(str(error)))
+            return Answer(PushStatus.RETRY, f"no answer: {shorten(str(error))}", answered=False)
 
     def close(self) -> None:
         """Close every connection."""

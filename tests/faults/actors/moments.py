@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
 
 from actors import messages
-from kigeon.queue.streams import EVENTS_SUBJECT
+from kigeon.queue.broker.streams import EVENTS_SUBJECT
 from tests.faults.actors.rig import CHILDREN, PIPELINE, SENDERS, Rig
 
 PARTS = {"QueueAddress", "ChildSpec"}

@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 import orjson
 from nats.aio.client import Client
 
-from kigeon.queue.connection import connected
-from kigeon.queue.scan import last_sequence
-from kigeon.queue.state import StateRecord
-from kigeon.queue.streams import EVENTS
+from kigeon.queue.broker.connection import connected
+from kigeon.queue.broker.scan import last_sequence
+from kigeon.queue.broker.streams import EVENTS
+from kigeon.queue.stores.state import StateRecord
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.disk import Disk
 from tests.support.kigeon import Kigeon

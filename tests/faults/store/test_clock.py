@@ -15,12 +15,12 @@ import pytest
 from nats.aio.client import Client
 
 from kigeon.config.settings import QueueSettings
-from kigeon.queue.connection import connected
-from kigeon.queue.scan import first_sequence, last_sequence
-from kigeon.queue.server import NatsServer
-from kigeon.queue.streams import EVENTS, SEEN, file_store_bytes
+from kigeon.queue.broker.connection import connected
+from kigeon.queue.broker.process import NatsServer
+from kigeon.queue.broker.scan import first_sequence, last_sequence
+from kigeon.queue.broker.streams import EVENTS, SEEN, file_store_bytes
 from tests.faults.store.clocked import clocked_server
-from tests.queue.test_compaction import known, storing
+from tests.queue.log.test_compaction import known, storing
 from tests.support.processes import wait_until
 
 HOUR = 3600
@@ -56,7 +56,7 @@ class Clocked:
 def clocked(tmp_path: Path) -> Iterator[Clocked]:
     program = clocked_server(tmp_path)
     with (
-        patch("kigeon.queue.server.find_binary", return_value=program),
+        patch("kigeon.queue.broker.process.find_binary", return_value=program),
         NatsServer(tmp_path / "data", file_store_bytes(SETTINGS)) as server,
     ):
         yield Clocked(server, tmp_path / "clock")

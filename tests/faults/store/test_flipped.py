@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kigeon.queue.streams import DEAD_LETTER, SEEN, retry_stream
+from kigeon.queue.broker.streams import DEAD_LETTER, SEEN, retry_stream
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.faults.store.test_destroyed import ended, flip, put_slowly

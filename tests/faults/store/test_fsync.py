@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kigeon.queue.streams import DEAD_LETTER, EVENTS, OUTCOMES, SEEN, STATE, retry_stream
+from kigeon.queue.broker.streams import DEAD_LETTER, EVENTS, OUTCOMES, SEEN, STATE, retry_stream
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.faults.store.tracing import Trace, traced

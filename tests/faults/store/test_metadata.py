@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kigeon.queue.streams import DEAD_LETTER, EVENTS, SEEN, STATE, retry_stream
+from kigeon.queue.broker.streams import DEAD_LETTER, EVENTS, SEEN, STATE, retry_stream
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.support.events import assert_once, make_event

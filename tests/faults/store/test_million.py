@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from actors.operator.memory import MOST
+from kigeon.operator.memory import MOST
 from tests.actors import test_operating
-from tests.actors.test_operating import Filled, audited
+from tests.operator.test_process import Filled, audited
 from tests.support.operating import door_to
 
 COUNT = 1_000_000

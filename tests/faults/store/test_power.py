@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 
-from kigeon.queue.streams import DEAD_LETTER
+from kigeon.queue.broker.streams import DEAD_LETTER
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.faults.store.disk import Disk

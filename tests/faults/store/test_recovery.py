@@ -16,10 +16,10 @@ import pytest
 from nats.aio.client import Client
 
 from kigeon.config.settings import QueueSettings
-from kigeon.queue import server as module
-from kigeon.queue.connection import connected
-from kigeon.queue.server import NatsServer
-from kigeon.queue.streams import EVENTS, EVENTS_SUBJECT, declare, file_store_bytes
+from kigeon.queue.broker import process as module
+from kigeon.queue.broker.connection import connected
+from kigeon.queue.broker.process import NatsServer
+from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare, file_store_bytes
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.support.kigeon import loki_sender

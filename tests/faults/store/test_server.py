@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kigeon.queue.binary import find_binary
+from kigeon.queue.broker.binary import find_binary
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.support.events import assert_once, make_event

@@ -11,11 +11,11 @@ from kigeon.config.settings import QueueSettings
 from kigeon.errors import Fenced
 from kigeon.events.envelope import Envelope, pack
 from kigeon.events.occurrence import identity_of
-from kigeon.queue.publisher import Publisher, Tail
-from kigeon.queue.reader import EventLog
-from kigeon.queue.state import StateRecord
-from kigeon.queue.streams import EVENTS_SUBJECT, POSITION_KEY
-from kigeon.queue.tail import read_tail
+from kigeon.queue.broker.streams import EVENTS_SUBJECT, POSITION_KEY
+from kigeon.queue.log.end import read_log_end
+from kigeon.queue.log.publisher import LogEnd, Publisher
+from kigeon.queue.log.reader import EventLog
+from kigeon.queue.stores.state import StateRecord
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.support.events import assert_once, make_event
@@ -63,19 +63,19 @@ def test_another_kigeon_writes_to_the_stream(tmp_path: Path, api: ApiServer, lok
     strange = []
     fenced = []
 
-    async def write(client: Client, envelope: Envelope, tail: Tail) -> bool:
+    async def write(client: Client, envelope: Envelope, log_end: LogEnd) -> bool:
         publisher = Publisher(client, SETTINGS, 5.0)
-        publisher.begin(tail)
+        publisher.begin(log_end)
         try:
             await publisher.publish(envelope)
         except Fenced:
-            fenced.append(tail)
+            fenced.append(log_end)
             return False
         return True
 
     def attempt(envelope: Envelope) -> Callable[[Client], object]:
         async def write_at_the_end(client: Client) -> bool:
-            while not await write(client, envelope, (await read_tail(client, Tail()))[0]):
+            while not await write(client, envelope, (await read_log_end(client, LogEnd()))[0]):
                 pass
             return True
 
@@ -85,7 +85,7 @@ def test_another_kigeon_writes_to_the_stream(tmp_path: Path, api: ApiServer, lok
         for number in range(3):
             loki.wait_for(len(loki.lines) + 50)
             stale, _ = envelope_of(10**9)
-            assert not kigeon.ask_server(lambda client, envelope=stale: write(client, envelope, Tail()))
+            assert not kigeon.ask_server(lambda client, envelope=stale: write(client, envelope, LogEnd()))
             envelope, events = envelope_of(*range(10**6 * (number + 1), 10**6 * (number + 1) + 5))
             assert kigeon.ask_server(attempt(envelope))
             strange += events
@@ -101,7 +101,7 @@ def test_the_same_events_written_by_another_are_known(tmp_path: Path, api: ApiSe
 
     async def write(client: Client) -> None:
         publisher = Publisher(client, SETTINGS, 5.0)
-        publisher.begin((await read_tail(client, Tail()))[0])
+        publisher.begin((await read_log_end(client, LogEnd()))[0])
         await publisher.publish(envelope)
 
     with Stored(tmp_path, api, [loki_sender(loki)]) as kigeon:

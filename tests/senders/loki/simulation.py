@@ -6,15 +6,15 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from kigeon.senders.courier import Courier, Hold
-from kigeon.senders.delivery import Delivery, Elsewhere
-from kigeon.senders.lanes import Item, Lane
-from kigeon.senders.ledger import Ledger, Outcome, Position
+from kigeon.senders.delivery.delivery import Delivery, Elsewhere
+from kigeon.senders.delivery.lane import Item, Lane
+from kigeon.senders.delivery.lanes import Lanes
+from kigeon.senders.delivery.planner import Hold, PushPlanner
 from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.body import body_of
-from kigeon.senders.loki.courier import LokiCourier
-from kigeon.senders.sink import Answer, Destination, Entry, Verdict
-from kigeon.senders.ways import Ways
+from kigeon.senders.loki.planner import LokiPlanner
+from kigeon.senders.progress.ledger import Ledger, Outcome, Position
+from kigeon.senders.sink import Answer, Destination, Entry, PushStatus
 from tests.support.loki import Loki
 
 DESTINATION = Destination("http://loki", "t")
@@ -41,8 +41,8 @@ class InProcessSink:
         """Answers that do not arrive, although the push did."""
         self.ever_held: set[tuple[str, int]] = set()
 
-    def courier(self, destination: Destination) -> Courier:
-        return LokiCourier(self._clock)
+    def planner(self, destination: Destination) -> PushPlanner:
+        return LokiPlanner(self._clock)
 
     def push(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
         self.requests += 1
@@ -51,7 +51,7 @@ class InProcessSink:
         self.ever_held |= {(line.line, line.timestamp) for line in self._loki.lines}
         if self.lose_next:
             self.lose_next -= 1
-            return Answer(Verdict.RETRY, "the connection broke")
+            return Answer(PushStatus.RETRY, "the connection broke")
         return answer_of(status, text.encode(), None if retry_after is None else str(retry_after))
 
 
@@ -76,7 +76,7 @@ class Letters:
 
 
 class Simulation:
-    """Lanes as the engine has them. ``sent`` are the running numbers of what is booked as sent."""
+    """Lanes as the engine has them. ``sent`` are the offsets of what is booked as sent."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -91,7 +91,7 @@ class Simulation:
         self._saving = Saving()
         elsewhere = Elsewhere(self._hold, self._reroute, self._postpone, self._doubt)
         self.delivery = Delivery(self.sink, self._saving, self.letters, elsewhere)  # type: ignore[arg-type]
-        self._ways = Ways(self.delivery.courier, lambda lane: None, self.clock)
+        self._ways = Lanes(self.delivery.planner, lambda lane: None, self.clock)
 
     def close(self) -> None:
         """Let go of threads and socket."""
@@ -120,7 +120,7 @@ class Simulation:
     @property
     def waiting(self) -> set[int]:
         """The numbers of what waits on some lane, or for its time."""
-        return {item.number for lane in self._ways for item in lane.items} | {i.number for i in self.later}
+        return {item.offset for lane in self._ways for item in lane.items} | {i.offset for i in self.later}
 
     @property
     def sent(self) -> set[int]:

@@ -10,7 +10,7 @@ import pytest
 
 from kigeon.config.settings import BasicAuth, LokiSettings
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.sink import Verdict
+from kigeon.senders.sink import PushStatus
 from tests.support.events import make_event
 from tests.support.loki import Loki
 
@@ -60,12 +60,12 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
         server.shutdown()
 
 
-def push(sink: LokiSink, settings: LokiSettings) -> Verdict:
+def push(sink: LokiSink, settings: LokiSettings) -> PushStatus:
     entry = sink.entry(make_event(1), settings)
-    return sink.push(entry.destination, [entry]).verdict
+    return sink.push(entry.destination, [entry]).status
 
 
-def push_once(settings: LokiSettings) -> Verdict:
+def push_once(settings: LokiSettings) -> PushStatus:
     sink = LokiSink(settings)
     try:
         return push(sink, settings)
@@ -78,7 +78,7 @@ def test_a_proxy_of_the_environment_is_used_with_its_credentials(
 ) -> None:
     monkeypatch.setenv("http_proxy", recorder.url.replace("//", "//me:secret@"))
     auth = BasicAuth("user", "password")
-    assert push_once(LokiSettings("http://loki.invalid:3100", "tenant", basic_auth=auth)) is Verdict.DELIVERED
+    assert push_once(LokiSettings("http://loki.invalid:3100", "tenant", basic_auth=auth)) is PushStatus.DELIVERED
     ((target, headers, _),) = recorder.taken
     assert target == f"http://loki.invalid:3100{PUSH_PATH}"
     assert headers["Proxy-Authorization"] == "Basic bWU6c2VjcmV0"
@@ -88,13 +88,13 @@ def test_a_proxy_of_the_environment_is_used_with_its_credentials(
 def test_no_proxy_is_honoured(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://nobody.invalid:1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    assert push_once(LokiSettings(recorder.url)) is Verdict.DELIVERED
+    assert push_once(LokiSettings(recorder.url)) is PushStatus.DELIVERED
     assert [target for target, _, _ in recorder.taken] == [PUSH_PATH]
 
 
 def test_nothing_is_sent_on_to_where_an_answer_points(recorder: Recorder) -> None:
     recorder.location = f"{recorder.url}/elsewhere"
-    assert push_once(LokiSettings(recorder.url)) is Verdict.HOLD
+    assert push_once(LokiSettings(recorder.url)) is PushStatus.HOLD
     assert len(recorder.taken) == 1
 
 
@@ -104,7 +104,7 @@ def test_tenants_share_a_connection_and_no_header_is_left_from_the_last(recorder
         verdicts = [push(sink, LokiSettings(recorder.url, tenant)) for tenant in ("a", None, "b")]
     finally:
         sink.close()
-    assert verdicts == [Verdict.DELIVERED] * 3
+    assert verdicts == [PushStatus.DELIVERED] * 3
     assert [headers.get("X-Scope-OrgID") for _, headers, _ in recorder.taken] == ["a", None, "b"]
     assert [headers.get("Cookie") for _, headers, _ in recorder.taken] == [None] * 3
     assert len({port for _, _, port in recorder.taken}) == 1
@@ -112,7 +112,7 @@ def test_tenants_share_a_connection_and_no_header_is_left_from_the_last(recorder
 
 @pytest.mark.parametrize("tenant", [" a", "a\nX-Other: b", "語"])
 def test_a_tenant_that_is_no_header_is_not_sent(recorder: Recorder, tenant: str) -> None:
-    assert push_once(LokiSettings(recorder.url, tenant)) is Verdict.RETRY
+    assert push_once(LokiSettings(recorder.url, tenant)) is PushStatus.RETRY
     assert recorder.taken == []
 
 
@@ -122,9 +122,9 @@ def test_an_authority_of_the_environment_is_trusted(tmp_path: Path, monkeypatch:
     named = ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]
     subprocess.run([*made, *named], check=True, capture_output=True)
     with Loki((certificate, key)) as server:
-        assert push_once(LokiSettings(server.url)) is Verdict.HOLD
+        assert push_once(LokiSettings(server.url)) is PushStatus.HOLD
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-        assert push_once(LokiSettings(server.url)) is Verdict.DELIVERED
+        assert push_once(LokiSettings(server.url)) is PushStatus.DELIVERED
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
-        assert push_once(LokiSettings(server.url)) is Verdict.RETRY
-        assert push_once(LokiSettings(server.url, insecure_skip_verify=True)) is Verdict.DELIVERED
+        assert push_once(LokiSettings(server.url)) is PushStatus.RETRY
+        assert push_once(LokiSettings(server.url, insecure_skip_verify=True)) is PushStatus.DELIVERED

@@ -14,7 +14,7 @@ from kigeon.senders.loki.refusals import (
     read_invalid,
     read_stream_refusal,
 )
-from kigeon.senders.sink import Verdict
+from kigeon.senders.sink import PushStatus
 
 SHOP = (("app", "k"), ("namespace", "shop"))
 NAMED = '{app="k", namespace="shop", service_name="k"}'
@@ -44,7 +44,7 @@ def test_a_stream_limit_names_the_stream() -> None:
     )
     for spelled in (text, text.capitalize()):
         answer = answer_of(429, spelled.encode())
-        assert answer.verdict is Verdict.STREAM
+        assert answer.status is PushStatus.STREAM
         assert answer.refusals[0].fault is Fault.STREAMS
         assert is_about(answer.refusals[0].stream, SHOP)
 
@@ -54,7 +54,7 @@ def test_a_stream_limit_names_the_stream() -> None:
 )
 def test_a_stream_s_rate_and_late_lines_are_counted(status: int, reason: str, fault: Fault, rate: float) -> None:
     answer = answer_of(status, ignored(reason, 12, 40).encode())
-    assert answer.verdict is Verdict.STREAM
+    assert answer.status is PushStatus.STREAM
     (found,) = answer.refusals
     assert (found.fault, found.count, found.of, found.rate) == (fault, 12, 40, rate)
     assert find_stream(found.stream, [(("app", "other"),), SHOP]) == SHOP
@@ -66,8 +66,8 @@ def test_the_tenant_s_rate_is_no_stream_s() -> None:
         b" totaling '9000000' bytes, reduce log volume or contact your Loki administrator to see if the limit can be"
         b" increased"
     )
-    assert answer_of(429, text).verdict is Verdict.RETRY
-    assert answer_of(429, b"slow down").verdict is Verdict.RETRY
+    assert answer_of(429, text).status is PushStatus.RETRY
+    assert answer_of(429, b"slow down").status is PushStatus.RETRY
 
 
 def test_invalid_lines_are_named_by_what_tells_them_apart() -> None:
@@ -116,13 +116,13 @@ def test_where_any_of_it_can_not_be_read_nothing_is_believed(text: str) -> None:
 )
 def test_what_concerns_every_event_holds_the_destination_and_has_a_cure(status: int, text: str, cure: str) -> None:
     answer = answer_of(status, text.encode())
-    assert answer.verdict is Verdict.HOLD
+    assert answer.status is PushStatus.HOLD
     assert cure in answer.cure
 
 
 def test_a_message_that_is_too_large_for_loki_s_own_grpc_is_split() -> None:
     text = b"rpc error: code = ResourceExhausted desc = grpc: received message larger than max (4800000 vs. 4194304)"
-    assert answer_of(500, text).verdict is Verdict.SPLIT
+    assert answer_of(500, text).status is PushStatus.SPLIT
 
 
 def go_quoted(value: str) -> str:

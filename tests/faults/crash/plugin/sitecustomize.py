@@ -14,7 +14,7 @@ def crash() -> None:
 
     This process ends with its own parents, and would leave those that come after them stopped for ever: they are last.
     """
-    from actors.processes import descendants, parents
+    from kigeon.processes import descendants, parents
 
     root = int(os.environ["kigeon.root"])  # noqa: SIM112 - its name
     tree, above, pid = parents(), [], os.getpid()
@@ -51,7 +51,7 @@ def patch(call: str, step: Step) -> None:
     import nats.js.client
 
     import actors.queue
-    from kigeon.senders import engine
+    from kigeon.senders.engine.engine import engine
 
     # The way is freed for others as soon as some events can't go.
     engine.MAX_WINDOW_EVENTS = 40

@@ -1,0 +1,86 @@
+"""The Watcher's books, as far as they are settled: what became of everything that it received.
+
+received = stored + repeated + unreadable, always. What is stored follows from the offsets; a *checkpoint* adds the
+rest. It travels with what it counts: each batch that passes the Deduplicator has the mark up to and including it, and
+that becomes durable together with the batch: in the headers of its envelope, or in a record of its own where nothing of
+it was new. So no count can be ahead of, or behind, what is stored. A mark is written as seven words of text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MOST = 2**63
+MOST_TIME = 1e11
+"""What is more was never counted: it is damage, and must not be believed."""
+
+MOST_LIFETIME = 366 * 86400.0
+"""No cluster keeps Events for longer, and JetStream refuses ages of centuries."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointDelta:
+    """What the Watcher says with a batch of itself.
+
+    ``session`` and ``batch`` name the batch for ever: a batch that is sent again has them again. ``unreadable`` counts
+    what could not be read since the batch before. At ``watched_until`` (seconds since the epoch, 0: never) nothing was
+    known to be missing. ``lifetime`` is for how many seconds the cluster was seen to keep an Event, 0 where nothing new
+    is known of that. ``anchor`` names the object that was seen last, "" where the batch ends inside a list.
+    """
+
+    session: str = ""
+    batch: int = 0
+    unreadable: int = 0
+    watched_until: float = 0.0
+    lifetime: float = 0.0
+    anchor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WatcherCheckpoint:
+    """Everything up to a batch, added up: see :class:`CheckpointDelta`; ``repeated`` counts what was known already."""
+
+    session: str = ""
+    batch: int = 0
+    repeated: int = 0
+    unreadable: int = 0
+    watched_until: float = 0.0
+    lifetime: float = 0.0
+    anchor: str = ""
+
+    def after(self, delta: CheckpointDelta, repeated: int) -> WatcherCheckpoint:
+        """Return the mark after one more batch."""
+        return WatcherCheckpoint(
+            delta.session,
+            delta.batch,
+            self.repeated + repeated,
+            self.unreadable + delta.unreadable,
+            max(self.watched_until, delta.watched_until),
+            delta.lifetime or self.lifetime,
+            delta.anchor or self.anchor,
+        )
+
+    def includes(self, session: str, batch: int) -> bool:
+        """Whether a batch is counted in it."""
+        return bool(session) and self.session == session and batch <= self.batch
+
+
+def write_checkpoint(checkpoint: WatcherCheckpoint) -> str:
+    """Return *checkpoint* as text."""
+    times = f"{checkpoint.watched_until:.3f} {checkpoint.lifetime:.3f}"
+    return f"{checkpoint.session or '-'} {checkpoint.batch} {checkpoint.repeated} {checkpoint.unreadable} {times} {checkpoint.anchor or '-'}"
+
+
+def read_checkpoint(text: str) -> WatcherCheckpoint:
+    """Read what :func:`write_checkpoint` wrote; what can't be read is an empty mark."""
+    try:
+        session, batch, repeated, unreadable, watched_until, lifetime, anchor = text.split(" ")
+        counts = int(batch), int(repeated), int(unreadable)
+        times = float(watched_until), float(lifetime)
+    except ValueError:
+        return WatcherCheckpoint()
+    if not all(0 <= count < MOST for count in counts) or not 0 <= times[0] < MOST_TIME:
+        return WatcherCheckpoint()
+    if not 0 <= times[1] <= MOST_LIFETIME:
+        return WatcherCheckpoint()
+    return WatcherCheckpoint("" if session == "-" else session, *counts, *times, "" if anchor == "-" else anchor)

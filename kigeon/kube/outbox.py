@@ -1,0 +1,246 @@
+"""The Watcher's outbox: what was read and is not yet known to be stored, in order, within bounds.
+
+A batch is what costs, not an event in it. So the first event after a silence goes at once, and after a batch the
+outbox *rests*: the next batch is whatever arrives within the wait that is configured, and does not wait when full.
+Without a wait the next batch is whatever arrived while the last one was being stored. At most :data:`WINDOW` batches
+are out at a time. A batch stays here until it is stored; a new epoch (somebody on the way was replaced) sends
+everything out again, in order, under new numbers. What is told with a batch (its tally) stays with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from threading import Condition, Event
+from uuid import uuid4
+
+from kigeon.events.checkpoint import CheckpointDelta, WatcherCheckpoint
+from kigeon.events.envelope import Envelope, pack
+
+WINDOW = 2
+"""Batches that may be on their way at once: one being stored, one that waits behind it."""
+
+MAX_BATCH_EVENTS = 500
+MAX_BATCH_BYTES = 1024 * 1024
+MAX_WAITING_EVENTS = 2000
+MAX_WAITING_BYTES = 4 * 1024 * 1024
+
+TELL_EVERY = 60.0
+"""Seconds after which it is told that the cluster was watched, although nothing happened."""
+
+NOTHING = WatcherCheckpoint()
+
+
+@dataclass(slots=True)
+class News:
+    """What is to be told of the Watcher; ``unreadable`` counts from its start."""
+
+    unreadable: int = 0
+    watched_until: float = 0.0
+    lifetime: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One Event as it was read: its digest, its raw JSON, and the version to resume from after it.
+
+    ``anchor`` names the object that was seen last then.
+    """
+
+    digest: bytes
+    raw: bytes
+    resource_version: str = ""
+    anchor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """An envelope on its way: ``batch_seq`` counts from 1 in each epoch. An empty one is there for its tally."""
+
+    epoch: int
+    batch_seq: int
+    envelope: Envelope
+    delta: CheckpointDelta
+
+
+class Outbox:
+    """Thread-safe: the reading thread offers, the actor takes and confirms.
+
+    ``on_offer`` is called in the reading thread when there is something to take, before it may be held back. ``wait``
+    is how many seconds lie between two batches that are not full, by the *clock*. Nobody is called when they are over:
+    whoever has taken a batch takes again after :attr:`rest`.
+    """
+
+    def __init__(
+        self,
+        on_offer: Callable[[], None] = lambda: None,
+        wait: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._on_offer = on_offer
+        self._wait = wait
+        self._clock = clock
+        self._rests_until: float | None = None
+        self._condition = Condition()
+        self._waiting: deque[Received] = deque()
+        self._waiting_bytes = 0
+        self._out: dict[int, tuple[Envelope, CheckpointDelta]] = {}
+        self._unsent: deque[tuple[Envelope, CheckpointDelta]] = deque()
+        self._session = uuid4().hex[:12]
+        self._cuts = 0
+        self._news = News()
+        self._told = News()
+        self._epoch = 0
+        self._number = 0
+        self._open = False
+        self._closed = False
+        self._closing = Event()
+
+    def offer(self, received: Iterable[Received]) -> bool:
+        """Append what was read; block while too much waits (the flow control). False once closed: nothing is taken."""
+        with self._condition:
+            if self._closed:
+                return False
+            for event in received:
+                self._waiting.append(event)
+                self._waiting_bytes += len(event.raw)
+            if self._may_cut() and len(self._out) < WINDOW:
+                self._on_offer()
+            self._condition.wait_for(lambda: self._closed or not self._is_full())
+            return not self._closed
+
+    def linger(self, seconds: float) -> None:
+        """Hold the reading thread for so long, or until the outbox is closed."""
+        if seconds > 0:
+            self._closing.wait(seconds)
+
+    def note(self, unreadable: int = 0, watched_until: float = 0.0, lifetime: float = 0.0) -> None:
+        """Have this told with the next batch: see :class:`~kigeon.events.checkpoint.CheckpointDelta`."""
+        with self._condition:
+            self._news.unreadable += unreadable
+            self._news.watched_until = max(self._news.watched_until, watched_until)
+            self._news.lifetime = lifetime or self._news.lifetime
+
+    def connect(self, epoch: int, settled: WatcherCheckpoint = NOTHING) -> None:
+        """Begin an epoch: what was out is to be sent again, first, unless it is *settled* already."""
+        with self._condition:
+            self._unsent.extendleft(reversed(self._out.values()))
+            self._out.clear()
+            self._unsent = deque(
+                batch for batch in self._unsent if not settled.includes(batch[1].session, batch[1].batch)
+            )
+            self._epoch, self._number, self._open = epoch, 0, True
+
+    def take(self) -> Batch | None:
+        """Return the next batch to send; None when nothing waits, the outbox rests, or the window is full."""
+        with self._condition:
+            if not self._open or len(self._out) >= WINDOW:
+                return None
+            if self._rest_left() <= 0:
+                self._rests_until = None
+            batch = self._unsent.popleft() if self._unsent else self._cut()
+            if batch is None:
+                return None
+            self._number += 1
+            self._out[self._number] = batch
+            self._condition.notify_all()
+            return Batch(self._epoch, self._number, *batch)
+
+    def stored(self, epoch: int, batch_seq: int) -> None:
+        """Forget a batch that is durable; an answer of an earlier epoch says nothing about this one's numbers."""
+        with self._condition:
+            if epoch == self._epoch:
+                self._out.pop(batch_seq, None)
+                self._condition.notify_all()
+
+    def close(self) -> None:
+        """Accept nothing more; a blocked :meth:`offer` returns. What was accepted can still be taken."""
+        with self._condition:
+            self._closed = True
+            self._closing.set()
+            self._condition.notify_all()
+
+    @property
+    def epoch(self) -> int:
+        """The epoch in which batches are taken; 0 before the first."""
+        with self._condition:
+            return self._epoch
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything that was accepted is stored, and what could not be read is told."""
+        with self._condition:
+            untold = self._news.unreadable > self._told.unreadable
+            return not (self._waiting or self._out or self._unsent or untold)
+
+    @property
+    def rest(self) -> float:
+        """Seconds until a batch that is not full may be taken; 0 when it may be taken now."""
+        with self._condition:
+            return max(self._rest_left(), 0.0)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something is to be stored, other than what waits for its turn."""
+        with self._condition:
+            if self._out or self._unsent:
+                return True
+            return bool(self._waiting) and (self._rest_left() <= 0 or self._may_cut())
+
+    @property
+    def pending(self) -> int:
+        """How many events were accepted and are not known to be stored."""
+        with self._condition:
+            unsettled = [*self._out.values(), *self._unsent]
+            return len(self._waiting) + sum(envelope.count for envelope, _ in unsettled)
+
+    @property
+    def waiting(self) -> int:
+        """How many events were read and have not been sent out."""
+        with self._condition:
+            return len(self._waiting)
+
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= MAX_WAITING_EVENTS or self._waiting_bytes >= MAX_WAITING_BYTES
+
+    def _rest_left(self) -> float:
+        return 0.0 if self._rests_until is None else self._rests_until - self._clock()
+
+    def _may_cut(self) -> bool:
+        """Whether what waits may become a batch; until somebody takes after it, a rest is not over."""
+        is_full = len(self._waiting) >= MAX_BATCH_EVENTS or self._waiting_bytes >= MAX_BATCH_BYTES
+        return is_full or self._rests_until is None or self._closed
+
+    def _cut(self) -> tuple[Envelope, CheckpointDelta] | None:
+        if not self._may_cut():
+            return None
+        events: list[Received] = []
+        size = 0
+        while self._waiting and len(events) < MAX_BATCH_EVENTS and size < MAX_BATCH_BYTES:
+            event = self._waiting.popleft()
+            size += len(event.raw)
+            events.append(event)
+        if not events and not self._is_worth_telling():
+            return None
+        self._waiting_bytes -= size
+        if self._wait and (events or self._news.unreadable > self._told.unreadable):
+            self._rests_until = self._clock() + self._wait
+        digests = b"".join(event.digest for event in events)
+        version, anchor = (events[-1].resource_version, events[-1].anchor) if events else ("", "")
+        return pack([event.raw for event in events], digests, version), self._delta(anchor)
+
+    def _is_worth_telling(self) -> bool:
+        """Whether there is news that should not wait for the next event."""
+        news, told = self._news, self._told
+        watched = news.watched_until - told.watched_until >= TELL_EVERY
+        return watched or news.unreadable > told.unreadable or news.lifetime != told.lifetime
+
+    def _delta(self, anchor: str) -> CheckpointDelta:
+        self._cuts += 1
+        news, told, self._told = self._news, self._told, replace(self._news)
+        unreadable = news.unreadable - told.unreadable
+        # While events wait, what is watched is not yet what is stored.
+        watched_until = news.watched_until if not self._waiting else 0.0
+        return CheckpointDelta(self._session, self._cuts, unreadable, watched_until, news.lifetime, anchor)

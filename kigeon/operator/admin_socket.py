@@ -1,0 +1,140 @@
+"""The root's side: a Unix socket, and a process for each connection."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import socket
+import sys
+from collections import deque
+from dataclasses import dataclass
+from typing import Self
+
+from actors.messages import QueueAddress
+from kigeon.config.settings import Settings
+from kigeon.kube.source import ClusterSource
+from kigeon.operator.address import SOCKET, short_path
+from kigeon.processes import is_running
+from kigeon.redaction import secrets_in
+
+log = logging.getLogger(__name__)
+
+CONTEXT_DESCRIPTOR = 3
+
+MOST_ANSWERING = 4
+"""Processes that answer at the same time: each may take some of the exporter's memory."""
+
+MOST_TURNED_AWAY = 16
+"""Connections of whom there was no room for that are kept until they have read that."""
+
+BUSY = b'{"error":"kigeon answers others now: ask again"}\n'
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """What the process of a connection works with."""
+
+    settings: Settings
+    queue: QueueAddress
+    cluster: ClusterSource | None
+
+
+class AdminSocket:
+    """A context manager: within it the socket listens. One that can't is said in the log, and missed by nobody else."""
+
+    def __init__(self, context: RequestContext) -> None:
+        self._order = context
+        self._path = context.settings.global_.data_dir / SOCKET
+        self._socket: socket.socket | None = None
+        self._answering: list[int] = []
+        self._turned_away: deque[socket.socket] = deque()
+
+    def __enter__(self) -> Self:
+        try:
+            self._path.parent.mkdir(exist_ok=True)
+            self._path.unlink(missing_ok=True)
+            self._socket = self._listen()
+        except OSError as error:
+            log.error("operators can't be answered", extra={"socket": str(self._path), "error": str(error)})
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._path.unlink(missing_ok=True)
+        for connection in self._turned_away:
+            connection.close()
+
+    @property
+    def descriptors(self) -> list[int]:
+        """What is readable when somebody is at the door."""
+        return [self._socket.fileno()] if self._socket is not None else []
+
+    @property
+    def answering(self) -> list[int]:
+        """The processes that were started for connections; some may have ended."""
+        return self._answering
+
+    def answer(self) -> None:
+        """Start a process for each connection that waits; it is the caller's to reap."""
+        while self._socket is not None:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return  # Nobody, or nobody any more.
+            try:
+                self._answer(connection)
+            except OSError as error:
+                connection.close()
+                log.error("an operator can't be answered", extra={"error": str(error)})
+
+    def _answer(self, connection: socket.socket) -> None:
+        self._answering = [pid for pid in self._answering if is_running(pid)]
+        if len(self._answering) < MOST_ANSWERING:
+            with connection:
+                self._answering.append(self._spawn(connection))
+            return
+        connection.setblocking(False)
+        connection.sendall(BUSY)
+        connection.shutdown(socket.SHUT_WR)
+        # Closed before its request has been read, it would be reset, and the answer lost.
+        self._turned_away.append(connection)
+        while len(self._turned_away) > MOST_TURNED_AWAY:
+            self._turned_away.popleft().close()
+
+    def _listen(self) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            with short_path(self._path) as path:
+                listener.bind(path)
+            listener.listen(8)
+            listener.setblocking(False)
+        except OSError:
+            listener.close()
+            raise
+        finally:
+            os.umask(before)
+        return listener
+
+    def _spawn(self, connection: socket.socket) -> int:
+        """What it works with is handed over in memory: neither its arguments nor its environment hold a secret."""
+        context = os.memfd_create("kigeon-order", os.MFD_CLOEXEC)
+        try:
+            os.write(context, pickle.dumps(self._order))
+            os.lseek(context, 0, os.SEEK_SET)
+            actions = [
+                (os.POSIX_SPAWN_DUP2, connection.fileno(), 0),
+                (os.POSIX_SPAWN_DUP2, context, CONTEXT_DESCRIPTOR),
+            ]
+            # -P: by -m alone it would be looked for in the working directory first, whoever that belongs to.
+            command = [sys.executable, "-P", "-m", "kigeon.operator.process", str(os.getpid())]
+            return os.posix_spawn(sys.executable, command, self._environ(), file_actions=actions)
+        finally:
+            os.close(context)
+
+    def _environ(self) -> dict[str, str]:
+        """Return the environment without what the configuration took from it: that is in the order, resolved."""
+        secrets = {secret for sender in self._order.settings.senders for secret in secrets_in(sender.config)}
+        return {name: value for name, value in os.environ.items() if value not in secrets}

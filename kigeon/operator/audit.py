@@ -1,0 +1,205 @@
+"""``audit``: every Event that the cluster lists now, and what became of it, for each sender and in Loki.
+
+However many they are, an Event is 28 bytes in memory; what is to be shown of it, and what is asked of Loki about, lies
+in files that end with this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+from nats.aio.client import Client
+
+from kigeon.backoff import Backoff
+from kigeon.config.settings import SenderSettings
+from kigeon.errors import KubernetesError
+from kigeon.events.fields import fields_of
+from kigeon.events.occurrence import identity_of
+from kigeon.kube.access import READ_TIMEOUT, ClusterAccess
+from kigeon.kube.lines import Page, parse_page
+from kigeon.kube.reflector import PAGE_SIZE
+from kigeon.operator.address import SOCKET
+from kigeon.operator.admin_socket import RequestContext
+from kigeon.operator.answer import Answer
+from kigeon.operator.event_status import EventStatus, EventStatuses, read_event_statuses
+from kigeon.operator.in_loki import InLoki, look_into_loki
+from kigeon.operator.listing import Listing
+from kigeon.operator.spool import Spool, Texts
+from kigeon.queue.dedup.lookup import find_offsets
+from kigeon.senders.progress.ledger import UNKNOWN, Outcome, Position
+
+EVENTS = "/api/v1/events"
+PATIENCE = 10.0
+"""Seconds that an Event which was listed may take to be seen: it may be as new as the list."""
+
+ATTEMPTS = 5
+"""How often a page of the list is asked for again."""
+
+NOT_SEEN = EventStatus(UNKNOWN, "it was not seen")
+WRONG = (InLoki.MISSING, InLoki.DOUBLED)
+ASKED_ABOUT = (str(Outcome.SENT), UNKNOWN)
+"""What became of an event that Loki is asked about."""
+
+
+@dataclass(slots=True)
+class Audited:
+    """What was found: the list, what is shown of it and its raw Events page by page, and everybody's books."""
+
+    listing: Listing
+    shown: Spool
+    raw: Spool
+    texts: Texts
+    statuses: dict[str, EventStatuses] = field(default_factory=dict)
+    in_loki: dict[str, bytearray] = field(default_factory=dict)
+
+    def statuses_of(self, sender: str) -> Iterator[EventStatus]:
+        """Yield the fate of each Event of the list for *sender*."""
+        statuses = self.statuses[sender]
+        return (statuses.status(offset) if offset else NOT_SEEN for offset in self.listing)
+
+
+async def audit(client: Client, context: RequestContext, request: dict[str, Any], answer: Answer) -> None:
+    """List the cluster's Events and account for each; with ``loki`` ask Loki too. ``wrong``: show only what is.
+
+    Raises :class:`KubernetesError` and :class:`SenderError` when what has to be asked does not answer.
+    """
+    if context.cluster is None:
+        raise ValueError("there is no cluster to list Events from")
+    folder = (context.settings.global_.data_dir / SOCKET).parent
+    with Spool(folder) as shown, Spool(folder) as raw, Texts(folder) as texts:
+        found = Audited(Listing(), shown, raw, texts)
+        await _list(ClusterAccess(context.cluster), found, bool(request.get("loki")), answer)
+        await _find(client, found.listing, answer)
+        for sender in context.settings.senders:
+            await _read_statuses(client, sender.name, found, folder, answer)
+        if request.get("loki"):
+            await _ask_loki(context, found, answer)
+        await _tell(found, context.settings.senders, bool(request.get("wrong")), answer)
+
+
+async def _list(access: ClusterAccess, found: Audited, keeps_raw: bool, answer: Answer) -> None:
+    query = {"limit": str(PAGE_SIZE)}
+    while True:
+        page = await asyncio.to_thread(_read_page, access, dict(query))
+        for event, _ in page.items:
+            found.listing.add(identity_of(event))
+        if page.items:
+            found.shown.add([orjson.dumps(_shown(event)) for event, _ in page.items])
+            if keeps_raw:
+                found.raw.add([raw for _, raw in page.items])
+        await answer.progress("listing the cluster's Events", len(found.listing))
+        if not page.continue_token:
+            return
+        query["continue"] = page.continue_token
+
+
+def _read_page(access: ClusterAccess, query: Mapping[str, str]) -> Page:
+    """Read a page; what the API server can't answer now is asked for again, a few times."""
+    backoff = Backoff(base=0.2, cap=2.0)
+    while True:
+        try:
+            return parse_page(access.read(EVENTS, query, READ_TIMEOUT))
+        except KubernetesError as error:
+            if (400 <= error.status < 500 and error.status != 429) or backoff.failures >= ATTEMPTS:
+                raise
+            time.sleep(backoff.failed(error.retry_after))
+
+
+def _shown(event: Mapping[str, Any]) -> dict[str, Any]:
+    fields = fields_of(event)
+    return {
+        "namespace": fields.namespace,
+        "name": fields.name,
+        "uid": fields.uid,
+        "count": fields.count,
+        "reason": fields.reason,
+    }
+
+
+async def _find(client: Client, listing: Listing, answer: Answer) -> None:
+    """Find the number of each; one that is new may still be on its way."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while listing.missing:
+        digests = 0
+        async for run in find_offsets(client):
+            listing.note(run)
+            digests += len(run.digests) // 8
+            await answer.progress("looking for their running numbers, digests read", digests)
+        if not listing.missing or asyncio.get_running_loop().time() > deadline:
+            break
+        await asyncio.sleep(0.25)
+    listing.close()
+
+
+async def _read_statuses(client: Client, sender: str, found: Audited, folder: Path, answer: Answer) -> None:
+    def make(position: Position, problem: str) -> EventStatuses:
+        return EventStatuses(position, problem, found.listing.sorted, found.texts, folder)
+
+    found.statuses[sender] = await read_event_statuses(client, sender, make, answer)
+
+
+async def _ask_loki(context: RequestContext, found: Audited, answer: Answer) -> None:
+    for sender in context.settings.senders:
+        if sender.loki is not None:
+            asked = bytearray(status.outcome in ASKED_ABOUT for status in found.statuses_of(sender.name))
+            found.in_loki[sender.name] = await look_into_loki(context, sender, found.raw, asked, answer)
+
+
+async def _tell(found: Audited, senders: Sequence[SenderSettings], only_wrong: bool, answer: Answer) -> None:
+    """Write first how many, then each."""
+    names = [sender.name for sender in senders]
+    outcomes: dict[str, Counter[str]] = {name: Counter() for name in names}
+    unaccounted = 0
+    for _, statuses, accounted in _each(found, names):
+        unaccounted += not accounted
+        for name, status in statuses.items():
+            outcomes[name][status["outcome"]] += 1
+    loki = {name: Counter(map(InLoki.of, held)) for name, held in found.in_loki.items()}
+    await answer.members(
+        {
+            "listed": len(found.listing),
+            "unaccounted": unaccounted,
+            "senders": {name: dict(counts) for name, counts in outcomes.items()},
+            "loki": {name: _told(counts) for name, counts in loki.items() if _told(counts)},
+        }
+    )
+    await answer.items("events")
+    row = _each(found, names)
+    for page in found.shown:
+        lines = [_line(orjson.loads(line), next(row)) for line in page]
+        await answer.items("events", [line for line in lines if not (only_wrong and line["accounted"])])
+
+
+def _told(counts: Mapping[InLoki | None, int]) -> dict[str, int]:
+    return {str(what): count for what, count in counts.items() if what is not None}
+
+
+AuditRow = tuple[int, dict[str, dict[str, str]], bool]
+"""An Event's number, what became of it for each sender, and whether it is accounted for."""
+
+
+def _each(found: Audited, names: Sequence[str]) -> Iterator[AuditRow]:
+    for index, offset in enumerate(found.listing):
+        statuses = {}
+        accounted = offset > 0
+        for name in names:
+            status = found.statuses[name].status(offset) if offset else NOT_SEEN
+            statuses[name] = {"outcome": status.outcome, "reason": status.reason}
+            held = InLoki.of(found.in_loki[name][index]) if name in found.in_loki else None
+            if held is not None:
+                statuses[name]["loki"] = str(held)
+            proven = status.outcome != UNKNOWN or held is InLoki.ONCE
+            accounted = accounted and proven and held not in WRONG
+        yield offset, statuses, accounted
+
+
+def _line(shown: dict[str, Any], row: AuditRow) -> dict[str, Any]:
+    offset, statuses, accounted = row
+    return {**shown, "number": offset or None, "accounted": accounted, "senders": statuses}

@@ -1,0 +1,123 @@
+"""The process of one connection: reads a request, answers it, ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import pickle
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from nats.aio.client import Client
+
+from kigeon.errors import KigeonError
+from kigeon.observability.logs import configure
+from kigeon.operator.admin_socket import CONTEXT_DESCRIPTOR, RequestContext
+from kigeon.operator.answer import Answer
+from kigeon.operator.dead_letters import dead_letter
+from kigeon.operator.memory import TOO_MUCH, be_killed_first, lift_limit, limit_memory, peak_bytes
+from kigeon.operator.resend import resend
+from kigeon.operator.status import status
+from kigeon.processes import die_with_parent, use_few_arenas
+from kigeon.queue.broker.connection import connected
+
+log = logging.getLogger(__name__)
+
+MAX_REQUEST = 1024 * 1024
+PATIENCE = 10.0
+"""Seconds for a request to come, and for the queue to be there."""
+
+Command = Callable[[Client, RequestContext, dict[str, Any], Answer], Awaitable[None]]
+
+
+def main() -> None:
+    """Serve the connection on standard input; the only argument is the process id of the root."""
+    die_with_parent(int(sys.argv[1]))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    with os.fdopen(CONTEXT_DESCRIPTOR, "rb") as file:
+        context: RequestContext = pickle.load(file)  # noqa: S301 - from the root, through a descriptor that no other process has
+    configure(context.settings.global_.log_level, context.settings.global_.log_format, context={"actor": "operator"})
+    use_few_arenas()
+    be_killed_first()
+    with socket.socket(fileno=0) as connection:
+        connection.settimeout(PATIENCE)
+        said = _serve(connection, context)
+        if said:
+            connection.settimeout(PATIENCE)
+            with suppress(OSError):  # Nobody listens any more.
+                connection.sendall(orjson.dumps({"error": said}) + b"\n")
+
+
+def _serve(connection: socket.socket, context: RequestContext) -> str:
+    """Answer the request; return what went wrong, "" when nothing did."""
+    try:
+        request = _read(connection)
+        connection.setblocking(False)
+        asyncio.run(answer_to(request, context, Answer(connection)))
+    except (BrokenPipeError, ConnectionResetError):
+        sys.exit()  # Nobody listens any more.
+    except (KigeonError, ValueError, OSError) as error:
+        return str(error) or type(error).__name__
+    except MemoryError:
+        lift_limit()
+        log.error("a request took more memory than it may")
+        return TOO_MUCH
+    except Exception as error:
+        lift_limit()
+        log.exception("a request failed")
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+async def answer_to(request: dict[str, Any], context: RequestContext, answer: Answer) -> None:
+    """Write the *answer* to a request; what is wrong with it is :class:`ValueError`."""
+    command = _command(str(request.get("command")))
+    async with asyncio.timeout(PATIENCE):
+        connecting = connected(context.queue.url, context.queue.token, "operator")
+        client = await connecting.__aenter__()
+    before = peak_bytes()
+    limit_memory()
+    try:
+        await command(client, context, request, answer)
+        await answer.end(peak_bytes() - before)
+    finally:
+        await connecting.__aexit__(None, None, None)
+
+
+def _command(name: str) -> Command:
+    """Return what does a command. The kubernetes package takes a while to load: only where it is needed."""
+    if name == "audit":
+        from kigeon.operator.audit import audit
+
+        return audit
+    commands: dict[str, Command] = {"status": status, "dead-letter": dead_letter, "resend": resend}
+    if name not in commands:
+        raise ValueError(f"command must be one of {', '.join((*commands, 'audit'))}")
+    return commands[name]
+
+
+def _read(connection: socket.socket) -> dict[str, Any]:
+    data = b""
+    while not data.endswith(b"\n") and len(data) < MAX_REQUEST:
+        more = connection.recv(65536)
+        if not more:
+            break
+        data += more
+    try:
+        request = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"the request is no JSON: {error}") from error
+    if not isinstance(request, dict):
+        raise ValueError("the request is no JSON object")
+    return request
+
+
+if __name__ == "__main__":
+    main()

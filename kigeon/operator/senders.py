@@ -1,0 +1,84 @@
+"""What is a sender's own to do is asked of it, through the queue's server, and answered in its process.
+
+A sender that takes long says every few seconds that it is still at it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
+
+from kigeon.errors import KigeonError, QueueError
+from kigeon.queue.broker.connection import queue_errors
+
+log = logging.getLogger(__name__)
+
+SUBJECT = "kigeon.operate"
+PATIENCE = 60.0
+"""Seconds for a sender to say something: that it has done what it was asked for, or that it is at it."""
+
+AT_IT = 5.0
+"""Seconds between two times that a sender says so."""
+
+Action = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
+"""Does what a request asks for; returns the answer."""
+
+
+async def serve(client: Client, sender: str, actions: Mapping[str, Action]) -> None:
+    """Answer what is asked of a *sender*, in its own process, for as long as the connection lasts."""
+
+    async def answer(message: Msg) -> None:
+        at_it = asyncio.ensure_future(_say_at_it(message))
+        try:
+            request = orjson.loads(message.data)
+            answer = await actions[request["action"]](request)
+        except (KigeonError, ValueError, KeyError, TypeError) as error:
+            log.warning("an operator's request failed", extra={"error": repr(error)})
+            answer = {"error": {"said": str(error)}}
+        finally:
+            at_it.cancel()
+        await message.respond(orjson.dumps(answer))
+
+    await client.subscribe(f"{SUBJECT}.{sender}", cb=answer)
+
+
+async def ask(
+    client: Client, sender: str, request: Mapping[str, Any], waiting: Callable[[], Awaitable[None]]
+) -> dict[str, Any]:
+    """Ask a *sender*; *waiting* is called whenever it says that it is at it. Raises :class:`QueueError`."""
+    inbox = client.new_inbox()
+    with queue_errors(f"asking the sender {sender}"):
+        answers = await client.subscribe(inbox)
+        try:
+            await client.publish(f"{SUBJECT}.{sender}", orjson.dumps(request), reply=inbox)
+            while (found := await _next(sender, answers)) == {"at it": True}:
+                await waiting()
+        finally:
+            await answers.unsubscribe()
+    if "error" in found:
+        raise QueueError(f"the sender {sender}: {found['error']['said']}")
+    return found
+
+
+async def _say_at_it(message: Msg) -> None:
+    while True:
+        await asyncio.sleep(AT_IT)
+        await message.respond(b'{"at it":true}')
+
+
+async def _next(sender: str, answers: Any) -> dict[str, Any]:
+    try:
+        message = await answers.next_msg(PATIENCE)
+    except TimeoutError as error:
+        raise QueueError(f"the sender {sender} says nothing: what was asked last may be done or not") from error
+    if (message.headers or {}).get("Status") == "503":
+        raise QueueError(f"the sender {sender} does not run now: ask again") from NoRespondersError()
+    found: dict[str, Any] = orjson.loads(message.data)
+    return found

@@ -1,0 +1,1 @@
+"""nats-server: its process, the connection to it, the streams on it."""

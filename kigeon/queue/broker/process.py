@@ -1,0 +1,294 @@
+"""The embedded nats-server: a child process on loopback, with a random token, fsync before every acknowledgement.
+
+One data directory has one server: the server itself does not lock its store, and two on one store lose each other's
+messages. So the directory is locked, and the lock is handed down to the server: it is free only when both kigeon and
+its server are gone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import logging
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import orjson
+
+from kigeon.errors import DataDirectoryInUse, StartError, shorten
+from kigeon.queue.broker.binary import find_binary
+from kigeon.queue.broker.recovery import Recovery, Work, work_of
+
+log = logging.getLogger(__name__)
+
+MAX_PAYLOAD = 8 * 1024 * 1024
+"""Bytes of the largest message: more than the largest envelope that can be written."""
+
+LOCK_PATIENCE = 2.0
+"""Seconds to wait for the lock: the processes of a kigeon that was killed may still be ending."""
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
+_CONFIGURATION = """\
+listen: "127.0.0.1:{port}"
+server_name: "kigeon"
+authorization {{ token: $KIGEON_NATS_TOKEN }}
+max_payload: {max_payload}
+ports_file_dir: "{ports}"
+jetstream {{
+  store_dir: "{store}"
+  max_memory_store: 16777216
+  max_file_store: {max_file_store}
+  sync_interval: always
+}}
+"""
+
+
+class NatsServer:
+    """The server of one data directory. A context manager: within it the directory is locked.
+
+    ``max_file_store`` is in bytes. The methods raise :class:`StartError` with the place and the cure.
+    """
+
+    def __init__(self, data_dir: Path, max_file_store: int) -> None:
+        self._data_dir = data_dir
+        self._max_file_store = max_file_store
+        self._lock: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._recovery: Recovery | None = None
+        self._port = -1
+        # The server parses it as a value of its configuration: beginning with a letter, it is a text.
+        self.token = "k" + secrets.token_hex(32)
+        self.restarts = 0
+
+    @property
+    def url(self) -> str:
+        """Where clients connect; it stays the same when the server is restarted."""
+        return f"nats://127.0.0.1:{self._port}"
+
+    @property
+    def port(self) -> int:
+        """Its port on loopback."""
+        return self._port
+
+    @property
+    def pid(self) -> int:
+        """The server's process id; 0 while there is none."""
+        return self._process.pid if self._process else 0
+
+    def __enter__(self) -> Self:
+        self._take_lock()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def start(self) -> None:
+        """Start the server and return when it takes connections, however long it gets on with recovering its store."""
+        self.launch()
+        while not self.look():
+            time.sleep(0.005)
+
+    def launch(self) -> None:
+        """Start the server; :meth:`look` tells when it takes connections."""
+        run = self._data_dir / "run"
+        binary = find_binary()
+        try:
+            run.mkdir(exist_ok=True)
+            for stale in run.glob("*.ports"):
+                stale.unlink()
+            configuration = self._write_configuration(run)
+            output = self._output.open("wb")
+        except OSError as error:
+            raise self._unusable(error) from error
+        with output:
+            self._process = subprocess.Popen(
+                [binary, "-c", configuration.resolve()],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={"KIGEON_NATS_TOKEN": self.token, "GOMEMLIMIT": "64MiB", "GOMAXPROCS": "1", "PATH": os.defpath},
+                cwd="/",
+                pass_fds=[self._lock] if self._lock is not None else [],
+                start_new_session=True,
+                preexec_fn=_die_with_parent(),
+            )
+        self._recovery = Recovery(time.monotonic())
+
+    def look(self) -> bool:
+        """Return whether the server takes connections; call it again and again until it does.
+
+        A server that ended instead, or makes no progress for too long, is stopped: :class:`StartError`.
+        """
+        recovery = self._recovery
+        if recovery is None:
+            return self.is_running
+        if not self.is_running:
+            raise self._failed("it ended")
+        port = _read_port(self._data_dir / "run")
+        if port and _takes_connections(port):
+            self._recovery, self._port = None, port
+            took = round(recovery.seconds(time.monotonic()), 3)
+            log.info("nats-server started", extra={"pid": self.pid, "port": port, "seconds": took})
+            return True
+        self._judge(recovery, work_of(self.pid, self._output))
+        return False
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether it was launched and has not taken connections yet; it may have ended meanwhile."""
+        return self._recovery is not None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the server's process is there and has taken connections."""
+        return self.is_running and not self.is_starting
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server's process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def restart(self) -> None:
+        """Replace the server, on the same port, and return when it takes connections."""
+        self.relaunch()
+        while not self.look():
+            time.sleep(0.005)
+
+    def relaunch(self) -> None:
+        """Replace the server, on the same port: clients come back by themselves, when :meth:`look` says so."""
+        self.stop()
+        self.restarts += 1
+        self.launch()
+
+    def stop(self, patience: float = 5.0) -> None:
+        """End the server: gently, within *patience* seconds, then not."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process, self._recovery = None, None
+
+    def _take_lock(self) -> None:
+        try:
+            self._data_dir.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self._data_dir / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._unusable(error) from error
+        deadline = time.monotonic() + LOCK_PATIENCE
+        while not _flock(lock) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if not _flock(lock):
+            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(lock)
+            raise DataDirectoryInUse(
+                f"global.dataDir {self._data_dir} is in use by another kigeon (process {holder}): "
+                "stop that one, or give this one a directory of its own"
+            )
+        try:
+            # In this order a disk that is full has room for it, if it ever had.
+            os.ftruncate(lock, os.pwrite(lock, str(os.getpid()).encode(), 0))
+        except OSError as error:
+            os.close(lock)
+            raise self._unusable(error) from error
+        self._lock = lock
+
+    def _write_configuration(self, run: Path) -> Path:
+        path = run / "nats-server.conf"
+        path.touch(mode=0o600)
+        path.write_text(
+            _CONFIGURATION.format(
+                port=self._port,
+                max_payload=MAX_PAYLOAD,
+                ports=run.resolve(),
+                store=(self._data_dir / "jetstream").resolve(),
+                max_file_store=self._max_file_store,
+            )
+        )
+        return path
+
+    @property
+    def _output(self) -> Path:
+        return self._data_dir / "run" / "nats-server.log"
+
+    def _judge(self, recovery: Recovery, work: Work) -> None:
+        """Say now and then that it takes long; :class:`StartError` when nothing goes on any more."""
+        now = time.monotonic()
+        if recovery.is_stuck(now, work):
+            raise self._failed(f"it has done nothing for a while, after {recovery.seconds(now):.0f} s")
+        if recovery.is_worth_a_word(now):
+            log.warning(
+                "nats-server still recovers its store",
+                extra={
+                    "pid": self.pid,
+                    "seconds": round(recovery.seconds(now)),
+                    "processorSeconds": round(work.processor, 1),
+                    "bytes": work.moved,
+                },
+            )
+
+    def _failed(self, how: str) -> StartError:
+        # What it died of is the last that it says, after a page about itself.
+        said = shorten(b"\n".join(self._output.read_bytes()[-1000:].splitlines()[-1:]))
+        self.stop()
+        return StartError(f"nats-server did not start in {self._data_dir}: {how}; it said: {said or 'nothing'}")
+
+    def _unusable(self, error: OSError) -> StartError:
+        return StartError(
+            f"global.dataDir {self._data_dir} can't be used: {error.strerror or error}: "
+            "give a directory that this user may write to, on a disk with room for queue.eventsMaxBytes"
+        )
+
+
+def _die_with_parent() -> Callable[[], None]:
+    """Return what the child runs before it becomes the server: from then on it ends with its parent."""
+    parent = os.getpid()
+
+    def arrange() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return arrange
+
+
+def _flock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read_port(run: Path) -> int:
+    for path in run.glob("*.ports"):
+        try:
+            return urlsplit(orjson.loads(path.read_bytes())["nats"][0]).port or 0
+        except (OSError, ValueError, KeyError, IndexError):
+            continue  # It is still being written.
+    return 0
+
+
+def _takes_connections(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

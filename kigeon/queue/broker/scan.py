@@ -1,0 +1,133 @@
+"""Reading a stream from some sequence to its end, as fast as it comes, through a consumer that holds no state."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from email.header import Header, decode_header
+
+from nats.aio.client import Client
+from nats.js import api
+from nats.js.client import JetStreamContext
+
+from kigeon.errors import QueueError
+from kigeon.queue.broker.connection import queue_errors
+
+FETCH_TIMEOUT = 2.0
+"""Seconds that one fetch waits for messages; the reference measured that longer ones hide a lost consumer."""
+
+AT_ONCE = 256
+"""Messages that a scan reads at once, where nothing else is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message of a stream: ``timestamp`` is when it was stored, seconds since the epoch."""
+
+    sequence: int
+    subject: str
+    timestamp: float
+    headers: Mapping[str, str]
+    payload: bytes
+    delivery: int
+    """The how manyeth message it is that its consumer was sent: a gap shows that one was lost on its way."""
+
+
+def consumer(start: int, headers_only: bool = False) -> api.ConsumerConfig:
+    """Return a consumer from *start* on: no acknowledgements, in memory, gone soon after its reader is."""
+    return api.ConsumerConfig(
+        deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=max(start, 1),
+        ack_policy=api.AckPolicy.NONE,
+        headers_only=headers_only,
+        inactive_threshold=60.0,
+        mem_storage=True,
+        num_replicas=1,
+    )
+
+
+async def fetch(subscription: JetStreamContext.PullSubscription, most: int, timeout: float) -> list[Stored]:
+    """Return up to *most* messages; an empty list when none came within *timeout* seconds."""
+    try:
+        messages = await subscription.fetch(most, timeout=timeout)
+    except TimeoutError:
+        return []
+    return [
+        Stored(
+            message.metadata.sequence.stream,
+            message.subject,
+            message.metadata.timestamp.timestamp(),
+            message.headers or {},
+            message.data,
+            message.metadata.sequence.consumer,
+        )
+        for message in messages
+    ]
+
+
+def headers_of(message: api.RawStreamMsg) -> dict[str, str]:
+    """Return the headers of a message that was asked for on its own, as text.
+
+    nats-py parses them as those of a mail: a value that is not ASCII comes as a :class:`email.header.Header`, which
+    is no text and whose own ``str`` has lost every character of it.
+    """
+    return {name: _text(value) for name, value in (message.headers or {}).items()}
+
+
+def _text(value: str | Header) -> str:
+    if isinstance(value, str):
+        return value
+    return b"".join(part for part, _ in decode_header(value)).decode(errors="replace")
+
+
+async def last_sequence(client: Client, stream: str) -> int:
+    """Return the last sequence that *stream* gave out; raises :class:`QueueError`."""
+    return int((await stream_state(client, stream)).last_seq)
+
+
+async def first_sequence(client: Client, stream: str) -> int:
+    """Return the first sequence that *stream* holds, one more than its last where it is empty; raises as that does."""
+    return int((await stream_state(client, stream)).first_seq)
+
+
+async def stream_state(client: Client, stream: str) -> api.StreamState:
+    """Return what *stream* holds, in numbers; raises as :func:`last_sequence` does."""
+    with queue_errors(f"asking for the state of {stream}"):
+        return (await client.jetstream().stream_info(stream)).state
+
+
+async def scan(
+    client: Client, stream: str, subject: str, start: int, headers_only: bool = False, most: int = AT_ONCE
+) -> AsyncGenerator[Stored, None]:
+    """Yield what *stream* holds under *subject* from sequence *start* to the end that it has now.
+
+    *most* messages are in memory at once.
+
+    Raises :class:`QueueError` when the queue does not answer; start again from the last one seen.
+    """
+    end = await last_sequence(client, stream)
+    if end < start:
+        return
+    js = client.jetstream()
+    with queue_errors(f"reading {stream}"):
+        subscription = await js.pull_subscribe(subject, stream=stream, config=consumer(start, headers_only))
+    try:
+        reached, deliveries = start - 1, 0
+        while reached < end:
+            with queue_errors(f"reading {stream}"):
+                info = await subscription.consumer_info()
+                sent = info.delivered.consumer_seq if info.delivered is not None else 0
+                # The end may lie under another subject, or be evicted or deleted: no fetch needs to wait for it then.
+                if not info.num_pending and sent <= deliveries:
+                    return
+                messages = await fetch(subscription, most, FETCH_TIMEOUT)
+            for message in messages:
+                deliveries += 1
+                if message.delivery != deliveries:
+                    raise QueueError(f"reading {stream}: a message was lost on its way")
+                reached = message.sequence
+                yield message
+            if not messages and sent > deliveries:
+                raise QueueError(f"reading {stream}: the last messages were lost on their way")
+    finally:
+        await subscription.unsubscribe()

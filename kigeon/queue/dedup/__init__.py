@@ -1,0 +1,1 @@
+"""Which occurrences were seen: the digests, and how they are read from the streams."""

@@ -1,0 +1,1 @@
+"""The events stream as a log: who writes it, where it ends, who reads it."""

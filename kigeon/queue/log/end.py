@@ -1,0 +1,135 @@
+"""Where the events stream ends, found out from what it holds and what is known of an earlier end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from typing import NamedTuple
+
+import orjson
+from nats.aio.client import Client
+from nats.js.errors import NotFoundError
+
+from kigeon.errors import UnreadableEnvelope
+from kigeon.events.envelope import Headers, read_headers
+from kigeon.queue.broker.connection import queue_errors
+from kigeon.queue.broker.scan import headers_of, last_sequence, scan
+from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, POSITION_KEY, STATE
+from kigeon.queue.log.publisher import LogEnd
+from kigeon.throttle import Limited
+
+log = logging.getLogger(__name__)
+few = Limited(log)
+
+MOST_OFFSET = 10**17
+"""An offset that is larger was never given out: it is damage."""
+
+
+class Run(NamedTuple):
+    """Digests of events with consecutive offsets, of which ``first`` is the first."""
+
+    first: int
+    digests: bytes
+
+
+async def read_log_end(client: Client, known: LogEnd) -> tuple[LogEnd, list[Run]]:
+    """Return the end of the events stream, and the digests of every envelope after *known*, an earlier end.
+
+    An envelope whose headers can't be read has no digests; those after it say how many events it held. Where none is
+    left to say so, the senders' positions tell which numbers were given out.
+    """
+    end = await last_sequence(client, EVENTS)
+    # In a stream that was made anew offsets go on all the same.
+    anew = await stream_was_recreated(client, known.sequence + 1, known.next_offset)
+    log_end = replace(known, sequence=0, resource_version="") if anew else known
+    runs = []
+    async for message in scan(client, EVENTS, EVENTS_SUBJECT, log_end.sequence + 1, headers_only=True):
+        headers = readable(message.headers, message.sequence)
+        if headers is not None:
+            runs.append(Run(headers.first, headers.digests))
+            log_end = LogEnd(
+                message.sequence, headers.first + headers.count, headers.resource_version, headers.checkpoint
+            )
+    offset = max(log_end.next_offset, await _highest_offset(client))
+    if log_end.sequence < end:
+        # Evicted before it was read here, all of it: only with the age of the queue, after a crash.
+        context = {"envelopes": end - log_end.sequence, "number": offset}
+        log.warning("envelopes are gone whose count is not known, running numbers go on at the highest", extra=context)
+    return replace(log_end, sequence=max(end, log_end.sequence), next_offset=offset), runs
+
+
+async def last_log_end(client: Client) -> LogEnd | None:
+    """Return the end of the events stream from its last envelope alone; None where that is not there, or unreadable.
+
+    Raises :class:`QueueError`.
+    """
+    with queue_errors("reading the last envelope"):
+        try:
+            message = await client.jetstream().get_last_msg(EVENTS, EVENTS_SUBJECT)
+        except NotFoundError:
+            return None
+    sequence = message.seq or 0
+    headers = readable(headers_of(message), sequence)
+    if headers is None:
+        return None
+    offset = max(headers.first + headers.count, await _highest_offset(client))
+    return LogEnd(sequence, offset, headers.resource_version, headers.checkpoint)
+
+
+async def stream_was_recreated(client: Client, next_sequence: int, next_offset: int) -> bool:
+    """Return whether the events stream is not the one whose envelope *next_sequence* would begin with *next_offset*.
+
+    A stream that was lost and made anew, or cut short by damage, gives out sequences a second time, while running
+    numbers go on: what it holds before *next_sequence* has numbers that are too high for it.
+    """
+    if next_sequence <= 1:
+        return False
+    if await last_sequence(client, EVENTS) + 1 < next_sequence:
+        return True
+    first = await _offset_before(client, next_sequence)
+    return first is not None and first >= next_offset
+
+
+async def _offset_before(client: Client, sequence: int) -> int | None:
+    """Return the first offset of the envelope before *sequence*, or else of the oldest that can be read."""
+    with queue_errors("reading an envelope"):
+        try:
+            message = await client.jetstream().get_msg(EVENTS, sequence - 1)
+        except NotFoundError:
+            message = None
+    if message is not None and (headers := readable(headers_of(message), sequence - 1)) is not None:
+        return headers.first
+    async with aclosing(scan(client, EVENTS, EVENTS_SUBJECT, 1, headers_only=True)) as messages:
+        async for stored in messages:
+            if stored.sequence >= sequence:
+                break
+            if (headers := readable(stored.headers, stored.sequence)) is not None:
+                return headers.first
+    return None
+
+
+def readable(headers: Mapping[str, str], sequence: int) -> Headers | None:
+    """Return what the *headers* at *sequence* say; None, with a warning in the log, when they can't be read."""
+    try:
+        return read_headers(headers)
+    except UnreadableEnvelope as error:
+        few.warning("skipping the headers of a damaged envelope", extra={"sequence": sequence, "error": str(error)})
+        return None
+
+
+async def _highest_offset(client: Client) -> int:
+    """Return the highest offset that a sender's position waits for."""
+    # Not through nats-py's keys(): when the first keys come early, it takes what has come so far for all there are.
+    positions = scan(client, f"KV_{STATE}", f"$KV.{STATE}.{POSITION_KEY}.*", 1)
+    return max([1, *[_offset_in(message.payload) async for message in positions]])
+
+
+def _offset_in(position: bytes) -> int:
+    try:
+        offset = orjson.loads(position)["number"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return 0
+    # One that no header could hold is no reason to give out others like it.
+    return offset if isinstance(offset, int) and offset < MOST_OFFSET else 0

@@ -1,0 +1,108 @@
+"""The one writer of the events stream, fenced.
+
+Every publish says which sequence it expects to be the stream's last. So a publish that timed out but was stored, or a
+second kigeon on the same stream, is an answer and not a guess: the publisher looks at what is really there. One
+publish is under way at a time; with hundreds of events in each that is enough.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from uuid import uuid4
+
+from nats.aio.client import Client
+from nats.js import api
+from nats.js.errors import BadRequestError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
+
+from kigeon.backoff import Backoff
+from kigeon.config.settings import QueueSettings
+from kigeon.errors import Fenced, QueueError
+from kigeon.events.checkpoint import WatcherCheckpoint
+from kigeon.events.envelope import EMPTY, Envelope, write_headers
+from kigeon.queue.broker.connection import queue_errors, writing
+from kigeon.queue.broker.scan import headers_of, last_sequence
+from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare
+from kigeon.queue.stores.state import WRONG_LAST_SEQUENCE
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LogEnd:
+    """The end of the events stream: its last sequence, the next offset, where to resume the watch.
+
+    ``checkpoint`` is the Watcher's books up to here.
+    """
+
+    sequence: int = 0
+    next_offset: int = 1
+    resource_version: str = ""
+    checkpoint: WatcherCheckpoint = field(default=EMPTY)
+
+
+class Publisher:
+    """Stores envelopes in order; owned by one task."""
+
+    def __init__(self, client: Client, settings: QueueSettings, push_timeout: float) -> None:
+        self._client = client
+        self._js = client.jetstream(timeout=push_timeout)
+        self._settings = settings
+        self._writer = uuid4().hex
+        self.log_end = LogEnd()
+
+    def begin(self, log_end: LogEnd) -> None:
+        """Go on from *log_end*, the end of the stream as it was found."""
+        self.log_end = log_end
+
+    def note(self, checkpoint: WatcherCheckpoint) -> None:
+        """Note that the books go up to *checkpoint*, although nothing was stored."""
+        self.log_end = replace(self.log_end, checkpoint=checkpoint)
+
+    async def publish(self, envelope: Envelope, checkpoint: WatcherCheckpoint = EMPTY) -> LogEnd:
+        """Store *envelope* with *checkpoint*, trying until it is stored; return the stream's new end.
+
+        Raises :class:`Fenced` when somebody else wrote to the stream: read its tail anew before going on.
+        """
+        backoff = Backoff(base=0.05, cap=5.0)
+        headers = write_headers(envelope, self.log_end.next_offset, self._writer, checkpoint)
+        while True:
+            try:
+                sequence = await self._attempt(envelope.payload, headers)
+                break
+            except QueueError as error:
+                delay = backoff.failed()
+                log.warning("storing a batch failed, trying again", extra={"error": str(error), "delay": delay})
+                await asyncio.sleep(delay)
+        self.log_end = LogEnd(
+            sequence, self.log_end.next_offset + envelope.count, envelope.resource_version, checkpoint
+        )
+        return self.log_end
+
+    async def _attempt(self, payload: bytes, headers: Mapping[str, str]) -> int:
+        expected = {**headers, api.Header.EXPECTED_LAST_SEQUENCE.value: str(self.log_end.sequence)}
+        with writing(self._client, "storing a batch"):
+            try:
+                ack = await self._js.publish(EVENTS_SUBJECT, payload, headers=expected, stream=EVENTS)
+                return int(ack.seq)
+            except BadRequestError as error:
+                if error.err_code != WRONG_LAST_SEQUENCE:
+                    raise
+            except (NotFoundError, NoStreamResponseError, ServiceUnavailableError):
+                await declare(self._client, self._settings)
+                raise
+        return await self._find_stored(headers["Kigeon-First"])
+
+    async def _find_stored(self, first: str) -> int:
+        """Return the sequence at which an earlier attempt, whose answer was lost, has stored the batch."""
+        last = await last_sequence(self._client, EVENTS)
+        if last == self.log_end.sequence + 1:
+            with queue_errors("reading the last batch"):
+                message = await self._js.get_msg(EVENTS, last)
+            found = headers_of(message)
+            if found.get("Kigeon-Writer") == self._writer and found.get("Kigeon-First") == first:
+                return last
+        reason = "another kigeon writes to it" if last > self.log_end.sequence else "it was damaged, or made anew"
+        raise Fenced(f"the events stream ends at {last}, not at {self.log_end.sequence}: {reason}")

@@ -1,0 +1,201 @@
+"""The Queue's work: store what comes in order, say what is durable, compact when there is time.
+
+Everything on the way to the stream belongs to an *epoch*. A new one begins when the Watcher, the Deduplicator or the
+Queue was replaced, or something was lost between them: what is older is dropped (its sender still has it), the end
+of the stream is announced, and from there all go on. In an epoch batches come numbered without gaps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from nats.aio.client import Client
+
+from kigeon.backoff import persistently
+from kigeon.config.settings import Settings
+from kigeon.errors import Fenced, QueueError
+from kigeon.events.checkpoint import WatcherCheckpoint
+from kigeon.events.envelope import EMPTY, Envelope
+from kigeon.queue.broker.streams import declare, remember_observed
+from kigeon.queue.log.checkpoint import CheckpointRecord
+from kigeon.queue.log.compaction import Compactor
+from kigeon.queue.log.publisher import LogEnd, Publisher
+from kigeon.queue.stores.gone import GoneSenders
+
+log = logging.getLogger(__name__)
+
+QUIET = 5.0
+"""Seconds without a batch after which digests are compacted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToStore:
+    """A batch to be stored: ``store_seq`` counts from 1 in its epoch, ``batch_seq`` is the Watcher's own.
+
+    Where nothing of it is new there is no envelope, and its mark alone is made durable.
+    """
+
+    epoch: int
+    store_seq: int
+    batch_seq: int
+    envelope: Envelope | None
+    checkpoint: WatcherCheckpoint = EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An epoch has begun; the events stream ends here."""
+
+    epoch: int
+    log_end: LogEnd
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """A batch is settled: stored at ``sequence``, or 0 where nothing of it was new."""
+
+    epoch: int
+    batch_seq: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbed:
+    """Something was lost or somebody else wrote: an epoch has to begin."""
+
+    reason: str
+
+
+Report = Opened | Durable | Disturbed
+
+
+class Writer:
+    """Owned by one event loop; ``report`` is called from it."""
+
+    def __init__(self, client: Client, settings: Settings, report: Callable[[Report], None]) -> None:
+        self._client = client
+        self._settings = settings.queue
+        self._report = report
+        self._publisher = Publisher(client, settings.queue, settings.pusher.push_timeout)
+        self._compactor = Compactor(client, settings.queue)
+        self._books = CheckpointRecord(client)
+        self._gone = GoneSenders(client, settings.queue, {sender.name for sender in settings.senders})
+        self._jobs: asyncio.Queue[ToStore | int] = asyncio.Queue()
+        self._epoch = 0
+        self._opened = 0
+        self._next_store_seq = 1
+
+    @property
+    def log_end(self) -> LogEnd:
+        """The end of the events stream as far as it is known."""
+        return self._publisher.log_end
+
+    def begin(self, epoch: int) -> None:
+        """Begin an epoch after what is being stored now; one that has begun is announced again."""
+        self._epoch = epoch
+        self._jobs.put_nowait(epoch)
+
+    def store(self, batch: ToStore) -> None:
+        """Store *batch* after those before it."""
+        self._jobs.put_nowait(batch)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self._open()
+        while True:
+            await self._look_after_gone()
+            try:
+                job = await asyncio.wait_for(self._jobs.get(), QUIET)
+            except TimeoutError:
+                await self._compact()
+                continue
+            if isinstance(job, ToStore):
+                await self._store(job)
+            elif job == self._epoch:
+                if job != self._opened:
+                    self._opened, self._next_store_seq = job, 1
+                self._report(Opened(job, self._publisher.log_end))
+
+    async def close(self) -> None:
+        """Compact what is due, so that the next start has less to read."""
+        await self._compact()
+
+    async def _open(self) -> None:
+        async def open_() -> LogEnd:
+            await declare(self._client, self._settings)
+            log_end = await self._compactor.open()
+            # Numbers that were given out are not given out again, whatever became of their envelopes.
+            batch_seq = max(log_end.next_offset, self.log_end.next_offset)
+            return replace(log_end, next_offset=batch_seq, checkpoint=await self._books.latest(log_end))
+
+        self._publisher.begin(await persistently("opening the events stream", open_))
+        log.info("the events stream is open", extra={"sequence": self._publisher.log_end.sequence})
+
+    async def _store(self, batch: ToStore) -> None:
+        if batch.epoch != self._epoch:
+            return
+        if batch.store_seq != self._next_store_seq:
+            self._report(Disturbed(f"batch {batch.store_seq} came where {self._next_store_seq} was due"))
+            return
+        try:
+            sequence = await self._settle(batch)
+        except Fenced as error:
+            log.error("the events stream is not as it was left", extra={"error": str(error)})
+            self._epoch = self._opened = 0
+            await self._open()
+            self._report(Disturbed(str(error)))
+            return
+        self._next_store_seq += 1
+        self._report(Durable(batch.epoch, batch.batch_seq, sequence))
+        if self._compactor.is_due:
+            await self._compact()
+
+    async def _settle(self, batch: ToStore) -> int:
+        """Make *batch*, or only its mark, durable; return its sequence, 0 for a mark."""
+        sequence = 0
+        if batch.checkpoint.lifetime not in (0.0, self.log_end.checkpoint.lifetime):
+            await persistently(
+                "remembering events for as long as they live", lambda: self._remember(batch.checkpoint.lifetime)
+            )
+        if batch.envelope is not None:
+            first = self.log_end.next_offset
+            sequence = (await self._publisher.publish(batch.envelope, batch.checkpoint)).sequence
+            self._compactor.stored(batch.envelope, first)
+        else:
+            batch_seq = self.log_end.next_offset
+            await persistently("settling the books", lambda: self._books.write(batch.checkpoint, batch_seq))
+            self._publisher.note(batch.checkpoint)
+        return sequence
+
+    async def _remember(self, lifetime: float) -> None:
+        await remember_observed(self._client, self._settings, lifetime)
+
+    async def _compact(self) -> None:
+        """Compact once; what fails is due again after the next batch. Storing events never waits for it."""
+        try:
+            await self._compactor.compact(self._publisher.log_end)
+        except QueueError as error:
+            log.warning("compacting digests failed, trying again later", extra={"error": str(error)})
+            if self._client.is_connected:
+                await self._declare_again()
+        except Fenced as error:
+            log.error("another kigeon compacts digests", extra={"error": str(error)})
+            await self._open()
+
+    async def _look_after_gone(self) -> None:
+        """Look, once an hour, for senders that are gone; what fails is tried an hour later."""
+        if self._gone.is_due:
+            try:
+                await self._gone.look()
+            except QueueError as error:
+                log.warning("looking after senders that are gone failed", extra={"error": str(error)})
+
+    async def _declare_again(self) -> None:
+        """A stream that is missing (its metadata were damaged) comes back, with its messages, when it is declared."""
+        try:
+            await declare(self._client, self._settings)
+        except QueueError as error:
+            log.warning("declaring the streams failed", extra={"error": str(error)})

@@ -1,0 +1,1 @@
+"""What is durable beside the events stream."""

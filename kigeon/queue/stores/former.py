@@ -1,0 +1,111 @@
+"""The retry stream that all senders once shared, ``kigeon-retry``, and how a sender takes what it has there.
+
+What is booked there is copied to the sender's own stream; the copies count from when the sender's position says so
+(its own sequences are all higher than those of the shared one); then it is deleted. A crash before the position
+leaves copies that nobody booked: the next start deletes them and copies again. One after it leaves what is known to
+be copied, by its sequences.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from nats.aio.client import Client
+from nats.js.errors import NotFoundError
+
+from kigeon.queue.broker.connection import queue_errors, writing
+from kigeon.queue.broker.scan import Stored, last_sequence, scan
+from kigeon.queue.broker.streams import RETRY, RETRY_SUBJECT, retry_stream, retry_subject, stream_state
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 64
+BYTES_AT_ONCE = 4 * 1024 * 1024
+"""Of messages that are copied side by side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """Up to which sequence the sender's own stream holds copies; the new sequences of marked messages by the old."""
+
+    sequence: int
+    moved: Mapping[int, int] = field(default_factory=dict)
+
+
+async def last_of(client: Client, sender: str) -> int:
+    """Return the last sequence of the shared stream where *sender* has something in it, else 0."""
+    with queue_errors("reading the shared retry stream"):
+        js = client.jetstream()
+        state = await stream_state(js, RETRY)
+        try:
+            if state is not None:
+                await js.get_last_msg(RETRY, f"{RETRY_SUBJECT}.{sender}")
+                return int(state.last_seq)
+        except NotFoundError:
+            pass
+        return 0
+
+
+async def is_there(client: Client, stream: str) -> bool:
+    """Whether there is a stream of that name."""
+    with queue_errors(f"asking for {stream}"):
+        return await stream_state(client.jetstream(), stream) is not None
+
+
+async def holds(client: Client, sender: str, booked: int) -> bool:
+    """Whether what *sender* has booked, up to sequence *booked*, lies in the shared stream."""
+    return 0 < booked <= await last_of(client, sender)
+
+
+async def adopt(client: Client, sender: str, booked: int, marked: Collection[int]) -> Adopted | None:
+    """Copy what *sender* has booked, as :meth:`kigeon.queue.stores.retry.RetryStore.adopt` says."""
+    last = await last_of(client, sender)
+    if not last or booked > last:
+        return None
+    own = retry_stream(sender)
+    with writing(client, "deleting copies that were never booked"):
+        await client.jetstream().purge_stream(own)
+    log.info("what waits in the shared retry stream moves to the sender's own", extra={"sender": sender})
+    moved: dict[int, int] = {}
+    some: list[Stored] = []
+    async for message in scan(client, RETRY, f"{RETRY_SUBJECT}.{sender}", 1):
+        if message.sequence > booked:
+            break
+        some.append(message)
+        if len(some) >= AT_ONCE or sum(len(each.payload) for each in some) >= BYTES_AT_ONCE:
+            moved |= await _copy(client, sender, some, marked)
+            some = []
+    moved |= await _copy(client, sender, some, marked)
+    return Adopted(await last_sequence(client, own), moved)
+
+
+async def _copy(client: Client, sender: str, some: list[Stored], marked: Collection[int]) -> dict[int, int]:
+    """Copy messages in their order; return the new sequences of those that are *marked*."""
+    js = client.jetstream()
+    with writing(client, "copying from the shared retry stream"):
+        copies = (
+            js.publish(
+                retry_subject(sender, message.headers.get("Kigeon-Key", "")),
+                message.payload,
+                headers=dict(message.headers),
+                stream=retry_stream(sender),
+            )
+            for message in some
+        )
+        acks = await asyncio.gather(*copies)
+    return {message.sequence: ack.seq for message, ack in zip(some, acks, strict=True) if message.sequence in marked}
+
+
+async def forget(client: Client, sender: str) -> None:
+    """Delete what *sender* has in the shared stream, and the stream when it is empty."""
+    with writing(client, "deleting from the shared retry stream"):
+        js = client.jetstream()
+        if await stream_state(js, RETRY) is None:
+            return
+        await js.purge_stream(RETRY, subject=f"{RETRY_SUBJECT}.{sender}")
+        state = await stream_state(js, RETRY)
+        if state is not None and not state.messages:
+            await js.delete_stream(RETRY)

@@ -1,0 +1,155 @@
+"""Retry streams of senders that are in the configuration no more: kept for as long as an event is, then deleted.
+
+A sender that comes back within that time goes on with what waits. Since when a sender is gone is noted in its
+stream's metadata (in those of the stream that all senders shared, under the sender's name): declaring a sender's
+stream takes the note away.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+import orjson
+from nats.aio.client import Client
+from nats.js import JetStreamContext, api
+from nats.js.errors import KeyNotFoundError, NotFoundError
+
+from kigeon.config.settings import QueueSettings
+from kigeon.events.envelope import natural
+from kigeon.queue.broker.connection import writing
+from kigeon.queue.broker.scan import scan
+from kigeon.queue.broker.streams import POSITION_KEY, RETRY, RETRY_SUBJECT, STATE, stream_state
+
+log = logging.getLogger(__name__)
+
+GONE_SINCE = "kigeon-gone-since"
+"""The key in the metadata; a dash and the sender's name follow in those of the shared stream. Seconds since 1970."""
+
+LOOK_EVERY = 3600.0
+SOON = 5.0
+"""Seconds until the next look where a stream was not there in the midst of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one sender has in one stream: all of it, or what is under a subject of its own."""
+
+    stream: str
+    sender: str
+    subject: str
+    note: str
+
+
+class GoneSenders:
+    """Looks after the retry streams of senders that are not among *configured*; owned by one task."""
+
+    def __init__(
+        self,
+        client: Client,
+        settings: QueueSettings,
+        configured: Collection[str],
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._max_age = settings.events_max_age
+        self._configured = frozenset(configured)
+        self._now = now
+        self._looked_at = -math.inf
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to look again."""
+        return time.monotonic() - self._looked_at >= LOOK_EVERY
+
+    async def look(self) -> None:
+        """Note who is gone, forget that of who is back, delete what nobody came back for; raises QueueError."""
+        self._looked_at = time.monotonic()
+        with writing(self._client, "looking after the retry streams of senders that are gone"):
+            try:
+                await self._look()
+            except NotFoundError:
+                # A stream came or went meanwhile, as at the start: soon again.
+                self._looked_at -= LOOK_EVERY - SOON
+
+    async def _look(self) -> None:
+        js = self._client.jetstream()
+        for info in await _retry_streams(js):
+            for part in await _parts(js, info):
+                await self._look_after(js, info.config, part)
+
+    async def _look_after(self, js: JetStreamContext, config: api.StreamConfig, part: Part) -> None:
+        notes = dict(config.metadata or {})
+        since = _time(notes.get(part.note))
+        if part.sender in self._configured:
+            if since is not None:
+                del notes[part.note]
+                await _note(js, config, notes)
+        elif since is None or since > self._now():
+            notes[part.note] = f"{self._now():.0f}"
+            await _note(js, config, notes)
+            log.info("a sender is gone, what waits for it is kept for a while", extra={"sender": part.sender})
+        elif self._now() - since > self._max_age:
+            events = await self._waiting(part)
+            await self._delete(js, part)
+            context = {"sender": part.sender, "events": events, "since": since}
+            log.warning("a sender did not come back, what waited for it is deleted", extra=context)
+
+    async def _waiting(self, part: Part) -> int:
+        """Return how many events wait: those that the sender's position does not say have ended."""
+        ended = await self._ended(part.sender)
+        events = 0
+        async for message in scan(self._client, part.stream, part.subject, 1, headers_only=True):
+            offsets = message.headers.get("Kigeon-Numbers", "").split(",")
+            bits = ended.get(str(message.sequence), 0) & ((1 << len(offsets)) - 1)
+            events += sum(bool(natural(offset)) for offset in offsets) - bits.bit_count()
+        return events
+
+    async def _ended(self, sender: str) -> Mapping[str, int]:
+        try:
+            entry = await (await self._client.jetstream().key_value(STATE)).get(f"{POSITION_KEY}.{sender}")
+            return {key: int(bits, 16) for key, bits in orjson.loads(entry.value or b"")["retry"].items()}
+        except (KeyNotFoundError, NotFoundError, ValueError, KeyError, TypeError, AttributeError):
+            return {}
+
+    async def _delete(self, js: JetStreamContext, part: Part) -> None:
+        if part.stream != RETRY:
+            await js.delete_stream(part.stream)
+            return
+        await js.purge_stream(RETRY, subject=part.subject)
+        state = await stream_state(js, RETRY)
+        if state is not None and not state.messages:
+            await js.delete_stream(RETRY)
+
+
+async def _retry_streams(js: JetStreamContext) -> list[api.StreamInfo]:
+    found: list[api.StreamInfo] = []
+    offset = 0
+    while page := await js.streams_info(offset):
+        offset += len(page)
+        found += [info for info in page if (info.config.name or "").startswith(RETRY)]
+    return found
+
+
+async def _parts(js: JetStreamContext, info: api.StreamInfo) -> list[Part]:
+    """Return whose messages are in a retry stream."""
+    name = info.config.name or ""
+    if name != RETRY:
+        sender = name.removeprefix(f"{RETRY}-")
+        return [Part(name, sender, f"{RETRY_SUBJECT}.{sender}.*", GONE_SINCE)]
+    subjects = (await js.stream_info(RETRY, subjects_filter=f"{RETRY_SUBJECT}.*")).state.subjects or {}
+    senders = [subject.removeprefix(f"{RETRY_SUBJECT}.") for subject in sorted(subjects)]
+    return [Part(RETRY, sender, f"{RETRY_SUBJECT}.{sender}", f"{GONE_SINCE}-{sender}") for sender in senders]
+
+
+async def _note(js: JetStreamContext, config: api.StreamConfig, notes: dict[str, str]) -> None:
+    config.metadata = notes
+    await js.update_stream(config)
+
+
+def _time(text: str | None) -> float | None:
+    found = natural(text or "")
+    return float(found) if found else None

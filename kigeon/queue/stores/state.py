@@ -1,0 +1,83 @@
+"""Durable records beside the streams: one key-value bucket, every write a compare-and-set.
+
+A record's revision is the fence: who writes without knowing the latest one has been replaced by somebody else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nats.aio.client import Client
+from nats.js import api
+from nats.js.errors import BadRequestError, KeyNotFoundError, NotFoundError
+
+from kigeon.errors import Fenced, QueueError
+from kigeon.queue.broker.connection import queue_errors, writing
+from kigeon.queue.broker.streams import STATE
+
+WRONG_LAST_SEQUENCE = 10071
+"""What JetStream answers when an expected last sequence is not the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is stored under a key; no value and revision 0 when there is nothing yet."""
+
+    value: bytes | None = None
+    revision: int = 0
+
+
+class StateRecord:
+    """One key of the bucket, read once and then written by this owner alone."""
+
+    def __init__(self, client: Client, key: str, timeout: float = 5.0) -> None:
+        self._client = client
+        self._js = client.jetstream(timeout=timeout)
+        self._key = key
+        self._revision = 0
+
+    async def read(self) -> bytes | None:
+        """Return the stored value, None where there is none, and take ownership of its revision."""
+        with queue_errors(f"reading the record {self._key}"):
+            record = await self._fetch()
+        self._revision = record.revision
+        return record.value
+
+    async def is_current(self) -> bool:
+        """Whether nobody has written since this owner last read or wrote."""
+        with queue_errors(f"reading the record {self._key}"):
+            return (await self._fetch()).revision == self._revision
+
+    async def write(self, value: bytes) -> None:
+        """Replace the value. :class:`QueueError` when it is not known to be stored: write again.
+
+        :class:`Fenced` when somebody else wrote since this owner last did.
+        """
+        headers = {api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(self._revision)}
+        with writing(self._client, f"writing the record {self._key}"):
+            try:
+                ack = await self._js.publish(f"$KV.{STATE}.{self._key}", value, headers=headers)
+                self._revision = ack.seq
+            except BadRequestError as error:
+                if error.err_code != WRONG_LAST_SEQUENCE:
+                    raise
+                self._revision = await self._revision_of(value)
+
+    async def _revision_of(self, value: bytes) -> int:
+        """Return the stored revision if an earlier write of ours, given up too early, made it."""
+        record = await self._fetch()
+        if record.value is None and self._revision:
+            # It was lost, not written: its owner writes it anew, still fenced against another who does.
+            self._revision = record.revision
+            raise QueueError(f"the record {self._key} was lost")
+        if record.value != value:
+            raise Fenced(f"another kigeon wrote the record {self._key}: it is the owner now")
+        return record.revision
+
+    async def _fetch(self) -> Record:
+        bucket = await self._js.key_value(STATE)
+        try:
+            entry = await bucket.get(self._key)
+        except (KeyNotFoundError, NotFoundError):
+            return Record()
+        return Record(entry.value, entry.revision or 0)

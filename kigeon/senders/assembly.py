@@ -1,0 +1,181 @@
+"""What a Sender is made of: the rooms of the library put together, as its configuration says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kigeon.config.settings import FilterSettings, HookSettings, SenderSettings, Settings
+from kigeon.errors import HookError, HookUnavailable
+from kigeon.events.fields import namespace_of
+from kigeon.hooks.cache import ConfigCache
+from kigeon.hooks.runner import Failed, HookRunner, Skipped, Transformed
+from kigeon.hooks.watch import ScriptWatch, WatchThread
+from kigeon.kube.access import ClusterAccess
+from kigeon.kube.namespaces import NamespaceFilter, Namespaces
+from kigeon.kube.pods import Missing, PodLookup, pod_key_of
+from kigeon.kube.source import ClusterSource
+from kigeon.queue.broker.streams import digest_ttl_of
+from kigeon.senders.loki.sink import LokiSink
+from kigeon.senders.progress.ledger import Outcome
+from kigeon.senders.sink import Sink
+from kigeon.senders.stdout.sink import StdoutSink
+from kigeon.senders.steps import Deferred, Event, Final, Preparer, SendWith
+from kigeon.throttle import Limited
+
+log = logging.getLogger(__name__)
+
+
+def sink_of(sender: SenderSettings) -> Sink:
+    """Return the sink of a sender's type."""
+    return LokiSink(sender.loki) if sender.loki is not None else StdoutSink()
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The text that a hook begins with (None: what its file holds); *took* is told each that is in use."""
+
+    source: str | None = None
+    took: Callable[[str], None] = lambda source: None
+
+
+def namespaces_of(
+    sender: SenderSettings, settings: Settings, cluster: ClusterSource | None, record: bytes | None = None
+) -> Namespaces | None:
+    """Return what watches the namespaces for a sender's filter, started; None where it needs no labels.
+
+    *record* is what was known of them in an earlier run.
+    """
+    if sender.filter is None or not sender.filter.match_labels or cluster is None:
+        return None
+    # An event may arrive late, and wait for long.
+    keep_deleted = settings.queue.events_max_age + digest_ttl_of(settings.queue)
+    namespaces = Namespaces(ClusterAccess(cluster), keep_deleted, sender.filter.hard_refresh_interval)
+    namespaces.recall(record)
+    namespaces.start()
+    return namespaces
+
+
+def preparer_of(
+    sender: SenderSettings,
+    settings: Settings,
+    cluster: ClusterSource | None,
+    sink: Sink,
+    namespaces: Namespaces | None = None,
+    script: Script = Script(),
+) -> Preparer:
+    """Return a sender's preparer, its hook's worker started; its filter judges by *namespaces*, or by its own.
+
+    Raises :class:`~kigeon.errors.HookLoadError` when the script can't be loaded.
+    """
+    passes = transform = None
+    if sender.filter is not None:
+        passes = NamespaceMatcher(sender.filter, namespaces or namespaces_of(sender, settings, cluster))
+    if sender.hook is not None:
+        pods = None
+        if cluster is not None and sender.hook.enrich_pod:
+            pods = PodLookup(ClusterAccess(cluster), sender.hook.pod_lookups_per_second)
+        transform = HookTransform(sender, sender.hook, pods, script)
+    return Preparer(sink, passes, transform)
+
+
+class NamespaceMatcher:
+    """The namespace filter, with look-ups of namespaces that are not known yet."""
+
+    def __init__(self, settings: FilterSettings, namespaces: Namespaces | None) -> None:
+        self._namespaces = namespaces
+        self._filter = NamespaceFilter(settings, self._labels)
+
+    def __call__(self, events: Sequence[Event]) -> list[bool | None]:
+        """Judge *events*; one whose namespace can't be looked up now is not judged, and does not hold up the others."""
+        decisions = [self._filter.passes(event) for event in events]
+        unknown = {index: namespace_of(event) or "" for index, event in enumerate(events) if decisions[index] is None}
+        if unknown and self._namespaces is not None:
+            known = self._namespaces.look_up(unknown.values())
+            for index, name in unknown.items():
+                decisions[index] = self._filter.matches(known[name]) if name in known else None
+        return decisions
+
+    def _labels(self, name: str) -> Mapping[str, str] | None:
+        return self._namespaces.labels(name) if self._namespaces is not None else {}
+
+
+class HookTransform:
+    """The hook of a sender: Pods looked up, the script run, its errors turned into what onError says."""
+
+    def __init__(
+        self, sender: SenderSettings, hook: HookSettings, pods: PodLookup | None, script: Script = Script()
+    ) -> None:
+        self._hook = hook
+        self._pods = pods
+        self._log = Limited(log)
+        self._runner = HookRunner(hook, sender.config)
+        self._runner.start(script.source)
+        self._took = script.took
+        self._took(self._runner.source)
+        self._watch = WatchThread(ScriptWatch(hook, self._runner.source), self._changed)
+        self._configs = ConfigCache(sender.type)
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self._runner.pid
+
+    def close(self) -> None:
+        """End the worker and the look-ups, and look at the script no more."""
+        self._watch.close()
+        self._runner.close()
+        if self._pods is not None:
+            self._pods.close()
+
+    def _changed(self, source: str) -> None:
+        self._runner.replace(source)
+        self._took(source)
+
+    def __call__(self, events: Sequence[Event]) -> list[SendWith | Final | Deferred]:
+        """Run the hook on *events*."""
+        steps: list[SendWith | Final | Deferred | None] = [None] * len(events)
+        shown = self._enrich(events, steps)
+        for index, result in zip(shown, self._runner.transform(list(shown.values())), strict=True):
+            try:
+                steps[index] = self._step(result)
+            except HookError as error:
+                steps[index] = self._on_error(error, events[index])
+        return [step for step in steps if step is not None]
+
+    def _enrich(self, events: Sequence[Event], steps: list[Any]) -> dict[int, Event]:
+        """Return what the hook is to be shown, by index; an event whose Pod is gone may end here."""
+        if self._pods is None:
+            return dict(enumerate(events))
+        keys = {index: key for index, event in enumerate(events) if (key := pod_key_of(event)) is not None}
+        pods = self._pods.get_many(keys.values())
+        shown: dict[int, Event] = {}
+        for index, event in enumerate(events):
+            pod = pods[keys[index]] if index in keys else Missing.UNAVAILABLE
+            if pod is Missing.GONE and self._hook.skip_on_pod_not_found:
+                steps[index] = Final(Outcome.SKIPPED, "its Pod is gone")
+            else:
+                shown[index] = event if isinstance(pod, Missing) else {**event, "pod": pod}
+        return shown
+
+    def _step(self, result: Transformed | Skipped | Failed) -> SendWith | Final | Deferred:
+        if isinstance(result, Transformed):
+            return SendWith(None if result.config is None else self._configs.settings_of(result.config))
+        if isinstance(result, Skipped):
+            return Final(Outcome.SKIPPED, "the hook returned None")
+        raise result.error
+
+    def _on_error(self, error: HookError, event: Event) -> SendWith | Final | Deferred:
+        if isinstance(error, HookUnavailable):
+            return Deferred(str(error))
+        metadata = event.get("metadata")
+        uid = metadata.get("uid") if isinstance(metadata, dict) else None
+        extra = {"uid": uid, "error": str(error), "kind": type(error).__name__, "onError": self._hook.on_error}
+        self._log.warning("the hook failed", extra=extra)
+        if self._hook.on_error == "use-default":
+            return SendWith(None)
+        if self._hook.on_error == "skip":
+            return Final(Outcome.SKIPPED, str(error))
+        return Deferred(str(error))

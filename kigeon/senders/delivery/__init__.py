@@ -1,0 +1,1 @@
+"""What of a sender's events is pushed, where and when."""

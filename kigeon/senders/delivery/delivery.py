@@ -1,0 +1,276 @@
+"""Pushes, and what their answers mean for each event: sent, parked, held up, or still to be sent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from kigeon.backoff import persistently
+from kigeon.errors import QueueFull
+from kigeon.senders.delivery.lane import Item, Lane
+from kigeon.senders.delivery.planner import Hold, PushPlanner, PushResult
+from kigeon.senders.delivery.pool import PushPool
+from kigeon.senders.ports import DeadLetterStore
+from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome
+from kigeon.senders.progress.progress import Progress
+from kigeon.senders.sink import Answer, Destination, Entry, PushStatus, Sink
+from kigeon.throttle import Limited
+
+log = logging.getLogger(__name__)
+
+MAX_PLANNERS = 4096
+
+SAY_FULL_EVERY = 60.0
+"""Seconds between two errors that say that the dead-letter stream is full."""
+
+REFUSES_ALL = "the destination refuses event after event, and nothing shows that it is the events' fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where events go that a lane can't send now.
+
+    ``hold`` puts events into a queue of their own, ``reroute`` returns those that still belong to a lane, ``postpone``
+    takes those whose time is to come, ``doubt`` the numbers of those that were booked as sent and may not be held.
+    """
+
+    hold: Callable[[Lane, Sequence[Item], Hold], Awaitable[None]]
+    reroute: Callable[[Lane, Sequence[Item]], list[Item]]
+    postpone: Callable[[Sequence[Item]], Awaitable[None]]
+    doubt: Callable[[Sequence[int]], None]
+
+
+@dataclass(slots=True)
+class Delivering:
+    """What of one take of a lane is still to be done."""
+
+    todo: list[Item]
+    pieces: deque[list[Item]] = field(default_factory=deque)
+    accused: list[Item] = field(default_factory=list)
+    away: list[Item] = field(default_factory=list)
+    refusal: Answer | None = None
+    hold: Hold | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is more to push now."""
+        return bool(self.todo or self.pieces) and self.refusal is None and self.hold is None
+
+    def rest(self) -> list[Item]:
+        """Return everything, in order."""
+        return [*self.away, *(item for piece in self.pieces for item in piece), *self.todo, *self.accused]
+
+
+class Delivery:
+    """Pushes what a lane holds; the position is durable before the lane's next pushes."""
+
+    def __init__(self, sink: Sink, progress: Progress, dead_letter: DeadLetterStore, elsewhere: Elsewhere) -> None:
+        self._sink = sink
+        self._progress = progress
+        self._dead_letter = dead_letter
+        self._elsewhere = elsewhere
+        self._pool = PushPool()
+        self._planners: OrderedDict[Destination, PushPlanner] = OrderedDict()
+        self._said_full_at = -math.inf
+        self._few = Limited(log)
+
+    def planner(self, destination: Destination) -> PushPlanner:
+        """Return the planner of *destination*."""
+        planner = self._planners.get(destination)
+        if planner is None:
+            planner = self._planners[destination] = self._sink.planner(destination)
+            while len(self._planners) > MAX_PLANNERS:
+                self._planners.popitem(last=False)
+        else:
+            self._planners.move_to_end(destination)
+        return planner
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self._pool.close()
+
+    async def deliver(self, lane: Lane, items: Sequence[Item]) -> list[Item]:
+        """Push *items*; return the events from the retry stream that were unloaded because the destination is away."""
+        planner = self.planner(lane.destination)
+        work = Delivering([item for item in items if not item.accused_for])
+        work.accused = [item for item in items if item.accused_for]
+        if not work.todo:
+            # There is nothing else that could show whose fault it is.
+            work.todo, work.accused = work.accused, []
+        while work.goes_on:
+            await self._push_next(lane, planner, work)
+            await self._progress.save()
+            if not work.todo and not work.pieces and not work.refusal and not work.hold:
+                self._judge(planner, work)
+        if work.refusal is not None:
+            return self._refused(lane, work.refusal, work.rest())
+        if work.hold is not None:
+            await self._elsewhere.hold(lane, work.rest(), work.hold)
+        return []
+
+    async def prove(self) -> None:
+        """Have everything proven that was sent without a proof of its own a while ago."""
+        for destination, planner in list(self._planners.items()):
+            for entry in planner.overdue():
+                answer = await self._ask(destination, [entry])
+                self._elsewhere.doubt(planner.proven(entry, answer))
+                if answer.status is not PushStatus.DELIVERED:
+                    break
+
+    async def park(self, item: Item, reason: str) -> bool:
+        """Keep *item* in the dead-letter stream, and book its end; False when there is no room: it is to wait.
+
+        One that was sent before stays sent.
+        """
+        if item.page.is_repeat:
+            self._few.warning("an event is not sent again", extra={"number": item.offset, "reason": reason})
+        elif not await self._park(partial(self._dead_letter.park, item.offset, item.page.sequence, item.raw, reason)):
+            return False
+        else:
+            self._few.warning(
+                "an event can't be delivered, it is parked", extra={"number": item.offset, "reason": reason}
+            )
+        self._progress.ledger.end(item.page, item.index, Outcome.PARKED)
+        return True
+
+    async def park_envelope(self, sequence: int, payload: bytes, reason: str) -> bool:
+        """Keep a whole envelope that can't be read in the dead-letter stream; False when there is no room."""
+        if not await self._park(partial(self._dead_letter.park_envelope, sequence, payload, reason)):
+            return False
+        log.error("an envelope can't be read, it is parked whole", extra={"sequence": sequence, "reason": reason})
+        return True
+
+    async def park_damaged(self, sequence: int, payload: bytes, reason: str) -> bool:
+        """Keep a message of the retry stream that can't be read in the dead-letter stream; False as above."""
+        if not await self._park(partial(self._dead_letter.park_retry, sequence, payload, reason)):
+            return False
+        log.error("a message of the retry stream is parked", extra={"sequence": sequence, "reason": reason})
+        return True
+
+    async def park_page(self, page: EnvelopeProgress, reason: str) -> bool:
+        """Note in the dead-letter stream that what a page of the retry stream held can't be read; False as above."""
+        for index in list(page.open_indexes()):
+            if not await self._park(partial(self._dead_letter.park, page.offset(index), page.sequence, b"{}", reason)):
+                return False
+        log.error("a page of the retry stream can't be read", extra={"sequence": page.sequence, "reason": reason})
+        return True
+
+    async def _park(self, parking: Callable[[], Awaitable[None]]) -> bool:
+        """Store in the dead-letter stream, which discards nothing; return False when it is full, and say so."""
+
+        async def attempt() -> bool:
+            try:
+                await parking()
+            except QueueFull as error:
+                self._say_full(error)
+                return False
+            return True
+
+        return await persistently("parking", attempt)
+
+    def _say_full(self, error: QueueFull) -> None:
+        now = time.monotonic()
+        if now - self._said_full_at >= SAY_FULL_EVERY:
+            self._said_full_at = now
+            cure = "replay or drop dead letters, or raise queue.eventsMaxBytes"
+            log.error("what is to be parked waits: there is no room for it", extra={"error": str(error), "cure": cure})
+
+    async def _push_next(self, lane: Lane, planner: PushPlanner, work: Delivering) -> None:
+        pushes = self._next_pushes(lane, planner, work)
+        if not pushes:
+            return
+        lane.push_started([item for push in pushes for item in push])
+        try:
+            answers = await asyncio.gather(*(self._push(lane.destination, push) for push in pushes))
+        finally:
+            lane.push_ended()
+        for push, answer in zip(pushes, answers, strict=True):
+            await self._settle(lane, planner.settle(push, answer), answer, work)
+
+    def _next_pushes(self, lane: Lane, planner: PushPlanner, work: Delivering) -> list[list[Item]]:
+        """Return the pushes that go side by side now: of the next piece, where something is being narrowed down."""
+        is_piece = bool(work.pieces)
+        items = self._elsewhere.reroute(lane, work.pieces.popleft() if is_piece else work.todo)
+        pushes, rest = planner.plan(items, lane.key) if items else ([], [])
+        if not is_piece:
+            work.todo = rest
+        elif rest:
+            work.pieces.appendleft(rest)
+        return pushes
+
+    async def _push(self, destination: Destination, push: Sequence[Item]) -> Answer:
+        return await self._ask(destination, [item.entry for item in push if item.entry is not None])
+
+    async def _ask(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
+        return await self._pool.run(destination.url, partial(self._sink.push, destination, entries))
+
+    async def _settle(self, lane: Lane, settlement: PushResult, answer: Answer, work: Delivering) -> None:
+        for item in settlement.sent:
+            self._progress.ledger.end(item.page, item.index, Outcome.SENT)
+        unparked = [item for item, reason in settlement.parked if not await self.park(item, reason)]
+        if settlement.sent or settlement.parked:
+            lane.succeeded(sum(item.entry.size for item in settlement.sent if item.entry is not None))
+        work.accused += settlement.accused
+        work.pieces.extendleft(reversed(settlement.pieces))
+        work.todo[:0] = settlement.again
+        if settlement.later or unparked:
+            await self._elsewhere.postpone([*settlement.later, *unparked])
+        if settlement.hold is not None:
+            self._tell_held(lane, settlement.hold, len(settlement.held))
+            if settlement.hold.key == lane.key:
+                work.away, work.hold = [*work.away, *settlement.held], settlement.hold
+            else:
+                await self._elsewhere.hold(lane, settlement.held, settlement.hold)
+        self._elsewhere.doubt(settlement.doubted)
+        if settlement.away or settlement.is_hopeless:
+            work.away += settlement.away
+            work.refusal = _as_held(answer) if settlement.is_hopeless else answer
+
+    @staticmethod
+    def _judge(planner: PushPlanner, work: Delivering) -> None:
+        """Have what was refused alone tried once more where the destination takes others; hold the destination else."""
+        accused, work.accused = work.accused, []
+        for item in accused:
+            if planner.took_others_since(item):
+                work.pieces.append([item])
+            else:
+                work.accused.append(item)
+        if work.accused and not work.pieces:
+            work.refusal = _as_held(Answer(PushStatus.HOLD, work.accused[0].accused_for))
+
+    def _refused(self, lane: Lane, answer: Answer, items: list[Item]) -> list[Item]:
+        delay, unloaded = lane.refused(items, answer.retry_after)
+        held = answer.status is PushStatus.HOLD
+        told = logging.ERROR if held else logging.WARNING
+        log.log(
+            told if lane.is_news(answer.status.name) else logging.DEBUG,
+            "the destination takes nothing until an operator acts, events are held"
+            if held
+            else "the destination is away, events wait",
+            extra={
+                "destination": lane.label,
+                "reason": answer.reason,
+                **({"cure": answer.cure} if answer.cure else {}),
+                "delay": round(delay, 3),
+                "events": len(items),
+            },
+        )
+        return unloaded
+
+    @staticmethod
+    def _tell_held(lane: Lane, hold: Hold, events: int) -> None:
+        # Said when it begins; that it goes on is what the accounts tell.
+        level = logging.DEBUG if lane.key == hold.key and lane.is_blocked else logging.WARNING
+        extra = {"destination": lane.destination.label, "queue": hold.key.strip(), "reason": hold.reason}
+        log.log(level, "a stream takes nothing now, its events wait", extra={**extra, "events": events})
+
+
+def _as_held(answer: Answer) -> Answer:
+    cure = answer.cure or REFUSES_ALL
+    return Answer(PushStatus.HOLD, answer.reason, answer.retry_after, cure)

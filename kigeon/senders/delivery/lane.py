@@ -1,0 +1,173 @@
+"""A lane: the events that wait for one destination, in order, and when it may be tried again. Pure, but for a clock."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from kigeon.backoff import Backoff
+from kigeon.senders.progress.ledger import EnvelopeProgress
+from kigeon.senders.sink import Destination, Entry
+
+MAX_PUSH_BYTES = 1024 * 1024
+"""Uncompressed bytes of one push. Loki's distributor passes a push on in messages of at most 4 MiB."""
+
+MAX_PUSH_EVENTS = 5000
+
+QUICKER = 1.25
+"""By how much a lane that was slowed down tries more after each push that was stored."""
+
+TOLD_FOR = 300.0
+"""Seconds after which it is said again that a destination takes nothing."""
+
+PATIENCE = 0.5
+"""Seconds after which a push that has no answer holds up what waits behind it."""
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """An event in memory: where it is from, its raw JSON, and what to push of it once that is known."""
+
+    page: EnvelopeProgress
+    index: int
+    raw: bytes
+    entry: Entry | None = None
+    attempts: int = 0
+    accused_at: int = 0
+    accused_for: str = ""
+    """By which of the destination's answers it was refused alone, and what that said; empty where it was not."""
+
+    @property
+    def offset(self) -> int:
+        """Its offset."""
+        return self.page.offset(self.index)
+
+
+class Lane:
+    """The way to one destination, or what of it waits for something of its own: *key* says what, "" is the common way.
+
+    At most one push after the other is under way on it, or a few small ones side by side.
+    """
+
+    def __init__(self, destination: Destination, key: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        self.destination = destination
+        self.key = key
+        self.items: deque[Item] = deque()
+        self._pace = 0.0
+        self._most = MAX_PUSH_BYTES
+        self._backoff = Backoff(base=0.5, cap=30.0)
+        self._clock = clock
+        self._due = 0.0
+        self._asked_at = math.inf
+        self._asked: Sequence[Item] = ()
+        self._told: tuple[str, float] = ("", -math.inf)
+        self.failures = 0
+
+    @property
+    def label(self) -> str:
+        """The destination's name, without secrets, and the key."""
+        return self.destination.label + self.key
+
+    @property
+    def wait(self) -> float:
+        """Seconds until the destination may be tried, 0 when it may be now."""
+        return max(self._due - self._clock(), 0.0)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the last try failed."""
+        return self.failures > 0
+
+    @property
+    def stalled(self) -> Sequence[Item]:
+        """What is in a push that has been without an answer for longer than :data:`PATIENCE`; mostly nothing."""
+        return self._asked if self._clock() - self._asked_at > PATIENCE else ()
+
+    @property
+    def fills_a_push(self) -> bool:
+        """Whether what is on it is as much as fits into a push."""
+        size = sum(item.entry.size for item in self.items if item.entry)
+        return len(self.items) >= MAX_PUSH_EVENTS or size >= self._most
+
+    @property
+    def has_retries(self) -> bool:
+        """Whether events from the retry stream are loaded on it."""
+        return bool(self.items) and self.items[0].page.is_retry
+
+    def add(self, items: Iterable[Item]) -> None:
+        """Append events that came later than all others; those from the retry stream go before those that do not."""
+        items = list(items)
+        retried = [item for item in items if item.page.is_retry]
+        if retried:
+            others = self.take_if(lambda item: not item.page.is_retry)
+            self.items.extend([*retried, *others])
+        self.items.extend(item for item in items if not item.page.is_retry)
+
+    def take(self) -> list[Item]:
+        """Take the next push off the lane: as much as fits into one."""
+        taken: list[Item] = []
+        size = 0
+        while self.items and len(taken) < MAX_PUSH_EVENTS:
+            entry = self.items[0].entry
+            size += entry.size if entry else 0
+            if taken and size > self._most:
+                break
+            taken.append(self.items.popleft())
+        return taken
+
+    def take_waiting(self) -> list[Item]:
+        """Take every event off the lane that is of the events stream, and was not sent before."""
+        return self.take_if(lambda item: not item.page.is_retry and not item.page.is_repeat)
+
+    def take_if(self, belongs_elsewhere: Callable[[Item], bool]) -> list[Item]:
+        """Take every event off the lane that belongs elsewhere."""
+        kept: deque[Item] = deque()
+        taken: list[Item] = []
+        for item in self.items:
+            (taken if belongs_elsewhere(item) else kept).append(item)
+        self.items = kept
+        return taken
+
+    def push_started(self, items: Sequence[Item]) -> None:
+        """Note that pushes of *items* begin."""
+        self._asked_at, self._asked = self._clock(), items
+
+    def push_ended(self) -> None:
+        """Note that the pushes have ended, one way or another."""
+        self._asked_at, self._asked = math.inf, ()
+
+    def succeeded(self, size: int = 0) -> None:
+        """Note that the destination answered and stored *size* bytes. A lane with a pace rests; it quickens slowly."""
+        self._backoff.succeeded()
+        self._told = ("", -math.inf)
+        self.failures, self._due = 0, self._clock() + size / self._pace if self._pace else 0.0
+        self._most = min(int(self._most * QUICKER) + 1, MAX_PUSH_BYTES)
+        self._pace *= QUICKER
+
+    def slow_down(self, pace: float, most: int) -> float:
+        """Send *pace* bytes a second, *most* at once; return how many seconds that takes (0: the pace is not known)."""
+        self._pace = pace
+        self._most = max(most, 1) if most else self._most
+        return self._most / pace if pace else 0.0
+
+    def is_news(self, what: str) -> bool:
+        """Whether *what* is to be told: it is not what was told last, or that was a while ago."""
+        told, at = self._told
+        if what == told and self._clock() - at < TOLD_FOR:
+            return False
+        self._told = (what, self._clock())
+        return True
+
+    def refused(self, items: Iterable[Item], retry_after: float | None) -> tuple[float, list[Item]]:
+        """Put *items* back and wait; return for how long, and the events that are unloaded.
+
+        Those from the retry stream are unloaded: they are safe there, and the way back may be long.
+        """
+        self.items.extendleft(reversed(list(items)))
+        unloaded = self.take_if(lambda item: item.page.is_retry)
+        delay = self._backoff.failed(retry_after)
+        self.failures, self._due = self.failures + 1, self._clock() + delay
+        return delay, unloaded

@@ -1,0 +1,85 @@
+"""A sender's lanes: one for each destination, and one for what of it waits for something of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from kigeon.senders.delivery.lane import Item, Lane
+from kigeon.senders.delivery.planner import COMMON, Hold, PushPlanner
+from kigeon.senders.sink import Destination
+
+LaneKey = tuple[Destination, str]
+"""A destination, and the key of the queue there."""
+
+
+class Lanes:
+    """Owned by one event loop. *begin* is called with each lane that is made; it drives it until it is empty."""
+
+    def __init__(
+        self,
+        planner_of: Callable[[Destination], PushPlanner],
+        begin: Callable[[Lane], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._planner_of = planner_of
+        self._clock = clock
+        self._begin = begin
+        self._lanes: dict[LaneKey, Lane] = {}
+        self._first: LaneKey | None = None
+        self._differ = False
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(list(self._lanes.values()))
+
+    def lane(self, destination: Destination, key: str = COMMON) -> Lane:
+        """Return the lane of a way."""
+        way = (destination, key)
+        lane = self._lanes.get(way)
+        if lane is None:
+            self._first = self._first or way
+            self._differ = self._differ or way != self._first
+            lane = self._lanes[way] = Lane(destination, key, self._clock)
+            self._begin(lane)
+        return lane
+
+    def close(self, lane: Lane) -> None:
+        """Let go of a lane on which nothing waits any more."""
+        del self._lanes[lane.destination, lane.key]
+        if lane.key != COMMON:
+            self._planner_of(lane.destination).released(lane.key)
+
+    def enter(self, items: Iterable[Item]) -> None:
+        """Put *items* on their lanes."""
+        ways: dict[LaneKey, list[Item]] = {}
+        for item in items:
+            if item.entry is not None:
+                destination = item.entry.destination
+                ways.setdefault((destination, self._planner_of(destination).route(item.entry)), []).append(item)
+        for way, entering in ways.items():
+            self.lane(*way).add(entering)
+
+    def reroute(self, lane: Lane, items: Sequence[Item]) -> list[Item]:
+        """Put those of *items* that wait for something of their own on other lanes; return the rest."""
+        strays = set(map(id, self._strays(lane, items)))
+        self.enter(item for item in items if id(item) in strays)
+        return [item for item in items if id(item) not in strays]
+
+    def hold(self, lane: Lane, items: Sequence[Item], hold: Hold) -> tuple[Lane, list[Item]]:
+        """Have *items* wait on a lane of their own, and with them what is on *lane* and belongs there too.
+
+        Return that lane, and what it unloads: see :meth:`Lane.refused`.
+        """
+        held = self.lane(lane.destination, hold.key)
+        strays = set(map(id, self._strays(lane, lane.items)))
+        held.items.extend(lane.take_if(lambda item: id(item) in strays) if strays else ())
+        delay = held.slow_down(hold.pace, hold.most)
+        return held, held.refused(items, delay or None)[1]
+
+    def hanging(self, lane: Lane) -> Sequence[Item]:
+        """Return what a push on *lane* holds that hangs; nothing where it holds up nobody else, being the only way."""
+        return lane.stalled if self._differ else ()
+
+    def _strays(self, lane: Lane, items: Iterable[Item]) -> list[Item]:
+        planner = self._planner_of(lane.destination)
+        return [item for item in items if item.entry is not None and planner.route(item.entry) != lane.key]

@@ -1,0 +1,1 @@
+"""A sender at work."""

@@ -1,0 +1,1 @@
+"""How far a sender is, in memory and durable."""

@@ -1,0 +1,38 @@
+"""Where a sender goes on at its start: its position, and what it has in the retry stream that was all senders'."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from kigeon.backoff import persistently
+from kigeon.errors import UnreadablePosition
+from kigeon.senders.ports import PositionRecord, RetryStore
+from kigeon.senders.progress.ledger import Position
+from kigeon.senders.progress.position import read_position, write_position
+
+log = logging.getLogger(__name__)
+
+
+async def open_position(record: PositionRecord, retry: RetryStore) -> Position:
+    """Return the sender's position; its retry stream holds what the position says."""
+    stored = await persistently("reading the position", record.read)
+    try:
+        position = read_position(stored)
+    except UnreadablePosition as error:
+        # Sent again is what a destination can drop; not sent at all is lost.
+        log.error("the position can't be read, everything in the queue is sent again", extra={"error": str(error)})
+        position = Position(retry_sequence=await persistently("reading the retry stream", retry.booked_at_most))
+    return await _adopt(position, record, retry)
+
+
+async def _adopt(position: Position, record: PositionRecord, retry: RetryStore) -> Position:
+    """Have what waits in the shared retry stream in the sender's own: copied, booked, and then deleted there."""
+    booked, marked = position.retry_sequence, position.retry.keys()
+    adopted = await persistently("copying what waits", lambda: retry.adopt(booked, marked))
+    if adopted is not None:
+        bits = {new: position.retry[old] for old, new in adopted.moved.items()}
+        position = replace(position, retry_sequence=adopted.sequence, retry=bits)
+        await persistently("writing the position", lambda: record.write(write_position(position)))
+    await persistently("deleting what was copied", retry.forget_former)
+    return position

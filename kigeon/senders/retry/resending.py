@@ -1,0 +1,179 @@
+"""Events that are sent although they were booked as sent before.
+
+Two want that. A planner, of events that its destination may have refused unnoticed: they are booked as waiting again,
+and go on through the retry stream. And an operator, of a destination that has lost what it held: those stay booked as
+sent, are read from the queue a slice at a time, and are counted as ``resent``. What the destination holds it drops: the
+bytes are the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from kigeon.errors import UnreadableEnvelope
+from kigeon.events.envelope import Headers, read_headers, unpack
+from kigeon.events.fields import namespace_of
+from kigeon.senders.delivery.lane import Item
+from kigeon.senders.ports import EventHistory, StoredEnvelope
+from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome
+from kigeon.senders.progress.progress import Progress
+from kigeon.senders.retry.groups import AGAIN
+from kigeon.senders.retry.scheduler import RetryScheduler, in_pages
+
+log = logging.getLogger(__name__)
+
+SLICE_EVENTS = 2000
+"""Events that one slice reads, at least; the envelope that reaches so many is read whole."""
+
+PATIENCE = 10.0
+"""Seconds that a slice is waited for: what is on its way then goes on, and the next slice waits for it."""
+
+UNNOTICED = "its destination may have refused it unnoticed, and the queue does not hold it any more"
+
+Enter = Callable[[Sequence[Item]], Awaitable[None]]
+"""Prepares items and puts them on their lanes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an operator wants to be sent again: stored before ``until`` (seconds since the epoch), of a namespace.
+
+    ``late`` also sends, to a stream of late lines, what is too far behind by now: what its own stream holds of that is
+    there twice then.
+    """
+
+    sequence: int
+    until: float
+    namespace: str | None = None
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What became of a slice: where the next one begins (0: it was the last), and how many events are on their way."""
+
+    next_sequence: int
+    resent: int
+    under_way: int
+    not_sent: int
+
+
+class Resending:
+    """One sender's; owned by its event loop."""
+
+    def __init__(self, history: EventHistory, progress: Progress, scheduler: RetryScheduler, enter: Enter) -> None:
+        self._history = history
+        self._progress = progress
+        self._scheduler = scheduler
+        self._enter = enter
+        self._lock = asyncio.Lock()
+        # Pages, and of how many events of each it was asked for.
+        self._under_way: dict[EnvelopeProgress, int] = {}
+
+    async def send_doubted(self, offsets: Sequence[int]) -> None:
+        """Book the events with these offsets as waiting again; raises :class:`QueueError`: none of the rest."""
+        wanted = set(offsets)
+        found: list[tuple[int, bytes, float]] = []
+        async for stored in self._history.read(await self._history.sequence_of(min(wanted))):
+            opened = _opened(stored)
+            if opened is None:
+                continue
+            headers, events = opened
+            for offset, raw in enumerate(events, headers.first):
+                if offset in wanted:
+                    found.append((offset, raw, stored.timestamp))
+            if headers.first + headers.count > max(wanted):
+                break
+        for part in in_pages([len(raw) for _, raw, _ in found]):
+            await self._book(found[part])
+        gone = sorted(wanted - {offset for offset, _, _ in found})
+        self._progress.ledger.evict_sent(gone, UNNOTICED)
+        await self._progress.save()
+
+    async def resend(self, wanted: Wanted) -> Slice:
+        """Send a slice of what is *wanted* again. Raises :class:`QueueError`."""
+        async with self._lock:
+            next_sequence = wanted.sequence
+            if not self._open_events():
+                next_sequence = await self._read_slice(wanted)
+            await self._wait()
+            done = {page: wanted for page, wanted in self._under_way.items() if page.is_done}
+            self._under_way = {page: wanted for page, wanted in self._under_way.items() if page not in done}
+            await self._progress.save()
+            resent = sum(page.resent for page in done)
+            return Slice(next_sequence, resent, self._open_events(), sum(done.values()) - resent)
+
+    async def sequence_since(self, moment: float) -> int:
+        """Return where to begin for what was stored since *moment*, seconds since the epoch."""
+        return await self._history.sequence_since(moment)
+
+    def _open_events(self) -> int:
+        return sum(page.open_count for page in self._under_way)
+
+    async def _book(self, events: Sequence[tuple[int, bytes, float]]) -> None:
+        offsets = tuple(offset for offset, _, _ in events)
+        page = await self._scheduler.copy(AGAIN, [raw for _, raw, _ in events], offsets, max(at for _, _, at in events))
+        self._progress.ledger.replay(page, Outcome.SENT)
+        await self._progress.save()
+        self._scheduler.queue(page)
+
+    async def _read_slice(self, wanted: Wanted) -> int:
+        """Read a slice and have it sent; return the sequence after it, 0 where there is no more."""
+        events = 0
+        async for stored in self._history.read(wanted.sequence):
+            if stored.timestamp >= wanted.until or stored.sequence >= self._progress.ledger.next_sequence:
+                return 0
+            events += await self._send(stored, wanted)
+            if events >= SLICE_EVENTS:
+                return stored.sequence + 1
+        return 0
+
+    async def _send(self, stored: StoredEnvelope, wanted: Wanted) -> int:
+        opened = _opened(stored)
+        if opened is None:
+            return 0
+        headers, events = opened
+        page = EnvelopeProgress(stored.sequence, headers.first, headers.count, is_repeat=True, may_be_late=wanted.late)
+        items = []
+        for index, raw in enumerate(events):
+            if self._is_wanted(page, index, raw, wanted):
+                items.append(Item(page, index, raw))
+            else:
+                page.ended |= 1 << index
+        if items:
+            self._under_way[page] = len(items)
+            await self._enter(items)
+        return len(events)
+
+    def _is_wanted(self, page: EnvelopeProgress, index: int, raw: bytes, wanted: Wanted) -> bool:
+        if self._progress.ledger.is_open(page.offset(index)):
+            return False  # It is on its way already.
+        return wanted.namespace is None or _namespace(raw) == wanted.namespace
+
+    async def _wait(self) -> None:
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while self._open_events() and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+
+
+def _opened(stored: StoredEnvelope) -> tuple[Headers, list[bytes]] | None:
+    try:
+        headers, events = read_headers(stored.headers), unpack(stored.payload)
+    except UnreadableEnvelope as error:
+        log.warning("an envelope can't be read again", extra={"sequence": stored.sequence, "error": str(error)})
+        return None
+    return (headers, events) if len(events) == headers.count else None
+
+
+def _namespace(raw: bytes) -> str | None:
+    try:
+        event: Any = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return namespace_of(event) if isinstance(event, dict) else None

@@ -1,0 +1,1 @@
+"""The sender type that writes to standard output."""

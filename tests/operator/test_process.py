@@ -1,0 +1,225 @@
+"""Operators' answers about more events than anybody would hold in memory, within what the kernel allows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import orjson
+import pytest
+
+from kigeon.config.settings import GlobalSettings, LokiSettings, QueueSettings, SenderSettings, Settings
+from kigeon.kube.source import ClusterSource
+from kigeon.operator import process
+from kigeon.operator.address import SOCKET, short_path
+from kigeon.operator.admin_socket import MOST_ANSWERING
+from kigeon.operator.dead_letters import actions_of
+from kigeon.operator.memory import MOST
+from kigeon.operator.senders import serve
+from kigeon.processes import descendants
+from kigeon.queue.broker.connection import connected
+from kigeon.queue.broker.process import NatsServer
+from kigeon.queue.broker.streams import declare, file_store_bytes
+from kigeon.senders.progress.ledger import Position
+from tests.support.crowd import Crowd, fill_events, fill_letters, fill_notes, fill_waiting, put_position
+from tests.support.operating import Door, Told, door_to
+from tests.support.processes import title, wait_until
+
+COUNT = 20_000
+
+
+class Filled:
+    """A queue with *count* events: every fifth parked, every fifth filtered, the last hundred wait; and its cluster."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self.count = count
+        self.folder = folder
+        self.data = folder / "data"
+        queue = QueueSettings(events_max_bytes=max(count, 100_000) * 6_000)
+        sender = SenderSettings("loki", "loki", loki=LokiSettings("http://localhost:1"))
+        self.settings = Settings((sender,), GlobalSettings(data_dir=self.data), queue)
+        self.server = NatsServer(self.data, file_store_bytes(queue))
+
+    async def fill(self) -> None:
+        async with connected(self.server.url, self.server.token, "test") as client:
+            await declare(client, self.settings.queue, "loki")
+            await fill_events(client, self.count)
+            await fill_letters(client, "loki", iter(range(5, self.count - 99, 5)), "400 entry too old")
+            await fill_notes(client, "loki", iter(range(1, self.count - 99, 5)))
+            last = await fill_waiting(client, "loki", range(self.count - 99, self.count + 1))
+            fifth = (self.count - 100) // 5
+            counts = {"parked": fifth, "filtered": fifth, "sent": self.count - 100 - 2 * fifth}
+            position = Position(10**6, self.count + 1, 1, retry_sequence=last, counts=counts, explained=self.count)  # type: ignore[arg-type]
+            await put_position(client, "loki", position)
+
+    async def fill_waiting(self) -> None:
+        """Have all of them wait in the retry stream instead."""
+        async with connected(self.server.url, self.server.token, "test") as client:
+            await declare(client, self.settings.queue, "loki")
+            last = await fill_waiting(client, "loki", range(1, self.count + 1))
+            await put_position(client, "loki", Position(10**6, self.count + 1, 1, retry_sequence=last))
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    queue = Filled(tmp_path_factory.mktemp("queue"), COUNT)
+    with queue.server:
+        queue.server.start()
+        asyncio.run(queue.fill())
+        yield queue
+
+
+def test_an_audit_of_many_takes_little_memory(filled: Filled) -> None:
+    told = audited(filled)
+    fifth = (COUNT - 100) // 5
+    assert (told.answer["listed"], told.answer["unaccounted"], told.counts["events"]) == (COUNT, 0, COUNT)
+    sent = COUNT - 100 - 2 * fifth
+    assert told.answer["senders"] == {"loki": {"sent": sent, "parked": fifth, "filtered": fifth, "waiting": 100}}
+    reasons = {event["number"]: event["senders"]["loki"]["reason"] for event in told.answer["events"]}
+    assert reasons[10_000] == "400 entry too old 10000"
+    assert 0 < told.memory < MOST / 2
+
+
+def audited(filled: Filled, keeps: bool = True) -> Told:
+    with Crowd(filled.count) as cluster:
+        source = ClusterSource(cluster.write_kubeconfig(filled.folder / "kubeconfig"))
+        with door_to(filled.server, filled.settings, source) as admin_socket:
+            return admin_socket.ask({"command": "audit"}, keeps)
+
+
+def test_for_a_terminal_only_what_is_wrong_is_told(filled: Filled) -> None:
+    """Five Events are listed that were never seen: they are looked for as long as one may be on its way."""
+    with Crowd(COUNT + 5) as cluster:
+        source = ClusterSource(cluster.write_kubeconfig(filled.folder / "kubeconfig"))
+        with door_to(filled.server, filled.settings, source) as admin_socket:
+            told = admin_socket.ask({"command": "audit", "wrong": True})
+    assert told.answer["unaccounted"] == 5
+    assert [event["name"] for event in told.answer["events"]] == [f"web-{COUNT + n}.17a" for n in range(1, 6)]
+    assert told.progress
+
+
+def test_status_reads_neither_letters_nor_outcomes(filled: Filled) -> None:
+    with door_to(filled.server, filled.settings) as admin_socket:
+        start = time.monotonic()
+        told = admin_socket.ask({"command": "status"})
+        assert time.monotonic() - start < 10  # Most of it is a process that starts.
+    accounts = told.answer["senders"]["loki"]
+    assert (accounts["stored"], accounts["waiting"], accounts["unaccounted"]) == (COUNT, 100, 0)
+    assert 0 < told.memory < MOST / 8
+
+
+@pytest.mark.parametrize("count", [100_000])
+def test_status_counts_what_waits_and_holds_none_of_it(tmp_path: Path, count: int) -> None:
+    queue = Filled(tmp_path, count)
+    with queue.server:
+        queue.server.start()
+        asyncio.run(queue.fill_waiting())
+        with door_to(queue.server, queue.settings) as admin_socket:
+            told = admin_socket.ask({"command": "status"})
+    accounts = told.answer["senders"]["loki"]
+    assert (accounts["stored"], accounts["waiting"], accounts["unaccounted"]) == (count, count, 0)
+    assert 0 < told.memory < MOST / 4
+
+
+def test_many_letters_are_listed_as_they_are_read(filled: Filled) -> None:
+    with door_to(filled.server, filled.settings) as admin_socket:
+        told = admin_socket.ask({"command": "dead-letter", "action": "list"})
+    letters = told.answer["deadLetters"]
+    assert [letter["id"] for letter in letters] == [f"loki/{number}" for number in range(5, COUNT - 99, 5)]
+    assert letters[7]["reason"] == "400 entry too old 40"
+    assert 0 < told.memory < MOST / 4
+
+
+class Replaying:
+    """Stands in for a sender's parked events: takes its time, and refuses some."""
+
+    def __init__(self) -> None:
+        self.portions: list[int] = []
+
+    async def replay(self, names: list[str]) -> dict[str, str]:
+        self.portions.append(len(names))
+        if len(self.portions) == 2:
+            await asyncio.sleep(0.3)
+        return {name: "no" for name in names if name.endswith("00")}
+
+    drop = replay
+
+
+def test_many_are_replayed_in_portions_and_a_slow_sender_is_waited_for(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kigeon.operator.senders.AT_IT", 0.05)
+    sender = Replaying()
+
+    async def asked(admin_socket: Door) -> Told:
+        async with connected(filled.server.url, filled.server.token, "sender") as client:
+            await serve(client, "loki", actions_of(sender))  # type: ignore[arg-type]
+            await client.flush()
+            return await asyncio.to_thread(
+                admin_socket.ask, {"command": "dead-letter", "action": "replay", "all": True}
+            )
+
+    with door_to(filled.server, filled.settings) as admin_socket:
+        told = asyncio.run(asked(admin_socket))
+    letters = (COUNT - 100) // 5
+    assert sender.portions == [500] * (letters // 500) + [letters % 500]
+    assert told.counts == {"done": letters - letters // 20, "problems": letters // 20}
+    assert told.answer["problems"]["loki/19900"] == "no"
+    assert 0 < told.memory < MOST / 4
+
+
+def test_a_sender_that_does_not_run_is_said_at_once(filled: Filled) -> None:
+    with door_to(filled.server, filled.settings) as admin_socket:
+        told = admin_socket.ask({"command": "dead-letter", "action": "drop", "ids": ["loki/5"]})
+    assert "does not run now" in told.answer["error"]
+
+
+def test_so_many_are_answered_at_once_and_the_kernel_kills_them_first(filled: Filled) -> None:
+    """Whoever comes while others are answered is told to come again; one that says nothing is let go of in the end."""
+    path = filled.data / SOCKET
+    with door_to(filled.server, filled.settings) as admin_socket, ExitStack() as silent:
+        for _ in range(MOST_ANSWERING):
+            connection = silent.enter_context(socket.socket(socket.AF_UNIX))
+            with short_path(path) as short:
+                connection.connect(short)
+        wait_until(lambda: len(scores()) == MOST_ANSWERING and set(scores()) == {1000}, what="processes that answer")
+        assert admin_socket.ask({"command": "status"}).answer == {"error": "kigeon answers others now: ask again"}
+        silent.close()
+        wait_until(lambda: "senders" in admin_socket.ask({"command": "status"}).answer, what="room at the door")
+
+
+def scores() -> list[int]:
+    """Return how readily the kernel kills each process that answers."""
+    pids = [pid for pid in descendants(os.getpid()) if "kigeon.operator.process" in title(pid)]
+    return [int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in pids]
+
+
+def test_what_needs_more_memory_than_the_kernel_allows_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "from kigeon.operator.memory import MOST, limit_memory\n"
+        "limit_memory()\n"
+        "kept = bytearray(MOST // 2)\n"
+        "try:\n    kept += bytearray(MOST)\n"
+        "except MemoryError:\n    print('refused')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "refused\n"
+
+    async def greedy(*given: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(process, "answer_to", greedy)
+    monkeypatch.setattr(process, "lift_limit", lambda: None)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(orjson.dumps({"command": "audit"}) + b"\n")
+        assert "more memory than an answer may" in process._serve(theirs, None)  # type: ignore[arg-type]

@@ -1,0 +1,73 @@
+"""A server that is there and does not store: every kind of write notices it."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+import pytest
+from nats.aio.client import Client
+
+from kigeon.config.settings import QueueSettings
+from kigeon.errors import QueueError
+from kigeon.queue.broker.connection import QueueClient, connect
+from kigeon.queue.broker.process import NatsServer
+from kigeon.queue.broker.streams import declare
+from kigeon.queue.stores.dead_letter import DeadLetterStore
+from kigeon.queue.stores.retry import RetryStore
+from kigeon.queue.stores.state import StateRecord
+from tests.support.processes import freeze
+
+WRITES: dict[str, Callable[[Client], Awaitable[object]]] = {
+    "record": lambda client: StateRecord(client, "position.a", timeout=0.1).write(b"1"),
+    "retry": lambda client: RetryStore(client, "a", timeout=0.1).put("hook", [b"{}"], [1], 1.0),
+    "dead letter": lambda client: DeadLetterStore(client, "a", timeout=0.1).park(1, 1, b"{}", "refused"),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_two_writes_in_a_row_that_time_out_raise_the_alarm(
+    server: NatsServer, settings: QueueSettings, write: str
+) -> None:
+    alarms: list[str] = []
+
+    async def test() -> None:
+        client = await connect(server.url, server.token, "test", alarm=alarms.append)
+        try:
+            await declare(client, settings, "a")
+            await WRITES[write](client)
+            freeze(server.pid)
+            for expected in (0, 1):
+                with pytest.raises(QueueError):
+                    await WRITES[write](client)
+                assert len(alarms) == expected
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+            await client.close()
+
+    asyncio.run(test())
+    assert "although the queue is connected" in alarms[0]
+
+
+def test_an_answer_of_any_kind_begins_the_count_anew() -> None:
+    alarms: list[str] = []
+
+    class Connected(QueueClient):
+        @property
+        def is_connected(self) -> bool:
+            return True
+
+    client = Connected(alarms.append)
+    for error in (TimeoutError(), None, TimeoutError(), OSError(), TimeoutError()):
+        client.wrote(error)
+    assert alarms == []
+    client.wrote(TimeoutError())
+    assert len(alarms) == 1
+
+
+def test_what_times_out_while_the_server_is_away_is_no_alarm() -> None:
+    alarms: list[str] = []
+    client = QueueClient(alarms.append)
+    for _ in range(5):
+        client.wrote(TimeoutError())
+    assert alarms == []

@@ -1,0 +1,107 @@
+"""A stream that is deleted under way is declared again by whoever writes to it first, and nobody loses what he owns."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from nats.aio.client import Client
+from nats.js.errors import BucketNotFoundError
+
+from kigeon.backoff import persistently
+from kigeon.config.settings import QueueSettings
+from kigeon.errors import Fenced, QueueError
+from kigeon.queue.broker.connection import connect
+from kigeon.queue.broker.process import NatsServer
+from kigeon.queue.broker.streams import DEAD_LETTER, STATE, declare, declaring, retry_stream
+from kigeon.queue.stores.retry import RetryStore
+from kigeon.queue.stores.state import StateRecord
+from tests.queue.broker.test_connection import WRITES
+from tests.queue.log.test_writer import durable, envelope, writing
+
+STREAMS = [DEAD_LETTER, retry_stream("a"), f"KV_{STATE}"]
+
+
+def run(server: NatsServer, settings: QueueSettings, test: Callable[[Client], Awaitable[None]]) -> None:
+    async def main() -> None:
+        client = await connect(server.url, server.token, "test", declaring(settings, "a"))
+        try:
+            await declare(client, settings, "a")
+            await test(client)
+        finally:
+            await client.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_whoever_writes_declares_it(server: NatsServer, settings: QueueSettings, write: str) -> None:
+    async def test(client: Client) -> None:
+        for stream in STREAMS:
+            await client.jetstream().delete_stream(stream)
+        async with asyncio.timeout(10):
+            await persistently("writing", lambda: WRITES[write](client))
+
+    run(server, settings, test)
+
+
+def test_what_waited_in_a_stream_that_is_gone_is_gone(server: NatsServer, settings: QueueSettings) -> None:
+    """Whoever wants to read it is told so, and does not wait for it for ever."""
+
+    async def test(client: Client) -> None:
+        store = RetryStore(client, "a")
+        sequence = await store.put("hook", [b"1"], [1], 1.0)
+        await client.jetstream().delete_stream(retry_stream("a"))
+        async with asyncio.timeout(10):
+            assert await persistently("reading", lambda: store.next("hook", sequence)) is None
+
+    run(server, settings, test)
+
+
+def test_a_record_that_was_lost_is_still_its_owner_s(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        record = StateRecord(client, "position.a")
+        await record.write(b"1")
+        await record.write(b"2")
+        await client.jetstream().delete_key_value(STATE)
+        with pytest.raises(BucketNotFoundError):
+            await client.jetstream().key_value(STATE)
+        await declare(client, settings)
+        with pytest.raises(QueueError, match=r"position\.a was lost"):
+            await record.write(b"3")
+        await record.write(b"3")
+        assert await StateRecord(client, "position.a").read() == b"3"
+
+    run(server, settings, test)
+
+
+def test_a_record_that_was_lost_and_written_by_another_is_the_other_s(
+    server: NatsServer, settings: QueueSettings
+) -> None:
+    async def test(client: Client) -> None:
+        first, second = StateRecord(client, "position.a"), StateRecord(client, "position.a")
+        await first.write(b"0")
+        await first.write(b"1")
+        await client.jetstream().delete_key_value(STATE)
+        await declare(client, settings)
+        await second.write(b"2")
+        with pytest.raises(Fenced):
+            await first.write(b"3")
+        assert await second.read() == b"2"
+
+    run(server, settings, test)
+
+
+def test_positions_that_were_lost_are_told(
+    server: NatsServer, settings: QueueSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(client: Client) -> None:
+        await declare(client, settings)
+        assert "positions were lost" not in caplog.text
+        async with writing(client, settings) as work:
+            work.store(envelope(1))
+            await work.until(lambda reports: durable(reports) == 1)
+        await client.jetstream().delete_key_value(STATE)
+        await declare(client, settings)
+        assert "positions were lost" in caplog.text
+
+    run(server, settings, test)

@@ -1,0 +1,377 @@
+"""What was stored is known again after a restart, whatever became of the events themselves."""
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nats.aio.client import Client
+
+from kigeon.clock import SteadyClock
+from kigeon.config.settings import QueueSettings
+from kigeon.errors import Fenced
+from kigeon.operator.listing import Listing
+from kigeon.queue.broker import streams
+from kigeon.queue.broker.process import NatsServer
+from kigeon.queue.broker.scan import last_sequence
+from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, SEEN, declare
+from kigeon.queue.dedup.digests import DigestMemory, integers
+from kigeon.queue.dedup.index import Deduplication
+from kigeon.queue.dedup.lookup import find_offsets
+from kigeon.queue.dedup.rebuild import rebuild
+from kigeon.queue.log.compaction import LOST, NUMBERS, Compactor, _messages, _written, covered, seen_runs
+from kigeon.queue.log.end import Run
+from kigeon.queue.log.publisher import LogEnd, Publisher
+from kigeon.queue.stores.state import StateRecord
+from tests.queue.log.test_writer import envelope, run
+
+
+class Storing:
+    """A publisher and a compactor, as a writer has them."""
+
+    def __init__(self, client: Client, settings: QueueSettings) -> None:
+        self.publisher = Publisher(client, settings, 5.0)
+        self.compactor = Compactor(client, settings)
+
+    async def open(self) -> LogEnd:
+        self.publisher.begin(await self.compactor.open())
+        return self.publisher.log_end
+
+    async def store(self, *batches: Iterable[int]) -> None:
+        for batch in batches:
+            packed = envelope(*batch)
+            first = self.publisher.log_end.next_offset
+            await self.publisher.publish(packed)
+            self.compactor.stored(packed, first)
+
+    async def compact(self) -> None:
+        await self.compactor.compact(self.publisher.log_end)
+
+    async def store_apart(self, *numbers: int) -> None:
+        """Have each of *numbers* in a message of its own, of both streams."""
+        for number in numbers:
+            await self.store([number])
+            await self.compact()
+
+
+async def storing(client: Client, settings: QueueSettings) -> Storing:
+    await declare(client, settings)
+    work = Storing(client, settings)
+    await work.open()
+    return work
+
+
+async def known(client: Client) -> tuple[int, set[int]]:
+    """Return what a rebuilt memory says: how far it reaches, and which of the numbers up to 909 it knows."""
+    memory = DigestMemory(3600)
+    deduplication = Deduplication(memory, SteadyClock())
+    reached = await rebuild(client, deduplication)
+    found = {number for number in range(1, 910) if integers(number.to_bytes(8, "big"))[0] in memory}
+    assert len(deduplication) == len(found)
+    return reached, found
+
+
+def test_a_memory_rebuilt_after_a_restart_is_what_was_stored(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store([1, 2], [3])
+        await work.compact()
+        await work.store([4, 5, 6], [7])
+        assert await known(client) == (4, {1, 2, 3, 4, 5, 6, 7})
+
+    run(server, test)
+    server.restart()
+
+    async def again(client: Client) -> None:
+        assert await known(client) == (4, {1, 2, 3, 4, 5, 6, 7})
+        work = await storing(client, settings)
+        await work.store([8])
+        await work.compact()
+        assert await known(client) == (5, {1, 2, 3, 4, 5, 6, 7, 8})
+
+    run(server, again)
+
+
+def test_what_was_compacted_is_known_without_any_event(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store([1, 2], [3])
+        await work.compact()
+        await client.jetstream().purge_stream(EVENTS)
+        assert await covered(client) == LogEnd(2, 4, "3")
+        assert (await known(client))[1] == {1, 2, 3}
+        assert await Storing(client, settings).open() == LogEnd(2, 4, "3")
+
+    run(server, test)
+
+
+def test_what_a_crash_left_due_is_compacted_by_the_next(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        crashed = await storing(client, settings)
+        await crashed.store([1], [2, 3])
+        work = await storing(client, settings)
+        await work.compact()
+        await client.jetstream().purge_stream(EVENTS)
+        assert (await known(client))[1] == {1, 2, 3}
+
+    run(server, test)
+
+
+def test_nothing_due_writes_nothing(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store([1])
+        await work.compact()
+        await work.compact()
+        again = await storing(client, settings)
+        await again.compact()
+        assert await last_sequence(client, SEEN) == 1
+
+    run(server, test)
+
+
+def test_a_digest_that_is_covered_twice_is_known_once(server: NatsServer, settings: QueueSettings) -> None:
+    """A crash between writing digests and the record of them: all of them are written again."""
+
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store([1, 2])
+        await work.compact()
+        record = StateRecord(client, "queue.covered")
+        await record.read()
+        await record.write(b'{"sequence":0,"number":1,"resourceVersion":""}')
+        again = await storing(client, settings)
+        await again.compact()
+        assert await last_sequence(client, SEEN) == 2
+        assert await known(client) == (1, {1, 2})
+
+    run(server, test)
+
+
+NEVER_WRITTEN = (
+    b'{"sequence":1e300,"number":1,"resourceVersion":"4"}',
+    b'{"sequence":1,"number":-2,"resourceVersion":"4"}',
+    b'{"sequence":1,"number":18446744073709551615,"resourceVersion":"4"}',
+    b'{"sequence":1,"number":1,"resourceVersion":null}',
+    b'{"sequence":1,"number":1,"resourceVersion":"","mark":' + b"[" * 1015 + b"]" * 1015 + b"}",
+)
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"{", b"[]", b'{"sequence":1}', b'{"sequence":"x","number":1}', *NEVER_WRITTEN]
+)
+def test_a_damaged_record_costs_time_and_no_memory(server: NatsServer, settings: QueueSettings, damaged: bytes) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store([1, 2], [3])
+        await work.compact()
+        record = StateRecord(client, "queue.covered")
+        await record.read()
+        await record.write(damaged)
+        assert await known(client) == (2, {1, 2, 3})
+        assert await Storing(client, settings).open() == LogEnd(2, 4, "3")
+
+    run(server, test)
+
+
+def test_a_message_that_is_no_envelope_costs_the_others_nothing(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store([1])
+        await client.jetstream().publish(EVENTS_SUBJECT, b"not ours", stream=EVENTS)
+        await work.open()
+        await work.store([2])
+        assert await known(client) == (3, {1, 2})
+
+    run(server, test)
+
+
+async def lose_memory(client: Client, settings: QueueSettings) -> None:
+    await client.jetstream().delete_stream(SEEN)
+    await declare(client, settings)
+
+
+def test_a_memory_that_was_lost_while_stopped_is_made_anew_from_the_events(
+    server: NatsServer, settings: QueueSettings
+) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store([1, 2], [3])
+        await work.compact()
+        await lose_memory(client, settings)
+        assert await known(client) == (2, {1, 2, 3})
+        again = Storing(client, settings)
+        assert (await again.open()).next_offset == 4
+        await again.compact()
+        await client.jetstream().purge_stream(EVENTS)
+        assert await known(client) == (2, {1, 2, 3})
+
+    run(server, test)
+
+
+@pytest.mark.parametrize("gone", [2, 3])
+def test_a_part_of_the_memory_that_was_lost_is_made_anew_once(
+    server: NatsServer, settings: QueueSettings, gone: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A message that the server can't read any more is left out, and nothing is said."""
+
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store_apart(1, 2, 3)
+        await client.jetstream().delete_msg(SEEN, gone)
+        assert await known(client) == (3, {1, 2, 3})
+        again = await storing(client, settings)
+        await again.compact()
+        assert LOST in caplog.text
+        caplog.clear()
+        await client.jetstream().purge_stream(EVENTS)
+        await (await storing(client, settings)).compact()
+        assert await known(client) == (3, {1, 2, 3})
+        assert LOST not in caplog.text
+
+    run(server, test)
+
+
+def test_a_memory_that_nothing_can_make_anew_is_mourned_once(
+    server: NatsServer, settings: QueueSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store_apart(1, 2, 3)
+        await client.jetstream().delete_msg(SEEN, 2)
+        await client.jetstream().purge_stream(EVENTS)
+        await (await storing(client, settings)).compact()
+        assert caplog.text.count(LOST) == 1
+        again = await storing(client, settings)
+        assert caplog.text.count(LOST) == 1
+        await again.store([4])
+        await again.compact()
+        assert await known(client) == (4, {1, 3, 4})
+        assert caplog.text.count(LOST) == 1
+
+    run(server, test)
+
+
+@pytest.mark.parametrize("before", [1, 3])
+def test_a_memory_that_was_lost_under_way_is_made_anew_from_the_events(
+    server: NatsServer, settings: QueueSettings, before: int
+) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store_apart(*range(1, before + 1))
+        await lose_memory(client, settings)
+        await work.store([100])
+        await work.compact()
+        await client.jetstream().purge_stream(EVENTS)
+        assert await known(client) == (before + 1, {*range(1, before + 1), 100})
+
+    run(server, test)
+
+
+def test_a_memory_that_its_size_makes_forget_is_said(
+    server: NatsServer, settings: QueueSettings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(streams, "_SEEN_BYTES", 4096)
+
+    def said() -> int:
+        return sum("the memory of events is full" in record.message for record in caplog.records)
+
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store_apart(*range(10))
+        work.compactor._look_at = 0.0
+        await work.store_apart(10)
+        assert said() == 0
+        await work.store_apart(*range(11, 80))
+        assert said() == 0
+        for number in (80, 81):
+            work.compactor._look_at = 0.0 if number == 80 else work.compactor._look_at
+            await work.store_apart(number)
+        assert said() == 1
+
+    run(server, test)
+
+
+def test_two_that_compact_are_told_apart(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        first, second = await storing(client, settings), await storing(client, settings)
+        await first.store([1])
+        await first.compact()
+        second.compactor.stored(envelope(2), 2)
+        with pytest.raises(Fenced):
+            await second.compact()
+
+    run(server, test)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["examine", "stored", "restart"]), st.sets(st.integers(1, 12), min_size=1))))
+def test_deduplication_is_a_set_of_what_is_stored_and_one_of_what_is_on_its_way(
+    steps: list[tuple[str, set[int]]],
+) -> None:
+    deduplication = Deduplication(DigestMemory(100.0), SteadyClock())
+    kept: set[int] = set()
+    passing: dict[int, set[int]] = {}
+    for number, (step, values) in enumerate(steps):
+        if step == "examine":
+            seen = kept.union(*passing.values())
+            wanted = sorted(values - seen)
+            examined = deduplication.examine(number, envelope(*sorted(values)))
+            found = examined.envelope.digests if examined.envelope else b""
+            assert found == b"".join(value.to_bytes(8, "big") for value in wanted)
+            assert examined.repeated == len(values & seen)
+            passing[number] = set(wanted)
+        elif step == "stored" and passing:
+            oldest = min(passing)
+            deduplication.stored(oldest)
+            kept |= passing.pop(oldest)
+        elif step == "restart":
+            deduplication.restart()
+            passing.clear()
+        assert len(deduplication) == len(kept)
+
+
+def test_numbers_are_recalled_by_digest_wherever_it_is(server: NatsServer, settings: QueueSettings) -> None:
+    async def test(client: Client) -> None:
+        work = await storing(client, settings)
+        await work.store([11, 12], [13])
+        await work.compact()
+        await client.jetstream().purge_stream(EVENTS)
+        await work.store([14, 15])
+        await work.compact()
+        await work.store([16])
+        listing = Listing()
+        for value in (*range(16, 10, -1), 99, 11):
+            listing.add(envelope(value).digests)
+        async for known in find_offsets(client):
+            listing.note(known)
+        assert listing.missing == 1
+        listing.close()
+        assert list(listing) == [6, 5, 4, 3, 2, 1, 0, 1]
+        assert list(listing.sorted) == [1, 2, 3, 4, 5, 6]
+
+    run(server, test)
+
+
+@given(st.lists(st.tuples(st.integers(1, 100), st.integers(1, 5)), min_size=1, max_size=6))
+def test_runs_read_back_are_the_same_numbers(runs: list[tuple[int, int]]) -> None:
+    written = [
+        Run(first, b"".join(number.to_bytes(8, "big") for number in range(first, first + n))) for first, n in runs
+    ]
+    digests = b"".join(run.digests for run in written)
+    (message,) = _messages(written)
+    found = list(seen_runs({NUMBERS: _written(message)}, digests))
+    assert b"".join(run.digests for run in found) == digests
+    for first, run_digests in found:
+        assert run_digests[:8] == first.to_bytes(8, "big")
+
+
+@pytest.mark.parametrize("header", ["", "x", "1", "1:x", "1:0", "1:3", "1:1,2:2"])
+def test_numbers_that_do_not_fit_are_none(header: str) -> None:
+    assert list(seen_runs({NUMBERS: header}, bytes(16))) == []
+
+
+def test_many_digests_are_several_messages() -> None:
+    runs = [Run(1 + 500 * number, bytes(500 * 8)) for number in range(300)]
+    messages = list(_messages(runs))
+    assert [run for message in messages for run in message] == runs
+    assert len(messages) == 3

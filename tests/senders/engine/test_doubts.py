@@ -1,0 +1,72 @@
+"""What rode along and may have been refused unnoticed is taken back from what is booked as sent, and sent again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import orjson
+import pytest
+
+from kigeon.queue.broker.connection import connected
+from kigeon.queue.broker.process import NatsServer
+from kigeon.queue.broker.streams import EVENTS, declare
+from kigeon.senders.engine.engine import Engine
+from tests.senders.engine.test_engine import SETTINGS, loki, sending, server, store, until
+from tests.support.events import assert_once, make_event
+from tests.support.loki import Loki
+
+__all__ = ["loki", "server"]
+
+
+def events_of(start: int, count: int) -> list[dict[str, object]]:
+    return [make_event(number, namespace=f"team-{number % 4}") for number in range(start, start + count)]
+
+
+def counts(engine: Engine) -> tuple[int, int, int]:
+    found = engine.report()
+    return (
+        int(str(found["sent"])),
+        int(str(found["evicted"])),
+        int(str(found["inMemory"])) + int(str(found["retrying"])),
+    )
+
+
+def another_client(loki: Loki, labels: tuple[tuple[str, str], ...]) -> int:
+    """Push a line to the stream with these labels; return the status of the answer."""
+    body = {"streams": [{"stream": dict(labels), "values": [[str(time.time_ns()), "another"]]}]}
+    return loki.take("", {"Content-Type": "application/json"}, orjson.dumps(body))[0]
+
+
+@pytest.mark.parametrize("is_gone", [False, True], ids=["held", "evicted"])
+def test_what_was_refused_unnoticed_is_sent_again_or_booked_as_lost(
+    server: NatsServer, loki: Loki, monkeypatch: pytest.MonkeyPatch, is_gone: bool
+) -> None:
+    """Loki was started anew, another client has taken the room: the three that ride along are refused behind a 204."""
+    monkeypatch.setattr("kigeon.senders.engine.engine.PROVE_EVERY", 0.1)
+    monkeypatch.setattr("kigeon.senders.loki.known.DOUBTED_FOR", 1.0)
+    first, second = events_of(0, 8), events_of(8, 8)
+
+    async def main() -> None:
+        async with connected(server.url, server.token, "test") as client:
+            await declare(client, SETTINGS, "loki")
+            await store(client, 1, *first)
+            async with sending(client, loki) as engine:
+                await until(lambda: counts(engine) == (8, 0, 0))
+                loki.restart()
+                loki.limits.max_streams = 1
+                assert another_client(loki, loki.lines[0].labels) == 204
+                await store(client, 9, *second)
+                await until(lambda: counts(engine) == (16, 0, 0))
+                assert len(loki.lines) == 8 + 1 + 2
+                if is_gone:
+                    await client.jetstream().purge_stream(EVENTS)
+                    await until(lambda: counts(engine) == (10, 6, 0))
+                    return
+                await until(lambda: counts(engine) == (10, 0, 6))
+                loki.limits.max_streams = 10
+                await until(lambda: counts(engine) == (16, 0, 0))
+
+    asyncio.run(main())
+    if not is_gone:
+        assert_once([line for line in loki.lines if line.line != "another"], [*first, *second])
