@@ -216,6 +216,8 @@ ONE_PROBLEM: list[tuple[str, Told]] = [
     (SENDER + "pusher: {pushTimeout: 5 s}\n", ("pusher.pushTimeout", "6:10", "`5 s` is no duration", DURATION)),
     (SENDER + "pusher: {pushTimeout: 0}\n", ("pusher.pushTimeout", "6:10", "must be longer than 0", "")),
     (SENDER + "pusher: {pushTimeout: 1ms}\n", ("pusher.pushTimeout", "6:10", "must be at least 0.1s", "")),
+    (SENDER + "pusher: {batchWait: 5}\n", ("pusher.batchWait", "6:10", "must be a duration with a unit", DURATION)),
+    (SENDER + "pusher: {batchWait: -1s}\n", ("pusher.batchWait", "6:10", "`-1s` is no duration", DURATION)),
     (
         SENDER + "queue: {eventsMaxAge: true}\n",
         ("queue.eventsMaxAge", "6:9", "must be a duration with a unit", DURATION),
