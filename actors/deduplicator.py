@@ -63,8 +63,8 @@ class Deduplicator(KigeonActor):
         asyncio.get_running_loop().create_task(self._remind())
         while True:
             opened = await self._opened.get()
-            self._deduplication.remember_for(digest_ttl(opened.checkpoint.lifetime))
-            if self._sequence < 0 or self._sequence > opened.sequence:
+            self._deduplication.remember_for(digest_ttl(opened.log_end.checkpoint.lifetime))
+            if self._sequence < 0 or self._sequence > opened.log_end.sequence:
                 self._sequence = await persistently(
                     "rebuilding the memory of events", lambda: rebuild(client, self._deduplication)
                 )
@@ -88,7 +88,7 @@ class Deduplicator(KigeonActor):
         if message.epoch != self._connect.epoch:
             return
         if self._is_open:
-            self.send(self._connect.watcher, Resume(message.epoch, message.resource_version, message.checkpoint))
+            self.send(self._connect.watcher, _resume(message))
         elif self._opening != message.epoch and self.loop is not None:
             self._opening = message.epoch
             self._deduplication.restart()
@@ -123,9 +123,9 @@ class Deduplicator(KigeonActor):
             self._deduplication.forget()
         elif isinstance(item, CaughtUp) and item.opened.epoch == self._connect.epoch:
             opened = item.opened
-            self._is_open, self._next_store_seq, self._checkpoint = True, 1, opened.checkpoint
+            self._is_open, self._next_store_seq, self._checkpoint = True, 1, opened.log_end.checkpoint
             self._batches.restart()
-            self.send(self._connect.watcher, Resume(opened.epoch, opened.resource_version, opened.checkpoint))
+            self.send(self._connect.watcher, _resume(opened))
 
     def report(self) -> Mapping[str, Any]:
         """Tell how much was let through and how much was not; ask for a new epoch when a batch was lost."""
@@ -144,3 +144,7 @@ class Deduplicator(KigeonActor):
         while True:
             await asyncio.sleep(FORGET_EVERY)
             self.post(Forget())
+
+
+def _resume(opened: QueueOpened) -> Resume:
+    return Resume(opened.epoch, opened.log_end.resource_version, opened.log_end.checkpoint)

@@ -1,5 +1,9 @@
 """Every message between actors: frozen, slotted, of plain data, so that it survives pickling.
 
+Those by which an event passes are the library's own: :class:`~kigeon.kube.outbox.Batch` (Watcher to Deduplicator),
+:class:`~kigeon.queue.log.protocol.Store` (Deduplicator to Queue), :class:`~kigeon.queue.log.protocol.Stored` (Queue to
+Watcher and Deduplicator), :class:`~kigeon.queue.log.protocol.QueueOpened` (Queue to Deduplicator).
+
 Delivery is at most once (a message to an actor that is killed is gone): whoever needs an answer keeps what it sent
 until the answer came, and sends it again in the next epoch.
 """
@@ -11,19 +15,34 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kigeon.config.settings import SenderSettings, Settings
-from kigeon.events.checkpoint import CheckpointDelta, WatcherCheckpoint
-from kigeon.events.envelope import EMPTY, Envelope
+from kigeon.events.checkpoint import WatcherCheckpoint
+from kigeon.events.envelope import EMPTY
+from kigeon.kube.outbox import Batch
 from kigeon.kube.source import ClusterSource
+from kigeon.queue.broker.address import QueueAddress
+from kigeon.queue.log.protocol import QueueOpened, Store, Stored
+
+__all__ = [
+    "Batch",
+    "BrokerFailing",
+    "ChildSpec",
+    "Connect",
+    "Ping",
+    "Pong",
+    "QueueAddress",
+    "QueueOpened",
+    "Resume",
+    "Resync",
+    "Start",
+    "Status",
+    "Stop",
+    "Stopped",
+    "Store",
+    "Stored",
+    "Supervise",
+]
 
 # ------------------------------------------------------------------------------------------------------- lifecycle
-
-
-@dataclass(frozen=True, slots=True)
-class QueueAddress:
-    """Where JetStream listens, and the token that it asks for."""
-
-    url: str
-    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +158,6 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueOpened:
-    """Queue to Deduplicator: the epoch has begun for the Queue, and this is where the events stream ends."""
-
-    epoch: int
-    sequence: int
-    resource_version: str
-    checkpoint: WatcherCheckpoint = EMPTY
-
-
-@dataclass(frozen=True, slots=True)
 class Resume:
     """Deduplicator to Watcher: the way is free; a Watcher that is new resumes at this version ("": list).
 
@@ -158,36 +167,3 @@ class Resume:
     epoch: int
     resource_version: str
     checkpoint: WatcherCheckpoint = EMPTY
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Watcher to Deduplicator: what was read; ``batch_seq`` counts from 1 in each epoch."""
-
-    epoch: int
-    batch_seq: int
-    envelope: Envelope
-    delta: CheckpointDelta
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """Deduplicator to Queue: what of a batch is new (None: nothing), and the Watcher's books after it.
-
-    ``store_seq`` counts from 1 in each epoch.
-    """
-
-    epoch: int
-    store_seq: int
-    batch_seq: int
-    envelope: Envelope | None
-    checkpoint: WatcherCheckpoint
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """To Watcher and Deduplicator: batch ``batch_seq`` is settled; ``sequence`` is 0 when nothing of it was new."""
-
-    epoch: int
-    batch_seq: int
-    sequence: int

@@ -10,8 +10,8 @@ from actors.messages import BrokerFailing, Connect, QueueOpened, Resync, Start, 
 from actors.sequence import InOrder
 from kigeon.queue.broker.connection import connect
 from kigeon.queue.broker.streams import declaring
-from kigeon.queue.log.publisher import LogEnd
-from kigeon.queue.log.writer import Disturbed, Durable, Opened, Report, ToStore, Writer
+from kigeon.queue.log.protocol import Disturbed, LogEnd
+from kigeon.queue.log.writer import Report, Writer
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class Queue(KigeonActor):
         self._start = start
         self._writer: Writer | None = None
         self._connect = Connect(0, None, None, None)
-        self._batches: InOrder[ToStore] = InOrder()
+        self._batches: InOrder[Store] = InOrder()
         self._stored = 0
 
     async def work(self) -> None:
@@ -50,8 +50,7 @@ class Queue(KigeonActor):
         """Store the batches whose turn it is: messages may overtake one another."""
         if message.epoch != self._connect.epoch:
             return
-        batch = ToStore(message.epoch, message.store_seq, message.batch_seq, message.envelope, message.checkpoint)
-        for ready in self._batches.accept(message.store_seq, batch):
+        for ready in self._batches.accept(message.store_seq, message):
             self._tell_writer(Writer.store, ready)
 
     def posted(self, item: Any) -> None:
@@ -91,15 +90,12 @@ class Queue(KigeonActor):
         self.post(BrokerFailing(reason))
 
     def _report(self, report: Report) -> None:
-        if isinstance(report, Durable):
+        if isinstance(report, Stored):
             self._stored += report.sequence > 0
-            stored = Stored(report.epoch, report.batch_seq, report.sequence)
-            self.send(self._connect.watcher, stored)
-            self.send(self._connect.deduplicator, stored)
-        elif isinstance(report, Opened):
-            log_end = report.log_end
-            opened = QueueOpened(report.epoch, log_end.sequence, log_end.resource_version, log_end.checkpoint)
-            self.send(self._connect.deduplicator, opened)
+            self.send(self._connect.watcher, report)
+            self.send(self._connect.deduplicator, report)
+        elif isinstance(report, QueueOpened):
+            self.send(self._connect.deduplicator, report)
         elif isinstance(report, Disturbed):
             self.send(self.supervisor, Resync(self._connect.epoch, report.reason))
 

@@ -24,7 +24,7 @@ from typing import Any, Self
 
 from thespian.actors import ActorSystem, ActorSystemException
 
-from actors.messages import ChildSpec, Ping, QueueAddress, Status, Stop, Stopped, Supervise
+from actors.messages import ChildSpec, Ping, Status, Stop, Stopped, Supervise
 from actors.orphans import Orphans
 from actors.restarts import Lifeline
 from actors.supervisor import Supervisor
@@ -36,6 +36,7 @@ from kigeon.kube.source import ClusterSource
 from kigeon.observability.logs import definitions
 from kigeon.operator.admin_socket import AdminSocket, RequestContext
 from kigeon.processes import become_subreaper, is_running, kill_descendants, parents, reap, use_few_arenas
+from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.liveness import Liveness
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import file_store_bytes
@@ -284,8 +285,8 @@ class Root:
 class System:
     """One actor system with its Supervisor, its sockets in a private directory.
 
-    ``note`` is a file that remembers the directory, for the next kigeon to remove after a crash. Its beginning is
-    waited for until there is a *hurry*.
+    ``note`` is a file that remembers the directory, for the next kigeon to remove after a crash. The constructor waits
+    for the Supervisor's first Status, unless *hurry* returns true.
     """
 
     def __init__(self, order: Supervise, note: Path, hurry: Callable[[], bool]) -> None:

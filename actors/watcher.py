@@ -12,13 +12,14 @@ from typing import Any
 from thespian.actors import WakeupMessage
 
 from actors.base import KigeonActor, crash
-from actors.messages import Batch, Connect, Resume, Resync, Start, Stored
+from actors.messages import Connect, Resume, Resync, Start, Stored
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.collector import EventCollector
-from kigeon.kube.informer import Informer, Resource
+from kigeon.kube.informer import Informer
 from kigeon.kube.outbox import Outbox
 from kigeon.kube.resume_anchor import ResumeAnchor, read_anchor
 from kigeon.kube.source import ClusterSource
+from kigeon.kube.watch import Resource
 
 EVENTS = Resource("/api/v1/events")
 
@@ -143,7 +144,7 @@ class Watcher(KigeonActor):
 
     def _pump(self) -> None:
         while batch := self._outbox.take():
-            self.send(self._deduplicator, Batch(batch.epoch, batch.batch_seq, batch.envelope, batch.delta))
+            self.send(self._deduplicator, batch)
         self._wake_after(self._outbox.rest)
 
     def _wake_after(self, rest: float) -> None:

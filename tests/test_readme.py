@@ -8,6 +8,7 @@ import yaml
 
 from kigeon.config.load import load_settings
 from kigeon.config.settings import Settings
+from kigeon.senders.registry import config_types
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -22,7 +23,7 @@ def blocks(language: str) -> list[str]:
 def test_its_configurations_are_valid(tmp_path: Path, block: str) -> None:
     path = tmp_path / "kigeon.yaml"
     path.write_text(block)
-    assert isinstance(load_settings(path), Settings)
+    assert isinstance(load_settings(path, config_types()), Settings)
 
 
 @pytest.mark.parametrize("block", blocks("python"))
@@ -63,7 +64,7 @@ def test_the_configuration_that_is_deployed_is_valid(tmp_path: Path) -> None:
     manifest = yaml.safe_load((ROOT / "deploy/kubernetes/configmap.yaml").read_text())
     path = tmp_path / "config.yaml"
     path.write_text(manifest["data"]["config.yaml"])
-    assert load_settings(path).senders[0].type == "loki"
+    assert load_settings(path, config_types()).senders[0].type == "loki"
 
 
 def test_the_rights_that_are_asked_for_are_those_that_are_used() -> None:

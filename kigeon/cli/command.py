@@ -14,6 +14,7 @@ from kigeon.config.settings import HookSettings, Settings
 from kigeon.errors import ConfigurationError, HookLoadError, KigeonError
 from kigeon.hooks.runner import check_script
 from kigeon.observability.logs import configure
+from kigeon.senders.registry import config_types
 
 OK, FAILED, UNUSABLE = 0, 1, 2
 
@@ -43,7 +44,7 @@ def run(argv: Sequence[str] | None) -> int:
 
 def load(path: Path) -> Settings:
     """Load a configuration file and its scripts; :class:`ConfigurationError` holds every problem of both."""
-    return load_settings(path, check_script=_problem_of)
+    return load_settings(path, config_types(), check_script=_problem_of)
 
 
 def _problem_of(hook: HookSettings) -> str:
@@ -80,7 +81,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 def _operate(arguments: argparse.Namespace) -> int:
     from kigeon.cli.operate import operate
 
-    return operate(load_settings(arguments.config), arguments)
+    return operate(load_settings(arguments.config, config_types()), arguments)
 
 
 def _complain(text: str) -> None:

@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from kigeon.config.quantities import parse_duration
-from kigeon.config.schema import CONFIGS, FILE, check
+from kigeon.config.schema import file_section
 from kigeon.config.settings import (
-    BasicAuth,
     FilterSettings,
     GlobalSettings,
     HookSettings,
-    LokiSettings,
     PusherSettings,
     QueueSettings,
     SenderSettings,
     Settings,
 )
-from kigeon.config.source import Path as KeyPath
-from kigeon.config.source import dotted, read_document
+from kigeon.config.source import KeyPath, dotted, read_document
+from kigeon.config.types import ConfigType, ConfigTypes
+from kigeon.config.validators import check
 from kigeon.errors import ConfigurationError, Problem
 
 Wrong = tuple[KeyPath, str, str]
@@ -32,12 +31,17 @@ ScriptCheck = Callable[[HookSettings], str]
 
 
 def load_settings(
-    path: Path, environ: Mapping[str, str] = os.environ, check_script: ScriptCheck = lambda hook: ""
+    path: Path,
+    types: ConfigTypes,
+    environ: Mapping[str, str] = os.environ,
+    check_script: ScriptCheck = lambda hook: "",
 ) -> Settings:
     """Read a configuration file; :class:`ConfigurationError` holds every problem of it, each with its place.
 
-    Scripts are looked for relative to the file, and shown to *check_script*; environment variables that it names are read from
-    *environ*.
+    Each sender's config is read as one of *types* says.
+
+    Scripts are looked for relative to the file, and shown to *check_script*; environment variables that the file names
+    are read from *environ*.
     """
     source = str(path)
     try:
@@ -47,51 +51,46 @@ def load_settings(
         problem = Problem("", f"the file can't be read: {reason}", "give another with --config")
         raise ConfigurationError(source, (problem,)) from error
     document = read_document(text, source)
-    found, wrong = check(FILE, document.data)
-    wrong += _around(document.data, path.parent, environ, check_script)
+    found, wrong = check(file_section(types), document.data)
+    wrong += _around(document.data, types, path.parent, environ, check_script)
     problems = [*document.problems, *(document.problem(*problem) for problem in wrong)]
     if not problems:
-        return _Builder(path.parent, environ).build(found)
+        return _Builder(types, path.parent, environ).build(found)
     raise ConfigurationError(source, tuple(sorted(problems, key=lambda problem: (problem.line, problem.column))))
 
 
-def parse_config(sender_type: str, config: Mapping[str, Any]) -> LokiSettings | None:
-    """Read a config that a hook returned, by the rules of the file; None for a type that has none.
+def parse_config(config_type: ConfigType, config: Mapping[str, Any]) -> Any:
+    """Read a config that a hook returned, by the rules of the file; return the type's settings, None if it has none.
 
     :class:`ConfigurationError` holds what is wrong with it. Environment variables are not read for a hook.
     """
-    found, wrong = check(CONFIGS[sender_type], dict(config))
-    problems = [Problem(dotted(path), message, cure) for path, message, cure in wrong]
-    if found and found.get("basicAuth"):
-        named = [key for key in ("usernameEnvVar", "passwordEnvVar") if found["basicAuth"][key] is not None]
-        problems += [Problem(f"basicAuth.{key}", "is for the file alone", "return the value itself") for key in named]
-    if problems or found is None:
-        raise ConfigurationError("hook", tuple(problems))
-    return _loki(found, _auth(found.get("basicAuth"))) if sender_type == "loki" else None
+    found, wrong = check(config_type.of_hook, dict(config))
+    wrong += config_type.for_file_alone(found) if found else []
+    if wrong or found is None:
+        problems = tuple(Problem(dotted(path), message, cure) for path, message, cure in wrong)
+        raise ConfigurationError("hook", problems)
+    return config_type.settings(found)
 
 
-def _around(data: Any, folder: Path, environ: Mapping[str, str], check_script: ScriptCheck) -> list[Wrong]:
+def _around(
+    data: Any, types: ConfigTypes, folder: Path, environ: Mapping[str, str], check_script: ScriptCheck
+) -> list[Wrong]:
     """Return what only the environment and the disk can tell, also of a file in which other things are wrong."""
     wrong: list[Wrong] = []
     senders = _mapping(data).get("eventsenders")
     for index, sender in enumerate(senders if isinstance(senders, list) else ()):
         config = _mapping(_mapping(sender).get("config"))
         place: KeyPath = ("eventsenders", index, "config")
-        wrong += _unset((*place, "basicAuth"), _mapping(config.get("basicAuth")), environ)
+        kind = _mapping(sender).get("type")
+        if isinstance(kind, str) and kind in types:
+            told = types[kind].missing(config, environ)
+            wrong += [((*place, *path), message, cure) for path, message, cure in told]
         wrong += _without_sense((*place, "hook"), _mapping(config.get("hook")), folder, check_script)
     return wrong
 
 
 def _mapping(given: Any) -> Mapping[str, Any]:
     return given if isinstance(given, dict) else {}
-
-
-def _unset(place: KeyPath, auth: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[Wrong]:
-    for key in ("username", "password"):
-        variable = auth.get(f"{key}EnvVar")
-        if key not in auth and variable and isinstance(variable, str) and variable not in environ:
-            message = f"the environment variable {variable} is not set"
-            yield (*place, f"{key}EnvVar"), message, "set it, or name another"
 
 
 def _without_sense(place: KeyPath, hook: Mapping[str, Any], folder: Path, check_script: ScriptCheck) -> Iterator[Wrong]:
@@ -123,7 +122,8 @@ def _is_file(path: Path) -> bool:
 class _Builder:
     """Makes settings of what the schema returned."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, types: ConfigTypes, folder: Path, environ: Mapping[str, str]) -> None:
+        self._types = types
         self._folder = folder
         self._environ = environ
 
@@ -137,30 +137,17 @@ class _Builder:
         )
 
     def _sender(self, found: Mapping[str, Any]) -> SenderSettings:
-        config = found["config"]
-        auth = self._auth(config.get("basicAuth"))
+        config_type = self._types[found["type"]]
+        config = config_type.resolved(found["config"], self._environ)
         raw = {key: value for key, value in found["raw"].items() if key != "hook"}
-        if auth is not None and raw.get("basicAuth"):
-            raw["basicAuth"] = {"username": auth.username, "password": auth.password}
         return SenderSettings(
             found["name"],
             found["type"],
             _filter(found["filter"]),
             self._hook(config.get("hook")),
-            _loki(config, auth) if found["type"] == "loki" else None,
-            raw,
+            config_type.settings(config),
+            config_type.shown(raw, config),
         )
-
-    def _auth(self, found: Mapping[str, Any] | None) -> BasicAuth | None:
-        """Resolve credentials: a direct value takes precedence over a named variable, which is then not read."""
-        if found is None:
-            return None
-        resolved = dict(found)
-        for key in ("username", "password"):
-            variable = found[f"{key}EnvVar"]
-            if found[key] is None and variable is not None:
-                resolved[key] = self._environ[variable]
-        return _auth(resolved)
 
     def _hook(self, found: Mapping[str, Any] | None) -> HookSettings | None:
         if found is None:
@@ -199,21 +186,3 @@ def _filter(found: Mapping[str, Any] | None) -> FilterSettings | None:
         return None
     selector = found["namespaceSelector"]["matchLabels"]
     return FilterSettings(selector, found["includeNonNamespaced"], found["hardRefreshInterval"])
-
-
-def _auth(found: Mapping[str, Any] | None) -> BasicAuth | None:
-    if found is None or (found["username"] is None and found["password"] is None):
-        return None
-    return BasicAuth(found["username"] or "", found["password"] or "")
-
-
-def _loki(found: Mapping[str, Any], auth: BasicAuth | None) -> LokiSettings:
-    return LokiSettings(
-        found["url"],
-        found["tenantID"],
-        found["streamLabels"],
-        auth,
-        found["tlsConfig"]["insecureSkipVerify"],
-        found["eventLabels"],
-        found["structuredMetadata"],
-    )

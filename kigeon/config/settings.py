@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from kigeon.config.labels import DEFAULT_EVENT_LABELS, DEFAULT_STRUCTURED_METADATA, Labels
-
 OnError = Literal["use-default", "skip", "fail"]
 LogLevel = Literal["debug", "info", "warn", "error"]
 
@@ -75,43 +73,19 @@ class HookSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class BasicAuth:
-    """Credentials for Loki. Never in a ``repr``."""
-
-    username: str = ""
-    password: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class LokiSettings:
-    """One way to push to Loki: the sender's own ``config``, or what a hook returned for an event.
-
-    ``event_labels`` and ``structured_metadata`` are pairs of a name and the event's field (snake_case) that becomes
-    a stream label, or structured metadata, of that name.
-    """
-
-    url: str
-    tenant_id: str | None = None
-    stream_labels: Mapping[str, str] = field(default_factory=dict)
-    basic_auth: BasicAuth | None = None
-    insecure_skip_verify: bool = False
-    event_labels: Labels = DEFAULT_EVENT_LABELS
-    structured_metadata: Labels = DEFAULT_STRUCTURED_METADATA
-
-
-@dataclass(frozen=True, slots=True)
 class SenderSettings:
     """One of ``eventsenders``.
 
-    ``loki`` is set for type ``loki``. ``config`` is what a hook's ``transform(config, event)`` gets: the
-    mapping as in the file, secrets from the environment resolved, without ``hook``.
+    ``settings`` are the type's own, None for a type that has none. ``config`` is what a hook's
+    ``transform(config, event)`` gets: the mapping as in the file, secrets from the environment resolved, without
+    ``hook``.
     """
 
     name: str
-    type: Literal["loki", "stdout"]
+    type: str
     filter: FilterSettings | None = None
     hook: HookSettings | None = None
-    loki: LokiSettings | None = None
+    settings: Any = None
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 

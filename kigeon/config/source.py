@@ -13,7 +13,7 @@ from kigeon.errors import ConfigurationError, Problem, shorten
 MAX_VALUES = 100_000
 """Anchors can make a short file say more than any memory holds."""
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """Keys and list indexes from the top of the file."""
 
 
@@ -22,10 +22,10 @@ class Document:
     """What a file says, and where: the line and column (from 1) of each key and list item."""
 
     data: Any = None
-    marks: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    marks: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def problem(self, path: Path, message: str, cure: str = "") -> Problem:
+    def problem(self, path: KeyPath, message: str, cure: str = "") -> Problem:
         """Return a problem at *path*, or at the nearest place above it that the file has."""
         known = path
         while known and known not in self.marks:
@@ -34,7 +34,7 @@ class Document:
         return Problem(dotted(path), message, cure, line, column)
 
 
-def dotted(path: Path) -> str:
+def dotted(path: KeyPath) -> str:
     """Return *path* as a reader writes it: ``eventsenders[0].config.url``."""
     text = ""
     for part in path:
@@ -77,7 +77,7 @@ class _Reader:
         self._document.data = None if node is None else self._value(node, ())
         return self._document
 
-    def _value(self, node: yaml.Node, path: Path) -> Any:
+    def _value(self, node: yaml.Node, path: KeyPath) -> Any:
         if id(node) in self._within:
             self._problem(path, node, "refers to itself", "")
             return None
@@ -94,7 +94,7 @@ class _Reader:
         finally:
             self._within.pop()
 
-    def _constructed(self, node: yaml.Node, path: Path) -> Any:
+    def _constructed(self, node: yaml.Node, path: KeyPath) -> Any:
         try:
             value = self._loader.construct_object(node, deep=True)
             # A character above U+FFFF may be written as two, as JSON does; one half alone is none.
@@ -104,11 +104,11 @@ class _Reader:
             self._problem(path, node, "can't be read as what it looks like", "put it in quotes")
             return ""
 
-    def _item(self, node: yaml.Node, path: Path) -> Any:
+    def _item(self, node: yaml.Node, path: KeyPath) -> Any:
         self._document.marks[path] = _place(node)
         return self._value(node, path)
 
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         self._loader.flatten_mapping(node)
         found: dict[str, Any] = {}
@@ -124,7 +124,7 @@ class _Reader:
             found[key] = self._value(value_node, (*path, key))
         return found
 
-    def _problem(self, path: Path, node: yaml.Node, message: str, cure: str) -> None:
+    def _problem(self, path: KeyPath, node: yaml.Node, message: str, cure: str) -> None:
         self._document.problems.append(Problem(dotted(path), message, cure, *_place(node)))
 
 

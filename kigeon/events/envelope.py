@@ -30,6 +30,9 @@ from kigeon.events.occurrence import DIGEST_SIZE
 
 FORMAT = "1"
 EMPTY = WatcherCheckpoint()
+MOST_OFFSET = 10**17
+"""An offset that is larger was never given out: it is damage."""
+
 MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 """More than any envelope that kigeon writes unpacks to: a damaged one must not eat the memory."""
 

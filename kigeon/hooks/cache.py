@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any, NamedTuple
 
 import orjson
 
 from kigeon.config.load import parse_config
-from kigeon.config.settings import LokiSettings
+from kigeon.config.types import ConfigType
 from kigeon.errors import ConfigurationError, HookResultInvalid
 
 MOST = 1024
@@ -15,34 +16,42 @@ LARGEST = 16 * 1024
 """Bytes of a config that is remembered; hooks may return far larger ones, each a different one."""
 
 
+class _Read(NamedTuple):
+    """Settings, or what is wrong with them."""
+
+    settings: Any
+    problem: str = ""
+
+
 class ConfigCache:
     """Config as JSON → settings. Bounded; the one used longest ago goes first."""
 
-    def __init__(self, sender_type: str) -> None:
-        self._type = sender_type
-        self._known: OrderedDict[bytes, LokiSettings | str | None] = OrderedDict()
+    def __init__(self, config_type: ConfigType) -> None:
+        self._type = config_type
+        self._known: OrderedDict[bytes, _Read] = OrderedDict()
 
-    def settings_of(self, config: bytes) -> LokiSettings | None:
+    def settings_of(self, config: bytes) -> Any:
         """Return the settings; :class:`HookResultInvalid` when they are not valid as a sender's config."""
-        found = self._known.get(config, self)
-        if found is self:
-            found = self._parse(config)
+        found = self._known.get(config)
+        if found is None:
+            found = self._read(config)
             if len(config) <= LARGEST:
                 self._known[config] = found
             if len(self._known) > MOST:
                 self._known.popitem(last=False)
         else:
             self._known.move_to_end(config)
-        if isinstance(found, str):
-            raise HookResultInvalid(f"what transform returned is no valid config: {found}")
-        return found if isinstance(found, LokiSettings) else None
+        if found.problem:
+            raise HookResultInvalid(f"what transform returned is no valid config: {found.problem}")
+        return found.settings
 
-    def _parse(self, config: bytes) -> LokiSettings | str | None:
-        """Return the settings, or what is wrong with them."""
+    def _read(self, config: bytes) -> _Read:
         try:
             loaded = orjson.loads(config)
-            return parse_config(self._type, loaded) if isinstance(loaded, dict) else "it is no dict"
+            if not isinstance(loaded, dict):
+                return _Read(None, "it is no dict")
+            return _Read(parse_config(self._type, loaded))
         except ConfigurationError as error:
-            return "; ".join(map(str, error.problems))
+            return _Read(None, "; ".join(map(str, error.problems)))
         except orjson.JSONDecodeError as error:  # an int of 400 digits is one to Starlark, and no number of JSON
-            return str(error)
+            return _Read(None, str(error))

@@ -11,11 +11,11 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Self
 
-from actors.messages import QueueAddress
 from kigeon.config.settings import Settings
 from kigeon.kube.source import ClusterSource
 from kigeon.operator.address import SOCKET, short_path
 from kigeon.processes import is_running
+from kigeon.queue.broker.address import QueueAddress
 from kigeon.redaction import secrets_in
 
 log = logging.getLogger(__name__)

@@ -33,6 +33,7 @@ from kigeon.operator.in_loki import InLoki, look_into_loki
 from kigeon.operator.listing import Listing
 from kigeon.operator.spool import Spool, Texts
 from kigeon.queue.dedup.lookup import find_offsets
+from kigeon.senders.loki.type import LOKI
 from kigeon.senders.progress.ledger import UNKNOWN, Outcome, Position
 
 EVENTS = "/api/v1/events"
@@ -124,14 +125,14 @@ def _shown(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _find(client: Client, listing: Listing, answer: Answer) -> None:
-    """Find the number of each; one that is new may still be on its way."""
+    """Find the offset of each; one that is new may still be on its way."""
     deadline = asyncio.get_running_loop().time() + PATIENCE
     while listing.missing:
         digests = 0
         async for run in find_offsets(client):
             listing.note(run)
             digests += len(run.digests) // 8
-            await answer.progress("looking for their running numbers, digests read", digests)
+            await answer.progress("looking for their offsets, digests read", digests)
         if not listing.missing or asyncio.get_running_loop().time() > deadline:
             break
         await asyncio.sleep(0.25)
@@ -147,7 +148,7 @@ async def _read_statuses(client: Client, sender: str, found: Audited, folder: Pa
 
 async def _ask_loki(context: RequestContext, found: Audited, answer: Answer) -> None:
     for sender in context.settings.senders:
-        if sender.loki is not None:
+        if sender.type == LOKI.name:
             asked = bytearray(status.outcome in ASKED_ABOUT for status in found.statuses_of(sender.name))
             found.in_loki[sender.name] = await look_into_loki(context, sender, found.raw, asked, answer)
 
@@ -182,7 +183,7 @@ def _told(counts: Mapping[InLoki | None, int]) -> dict[str, int]:
 
 
 AuditRow = tuple[int, dict[str, dict[str, str]], bool]
-"""An Event's number, what became of it for each sender, and whether it is accounted for."""
+"""An Event's offset, what became of it for each sender, and whether it is accounted for."""
 
 
 def _each(found: Audited, names: Sequence[str]) -> Iterator[AuditRow]:

@@ -27,8 +27,8 @@ from kigeon.operator.answer import Answer
 from kigeon.operator.listing import Keys
 from kigeon.operator.spool import Spool
 from kigeon.senders.assembly import preparer_of, sink_of
+from kigeon.senders.loki.entry import LokiDestination, LokiEntry
 from kigeon.senders.loki.reader import Held, read_lines, selector_of
-from kigeon.senders.sink import Destination, Entry
 from kigeon.senders.steps import Preparer
 
 HOUR = 3600 * 10**9
@@ -62,7 +62,7 @@ class Way:
     common: dict[str, str]
     hours: set[int] = field(default_factory=set)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: LokiEntry) -> None:
         """Note that *entry* is to be there."""
         stream = dict(entry.stream)
         if self.common.items() - stream.items():
@@ -83,12 +83,12 @@ class Sought:
     """The events of one list: for each the key by which it is known, 0 where there is none; how often each is held."""
 
     def __init__(self) -> None:
-        self.ways: dict[Destination, Way] = {}
+        self.ways: dict[LokiDestination, Way] = {}
         self._keys = Keys()
         self._rows = array("I")
         self._held = bytearray()
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: LokiEntry) -> None:
         """Add one that is to be held."""
         way = self.ways.get(entry.destination)
         if way is None:
@@ -103,7 +103,7 @@ class Sought:
         """Add one that is not looked for."""
         self._rows.append(0)
 
-    def found(self, destination: Destination, held: Held) -> None:
+    def found(self, destination: LokiDestination, held: Held) -> None:
         """Note that *destination* holds a line."""
         key = _key(destination, held)
         row = self._keys.find(key) if key is not None else -1
@@ -150,15 +150,15 @@ def _prepare(preparer: Preparer, page: Sequence[bytes], wanted: bytearray, sough
     steps = iter(preparer.prepare([line for line, asks in zip(page, wanted, strict=True) if asks]))
     for asks in wanted:
         step = next(steps) if asks else None
-        sought.add(step) if isinstance(step, Entry) else sought.add_none()
+        sought.add(step) if isinstance(step, LokiEntry) else sought.add_none()
 
 
-def _read(destination: Destination, way: Way) -> Iterator[Held]:
+def _read(destination: LokiDestination, way: Way) -> Iterator[Held]:
     selector = selector_of(way.common)
     return (held for start, end in way.spans() for held in read_lines(destination, selector, start, end))
 
 
-def _compare(destination: Destination, reading: Iterator[Held], sought: Sought) -> int:
+def _compare(destination: LokiDestination, reading: Iterator[Held], sought: Sought) -> int:
     """Compare some of what is held; return how many lines, 0 at the end."""
     lines = 0
     for held in islice(reading, AT_ONCE):
@@ -167,7 +167,7 @@ def _compare(destination: Destination, reading: Iterator[Held], sought: Sought) 
     return lines
 
 
-def _key(destination: Destination, held: Held) -> int | None:
+def _key(destination: LokiDestination, held: Held) -> int | None:
     """Return what tells an occurrence's line at a destination apart: by its uid, count and time."""
     try:
         line: Mapping[str, object] = orjson.loads(held.line)

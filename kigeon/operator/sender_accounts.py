@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from kigeon.errors import UnreadablePosition
 from kigeon.operator.answer import Answer
 from kigeon.queue.broker.streams import POSITION_KEY
-from kigeon.queue.log.publisher import LogEnd
+from kigeon.queue.log.protocol import LogEnd
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
 from kigeon.senders.progress.ledger import Outcome, Position
@@ -92,5 +92,5 @@ def _booked(position: Position) -> int:
 
 
 def open_offsets(position: Position) -> array[int]:
-    """Return the numbers of events that are being sent, sorted."""
+    """Return the offsets of events that are being sent, sorted."""
     return array("Q", sorted(page.offset(index) for page in position.open for index in page.open_indexes()))

@@ -14,7 +14,7 @@ from kigeon.operator.sender_accounts import read_sender_accounts
 from kigeon.queue.log.checkpoint import CheckpointRecord
 from kigeon.queue.log.compaction import covered
 from kigeon.queue.log.end import last_log_end, read_log_end
-from kigeon.queue.log.publisher import LogEnd
+from kigeon.queue.log.protocol import LogEnd
 
 
 async def status(client: Client, context: RequestContext, request: dict[str, Any], answer: Answer) -> None:

@@ -18,10 +18,9 @@ from kigeon.kube.namespaces import NamespaceFilter, Namespaces
 from kigeon.kube.pods import Missing, PodLookup, pod_key_of
 from kigeon.kube.source import ClusterSource
 from kigeon.queue.broker.streams import digest_ttl_of
-from kigeon.senders.loki.sink import LokiSink
+from kigeon.senders.delivery.sink import Sink
 from kigeon.senders.progress.ledger import Outcome
-from kigeon.senders.sink import Sink
-from kigeon.senders.stdout.sink import StdoutSink
+from kigeon.senders.registry import TYPES
 from kigeon.senders.steps import Deferred, Event, Final, Preparer, SendWith
 from kigeon.throttle import Limited
 
@@ -30,7 +29,7 @@ log = logging.getLogger(__name__)
 
 def sink_of(sender: SenderSettings) -> Sink:
     """Return the sink of a sender's type."""
-    return LokiSink(sender.loki) if sender.loki is not None else StdoutSink()
+    return TYPES[sender.type].sink(sender.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ class HookTransform:
         self._took = script.took
         self._took(self._runner.source)
         self._watch = WatchThread(ScriptWatch(hook, self._runner.source), self._changed)
-        self._configs = ConfigCache(sender.type)
+        self._configs = ConfigCache(TYPES[sender.type].config)
 
     @property
     def pid(self) -> int:

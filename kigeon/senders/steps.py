@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
-from kigeon.config.settings import LokiSettings
 from kigeon.errors import shorten
+from kigeon.senders.delivery.sink import Sink
+from kigeon.senders.entry import Entry
 from kigeon.senders.progress.ledger import Outcome
-from kigeon.senders.sink import Entry, Sink
 from kigeon.throttle import Limited
 
 few = Limited(logging.getLogger(__name__))
@@ -42,7 +42,7 @@ class Deferred:
 class SendWith:
     """Push the event with *settings*; None is the sender's own."""
 
-    settings: LokiSettings | None = None
+    settings: Any = None
 
 
 Prepared = Entry | Final | Deferred

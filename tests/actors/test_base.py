@@ -11,8 +11,9 @@ import pytest
 MAKER = '''
 import json, logging, os, pickle, socket, sys, tempfile, threading
 from actors.base import CRASHED, crash
-from actors.messages import ChildSpec, Ping, QueueAddress, Start, Supervise
+from actors.messages import ChildSpec, Ping, Start, Supervise
 from kigeon.operator import process
+from kigeon.queue.broker.address import QueueAddress
 from kigeon.operator.admin_socket import RequestContext
 from actors.sender import Sender
 from actors.supervisor import Supervisor
@@ -63,12 +64,12 @@ ANSWER_AN_OPERATOR = """
 def fail(connection):
     raise RuntimeError("no way")
 
-order = os.memfd_create("order")
-os.write(order, pickle.dumps(Order(settings, queue, None)))
-os.lseek(order, 0, os.SEEK_SET)
+context = os.memfd_create("context")
+os.write(context, pickle.dumps(RequestContext(settings, queue, None)))
+os.lseek(context, 0, os.SEEK_SET)
 theirs, ours = socket.socketpair()
 os.dup2(ours.fileno(), 0)
-os.dup2(order, process.ORDER_DESCRIPTOR)
+os.dup2(context, process.CONTEXT_DESCRIPTOR)
 sys.argv = ["", str(os.getppid())]
 process._read = fail
 process.main()

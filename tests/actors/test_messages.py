@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from actors import messages
-from kigeon.config.settings import LokiSettings, SenderSettings, Settings
+from kigeon.config.settings import SenderSettings, Settings
 from kigeon.events.checkpoint import CheckpointDelta, WatcherCheckpoint
 from kigeon.events.envelope import Envelope
 from kigeon.kube.source import ClusterSource
+from kigeon.queue.log.protocol import LogEnd
+from kigeon.senders.loki.settings import LokiSettings
 
-SENDER = SenderSettings("loki", "loki", loki=LokiSettings("http://loki"), config={"url": "http://loki"})
+SENDER = SenderSettings("loki", "loki", settings=LokiSettings("http://loki"), config={"url": "http://loki"})
 SETTINGS = Settings((SENDER,))
 QUEUE = messages.QueueAddress("nats://127.0.0.1:4222", "secret")
 SPEC = messages.ChildSpec("sender/loki", "actors.sender.Sender", sender=SENDER)
@@ -32,7 +34,7 @@ EXAMPLES: list[Any] = [
     messages.Status(1, 42, {"queue": {"stored": 3}}, "", {"sender/loki": "def transform(config, event): pass"}),
     messages.Stop(10.0),
     messages.Stopped("queue", {}),
-    messages.QueueOpened(1, 7, "8", MARK),
+    messages.QueueOpened(1, LogEnd(7, 9, "8", MARK)),
     messages.Resume(1, "8", MARK),
     messages.Batch(1, 1, ENVELOPE, CheckpointDelta("a", 1, 2, 3.0, 4.0)),
     messages.Store(1, 1, 1, ENVELOPE, MARK),
@@ -41,12 +43,14 @@ EXAMPLES: list[Any] = [
 
 
 def test_there_is_an_example_of_every_message() -> None:
-    defined = {
-        found
-        for _, found in inspect.getmembers(messages, inspect.isclass)
-        if found.__module__ == messages.__name__ and is_dataclass(found)
+    defined = {found for name in messages.__all__ if is_dataclass(found := getattr(messages, name))}
+    own = {
+        name
+        for name, found in inspect.getmembers(messages, is_dataclass)
+        if inspect.isclass(found) and found.__module__ == messages.__name__
     }
     assert {type(example) for example in EXAMPLES} == defined
+    assert own <= set(messages.__all__)
 
 
 @pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)

@@ -97,7 +97,7 @@ def floor(cluster: Cluster) -> Iterator[Roles]:
     """Run the least that does the same."""
     with tempfile.TemporaryDirectory() as folder:
         kubeconfig = cluster.api.write_kubeconfig(Path(folder) / "kubeconfig")
-        command = [sys.executable, "-m", "tests.bench.floor", kubeconfig, cluster.loki.url, f"{folder}/events"]
+        command = [sys.executable, "-m", "tests.bench.floor", str(kubeconfig), cluster.loki.url, f"{folder}/events"]
         process = subprocess.Popen(command, preexec_fn=end_with(os.getpid()))
         try:
             yield lambda: {process.pid: "floor"}
@@ -184,9 +184,7 @@ def main() -> None:
     asked = arguments()
     kinds: dict[str, Run] = {
         "kigeon": _running(sys.executable),
-        **{
-            f"other {number}": lambda cluster, p=python: kigeon(p, cluster) for number, python in enumerate(asked.other)
-        },
+        **{f"other {number}": _running(python) for number, python in enumerate(asked.other)},
         "floor": floor,
     }
     found: dict[str, list[dict[str, Figures]]] = {}

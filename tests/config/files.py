@@ -8,6 +8,7 @@ import pytest
 from kigeon.config.load import load_settings
 from kigeon.config.settings import Settings
 from kigeon.errors import ConfigurationError, Problem
+from kigeon.senders.registry import config_types
 
 SENDER = """\
 eventsenders:
@@ -23,7 +24,7 @@ def load(folder: Path, text: str, environ: Mapping[str, str] | None = None) -> S
     """Write *text* to a file and read it, with *environ* for an environment."""
     file = folder / "kigeon.yaml"
     file.write_text(text, "utf-8")
-    return load_settings(file, environ or {})
+    return load_settings(file, config_types(), environ or {})
 
 
 def problems_of(folder: Path, text: str, environ: Mapping[str, str] | None = None) -> list[Problem]:

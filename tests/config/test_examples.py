@@ -4,11 +4,16 @@ from typing import Any
 
 import pytest
 
-from kigeon.config.labels import FIELDS
+from kigeon.config.hook import HOOK
 from kigeon.config.load import load_settings
-from kigeon.config.schema import BASIC_AUTH, CONFIGS_IN_FILE, FILE, HOOK, SENDER, Section
-from kigeon.config.settings import FilterSettings, GlobalSettings, HookSettings, LokiSettings, QueueSettings
+from kigeon.config.schema import file_section, sender_section
+from kigeon.config.settings import FilterSettings, GlobalSettings, HookSettings, QueueSettings
+from kigeon.config.validators import Section
+from kigeon.senders.loki.labels import FIELDS
+from kigeon.senders.loki.schema import BASIC_AUTH
+from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
+from kigeon.senders.registry import TYPES, config_types
 from tests.support.events import make_event
 
 FOLDER = Path(__file__).parents[2] / "examples" / "config"
@@ -16,10 +21,13 @@ URL = "http://loki-gateway.loki.svc:80"
 
 
 def test_the_full_example_says_what_the_defaults_are() -> None:
-    full, minimal = load_settings(FOLDER / "full.yaml", {}), load_settings(FOLDER / "minimal.yaml", {})
+    full, minimal = (
+        load_settings(FOLDER / "full.yaml", config_types(), {}),
+        load_settings(FOLDER / "minimal.yaml", config_types(), {}),
+    )
     assert (full.global_, full.queue, full.pusher) == (minimal.global_, minimal.queue, minimal.pusher)
     assert (full.global_, full.queue) == (GlobalSettings(), QueueSettings())
-    assert full.senders[0].loki == minimal.senders[0].loki == LokiSettings(URL)
+    assert full.senders[0].settings == minimal.senders[0].settings == LokiSettings(URL)
     assert full.senders[0].filter == FilterSettings()
     assert full.senders[0].hook == HookSettings(FOLDER / "../hooks/route-by-namespace.star")
 
@@ -29,7 +37,9 @@ def keys_of(section: Section) -> set[str]:
 
 
 def test_the_full_example_shows_every_key() -> None:
-    known = set().union(*map(keys_of, (FILE, SENDER, HOOK, BASIC_AUTH, CONFIGS_IN_FILE["loki"])))
+    types = config_types()
+    sections = (file_section(types), sender_section(types), HOOK, BASIC_AUTH, TYPES["loki"].config.in_file)
+    known = set().union(*map(keys_of, sections))
     known |= {"dataDir", "logLevel", "logFormat", "eventsMaxAge", "eventsMaxBytes", "kubernetesEventsMaxLifetime"}
     known |= {"pushTimeout", "batchWait", "matchLabels"}
     known |= {"includeNonNamespaced", "hardRefreshInterval", "insecureSkipVerify"}
@@ -43,7 +53,7 @@ def test_what_is_commented_out_is_valid_too(tmp_path: Path) -> None:
     assert count == 6
     file = tmp_path / "kigeon.yaml"
     file.write_text(text, "utf-8")
-    loki = load_settings(file, {}).senders[0].loki
+    loki = load_settings(file, config_types(), {}).senders[0].settings
     assert loki is not None
     assert loki.tenant_id == "kubernetes"
     assert loki.basic_auth is not None
@@ -112,9 +122,9 @@ NODE = make_event(2, type="Normal", involvedObject={"kind": "Node", "name": "nod
 def test_what_an_event_has_with_the_labels_that_others_write(
     name: str, event: dict[str, Any], stream: dict[str, str], metadata: dict[str, str]
 ) -> None:
-    (sender,) = load_settings(FOLDER / name, {}).senders
-    assert sender.loki is not None
-    sink = LokiSink(sender.loki)
+    (sender,) = load_settings(FOLDER / name, config_types(), {}).senders
+    assert sender.settings is not None
+    sink = LokiSink(sender.settings)
     entry = sink.entry(event, None)
     sink.close()
     assert (dict(entry.stream), entry.metadata) == (stream, metadata)

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from kigeon.config.labels import FIELDS, MAX_LABELS, named_alike
+from kigeon.senders.loki.labels import FIELDS, MAX_LABELS, named_alike
 from tests.config.files import SENDER, load
 
 
 @pytest.mark.parametrize("tenant", ["a" * 150, "...", "aZ09!-_.*'()", "1"])
 def test_a_tenant_that_loki_takes(tmp_path: Path, tenant: str) -> None:
     (sender,) = load(tmp_path, f'{SENDER}    tenantID: "{tenant}"\n').senders
-    assert sender.loki is not None
-    assert sender.loki.tenant_id == tenant
+    assert sender.settings is not None
+    assert sender.settings.tenant_id == tenant
 
 
 def labels(count: int) -> str:
@@ -38,7 +38,7 @@ def test_as_many_as_loki_takes(tmp_path: Path, more: str) -> None:
 def test_a_list_and_a_mapping_of_the_same_names_are_the_same(tmp_path: Path) -> None:
     (listed,) = load(tmp_path, f"{SENDER}    eventLabels: [reason, type]\n").senders
     (mapped,) = load(tmp_path, f"{SENDER}    eventLabels: {{reason: reason, type: type}}\n").senders
-    assert listed.loki == mapped.loki
-    assert listed.loki is not None
-    assert listed.loki.event_labels == named_alike("reason", "type")
-    assert hash(listed.loki.event_labels)
+    assert listed.settings == mapped.settings
+    assert listed.settings is not None
+    assert listed.settings.event_labels == named_alike("reason", "type")
+    assert hash(listed.settings.event_labels)

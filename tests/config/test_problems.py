@@ -5,6 +5,7 @@ import pytest
 from kigeon.config.load import load_settings
 from kigeon.config.schema import MIN_QUEUE_BYTES
 from kigeon.errors import ConfigurationError
+from kigeon.senders.registry import config_types
 from tests.config.files import SENDER, load, problems_of, told
 
 DURATION = "for example 100ms, 5s, 1h30m"
@@ -437,7 +438,7 @@ def test_a_file_that_cant_be_read(tmp_path: Path, content: bytes | None, reason:
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(ConfigurationError) as caught:
-        load_settings(file)
+        load_settings(file, config_types())
     (problem,) = caught.value.problems
     assert told(problem) == ("", "0:0", f"the file can't be read: {reason}", "give another with --config")
 

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 from kigeon.config.load import parse_config
 from kigeon.config.settings import (
-    BasicAuth,
     FilterSettings,
     GlobalSettings,
     HookSettings,
-    LokiSettings,
     PusherSettings,
     QueueSettings,
     SenderSettings,
     Settings,
 )
 from kigeon.errors import ConfigurationError
+from kigeon.senders.loki.settings import BasicAuth, LokiSettings
+from kigeon.senders.registry import TYPES
 from tests.config.files import SENDER, load
 
 LOKI = LokiSettings("http://loki:3100")
@@ -75,7 +75,7 @@ def test_every_key_arrives_in_its_setting(tmp_path: Path, script: Path) -> None:
     assert (loki.name, loki.type) == ("loki", "loki")
     assert loki.filter == FilterSettings({"example.com/team": "shop", "empty": ""}, True, 600.0)
     assert loki.hook == HookSettings(script, 1.0, "fail", True, True, 50.0)
-    assert loki.loki == LokiSettings(
+    assert loki.settings == LokiSettings(
         "https://loki:3100",
         "shop",
         {"cluster": "eu-1"},
@@ -93,7 +93,7 @@ def test_an_empty_section_is_one_of_defaults(tmp_path: Path, empty: str) -> None
     more = f"    tlsConfig: {empty}\n    streamLabels: {empty}\n    basicAuth: {empty}\n"
     found = load(tmp_path, f"{sections}{SENDER}{more}")
     assert (found.global_, found.queue, found.pusher) == (GlobalSettings(), QueueSettings(), PusherSettings())
-    assert found.senders[0].loki == LOKI
+    assert found.senders[0].settings == LOKI
 
 
 @pytest.mark.parametrize(("said", "filter_"), [("", None), ("null", None), ("{}", FilterSettings())])
@@ -117,7 +117,7 @@ def test_json_is_yaml(tmp_path: Path) -> None:
     text = json.dumps({"eventsenders": [{"name": "a", "type": "loki", "config": config}]})
     assert "\\ud83d\\ude00" in text
     (sender,) = load(tmp_path, text).senders
-    assert sender.loki == LokiSettings("http://l", stream_labels={"a": "\N{GRINNING FACE}"})
+    assert sender.settings == LokiSettings("http://l", stream_labels={"a": "\N{GRINNING FACE}"})
 
 
 def test_anchors_and_merges_are_followed(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ eventsenders:
   config: {<<: *base, tenantID: two}
 - {name: three, type: loki, config: *base}
 """
-    found = [sender.loki for sender in load(tmp_path, text).senders]
+    found = [sender.settings for sender in load(tmp_path, text).senders]
     assert [(loki.url, loki.tenant_id) for loki in found if loki] == [
         ("http://loki:3100", "one"),
         ("http://loki:3100", "two"),
@@ -156,8 +156,8 @@ eventsenders:
 def test_a_direct_value_takes_precedence_over_the_environment(tmp_path: Path, auth: str, expected: BasicAuth) -> None:
     environ = {"USER_VAR": "from-env", "PASSWORD_VAR": "secret-from-env", "EMPTY": ""}
     (sender,) = load(tmp_path, f"{SENDER}    basicAuth: {{{auth}}}\n", environ).senders
-    assert sender.loki is not None
-    assert sender.loki.basic_auth == expected
+    assert sender.settings is not None
+    assert sender.settings.basic_auth == expected
     # A hook is given what was resolved, and nothing that it would have to resolve.
     assert sender.config["basicAuth"] == {"username": expected.username, "password": expected.password}
 
@@ -173,7 +173,7 @@ def test_a_hook_is_given_the_config_as_in_the_file_without_itself(tmp_path: Path
         "eventLabels": ["reason", "namespace", "reason"],
         "structuredMetadata": [],
     }
-    assert parse_config("loki", sender.config) == sender.loki
+    assert parse_config(TYPES["loki"].config, sender.config) == sender.settings
 
 
 def test_settings_survive_pickling(tmp_path: Path, script: Path) -> None:
@@ -190,9 +190,9 @@ def test_an_error_survives_pickling(tmp_path: Path) -> None:
 
 def test_no_repr_shows_a_password(tmp_path: Path, script: Path) -> None:
     settings = load(tmp_path, EVERYTHING, {"LOKI_PASSWORD": "hunter2"})
-    assert settings.senders[0].loki is not None
-    assert settings.senders[0].loki.basic_auth == BasicAuth("kigeon", "hunter2")
-    assert "hunter2" not in f"{settings!r} {settings} {settings.senders[0].loki!r}"
+    assert settings.senders[0].settings is not None
+    assert settings.senders[0].settings.basic_auth == BasicAuth("kigeon", "hunter2")
+    assert "hunter2" not in f"{settings!r} {settings} {settings.senders[0].settings!r}"
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_no_repr_shows_a_password(tmp_path: Path, script: Path) -> None:
     ],
 )
 def test_what_a_hook_returns_is_read_by_the_rules_of_the_file(change: dict[str, Any], expected: LokiSettings) -> None:
-    assert parse_config("loki", {"url": "http://loki:3100", **change}) == expected
+    assert parse_config(TYPES["loki"].config, {"url": "http://loki:3100", **change}) == expected
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_what_a_hook_returns_is_read_by_the_rules_of_the_file(change: dict[str, 
 )
 def test_what_a_hook_must_not_return(change: dict[str, Any], path: str, message: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        parse_config("loki", {"url": "http://loki:3100", **change})
+        parse_config(TYPES["loki"].config, {"url": "http://loki:3100", **change})
     (problem,) = caught.value.problems
     assert (problem.path, problem.line) == (path, 0)
     assert problem.message.startswith(message)
@@ -255,14 +255,14 @@ def test_what_a_hook_must_not_return(change: dict[str, Any], path: str, message:
 
 def test_everything_wrong_with_a_hooks_result_is_told() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        parse_config("loki", {"tenantID": 7, "streamLabels": {"a-b": "c"}, "more": 1})
+        parse_config(TYPES["loki"].config, {"tenantID": 7, "streamLabels": {"a-b": "c"}, "more": 1})
     assert {problem.path for problem in caught.value.problems} == {"url", "tenantID", "streamLabels.a-b", "more"}
 
 
 def test_stdout_has_no_config_and_a_hook_may_give_it_none() -> None:
-    assert parse_config("stdout", {}) is None
+    assert parse_config(TYPES["stdout"].config, {}) is None
     with pytest.raises(ConfigurationError, match="url: unknown key"):
-        parse_config("stdout", {"url": "http://loki"})
+        parse_config(TYPES["stdout"].config, {"url": "http://loki"})
 
 
 YAML = st.recursive(

@@ -13,8 +13,8 @@ from typing import Any, Self
 import requests
 import yaml
 
+from kigeon.senders.loki.entry import LokiDestination
 from kigeon.senders.loki.reader import Held, read_lines, selector_of
-from kigeon.senders.sink import Destination
 from tests.conformance.build import binary
 from tests.conformance.servers import Server, free_port
 from tests.support.processes import wait_until
@@ -32,7 +32,7 @@ class RealLoki:
         self.url = f"http://127.0.0.1:{self._port}"
         self._overrides = folder / "overrides.yaml"
         (folder / "loki.yaml").write_text(yaml.safe_dump(self._configuration()))
-        command = [binary("loki"), f"-config.file={folder / 'loki.yaml'}"]
+        command: list[str | Path] = [binary("loki"), f"-config.file={folder / 'loki.yaml'}"]
         self.server = Server(command, folder / "loki.log", self._is_ready)
         self._servers = ExitStack()
 
@@ -86,7 +86,7 @@ class RealLoki:
         """Return everything that is held for *tenant*, by LogQL."""
         now = time.time_ns()
         start = now - weeks * 7 * 24 * HOUR
-        return list(read_lines(Destination(self.url, tenant), selector_of({}), start, now + HOUR))
+        return list(read_lines(LokiDestination(self.url, tenant), selector_of({}), start, now + HOUR))
 
     def _is_ready(self) -> bool:
         try:

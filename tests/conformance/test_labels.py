@@ -9,12 +9,21 @@ from typing import Any
 
 import pytest
 
-from kigeon.config.labels import DEFAULT_EVENT_LABELS, MAX_LABELS, MAX_METADATA, SERVICE_LABELS, Labels, named_alike
 from kigeon.config.load import load_settings
-from kigeon.config.settings import LokiSettings
+from kigeon.senders.entry import Answer, PushStatus
+from kigeon.senders.loki.entry import LokiDestination, LokiEntry
+from kigeon.senders.loki.labels import (
+    DEFAULT_EVENT_LABELS,
+    MAX_LABELS,
+    MAX_METADATA,
+    SERVICE_LABELS,
+    Labels,
+    named_alike,
+)
 from kigeon.senders.loki.reader import read_lines, selector_of
+from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.sink import Answer, Destination, Entry, PushStatus
+from kigeon.senders.registry import config_types
 from tests.conformance.loki import HOUR, RealLoki
 from tests.support.events import make_event
 
@@ -25,7 +34,7 @@ def push(settings: LokiSettings, *events: dict[str, Any], **other: Any) -> Answe
     """Push *events*, whatever a check would say of *settings*; *other* things of each entry are replaced."""
     sink = LokiSink(settings)
     try:
-        entries: list[Entry] = [sink.entry(event, None)._replace(**other) for event in events or (make_event(1),)]
+        entries: list[LokiEntry] = [sink.entry(event, None)._replace(**other) for event in events or (make_event(1),)]
         return sink.push(entries[0].destination, entries)
     finally:
         sink.close()
@@ -78,7 +87,7 @@ def test_a_name_that_is_taken(real_loki: RealLoki, tenant: str, name: str) -> No
     chosen = settings_of(real_loki, tenant, event_labels=((name, "reason"),))
     assert push(chosen).status is PushStatus.DELIVERED
     now = time.time_ns()
-    (line,) = read_lines(Destination(real_loki.url, tenant), selector_of({}), now - HOUR, now)
+    (line,) = read_lines(LokiDestination(real_loki.url, tenant), selector_of({}), now - HOUR, now)
     assert line.labels[name] == "BackOff"
 
 
@@ -106,15 +115,15 @@ def test_metadata_of_a_label_s_name_is_shown_beside_it(real_loki: RealLoki, tena
 
 @pytest.mark.parametrize("name", ["go-kigeon-labels.yaml", "alloy-labels.yaml"])
 def test_the_labels_that_others_write(real_loki: RealLoki, tenant: str, name: str) -> None:
-    (found,) = load_settings(CONFIGURATIONS / name, {}).senders
-    assert found.loki is not None
-    chosen = replace(found.loki, url=real_loki.url, tenant_id=tenant)
+    (found,) = load_settings(CONFIGURATIONS / name, config_types(), {}).senders
+    assert found.settings is not None
+    chosen = replace(found.settings, url=real_loki.url, tenant_id=tenant)
     quiet = make_event(1, type="Normal", message="an error: level=error")
     assert push(chosen, quiet, make_event(2)).status is PushStatus.DELIVERED
     assert sorted(line.labels["detected_level"] for line in real_loki.lines(tenant)) == ["info", "warn"]
     asked = {"job": "integrations/kubernetes/eventhandler"} if name.startswith("alloy") else {"source_host": "node-1"}
     now = time.time_ns()
-    assert list(read_lines(Destination(real_loki.url, tenant), selector_of(asked), now - HOUR, now))
+    assert list(read_lines(LokiDestination(real_loki.url, tenant), selector_of(asked), now - HOUR, now))
 
 
 def test_an_audit_finds_what_was_sent_before_kigeon_named_the_service(real_loki: RealLoki, tenant: str) -> None:
@@ -125,5 +134,5 @@ def test_an_audit_finds_what_was_sent_before_kigeon_named_the_service(real_loki:
     assert push(chosen, make_event(2)).status is PushStatus.DELIVERED
     now = time.time_ns()
     selector = selector_of({"service_name": "kigeon", "namespace": "shop", "type": "Warning"})
-    held = list(read_lines(Destination(real_loki.url, tenant), selector, now - HOUR, now))
+    held = list(read_lines(LokiDestination(real_loki.url, tenant), selector, now - HOUR, now))
     assert {line.labels["service_name"] for line in held} == {"kigeon", "unknown_service"}

@@ -12,12 +12,14 @@ import orjson
 import yaml
 
 from kigeon.config.load import load_settings
-from kigeon.config.settings import HookSettings, LokiSettings, SenderSettings, Settings
+from kigeon.config.settings import HookSettings, SenderSettings, Settings
 from kigeon.errors import ConfigurationError, HookResultInvalid
 from kigeon.hooks.cache import ConfigCache
 from kigeon.senders.assembly import HookTransform
+from kigeon.senders.loki.entry import LokiEntry
+from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.sink import Entry
+from kigeon.senders.registry import TYPES, config_types
 from kigeon.senders.steps import Final, Preparer
 from tests.fuzz.account import Account
 from tests.fuzz.lines import LineMaker
@@ -73,7 +75,7 @@ def files(seed: int, count: int) -> Account:
         for _ in range(count):
             path.write_bytes(_file(mutator, written))
             try:
-                _check_settings(load_settings(path, {}))
+                _check_settings(load_settings(path, config_types(), {}))
             except ConfigurationError as error:
                 account.figures["refused"] += 1
                 _check_problems(account, error, path)
@@ -87,7 +89,7 @@ def _file(mutator: Mutator, written: bytes) -> bytes:
     if chance < 0.5:
         return mutator.json(FILE)
     if chance < 0.8:
-        return mutator.bytes(written)
+        return mutator.damaged(written)
     lines = written.split(b"\n")
     place = mutator.random.randrange(len(lines))
     key, colon, _ = lines[place].partition(b":")
@@ -99,8 +101,8 @@ def _check_settings(settings: Settings) -> None:
     assert pickle.loads(pickle.dumps(settings)) == settings
     for sender in settings.senders:
         orjson.dumps(dict(sender.config))
-        if sender.loki is not None:
-            LokiSink(sender.loki).entry({}, None)
+        if sender.settings is not None:
+            LokiSink(sender.settings).entry({}, None)
 
 
 def _check_problems(account: Account, error: ConfigurationError, path: Path) -> None:
@@ -114,11 +116,11 @@ def results(seed: int, count: int) -> Account:
     """Have *count* damaged configs validated as if a hook had returned them."""
     random = Random(seed)
     mutator = Mutator(random)
-    configs = {name: ConfigCache(name) for name in ("loki", "stdout")}
+    configs = {name: ConfigCache(TYPES[name].config) for name in ("loki", "stdout")}
     account = Account({"damaged configs": count, "refused": 0})
     for _ in range(count):
         name = "stdout" if random.random() < 0.05 else "loki"
-        config = mutator.json(CONFIG) if random.random() < 0.9 else mutator.bytes(orjson.dumps(CONFIG))
+        config = mutator.json(CONFIG) if random.random() < 0.9 else mutator.damaged(orjson.dumps(CONFIG))
         try:
             found = configs[name].settings_of(config)
             assert (found is None) == (name == "stdout")
@@ -138,7 +140,7 @@ def hooks(seed: int, count: int) -> Account:
         script = Path(folder) / "hook.star"
         script.write_text(SCRIPT)
         for on_error in ("use-default", "skip", "fail"):
-            hook = HookSettings(script, 1.0, on_error)  # type: ignore[arg-type]
+            hook = HookSettings(script, 1.0, on_error)
             loki = LokiSettings("http://loki")
             transform = HookTransform(SenderSettings("a", "loki", None, hook, loki, {"url": "http://loki"}), hook, None)
             try:
@@ -163,7 +165,7 @@ def _transform(account: Account, preparer: Preparer, random: Random, events: int
         account.wrong.append(f"{error!r}"[:2000])
         return
     account.figures["hook calls"] += len(raw)
-    account.figures["pushed"] += sum(isinstance(step, Entry) for step in steps)
+    account.figures["pushed"] += sum(isinstance(step, LokiEntry) for step in steps)
     account.figures["skipped"] += sum(isinstance(step, Final) for step in steps)
     if len(steps) != len(raw):
         account.wrong.append(f"{len(raw)} events have {len(steps)} results")

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import gzip
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import orjson
 
-from kigeon.config.settings import LokiSettings
+from kigeon.clock import SteadyClock
 from kigeon.events.checkpoint import WatcherCheckpoint, read_checkpoint, write_checkpoint
-from kigeon.events.envelope import DIGEST_SIZE, Envelope, Headers, read_headers, unpack, write_headers
+from kigeon.events.envelope import Envelope, Headers, read_headers, unpack, write_headers
 from kigeon.events.fields import namespace_of
-from kigeon.events.occurrence import identity_of
+from kigeon.events.occurrence import DIGEST_SIZE, identity_of
 from kigeon.kube.outbox import Batch
 from kigeon.kube.pods import pod_key_of
 from kigeon.queue.dedup.digests import DigestMemory
-from kigeon.queue.dedup.index import Deduplication, SteadyClock
+from kigeon.queue.dedup.index import Deduplication
 from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.loki.body import body_of
+from kigeon.senders.loki.entry import LokiDestination, LokiEntry
+from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.progress.ledger import EnvelopeProgress
-from kigeon.senders.sink import Destination, Entry
 from kigeon.senders.steps import Event, Preparer
 from tests.fuzz.oracle import Kind, Opinion
 
@@ -95,7 +96,7 @@ class Way:
             self._say(f"headers are {found}, they were {headers}")
         events = unpack(envelope.payload)
         steps = self._preparer.prepare(events)
-        entries = [step for step in steps if isinstance(step, Entry)]
+        entries = [step for step in steps if isinstance(step, LokiEntry)]
         if len(entries) != envelope.count:
             self._say(f"{envelope.count} events have {len(entries)} entries")
         for event, entry in zip(events, entries, strict=False):
@@ -103,8 +104,8 @@ class Way:
         self._push(entries)
         self.stored += envelope.count
 
-    def _push(self, entries: list[Entry]) -> None:
-        lane = Lane(Destination("http://loki"))
+    def _push(self, entries: list[LokiEntry]) -> None:
+        lane = Lane(LokiDestination("http://loki"))
         page = EnvelopeProgress(1, 1, len(entries))
         lane.add(Item(page, index, b"", entry) for index, entry in enumerate(entries))
         left = deque(entries)
@@ -116,7 +117,7 @@ class Way:
             if found != sorted(left.popleft().line for _ in taken):
                 self._say("a body has other lines than its entries")
 
-    def _check_entry(self, event: bytes, entry: Entry) -> None:
+    def _check_entry(self, event: bytes, entry: LokiEntry) -> None:
         found, line = orjson.loads(event), orjson.loads(entry.line)
         reason, message = found.get("reason"), found.get("message")
         if (isinstance(reason, str) and line.get("reason", "") != reason) or (
@@ -128,7 +129,7 @@ class Way:
         if entry.timestamp < 0 or line["count"] < 1:
             self._say(f"a time or a count below zero: {entry.line[:2000]}")
 
-    def _judge(self, events: list[Event]) -> list[bool | None]:
+    def _judge(self, events: Sequence[Event]) -> list[bool | None]:
         for event in events:
             namespace_of(event)
             pod_key_of(event)

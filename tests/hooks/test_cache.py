@@ -5,10 +5,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kigeon.config.settings import LokiSettings
 from kigeon.errors import HookResultInvalid
 from kigeon.hooks import cache
 from kigeon.hooks.cache import ConfigCache
+from kigeon.senders.loki.settings import LokiSettings
+from kigeon.senders.registry import TYPES
 
 VALID = {"url": "http://loki:3100"}
 JSON = st.recursive(
@@ -26,7 +27,7 @@ def invalid(configs: ConfigCache, config: bytes) -> HookResultInvalid:
 
 
 def test_a_config_becomes_settings_once() -> None:
-    configs = ConfigCache("loki")
+    configs = ConfigCache(TYPES["loki"].config)
     config = orjson.dumps(VALID | {"tenantID": "shop", "streamLabels": {"team": "a"}})
     settings = configs.settings_of(config)
     assert settings == LokiSettings("http://loki:3100", "shop", {"team": "a"})
@@ -34,7 +35,7 @@ def test_a_config_becomes_settings_once() -> None:
 
 
 def test_what_is_wrong_is_said_each_time_anew() -> None:
-    configs = ConfigCache("loki")
+    configs = ConfigCache(TYPES["loki"].config)
     said, depths = set(), set()
     for _ in range(5):
         error = invalid(configs, b'{"url":"http://loki","tenant":"x"}')
@@ -46,8 +47,8 @@ def test_what_is_wrong_is_said_each_time_anew() -> None:
 
 
 def test_a_config_for_standard_output_has_no_settings() -> None:
-    assert ConfigCache("stdout").settings_of(b"{}") is None
-    invalid(ConfigCache("stdout"), orjson.dumps(VALID))
+    assert ConfigCache(TYPES["stdout"].config).settings_of(b"{}") is None
+    invalid(ConfigCache(TYPES["stdout"].config), orjson.dumps(VALID))
 
 
 @pytest.mark.parametrize(
@@ -65,13 +66,13 @@ def test_a_config_for_standard_output_has_no_settings() -> None:
     ],
 )
 def test_whatever_a_script_makes_of_it_is_invalid_and_nothing_worse(config: bytes) -> None:
-    invalid(ConfigCache("loki"), config)
+    invalid(ConfigCache(TYPES["loki"].config), config)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.dictionaries(KEYS, JSON))
 def test_no_json_makes_it_raise_anything_else(changes: dict[str, object]) -> None:
-    configs = ConfigCache("loki")
+    configs = ConfigCache(TYPES["loki"].config)
     try:
         found = configs.settings_of(orjson.dumps(VALID | changes))
     except HookResultInvalid:
@@ -82,7 +83,7 @@ def test_no_json_makes_it_raise_anything_else(changes: dict[str, object]) -> Non
 
 def test_the_one_used_longest_ago_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "MOST", 3)
-    configs = ConfigCache("loki")
+    configs = ConfigCache(TYPES["loki"].config)
     texts = [orjson.dumps(VALID | {"tenantID": str(number)}) for number in range(4)]
     first, second = configs.settings_of(texts[0]), configs.settings_of(texts[1])
     configs.settings_of(texts[2])
@@ -95,7 +96,7 @@ def test_the_one_used_longest_ago_is_forgotten_first(monkeypatch: pytest.MonkeyP
 
 
 def test_a_large_config_is_valid_but_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    configs = ConfigCache("loki")
+    configs = ConfigCache(TYPES["loki"].config)
     config = orjson.dumps(VALID | {"tenantID": "shop"})
     monkeypatch.setattr(cache, "LARGEST", len(config) - 1)
     settings = configs.settings_of(config)

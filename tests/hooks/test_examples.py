@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from kigeon.config.load import load_settings
-from kigeon.config.settings import LokiSettings, SenderSettings
+from kigeon.config.settings import SenderSettings
 from kigeon.hooks.cache import ConfigCache
 from kigeon.hooks.runner import HookRunner, Transformed
+from kigeon.senders.loki.settings import LokiSettings
+from kigeon.senders.registry import TYPES, config_types
 from tests.support.events import make_event
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "hooks"
@@ -29,7 +31,7 @@ def sender_of(folder: Path, name: str) -> SenderSettings:
     found = re.search(r"```yaml\n(.*?)```", section, re.DOTALL)
     assert found is not None
     (folder / "kigeon.yaml").write_text(found[1])
-    (sender,) = load_settings(folder / "kigeon.yaml", {}).senders
+    (sender,) = load_settings(folder / "kigeon.yaml", config_types(), {}).senders
     assert sender.hook is not None
     assert sender.hook.script.name == name
     return sender
@@ -40,12 +42,14 @@ def running(folder: Path, name: str) -> Iterator[Any]:
     """Return a function from an event to the settings that a script chooses for it."""
     sender = sender_of(folder, name)
     assert sender.hook is not None
-    runner, configs = HookRunner(sender.hook, sender.config), ConfigCache(sender.type)
+    runner, configs = HookRunner(sender.hook, sender.config), ConfigCache(TYPES[sender.type].config)
 
-    def choose(event: dict[str, Any]) -> LokiSettings | None:
+    def choose(event: dict[str, Any]) -> LokiSettings:
         (result,) = runner.transform([event])
         assert isinstance(result, Transformed)
-        return sender.loki if result.config is None else configs.settings_of(result.config)
+        chosen = sender.settings if result.config is None else configs.settings_of(result.config)
+        assert isinstance(chosen, LokiSettings)
+        return chosen
 
     try:
         runner.start()

@@ -154,7 +154,7 @@ def test_what_could_not_be_read_is_told_without_any_event() -> None:
     outbox.connect(1)
     assert outbox.take() is None
     outbox.note(unreadable=3)
-    assert not outbox.is_empty
+    assert bool(outbox.is_empty) is False
     batch = taken(outbox)
     assert (batch.envelope.count, batch.delta.unreadable) == (0, 3)
     outbox.stored(1, batch.batch_seq)
@@ -329,18 +329,22 @@ def test_once_closed_nothing_waits() -> None:
     assert paced.store() == [b"2"]
 
 
+def due(paced: Paced) -> bool:
+    return paced.outbox.is_due
+
+
 def test_what_only_waits_for_its_turn_is_not_late() -> None:
     paced = Paced()
-    assert not paced.outbox.is_due
+    assert not due(paced)
     paced.outbox.offer([received(1)])
-    assert paced.outbox.is_due
+    assert due(paced)
     batch = taken(paced.outbox)
-    assert paced.outbox.is_due
+    assert due(paced)
     paced.outbox.stored(1, batch.batch_seq)
     paced.outbox.offer([received(2)])
-    assert not paced.outbox.is_due
+    assert not due(paced)
     paced.clock.now += 0.25
-    assert paced.outbox.is_due
+    assert due(paced)
 
 
 def test_that_nothing_happened_makes_no_event_wait() -> None:

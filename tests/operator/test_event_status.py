@@ -18,7 +18,7 @@ from kigeon.operator.spool import Texts
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import OUTCOMES, POSITION_KEY, STATE, declare, file_store_bytes
-from kigeon.queue.log.publisher import LogEnd
+from kigeon.queue.log.protocol import LogEnd
 from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.outcomes import OutcomeStore
 from kigeon.queue.stores.retry import RetryStore

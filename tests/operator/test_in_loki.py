@@ -9,14 +9,15 @@ from pathlib import Path
 import orjson
 import pytest
 
-from actors.messages import QueueAddress
-from kigeon.config.settings import GlobalSettings, LokiSettings, SenderSettings, Settings
+from kigeon.config.settings import GlobalSettings, SenderSettings, Settings
 from kigeon.errors import SenderError
 from kigeon.operator.admin_socket import RequestContext
 from kigeon.operator.in_loki import HOUR, InLoki, Way, look_into_loki
 from kigeon.operator.spool import Spool
+from kigeon.queue.broker.address import QueueAddress
+from kigeon.senders.entry import PushStatus
+from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.sink import PushStatus
 from tests.operator.test_event_status import Quiet
 from tests.support.events import make_event
 from tests.support.loki import Loki
@@ -24,7 +25,7 @@ from tests.support.loki import Loki
 
 def looked_up(folder: Path, loki: Loki, raw: list[bytes], asked: bytearray) -> list[InLoki | None]:
     """Return what is found of *raw* events, given page by page."""
-    sender = SenderSettings("loki", "loki", loki=LokiSettings(loki.url, stream_labels={"app": "kigeon"}))
+    sender = SenderSettings("loki", "loki", settings=LokiSettings(loki.url, stream_labels={"app": "kigeon"}))
     order = RequestContext(Settings((sender,), GlobalSettings(data_dir=folder)), QueueAddress("", ""), None)
     with Spool(folder) as spool:
         for start in range(0, len(raw), 7):

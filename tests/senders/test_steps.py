@@ -6,10 +6,10 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kigeon.config.settings import LokiSettings
+from kigeon.senders.loki.entry import LokiEntry
+from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.progress.ledger import Outcome
-from kigeon.senders.sink import Entry
 from kigeon.senders.steps import AT_ONCE, Deferred, Event, Final, Preparer, SendWith
 from tests.support.events import make_event
 
@@ -21,7 +21,10 @@ def passes(events: Sequence[Event]) -> list[bool | None]:
 
 
 def transform(events: Sequence[Event]) -> list[SendWith | Final | Deferred]:
-    steps = {"skipped": Final(Outcome.SKIPPED), "failed": Deferred("the hook failed")}
+    steps: dict[str, SendWith | Final | Deferred] = {
+        "skipped": Final(Outcome.SKIPPED),
+        "failed": Deferred("the hook failed"),
+    }
     return [steps.get(event["reason"], SendWith()) for event in events]
 
 
@@ -35,7 +38,7 @@ def test_every_event_has_its_own_result_in_order(kinds: list[str], times: int) -
     wanted = {"filtered": Outcome.FILTERED, "skipped": Outcome.SKIPPED, "garbage": Outcome.PARKED}
     for number, (kind, step) in enumerate(zip(kinds, prepared, strict=True)):
         if kind == "use":
-            assert isinstance(step, Entry)
+            assert isinstance(step, LokiEntry)
             assert orjson.loads(step.line)["uid"] == make_event(number)["metadata"]["uid"]
         elif kind in wanted:
             assert isinstance(step, Final)

@@ -14,12 +14,12 @@ from typing import Any
 
 import orjson
 
-from actors.messages import QueueAddress
 from kigeon.config.settings import Settings
 from kigeon.kube.source import ClusterSource
 from kigeon.operator.address import SOCKET, short_path
 from kigeon.operator.admin_socket import AdminSocket, RequestContext
 from kigeon.processes import descendants
+from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.process import NatsServer
 from tests.support.processes import title, wait_until
 

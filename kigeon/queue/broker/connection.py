@@ -68,8 +68,9 @@ async def connect(
 ) -> Client:
     """Connect to *url* and keep trying, for ever, whenever the connection is lost.
 
-    *name* is shown by the server for this connection. The first attempt is retried too. *on_reconnect* is called with the
-    client whenever a lost connection has come back or a stream is missing, *alarm* when what it writes is not stored.
+    *name* is shown by the server for this connection. The first attempt is retried too. *on_reconnect* is called with
+    the client whenever a lost connection has come back or a stream is missing, *alarm* when what it writes is not
+    stored.
     """
     client = QueueClient(alarm, on_reconnect)
 

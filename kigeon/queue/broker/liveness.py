@@ -21,7 +21,7 @@ REST = 2.0
 """Seconds from a greeting to the next connection."""
 
 LOOKS = 30
-"""Looks that must have been in vain besides: who looks may itself have been frozen, together with the server."""
+"""Minimum number of failed probes, in case this process was suspended together with the server."""
 
 
 class Liveness:

@@ -24,13 +24,13 @@ from nats.aio.client import Client
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import QueueError
 from kigeon.events.checkpoint import read_checkpoint, write_checkpoint
-from kigeon.events.envelope import Envelope
+from kigeon.events.envelope import MOST_OFFSET, Envelope
 from kigeon.events.occurrence import DIGEST_SIZE
 from kigeon.queue.broker.connection import queue_errors, writing
 from kigeon.queue.broker.scan import first_sequence, last_sequence, scan
 from kigeon.queue.broker.streams import SEEN, SEEN_SUBJECT
-from kigeon.queue.log.end import MOST_OFFSET, Run, read_log_end, stream_was_recreated
-from kigeon.queue.log.publisher import LogEnd
+from kigeon.queue.log.end import Run, read_log_end, stream_was_recreated
+from kigeon.queue.log.protocol import LogEnd
 from kigeon.queue.stores.state import StateRecord
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ LOST = "the memory of events was lost, or a part of it: it is made anew from tho
 class Covered:
     """How far the seen stream covers the events stream: up to *log_end*, with its messages up to *seen*.
 
-    None of these may be missing from *whole* on. What is missing before was made good for.
+    Messages *whole* to *seen* of the seen stream must exist; earlier losses were repaired.
     """
 
     log_end: LogEnd = field(default_factory=LogEnd)
@@ -97,7 +97,10 @@ class Compactor:
         return self._due_count >= COMPACT_DIGESTS or self._due_bytes >= self._most_bytes
 
     async def compact(self, log_end: LogEnd) -> None:
-        """Write what is due, all of it stored up to *log_end*. :class:`QueueError`: nothing is lost, try again later."""
+        """Write what is due, all of it stored up to *log_end*.
+
+        Raises :class:`QueueError`: nothing is lost, try again later.
+        """
         if not self._due:
             if self._whole is None:
                 # Nothing is left to make it anew from: it begins after what was lost.

@@ -9,7 +9,7 @@ from nats.js import api
 from nats.js.errors import NotFoundError
 
 from kigeon.queue.broker.connection import queue_errors
-from kigeon.queue.broker.scan import Stored, first_sequence, headers_of, last_sequence, scan
+from kigeon.queue.broker.scan import StreamMessage, first_sequence, headers_of, last_sequence, scan
 from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT
 from kigeon.queue.log.end import readable
 
@@ -33,7 +33,7 @@ class EventHistory:
         """Return the sequence of the first envelope that was stored at *moment* (seconds since the epoch) or later."""
         return await self._first_not(lambda message: message.time is not None and message.time.timestamp() < moment)
 
-    async def read(self, sequence: int) -> AsyncIterator[Stored]:
+    async def read(self, sequence: int) -> AsyncIterator[StreamMessage]:
         """Yield the envelopes from *sequence* to the end that the stream has now."""
         async for stored in scan(self._client, EVENTS, EVENTS_SUBJECT, sequence):
             yield stored

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from uuid import uuid4
 
 from nats.aio.client import Client
@@ -25,22 +25,10 @@ from kigeon.events.envelope import EMPTY, Envelope, write_headers
 from kigeon.queue.broker.connection import queue_errors, writing
 from kigeon.queue.broker.scan import headers_of, last_sequence
 from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare
+from kigeon.queue.log.protocol import LogEnd
 from kigeon.queue.stores.state import WRONG_LAST_SEQUENCE
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class LogEnd:
-    """The end of the events stream: its last sequence, the next offset, where to resume the watch.
-
-    ``checkpoint`` is the Watcher's books up to here.
-    """
-
-    sequence: int = 0
-    next_offset: int = 1
-    resource_version: str = ""
-    checkpoint: WatcherCheckpoint = field(default=EMPTY)
 
 
 class Publisher:

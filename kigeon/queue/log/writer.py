@@ -10,19 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from nats.aio.client import Client
 
 from kigeon.backoff import persistently
 from kigeon.config.settings import Settings
 from kigeon.errors import Fenced, QueueError
-from kigeon.events.checkpoint import WatcherCheckpoint
-from kigeon.events.envelope import EMPTY, Envelope
 from kigeon.queue.broker.streams import declare, remember_observed
 from kigeon.queue.log.checkpoint import CheckpointRecord
 from kigeon.queue.log.compaction import Compactor
-from kigeon.queue.log.publisher import LogEnd, Publisher
+from kigeon.queue.log.protocol import Disturbed, LogEnd, QueueOpened, Store, Stored
+from kigeon.queue.log.publisher import Publisher
 from kigeon.queue.stores.gone import GoneSenders
 
 log = logging.getLogger(__name__)
@@ -31,45 +30,7 @@ QUIET = 5.0
 """Seconds without a batch after which digests are compacted."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToStore:
-    """A batch to be stored: ``store_seq`` counts from 1 in its epoch, ``batch_seq`` is the Watcher's own.
-
-    Where nothing of it is new there is no envelope, and its mark alone is made durable.
-    """
-
-    epoch: int
-    store_seq: int
-    batch_seq: int
-    envelope: Envelope | None
-    checkpoint: WatcherCheckpoint = EMPTY
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """An epoch has begun; the events stream ends here."""
-
-    epoch: int
-    log_end: LogEnd
-
-
-@dataclass(frozen=True, slots=True)
-class Durable:
-    """A batch is settled: stored at ``sequence``, or 0 where nothing of it was new."""
-
-    epoch: int
-    batch_seq: int
-    sequence: int
-
-
-@dataclass(frozen=True, slots=True)
-class Disturbed:
-    """Something was lost or somebody else wrote: an epoch has to begin."""
-
-    reason: str
-
-
-Report = Opened | Durable | Disturbed
+Report = QueueOpened | Stored | Disturbed
 
 
 class Writer:
@@ -83,7 +44,7 @@ class Writer:
         self._compactor = Compactor(client, settings.queue)
         self._books = CheckpointRecord(client)
         self._gone = GoneSenders(client, settings.queue, {sender.name for sender in settings.senders})
-        self._jobs: asyncio.Queue[ToStore | int] = asyncio.Queue()
+        self._jobs: asyncio.Queue[Store | int] = asyncio.Queue()
         self._epoch = 0
         self._opened = 0
         self._next_store_seq = 1
@@ -98,7 +59,7 @@ class Writer:
         self._epoch = epoch
         self._jobs.put_nowait(epoch)
 
-    def store(self, batch: ToStore) -> None:
+    def store(self, batch: Store) -> None:
         """Store *batch* after those before it."""
         self._jobs.put_nowait(batch)
 
@@ -112,12 +73,12 @@ class Writer:
             except TimeoutError:
                 await self._compact()
                 continue
-            if isinstance(job, ToStore):
+            if isinstance(job, Store):
                 await self._store(job)
             elif job == self._epoch:
                 if job != self._opened:
                     self._opened, self._next_store_seq = job, 1
-                self._report(Opened(job, self._publisher.log_end))
+                self._report(QueueOpened(job, self._publisher.log_end))
 
     async def close(self) -> None:
         """Compact what is due, so that the next start has less to read."""
@@ -134,7 +95,7 @@ class Writer:
         self._publisher.begin(await persistently("opening the events stream", open_))
         log.info("the events stream is open", extra={"sequence": self._publisher.log_end.sequence})
 
-    async def _store(self, batch: ToStore) -> None:
+    async def _store(self, batch: Store) -> None:
         if batch.epoch != self._epoch:
             return
         if batch.store_seq != self._next_store_seq:
@@ -149,12 +110,12 @@ class Writer:
             self._report(Disturbed(str(error)))
             return
         self._next_store_seq += 1
-        self._report(Durable(batch.epoch, batch.batch_seq, sequence))
+        self._report(Stored(batch.epoch, batch.batch_seq, sequence))
         if self._compactor.is_due:
             await self._compact()
 
-    async def _settle(self, batch: ToStore) -> int:
-        """Make *batch*, or only its mark, durable; return its sequence, 0 for a mark."""
+    async def _settle(self, batch: Store) -> int:
+        """Make *batch*, or only its checkpoint, durable; return its sequence, 0 for a checkpoint."""
         sequence = 0
         if batch.checkpoint.lifetime not in (0.0, self.log_end.checkpoint.lifetime):
             await persistently(

@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from kigeon.queue.broker.connection import queue_errors, writing
-from kigeon.queue.broker.scan import Stored, last_sequence, scan
+from kigeon.queue.broker.scan import StreamMessage, last_sequence, scan
 from kigeon.queue.broker.streams import RETRY, RETRY_SUBJECT, retry_stream, retry_subject, stream_state
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ async def adopt(client: Client, sender: str, booked: int, marked: Collection[int
         await client.jetstream().purge_stream(own)
     log.info("what waits in the shared retry stream moves to the sender's own", extra={"sender": sender})
     moved: dict[int, int] = {}
-    some: list[Stored] = []
+    some: list[StreamMessage] = []
     async for message in scan(client, RETRY, f"{RETRY_SUBJECT}.{sender}", 1):
         if message.sequence > booked:
             break
@@ -82,7 +82,7 @@ async def adopt(client: Client, sender: str, booked: int, marked: Collection[int
     return Adopted(await last_sequence(client, own), moved)
 
 
-async def _copy(client: Client, sender: str, some: list[Stored], marked: Collection[int]) -> dict[int, int]:
+async def _copy(client: Client, sender: str, some: list[StreamMessage], marked: Collection[int]) -> dict[int, int]:
     """Copy messages in their order; return the new sequences of those that are *marked*."""
     js = client.jetstream()
     with writing(client, "copying from the shared retry stream"):

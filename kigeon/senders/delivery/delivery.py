@@ -15,11 +15,12 @@ from kigeon.backoff import persistently
 from kigeon.errors import QueueFull
 from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.planner import Hold, PushPlanner, PushResult
-from kigeon.senders.delivery.pool import PushPool
+from kigeon.senders.delivery.pool import SIDE_BY_SIDE, PushPool
+from kigeon.senders.delivery.sink import Sink
+from kigeon.senders.entry import Answer, Destination, Entry, PushStatus
 from kigeon.senders.ports import DeadLetterStore
 from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome
 from kigeon.senders.progress.progress import Progress
-from kigeon.senders.sink import Answer, Destination, Entry, PushStatus, Sink
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,8 @@ class Delivery:
         if planner is None:
             planner = self._planners[destination] = self._sink.planner(destination)
             while len(self._planners) > MAX_PLANNERS:
-                self._planners.popitem(last=False)
+                _, forgotten = self._planners.popitem(last=False)
+                self._progress.ledger.doubts.discard(forgotten.unproven())
         else:
             self._planners.move_to_end(destination)
         return planner
@@ -114,14 +116,29 @@ class Delivery:
             await self._elsewhere.hold(lane, work.rest(), work.hold)
         return []
 
-    async def prove(self) -> None:
-        """Have everything proven that was sent without a proof of its own a while ago."""
+    async def prove(self, after: float | None = None) -> None:
+        """Have everything proven that was sent without a proof of its own a while ago, *after* so many seconds."""
         for destination, planner in list(self._planners.items()):
-            for entry in planner.overdue():
-                answer = await self._ask(destination, [entry])
-                self._elsewhere.doubt(planner.proven(entry, answer))
-                if answer.status is not PushStatus.DELIVERED:
+            entries = planner.overdue(after)
+            for first in range(0, len(entries), SIDE_BY_SIDE):
+                if not await self._prove(destination, planner, entries[first : first + SIDE_BY_SIDE]):
                     break
+
+    async def _prove(self, destination: Destination, planner: PushPlanner, entries: Sequence[Entry]) -> bool:
+        """Repeat *entries*, each in a push of its own; return whether the destination says anything about them."""
+        answers = await asyncio.gather(*(self._ask(destination, [entry]) for entry in entries))
+        told = True
+        for entry, answer in zip(entries, answers, strict=True):
+            settlement = planner.proven(entry, answer)
+            self._note_doubts(settlement)
+            told &= answer.status is PushStatus.DELIVERED or bool(settlement.doubted)
+        return told
+
+    def _note_doubts(self, settlement: PushResult) -> None:
+        doubts = self._progress.ledger.doubts
+        doubts.add(settlement.unproven)
+        doubts.discard(settlement.certain)
+        self._elsewhere.doubt(settlement.doubted)
 
     async def park(self, item: Item, reason: str) -> bool:
         """Keep *item* in the dead-letter stream, and book its end; False when there is no room: it is to wait.
@@ -208,9 +225,11 @@ class Delivery:
         return await self._ask(destination, [item.entry for item in push if item.entry is not None])
 
     async def _ask(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
-        return await self._pool.run(destination.url, partial(self._sink.push, destination, entries))
+        return await self._pool.run(destination.origin, partial(self._sink.push, destination, entries))
 
     async def _settle(self, lane: Lane, settlement: PushResult, answer: Answer, work: Delivering) -> None:
+        # With what is booked as sent, in one save.
+        self._note_doubts(settlement)
         for item in settlement.sent:
             self._progress.ledger.end(item.page, item.index, Outcome.SENT)
         unparked = [item for item, reason in settlement.parked if not await self.park(item, reason)]
@@ -227,7 +246,6 @@ class Delivery:
                 work.away, work.hold = [*work.away, *settlement.held], settlement.hold
             else:
                 await self._elsewhere.hold(lane, settlement.held, settlement.hold)
-        self._elsewhere.doubt(settlement.doubted)
         if settlement.away or settlement.is_hopeless:
             work.away += settlement.away
             work.refusal = _as_held(answer) if settlement.is_hopeless else answer

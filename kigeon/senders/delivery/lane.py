@@ -7,10 +7,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kigeon.backoff import Backoff
+from kigeon.senders.entry import Destination
 from kigeon.senders.progress.ledger import EnvelopeProgress
-from kigeon.senders.sink import Destination, Entry
 
 MAX_PUSH_BYTES = 1024 * 1024
 """Uncompressed bytes of one push. Loki's distributor passes a push on in messages of at most 4 MiB."""
@@ -34,7 +35,8 @@ class Item:
     page: EnvelopeProgress
     index: int
     raw: bytes
-    entry: Entry | None = None
+    entry: Any = None
+    """What its type of sender pushes, an :class:`~kigeon.senders.entry.Entry`; None before it is prepared."""
     attempts: int = 0
     accused_at: int = 0
     accused_for: str = ""

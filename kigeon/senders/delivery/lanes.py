@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.planner import COMMON, Hold, PushPlanner
-from kigeon.senders.sink import Destination
+from kigeon.senders.entry import Destination
 
 LaneKey = tuple[Destination, str]
 """A destination, and the key of the queue there."""

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from kigeon.senders.sink import Answer
+from kigeon.senders.entry import Answer
 
 SIDE_BY_SIDE = 4
 """Pushes to one origin under way at once."""

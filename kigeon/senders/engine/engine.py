@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ from kigeon.senders.delivery.delivery import Delivery, Elsewhere
 from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.lanes import Lanes
 from kigeon.senders.delivery.planner import COMMON, Hold
+from kigeon.senders.delivery.sink import Sink
 from kigeon.senders.ports import (
     DeadLetterStore,
     EventHistory,
@@ -40,17 +42,22 @@ from kigeon.senders.retry.groups import UNDECIDED, retry_delay
 from kigeon.senders.retry.replaying import ParkedEvents
 from kigeon.senders.retry.resending import Resending
 from kigeon.senders.retry.scheduler import TOO_OLD, RetryScheduler
-from kigeon.senders.sink import Entry, Sink
 from kigeon.senders.steps import Deferred, Final, Prepared
 
 log = logging.getLogger(__name__)
 
 MAX_WINDOW_EVENTS = 4000
-"""From so many on nothing more is read; what was read at once before makes them twice as many, at most."""
+"""Events in memory at which reading pauses; one fetch may overshoot to twice as many."""
 
 MAX_WINDOW_PAGES = 256
 PROVE_EVERY = 10.0
 """Seconds between two looks at what is sent and not proven."""
+
+DOUBTED_FIRST = 10.0
+"""Seconds for which nothing new is read at the start while what is in doubt has not been tried."""
+
+PROVE_AT_END = 3.0
+"""Seconds that are taken at the end to prove what would be sent again at the next start."""
 
 TICK = 0.25
 """Seconds between two looks at what is due, while anything is under way."""
@@ -123,6 +130,7 @@ class Engine:
         """Take over what waits in the retry stream."""
         await self._scheduler.restore()
         await self.parked.restore()
+        await self._recall_doubts()
 
     async def run(self) -> None:
         """Work until cancelled. Raises what must not be survived, :class:`~kigeon.errors.Fenced` among it.
@@ -145,6 +153,8 @@ class Engine:
         target = await persistently("reading the events stream", self._log.last_sequence)
         while not self._is_drained(target):
             await asyncio.sleep(0.02)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._delivery.prove(0.0), PROVE_AT_END)
         await self._progress.save()
 
     def close(self) -> None:
@@ -152,6 +162,13 @@ class Engine:
         self._preparing.shutdown(wait=False, cancel_futures=True)
         self._delivery.close()
         self._spec.sink.close()
+
+    async def _recall_doubts(self) -> None:
+        """Have what an earlier run sent and never saw proven sent again: its destination may not hold it."""
+        offsets = list(self._ledger.doubts)
+        if offsets:
+            log.info("what was sent and not proven to be held is sent again", extra={"events": len(offsets)})
+            await persistently("reading what is in doubt", lambda: self.resending.send_doubted(offsets))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -185,6 +202,7 @@ class Engine:
         read: deque[StoredEnvelope] = deque()
         await persistently("looking at the events stream", self._check_stream)
         await self._log.seek(self._ledger.read_from)
+        await self._doubted_first()
         while not self._closing:
             if self._is_full():
                 await self._make_room()
@@ -202,6 +220,12 @@ class Engine:
                 envelopes = self._take_what_fits(read)
                 events = await self._admit(envelopes)
                 most = max(1, min(64, 2 * MAX_WINDOW_EVENTS * len(envelopes) // (3 * max(events, 1))))
+
+    async def _doubted_first(self) -> None:
+        """Wait until what is in doubt was tried, for a while: after what is newer it may be too late."""
+        deadline = time.monotonic() + DOUBTED_FIRST
+        while self._scheduler.is_sending_again and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
 
     def _take_what_fits(self, read: deque[StoredEnvelope]) -> list[StoredEnvelope]:
         """Take the next envelopes off *read*: how many they hold was not known when they were asked for."""
@@ -272,7 +296,7 @@ class Engine:
         undecided: list[Item] = []
         entering: list[Item] = []
         for item, step in zip(items, steps, strict=True):
-            if isinstance(step, Entry):
+            if not isinstance(step, Final | Deferred):
                 item.entry = step
                 entering.append(item)
             elif isinstance(step, Deferred) or not await self._end(item, step):
@@ -334,7 +358,7 @@ class Engine:
                 return
 
     def _is_full(self) -> bool:
-        """Whether nothing may be read now. What hangs in a push takes no room from others, up to as much again."""
+        """Whether reading pauses. Events of stalled pushes do not count, up to one extra window."""
         events, pages = self._ledger.open_events, self._ledger.open_pages
         if events < MAX_WINDOW_EVENTS and pages < MAX_WINDOW_PAGES:
             return False
@@ -360,21 +384,23 @@ class Engine:
             rest = await self._scheduler.move(waiting, UNDECIDED)
             moved += len(waiting) - len(rest)
             self._defer(rest)
-        for lane in self._lanes:
-            if not self._spec.may_route and lane.key == COMMON:
-                continue
-            if (
-                lane.key != COMMON
-                or lane.is_blocked
-                or self._lanes.hanging(lane)
-                or self._scheduler.waits_for(lane.label)
-            ):
-                waiting = lane.take_waiting()
-                rest = await self._scheduler.move(waiting, lane.label)
-                moved += len(waiting) - len(rest)
-                if rest:
-                    self._lanes.lane(lane.destination, lane.key).add(rest)
-        return moved
+        # Side by side: what is booked together is durable in one write.
+        stuck = [lane for lane in self._lanes if self._is_stuck(lane)]
+        return moved + sum(await asyncio.gather(*(self._move_away(lane) for lane in stuck)))
+
+    def _is_stuck(self, lane: Lane) -> bool:
+        """Whether what waits on *lane* may be moved out of the way of others."""
+        if lane.key == COMMON and not self._spec.may_route:
+            return False
+        held = lane.key != COMMON or lane.is_blocked or bool(self._lanes.hanging(lane))
+        return held or self._scheduler.waits_for(lane.label)
+
+    async def _move_away(self, lane: Lane) -> int:
+        waiting = lane.take_waiting()
+        rest = await self._scheduler.move(waiting, lane.label)
+        if rest:
+            self._lanes.lane(lane.destination, lane.key).add(rest)
+        return len(waiting) - len(rest)
 
     def _defer(self, items: Sequence[Item]) -> None:
         for item in items:
@@ -419,7 +445,7 @@ class Engine:
             await self.resending.send_doubted(offsets)
         except QueueError as error:
             log.warning("what is in doubt can't be read again, trying again", extra={"error": str(error)})
-            self._doubted += [offset for offset in offsets if not self._ledger.is_open(offset)]
+            self._doubted += offsets
 
     async def _prove(self) -> None:
         """Have what was sent without a proof proven, now and then."""

@@ -24,8 +24,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from kigeon.errors import shorten
+from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.loki.refusals import read_invalid, read_stream_refusal
-from kigeon.senders.sink import Answer, PushStatus
 
 _VERDICTS = {204: PushStatus.DELIVERED, 200: PushStatus.DELIVERED, 429: PushStatus.RETRY, 413: PushStatus.SPLIT}
 

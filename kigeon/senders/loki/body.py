@@ -8,22 +8,22 @@ from operator import attrgetter
 
 import orjson
 
-from kigeon.senders.sink import Entry
+from kigeon.senders.loki.entry import LokiEntry
 
 
-def body_of(entries: Sequence[Entry]) -> bytes:
+def body_of(entries: Sequence[LokiEntry]) -> bytes:
     """Return the gzipped body; streams come in the order of their first entry, the entries of each by their time.
 
     Loki judges them in the order of the body: none is then late because of another of the same push.
     """
-    streams: dict[tuple[tuple[str, str], ...], list[Entry]] = {}
+    streams: dict[tuple[tuple[str, str], ...], list[LokiEntry]] = {}
     for entry in entries:
         streams.setdefault(entry.stream, []).append(entry)
     body = {"streams": [{"stream": dict(stream), "values": _values(found)} for stream, found in streams.items()]}
     return gzip.compress(orjson.dumps(body), compresslevel=1, mtime=0)
 
 
-def _values(entries: list[Entry]) -> list[tuple[object, ...]]:
+def _values(entries: list[LokiEntry]) -> list[tuple[object, ...]]:
     values = (
         (str(entry.timestamp), entry.line, entry.metadata) for entry in sorted(entries, key=attrgetter("timestamp"))
     )

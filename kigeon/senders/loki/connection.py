@@ -16,7 +16,7 @@ from requests.utils import check_header_validity
 
 from kigeon import __version__
 from kigeon.senders.delivery.pool import SIDE_BY_SIDE
-from kigeon.senders.sink import Destination
+from kigeon.senders.loki.entry import LokiDestination
 
 PUSH_PATH = "/loki/api/v1/push"
 TIMEOUT = (5.0, 15.0)
@@ -45,7 +45,7 @@ class UnverifiedAdapter(HTTPAdapter):
 class Connection:
     """To one destination, whatever its tenant. Thread-safe; what it raises is of requests or of urllib3."""
 
-    def __init__(self, destination: Destination) -> None:
+    def __init__(self, destination: LokiDestination) -> None:
         self._session = new_session(destination)
         request = self._session.prepare_request(
             requests.Request("POST", destination.url + PUSH_PATH, headers={**HEADERS})
@@ -87,7 +87,7 @@ class Connection:
         self._session.close()
 
 
-def new_session(destination: Destination) -> requests.Session:
+def new_session(destination: LokiDestination) -> requests.Session:
     """Return a session with the credentials, and the trust, of *destination*."""
     session = requests.Session()
     session.headers["User-Agent"] = f"kigeon/{__version__}"

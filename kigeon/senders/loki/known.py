@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from math import inf
 
 from kigeon.senders.delivery.lane import Item
+from kigeon.senders.loki.entry import LokiEntry
 from kigeon.senders.loki.flow import FLOOR, FLOOR_RATE, Flow, Levels, asks_for_less
 from kigeon.senders.loki.streams import Stream
-from kigeon.senders.sink import Entry
 
 KNOWN_FOR = 120.0
 """Seconds for which a proof says that a stream exists: some Lokis flush a stream after three minutes without a line."""
@@ -43,7 +43,7 @@ class StreamState:
     proven_at: float = -inf
     refused_at: float = -inf
     newest: int = 0
-    last: Entry | None = None
+    last: LokiEntry | None = None
     flow: Flow = field(default_factory=Flow)
     doubts: deque[tuple[float, Sequence[int]]] = field(default_factory=deque)
     """When what rode along, and the offsets of its events."""
@@ -59,6 +59,8 @@ class KnownStreams:
         self._floor = FLOOR
         self._behind = BEHIND
         self._doubtful = 0
+        self._unproven: list[int] = []
+        self._certain: list[int] = []
 
     @property
     def is_doubtful(self) -> bool:
@@ -71,7 +73,7 @@ class KnownStreams:
         if state is None:
             state = self._streams[stream] = StreamState()
             while len(self._streams) > MAX_STREAMS:
-                self._settle(self._streams.popitem(last=False)[1])
+                self._certain += self._settle(self._streams.popitem(last=False)[1])
         else:
             self._streams.move_to_end(stream)
         return state
@@ -104,7 +106,7 @@ class KnownStreams:
         state = self.state(stream)
         state.flow.add(size_of(group), now)
         self._note(state, group)
-        self._settle(state)
+        self._certain += self._settle(state)
         state.proven_at, state.refused_at = now, -inf
 
     def ride(self, stream: Stream, group: Sequence[Item], now: float) -> None:
@@ -113,13 +115,15 @@ class KnownStreams:
         state.flow.add(size_of(group), now)
         self._note(state, group)
         state.oldest = min(state.oldest, _oldest(group)) if state.doubts else _oldest(group)
-        state.doubts.append((now, [item.offset for item in group]))
-        self._doubtful += len(group)
+        offsets = [item.offset for item in group]
+        state.doubts.append((now, offsets))
+        self._doubtful += len(offsets)
+        self._unproven += offsets
 
     def prove_again(self, stream: Stream, now: float) -> None:
         """Note that *stream* took a repeat of its last line."""
         state = self.state(stream)
-        self._settle(state)
+        self._certain += self._settle(state)
         state.proven_at, state.refused_at = now, -inf
 
     def lost(self, stream: Stream, now: float) -> list[int]:
@@ -156,10 +160,25 @@ class KnownStreams:
         for state in self._streams.values():
             state.proven_at = -inf
 
-    def overdue(self, now: float) -> list[Entry]:
-        """Return the newest line of each stream whose doubts are old."""
-        due = (s for s in self._streams.values() if s.doubts and s.last and now - s.doubts[0][0] > DOUBTED_FOR)
+    def refused_alone(self, stream: Stream) -> list[int]:
+        """Note that the line that was to prove *stream* is not valid any more; return what is in doubt of it."""
+        return self._doubted([self.state(stream)])
+
+    def overdue(self, now: float, after: float | None = None) -> list[LokiEntry]:
+        """Return the newest line of each stream whose doubts are older than *after* seconds."""
+        after = DOUBTED_FOR if after is None else after
+        due = (s for s in self._streams.values() if s.doubts and s.last and now - s.doubts[0][0] > after)
         return [state.last for state in due if state.last is not None]
+
+    def unproven(self) -> list[int]:
+        """Return the offsets of all that rode along, and is neither proven nor doubted."""
+        return [offset for state in self._streams.values() for _, some in state.doubts for offset in some]
+
+    def take_news(self) -> tuple[list[int], list[int]]:
+        """Return the offsets of what rode along since this was last called, and of what is proven since."""
+        news = self._unproven, self._certain
+        self._unproven, self._certain = [], []
+        return news
 
     def _doubted(self, states: Iterable[StreamState]) -> list[int]:
         return [offset for state in states for offset in self._settle(state)]
@@ -211,8 +230,10 @@ def size_of(group: Iterable[Item]) -> int:
 
 
 def _newest(group: Sequence[Item]) -> int:
-    return max(item.entry.timestamp for item in group if item.entry is not None)
+    found: int = max(item.entry.timestamp for item in group if item.entry is not None)
+    return found
 
 
 def _oldest(group: Sequence[Item]) -> int:
-    return min(item.entry.timestamp for item in group if item.entry is not None)
+    found: int = min(item.entry.timestamp for item in group if item.entry is not None)
+    return found

@@ -23,10 +23,11 @@ from math import inf
 
 from kigeon.senders.delivery.lane import Item
 from kigeon.senders.delivery.planner import COMMON, Hold, PushResult
+from kigeon.senders.entry import Answer, PushStatus
+from kigeon.senders.loki.entry import LokiEntry
 from kigeon.senders.loki.known import KnownStreams, grouped, repeatable, size_of
 from kigeon.senders.loki.refusals import Fault, Refusal, find_stream
 from kigeon.senders.loki.streams import Stream
-from kigeon.senders.sink import Answer, Entry, PushStatus
 
 NEW_STREAMS = " (new streams)"
 """The key of the queue of streams that have no room yet."""
@@ -63,7 +64,7 @@ class LokiPlanner:
         self._took_last = 0
         self._lone = 0
 
-    def route(self, entry: Entry) -> str:
+    def route(self, entry: LokiEntry) -> str:
         """Return the queue of a stream that is held up, of new streams where there is no room, or the common one."""
         if entry.stream in self._held:
             return self._held[entry.stream]
@@ -151,6 +152,11 @@ class LokiPlanner:
 
     def settle(self, push: Sequence[Item], answer: Answer) -> PushResult:
         """Return what *answer* means for each event of *push*."""
+        result = self._meaning(push, answer)
+        result.unproven, result.certain = self._known.take_news()
+        return result
+
+    def _meaning(self, push: Sequence[Item], answer: Answer) -> PushResult:
         self._answers += 1
         if answer.status is PushStatus.DELIVERED:
             self._took(push)
@@ -166,17 +172,26 @@ class LokiPlanner:
             self._known.forget()
         return PushResult(away=list(push))
 
-    def overdue(self) -> list[Entry]:
+    def overdue(self, after: float | None = None) -> list[LokiEntry]:
         """Return the newest line of each stream whose proof is overdue."""
-        return self._known.overdue(self._clock())
+        return self._known.overdue(self._clock(), after)
 
-    def proven(self, entry: Entry, answer: Answer) -> list[int]:
-        """Take the answer to a repeat of *entry*; return what is in doubt then."""
+    def proven(self, entry: LokiEntry, answer: Answer) -> PushResult:
+        """Take the answer to a repeat of *entry*: its stream is proven, or what went to it is in doubt."""
+        result = PushResult()
         if answer.status is PushStatus.DELIVERED:
             self._known.prove_again(entry.stream, self._clock())
         elif answer.status is PushStatus.STREAM:
-            return self._doubts(entry.stream, [], answer.refusals[0])
-        return []
+            result.doubted = self._doubts(entry.stream, [], answer.refusals[0])
+        elif answer.status is PushStatus.INVALID and answer.refusals:
+            # No repeat of it will ever prove anything.
+            result.doubted = self._known.refused_alone(entry.stream)
+        result.unproven, result.certain = self._known.take_news()
+        return result
+
+    def unproven(self) -> list[int]:
+        """Return the offsets of what rode along, and is neither proven nor doubted."""
+        return self._known.unproven()
 
     def _took(self, push: Sequence[Item]) -> None:
         now = self._clock()
@@ -227,7 +242,7 @@ class LokiPlanner:
             return self._narrow_down(group, answer)
         late, taken = ordered[: refusal.count], ordered[refusal.count :]
         if taken:
-            self._known.prove(taken[0].entry.stream, taken, self._clock())  # type: ignore[union-attr]
+            self._known.prove(taken[0].entry.stream, taken, self._clock())
         settlement = PushResult(sent=taken)
         for item in late:
             if item.entry is None or not item.page.may_be_late or dict(item.entry.stream).get(LATE):
@@ -286,7 +301,7 @@ class LokiPlanner:
         return PushResult(accused=[item], is_hopeless=self._lone >= SUSPICIOUS)
 
 
-def in_late_stream(entry: Entry) -> Entry:
+def in_late_stream(entry: LokiEntry) -> LokiEntry:
     """Return *entry* in the stream of its own hour: a function of the event and its labels alone."""
     hour = datetime.fromtimestamp(entry.timestamp // 10**9, UTC).strftime("%Y-%m-%dT%H")
     return entry._replace(stream=tuple(sorted((*entry.stream, (LATE, hour)))))
@@ -297,7 +312,7 @@ def _is_named(item: Item, refusal: Refusal) -> bool:
     if entry is None:
         return False
     if refusal.fault in (Fault.OLD, Fault.NEW):
-        return entry.timestamp // 10**9 == refusal.size
+        return bool(entry.timestamp // 10**9 == refusal.size)
     if refusal.fault is Fault.LINE:
         return len(entry.line.encode()) == refusal.size
     return refusal.size in (

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import orjson
 import requests
 
-from kigeon.config.labels import SERVICE_NAME
 from kigeon.errors import SenderError, shorten
 from kigeon.senders.loki.connection import TIMEOUT, new_session
+from kigeon.senders.loki.entry import LokiDestination
+from kigeon.senders.loki.labels import SERVICE_NAME
 from kigeon.senders.loki.streams import OWN_SERVICE
-from kigeon.senders.sink import Destination
 
 QUERY_PATH = "/loki/api/v1/query_range"
 LIMIT = 1000
@@ -46,7 +46,7 @@ def selector_of(labels: Mapping[str, str]) -> str:
     return "{" + (",".join(matchers) or 'service_name=~".+"') + "}"
 
 
-def read_lines(destination: Destination, selector: str, start: int, end: int) -> Iterator[Held]:
+def read_lines(destination: LokiDestination, selector: str, start: int, end: int) -> Iterator[Held]:
     """Yield what *destination* holds from *start* to *end* (nanoseconds, both included), oldest first.
 
     Raises :class:`SenderError` when it does not answer as Loki does.
@@ -70,7 +70,7 @@ def read_lines(destination: Destination, selector: str, start: int, end: int) ->
 
 
 def _at_once(
-    session: requests.Session, destination: Destination, selector: str, at: int, ending: str = ""
+    session: requests.Session, destination: LokiDestination, selector: str, at: int, ending: str = ""
 ) -> Iterator[Held]:
     """Yield the lines of one nanosecond (Kubernetes writes most times in whole seconds), cut by how their uids end."""
     for digit in DIGITS:
@@ -91,7 +91,7 @@ def _uid_ends(ending: str) -> str:
     return f'`"uid":"[^"]*{ending}"`'
 
 
-def _query(session: requests.Session, destination: Destination, selector: str, start: int, end: int) -> list[Held]:
+def _query(session: requests.Session, destination: LokiDestination, selector: str, start: int, end: int) -> list[Held]:
     parameters = {"query": selector, "start": str(start), "end": str(end), "limit": str(LIMIT), "direction": "forward"}
     headers = {"X-Scope-OrgID": destination.tenant_id} if destination.tenant_id else {}
     try:

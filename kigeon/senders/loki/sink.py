@@ -12,17 +12,19 @@ from typing import Any
 import requests
 import urllib3
 
-from kigeon.config.settings import LokiSettings
 from kigeon.errors import shorten
 from kigeon.events.fields import EventFields
 from kigeon.events.occurrence import timestamp_of
-from kigeon.senders.line import LabelValues, bytes_of_line, fields_to_send, label_reader, labels_of
+from kigeon.senders.entry import Answer, PushStatus
+from kigeon.senders.line import bytes_of_line, fields_to_send
 from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.body import body_of
 from kigeon.senders.loki.connection import Connection
+from kigeon.senders.loki.entry import LokiDestination, LokiEntry
+from kigeon.senders.loki.labels import LabelValues, label_reader, labels_of
 from kigeon.senders.loki.planner import LokiPlanner
+from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.streams import Stream, Streams
-from kigeon.senders.sink import Answer, Destination, Entry, PushStatus
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ class Route:
     """What settings say for every event alike: where it goes, the labels that are their own, what to read of it."""
 
     settings: LokiSettings
-    destination: Destination
+    destination: LokiDestination
     own_labels: Stream
     labels: tuple[str, ...]
     read_labels: Callable[[EventFields], LabelValues]
@@ -55,11 +57,11 @@ class LokiSink:
     def __init__(self, settings: LokiSettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._connections: OrderedDict[Destination, Connection] = OrderedDict()
+        self._connections: OrderedDict[LokiDestination, Connection] = OrderedDict()
         self._routes: dict[int, Route] = {}
         self._streams = Streams()
 
-    def entry(self, event: Mapping[str, Any], settings: LokiSettings | None) -> Entry:
+    def entry(self, event: Mapping[str, Any], settings: LokiSettings | None) -> LokiEntry:
         """Return what to push of *event* under *settings*, or the sender's own."""
         route = self._route(settings or self._settings)
         fields = fields_to_send(event)
@@ -69,13 +71,13 @@ class LokiSink:
         size = len(line) + _ENTRY_OVERHEAD
         for name, value in metadata.items():
             size += len(name) + (len(value) if value.isascii() else len(value.encode())) + 6
-        return Entry(route.destination, stream, timestamp_of(event), line.decode(), metadata, size)
+        return LokiEntry(route.destination, stream, timestamp_of(event), line.decode(), metadata, size)
 
-    def planner(self, destination: Destination) -> LokiPlanner:
+    def planner(self, destination: LokiDestination) -> LokiPlanner:
         """Return the planner of a destination: an answer does not speak for all of a push."""
         return LokiPlanner()
 
-    def push(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
+    def push(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> Answer:
         """POST *entries* and return what the answer means."""
         try:
             response = self._connection(destination).post(body_of(entries), destination.tenant_id)
@@ -105,7 +107,7 @@ class LokiSink:
             route = self._routes[id(settings)] = route_of(settings)
         return route
 
-    def _connection(self, destination: Destination) -> Connection:
+    def _connection(self, destination: LokiDestination) -> Connection:
         with self._lock:
             # Tenants share connections.
             shared = replace(destination, tenant_id=None)
@@ -136,10 +138,10 @@ def route_of(settings: LokiSettings) -> Route:
     )
 
 
-def destination_of(settings: LokiSettings) -> Destination:
+def destination_of(settings: LokiSettings) -> LokiDestination:
     """Return where *settings* send to."""
     auth = settings.basic_auth
-    return Destination(
+    return LokiDestination(
         settings.url.rstrip("/"),
         settings.tenant_id,
         auth.username if auth else "",

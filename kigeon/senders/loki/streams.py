@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kigeon.config.labels import SERVICE_LABELS, SERVICE_NAME
-from kigeon.senders.line import LabelValues, labels_of
+from kigeon.senders.loki.labels import SERVICE_LABELS, SERVICE_NAME, LabelValues, labels_of
 
 Stream = tuple[tuple[str, str], ...]
 """Names and values, sorted by name."""

@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from kigeon.config.settings import LokiSettings
-from kigeon.events.occurrence import timestamp_of
 from kigeon.senders.delivery.planner import PlainPlanner
+from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.line import fields_to_send, line_of
-from kigeon.senders.sink import Answer, Destination, Entry, PushStatus
 
-STDOUT = Destination("stdout")
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """The one destination."""
+
+    label: str = "stdout"
+    origin: str = "stdout"
+
+
+STDOUT = Descriptor()
+
+
+class Written(NamedTuple):
+    """An event as it is written; ``size`` is in bytes."""
+
+    destination: Descriptor
+    line: str
+    size: int
 
 
 class StdoutSink:
@@ -21,16 +37,16 @@ class StdoutSink:
     def __init__(self, descriptor: int = 1) -> None:
         self._descriptor = descriptor
 
-    def entry(self, event: Mapping[str, Any], settings: LokiSettings | None) -> Entry:
+    def entry(self, event: Mapping[str, Any], settings: Any) -> Written:
         """Return the line of *event*; *settings* of a hook have no meaning here."""
         line = line_of(fields_to_send(event))
-        return Entry(STDOUT, (), timestamp_of(event), line, {}, len(line) + 1)
+        return Written(STDOUT, line, len(line) + 1)
 
-    def planner(self, destination: Destination) -> PlainPlanner:
+    def planner(self, destination: Descriptor) -> PlainPlanner:
         """What is written is written."""
         return PlainPlanner()
 
-    def push(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
+    def push(self, destination: Descriptor, entries: Sequence[Written]) -> Answer:
         """Write the lines whole."""
         data = memoryview("".join(f"{entry.line}\n" for entry in entries).encode())
         try:

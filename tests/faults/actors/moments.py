@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
@@ -100,8 +99,4 @@ OF_THESPIAN = (
 
 def message_kinds() -> set[str]:
     """Return the names of all classes of messages."""
-    return {
-        name
-        for name, found in inspect.getmembers(messages, inspect.isclass)
-        if found.__module__ == messages.__name__ and is_dataclass(found) and name not in PARTS
-    }
+    return {name for name in messages.__all__ if is_dataclass(getattr(messages, name)) and name not in PARTS}

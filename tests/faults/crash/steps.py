@@ -29,7 +29,7 @@ class Step:
 
 STEPS = (
     Step("envelope stored", "publish", "'kigeon.events'", nth=(1, 2)),
-    Step("answer to the Watcher", "_report", "Durable", nth=(1, 2)),
+    Step("answer to the Watcher", "_report", "Stored", nth=(1, 2)),
     Step("why events were not sent", "publish", "'kigeon.outcomes.loki'"),
     Step("position written", "publish", "'$KV.kigeon-state.position.loki'", nth=(1, 3)),
     Step("dead letter written", "publish", "'kigeon.dead-letter.loki.", nth=(1, 3)),

@@ -21,7 +21,8 @@ from kigeon.queue.dedup.lookup import find_offsets
 from kigeon.queue.dedup.rebuild import rebuild
 from kigeon.queue.log.compaction import LOST, NUMBERS, Compactor, _messages, _written, covered, seen_runs
 from kigeon.queue.log.end import Run
-from kigeon.queue.log.publisher import LogEnd, Publisher
+from kigeon.queue.log.protocol import LogEnd
+from kigeon.queue.log.publisher import Publisher
 from kigeon.queue.stores.state import StateRecord
 from tests.queue.log.test_writer import envelope, run
 

@@ -9,8 +9,8 @@ from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, POSITION_KEY, declare
 from kigeon.queue.log.checkpoint import CheckpointRecord
 from kigeon.queue.log.end import read_log_end, stream_was_recreated
-from kigeon.queue.log.publisher import LogEnd, Publisher
-from kigeon.queue.log.writer import Durable, ToStore
+from kigeon.queue.log.protocol import LogEnd, Store, Stored
+from kigeon.queue.log.publisher import Publisher
 from kigeon.queue.stores.state import StateRecord
 from tests.queue.log.test_writer import durable, envelope, run, writing
 
@@ -115,14 +115,14 @@ def test_numbers_are_not_given_out_twice_though_every_envelope_has_expired(
 def test_marks_become_durable_with_or_without_events(server: NatsServer, settings: QueueSettings) -> None:
     async def test(client: Client) -> None:
         async with writing(client, settings) as work:
-            work.writer.store(ToStore(1, 1, 1, envelope(1, 2), WatcherCheckpoint("s", 1, 0, 1)))
-            work.writer.store(ToStore(1, 2, 2, None, WatcherCheckpoint("s", 2, 5, 1)))
+            work.writer.store(Store(1, 1, 1, envelope(1, 2), WatcherCheckpoint("s", 1, 0, 1)))
+            work.writer.store(Store(1, 2, 2, None, WatcherCheckpoint("s", 2, 5, 1)))
             await work.until(lambda reports: durable(reports) == 2)
-            assert [report.sequence for report in work.reports if isinstance(report, Durable)] == [1, 0]
+            assert [report.sequence for report in work.reports if isinstance(report, Stored)] == [1, 0]
             assert work.writer.log_end == LogEnd(1, 3, "2", WatcherCheckpoint("s", 2, 5, 1))
         async with writing(client, settings) as work:
             assert work.writer.log_end == LogEnd(1, 3, "2", WatcherCheckpoint("s", 2, 5, 1))
-            work.writer.store(ToStore(1, 1, 3, envelope(3), WatcherCheckpoint("s", 3, 6, 1)))
+            work.writer.store(Store(1, 1, 3, envelope(3), WatcherCheckpoint("s", 3, 6, 1)))
             await work.until(lambda reports: durable(reports) == 1)
             await work.writer.close()
             await client.jetstream().purge_stream(EVENTS)

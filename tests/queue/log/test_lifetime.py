@@ -8,7 +8,7 @@ from kigeon.config.settings import QueueSettings
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import SEEN, declare, digest_ttl, remember_observed
-from kigeon.queue.log.writer import ToStore
+from kigeon.queue.log.protocol import Store
 from tests.queue.log.test_writer import durable, envelope, run, writing
 
 
@@ -20,7 +20,7 @@ def test_what_was_observed_outlasts_declarations_and_restarts(server: NatsServer
     async def test(client: Client) -> None:
         async with writing(client, settings) as work:
             assert await kept_for(client) == digest_ttl(3600.0)
-            work.writer.store(ToStore(1, 1, 1, envelope(1), WatcherCheckpoint("s", 1, lifetime=10_800.0)))
+            work.writer.store(Store(1, 1, 1, envelope(1), WatcherCheckpoint("s", 1, lifetime=10_800.0)))
             await work.until(lambda reports: durable(reports) == 1)
             assert await kept_for(client) == digest_ttl(10_800.0)
             await declare(client, settings)
@@ -34,11 +34,11 @@ def test_what_was_observed_outlasts_declarations_and_restarts(server: NatsServer
             assert work.writer.log_end.checkpoint.lifetime == 10_800.0
             assert await kept_for(client) == digest_ttl(10_800.0)
             # It is no longer so.
-            work.writer.store(ToStore(1, 1, 1, envelope(2), WatcherCheckpoint("s", 2, lifetime=7200.0)))
+            work.writer.store(Store(1, 1, 1, envelope(2), WatcherCheckpoint("s", 2, lifetime=7200.0)))
             await work.until(lambda reports: durable(reports) == 1)
             await declare(client, settings)
             assert await kept_for(client) == digest_ttl(7200.0)
-            work.writer.store(ToStore(1, 2, 2, envelope(3), WatcherCheckpoint("s", 3, lifetime=3600.0)))
+            work.writer.store(Store(1, 2, 2, envelope(3), WatcherCheckpoint("s", 3, lifetime=3600.0)))
             await work.until(lambda reports: durable(reports) == 2)
             await declare(client, settings)
             assert await kept_for(client) == digest_ttl(3600.0)

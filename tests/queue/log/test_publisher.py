@@ -12,8 +12,9 @@ from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, SEEN, STATE, declare
 from kigeon.queue.log.end import read_log_end
-from kigeon.queue.log.publisher import LogEnd, Publisher
-from kigeon.queue.log.writer import Disturbed, Opened, Report, ToStore
+from kigeon.queue.log.protocol import Disturbed, LogEnd, QueueOpened, Store
+from kigeon.queue.log.publisher import Publisher
+from kigeon.queue.log.writer import Report
 from kigeon.queue.stores.state import StateRecord
 from tests.queue.log.test_writer import Writing, durable, envelope, run, stored, writing
 from tests.queue.wire import wire
@@ -24,7 +25,7 @@ def is_disturbed(reports: list[Report]) -> bool:
 
 
 def is_opened(reports: list[Report]) -> bool:
-    return isinstance(reports[-1], Opened)
+    return isinstance(reports[-1], QueueOpened)
 
 
 async def go_on(work: Writing, epoch: int, *batches: Envelope) -> LogEnd:
@@ -32,10 +33,10 @@ async def go_on(work: Writing, epoch: int, *batches: Envelope) -> LogEnd:
     work.writer.begin(epoch)
     await work.until(is_opened)
     opened = work.reports[-1]
-    assert isinstance(opened, Opened)
+    assert isinstance(opened, QueueOpened)
     before = durable(work.reports)
     for order, batch in enumerate(batches, 1):
-        work.writer.store(ToStore(epoch, order, order, batch))
+        work.writer.store(Store(epoch, order, order, batch))
     await work.until(lambda reports: durable(reports) == before + len(batches))
     return opened.log_end
 

@@ -19,13 +19,14 @@ from kigeon.errors import DataDirectoryInUse, Fenced, QueueError, StartError
 from kigeon.events.envelope import Envelope, pack, read_headers, unpack
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.scan import Stored, scan
+from kigeon.queue.broker.scan import StreamMessage, scan
 from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, EVENTS, EVENTS_SUBJECT, declare
 from kigeon.queue.dedup.digests import DigestMemory
 from kigeon.queue.dedup.index import Deduplication
 from kigeon.queue.dedup.rebuild import catch_up, rebuild
+from kigeon.queue.log.protocol import Disturbed, QueueOpened, Store, Stored
 from kigeon.queue.log.reader import EventLog
-from kigeon.queue.log.writer import Disturbed, Durable, Opened, Report, ToStore, Writer
+from kigeon.queue.log.writer import Report, Writer
 from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
@@ -53,9 +54,9 @@ class Writing:
 
     def store(self, batch: Envelope, epoch: int = 1) -> None:
         self._order += 1
-        self.writer.store(ToStore(epoch, self._order, self._order, batch))
+        self.writer.store(Store(epoch, self._order, self._order, batch))
 
-    async def until(self, enough: Callable[[list[Report]], Any]) -> None:
+    async def until(self, enough: Callable[..., Any]) -> None:
         async with asyncio.timeout(20):
             while not enough(self.reports):
                 await self._changed.wait()
@@ -74,12 +75,12 @@ async def writing(client: Client, settings: QueueSettings) -> AsyncIterator[Writ
         work.task.cancel()
 
 
-async def stored(client: Client) -> list[Stored]:
+async def stored(client: Client) -> list[StreamMessage]:
     return [message async for message in scan(client, EVENTS, EVENTS_SUBJECT, 1)]
 
 
 def durable(reports: list[Report]) -> int:
-    return sum(isinstance(report, Durable) for report in reports)
+    return sum(isinstance(report, Stored) for report in reports)
 
 
 def run(server: NatsServer, test: Callable[[Client], Any]) -> None:
@@ -133,9 +134,9 @@ def test_a_second_writer_is_noticed_and_what_it_wrote_is_gone_on_from(
             second.store(envelope(2))
             await second.until(lambda reports: any(isinstance(report, Disturbed) for report in reports))
             second.writer.begin(2)
-            await second.until(lambda reports: isinstance(reports[-1], Opened))
+            await second.until(lambda reports: isinstance(reports[-1], QueueOpened))
             opened = second.reports[-1]
-            assert isinstance(opened, Opened)
+            assert isinstance(opened, QueueOpened)
             assert (opened.log_end.sequence, opened.log_end.next_offset) == (1, 2)
             assert len(await stored(client)) == 1
 
@@ -233,7 +234,7 @@ def test_a_reader_goes_on_where_it_was_when_its_consumer_is_gone(server: NatsSer
             server.restart()
             work.store(envelope(3))
             await work.until(lambda reports: durable(reports) == 3)
-            found: list[Stored] = []
+            found: list[StreamMessage] = []
             async with asyncio.timeout(20):
                 while not found:
                     with suppress(QueueError):

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from kigeon.config.settings import BasicAuth, LokiSettings
 from kigeon.senders.delivery.lane import MAX_PUSH_BYTES, Item, Lane
+from kigeon.senders.entry import PushStatus
 from kigeon.senders.loki.answers import answer_of, seconds_of
+from kigeon.senders.loki.entry import LokiDestination, LokiEntry
+from kigeon.senders.loki.settings import BasicAuth, LokiSettings
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.progress.ledger import EnvelopeProgress
-from kigeon.senders.sink import Destination, Entry, PushStatus
 from kigeon.senders.stdout.sink import StdoutSink
 from tests.support.events import make_event
 from tests.support.loki import Loki
@@ -142,12 +143,12 @@ def test_a_reader_that_is_gone_holds() -> None:
     os.close(writing)
 
 
-DESTINATION = Destination("http://loki")
+DESTINATION = LokiDestination("http://loki")
 
 
 def item(number: int, size: int = 100, retry: bool = False) -> Item:
     page = EnvelopeProgress(1, number, 1, offsets=(number,) if retry else ())
-    return Item(page, 0, b"", Entry(DESTINATION, (), 0, "", {}, size))
+    return Item(page, 0, b"", LokiEntry(DESTINATION, (), 0, "", {}, size))
 
 
 class Clock:

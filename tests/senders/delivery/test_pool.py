@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from kigeon.senders.delivery.pool import SIDE_BY_SIDE, PushPool
-from kigeon.senders.sink import Answer, PushStatus
+from kigeon.senders.entry import Answer, PushStatus
 
 STORED = Answer(PushStatus.DELIVERED)
 NOTHING = Answer(PushStatus.RETRY, "no answer", answered=False)

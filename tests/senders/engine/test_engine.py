@@ -13,13 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.aio.client import Client
 
-from kigeon.config.settings import LokiSettings, QueueSettings
+from kigeon.config.settings import QueueSettings
 from kigeon.events.envelope import Envelope, pack, unpack, write_headers
 from kigeon.events.occurrence import identity_of
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.scan import Stored, scan
-from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, EVENTS_SUBJECT, declare, file_store_bytes
+from kigeon.queue.broker.scan import StreamMessage, scan
+from kigeon.queue.broker.streams import (
+    DEAD_LETTER,
+    DEAD_LETTER_SUBJECT,
+    EVENTS_SUBJECT,
+    STATE,
+    declare,
+    file_store_bytes,
+)
 from kigeon.queue.log.history import EventHistory
 from kigeon.queue.log.reader import EventLog
 from kigeon.queue.stores.dead_letter import DeadLetterStore
@@ -27,11 +34,13 @@ from kigeon.queue.stores.outcomes import OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
 from kigeon.senders.engine.engine import MAX_WINDOW_EVENTS, Engine, SenderSpec, Stores, open_engine
+from kigeon.senders.entry import Answer
+from kigeon.senders.loki.entry import LokiDestination, LokiEntry
+from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome, Position
 from kigeon.senders.progress.position import write_position
 from kigeon.senders.retry.scheduler import MAX_PAGE_BYTES, MAX_PAGE_EVENTS, in_pages
-from kigeon.senders.sink import Answer, Destination, Entry
 from kigeon.senders.steps import Prepared, Preparer
 from tests.support.events import assert_once, make_event
 from tests.support.loki import Loki
@@ -74,7 +83,7 @@ class HangingSink(LokiSink):
         lanes = [self._elsewhere if number % 2 else None for number in numbers]
         return [self.entry(event, way) for event, way in zip(events, lanes, strict=True)]
 
-    def push(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
+    def push(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> Answer:
         if destination.tenant_id:
             self.answering.wait()
         return super().push(destination, entries)
@@ -103,6 +112,8 @@ async def sending(client: Client, loki: Loki, hanging: HangingSink | None = None
     )
     sink = hanging or LokiSink(LokiSettings(loki.url))
     prepare = hanging.prepare if hanging else Preparer(sink).prepare
+    # What another wrote last is stored by then: the server takes what is published in its order.
+    await client.jetstream().publish(f"$KV.{STATE}.test", b"")
     engine = await open_engine(stores, SenderSpec(sink, prepare, hanging is not None, 3600.0))
     task = asyncio.get_running_loop().create_task(engine.run())
     try:
@@ -130,7 +141,7 @@ async def until_sent(engine: Engine, sent: int) -> dict[str, object]:
     return engine.report()
 
 
-async def dead_letters(client: Client) -> list[Stored]:
+async def dead_letters(client: Client) -> list[StreamMessage]:
     return [found async for found in scan(client, DEAD_LETTER, f"{DEAD_LETTER_SUBJECT}.loki.*", 1)]
 
 

@@ -10,14 +10,15 @@ from kigeon.senders.delivery.delivery import Delivery, Elsewhere
 from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.lanes import Lanes
 from kigeon.senders.delivery.planner import Hold, PushPlanner
+from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.body import body_of
+from kigeon.senders.loki.entry import LokiDestination, LokiEntry
 from kigeon.senders.loki.planner import LokiPlanner
 from kigeon.senders.progress.ledger import Ledger, Outcome, Position
-from kigeon.senders.sink import Answer, Destination, Entry, PushStatus
 from tests.support.loki import Loki
 
-DESTINATION = Destination("http://loki", "t")
+DESTINATION = LokiDestination("http://loki", "t")
 
 
 class Clock:
@@ -41,10 +42,10 @@ class InProcessSink:
         """Answers that do not arrive, although the push did."""
         self.ever_held: set[tuple[str, int]] = set()
 
-    def planner(self, destination: Destination) -> PushPlanner:
+    def planner(self, destination: LokiDestination) -> PushPlanner:
         return LokiPlanner(self._clock)
 
-    def push(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
+    def push(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> Answer:
         self.requests += 1
         headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
         status, text, retry_after = self._loki.take(destination.tenant_id or "", headers, body_of(entries))
@@ -111,7 +112,7 @@ class Simulation:
             assert page is not None
             text = f"{number} {'x' * size}"
             labels = (("app", "k"), ("namespace", stream))
-            entry = Entry(
+            entry = LokiEntry(
                 DESTINATION, labels, self.now() - behind * 10**9 + number, text, {"n": str(number)}, size + 60
             )
             self.items[number] = Item(page, 0, b"{}", entry)
@@ -125,6 +126,12 @@ class Simulation:
     @property
     def sent(self) -> set[int]:
         return {n for n, item in self.items.items() if item.page.ended} - self.letters.reasons.keys()
+
+    @property
+    def doubts_are_booked(self) -> bool:
+        """Whether what would be doubted after a crash is what the planner has no proof of."""
+        booked = set(self._saving.ledger.doubts)
+        return booked == set(self.delivery.planner(DESTINATION).unproven()) and booked <= self.sent
 
     @property
     def not_held(self) -> set[int]:
@@ -170,4 +177,5 @@ class Simulation:
             assert item.page.ended
             item.page.ended = 0
             self._saving.ledger.counts[Outcome.SENT] -= 1
+            self._saving.ledger.doubts.discard([number])
             self._ways.enter([item])

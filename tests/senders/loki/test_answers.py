@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kigeon.config.settings import BasicAuth, LokiSettings
+from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.line import fields_to_send, line_of
 from kigeon.senders.loki.answers import answer_of, seconds_of
+from kigeon.senders.loki.settings import BasicAuth, LokiSettings
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.sink import Answer, PushStatus
 from kigeon.senders.stdout.sink import StdoutSink
 from tests.support.events import make_event
 
@@ -63,8 +63,8 @@ def running() -> Iterator[Gateway]:
             thread.join()
 
 
-@pytest.fixture
-def gateway() -> Iterator[Gateway]:
+@pytest.fixture(name="gateway")
+def answering_gateway() -> Iterator[Gateway]:
     with running() as answering:
         yield answering
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.loki.known import DOUBTED_FOR
-from kigeon.senders.sink import Answer, PushStatus
 from tests.senders.loki.simulation import DESTINATION, Simulation
 
 STREAMS = "abcdefgh"
@@ -256,6 +256,22 @@ def test_a_stream_at_rest_is_proven_by_a_repeat_of_its_last_line(simulation: Sim
     assert DOUBTED_FOR == 60.0
 
 
+def test_a_line_that_is_not_valid_any_more_proves_nothing_and_holds_up_no_other_proof(simulation: Simulation) -> None:
+    """What rode along before it is sent again; it is parked itself, as it would be now."""
+    simulation.add(*spread(8))
+    simulation.run()
+    simulation.add(*spread(8), ("b", 0, 2000))
+    simulation.run()
+    simulation.loki.limits.max_line = 1000
+    simulation.prove()
+    simulation.run(5)
+    assert set(simulation.letters.reasons) == {17}
+    simulation.prove()
+    assert not set(simulation.delivery.planner(DESTINATION).unproven())
+    assert simulation.doubts_are_booked
+    assert not simulation.not_held
+
+
 line = st.tuples(st.sampled_from(STREAMS), st.integers(0, 4 * 3600), st.sampled_from([50, 300, 2000, 20_000]))
 flows = st.lists(st.tuples(st.lists(line, max_size=40), st.floats(0, 5), st.booleans()), min_size=1, max_size=6)
 
@@ -290,6 +306,7 @@ def test_whatever_the_order_the_limits_and_the_restarts_sent_is_held_and_the_res
                 simulation.loki.restart()
             simulation.add(*lines)
             simulation.run(seconds)
+            assert simulation.doubts_are_booked
         for _ in range(3):
             simulation.prove()
             simulation.run(30)
@@ -298,6 +315,7 @@ def test_whatever_the_order_the_limits_and_the_restarts_sent_is_held_and_the_res
         assert accounted == simulation.items.keys()
         limits.max_streams = limits.stream_rate = limits.stream_burst = 1e12
         simulation.run(300)
+        assert simulation.doubts_are_booked
         assert not simulation.not_held
         assert simulation.sent | simulation.letters.reasons.keys() == simulation.items.keys()
         assert all("too far behind" in reason for reason in simulation.letters.reasons.values())

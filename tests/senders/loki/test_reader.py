@@ -7,8 +7,8 @@ import pytest
 
 from kigeon.errors import SenderError
 from kigeon.senders.loki import reader
+from kigeon.senders.loki.entry import LokiDestination
 from kigeon.senders.loki.reader import read_lines, selector_of
-from kigeon.senders.sink import Destination
 from tests.support.loki import Line, Loki
 
 SECOND = 10**9
@@ -30,7 +30,7 @@ def hold(loki: Loki, times: list[int], **labels: str) -> list[tuple[int, str]]:
 
 
 def read(loki: Loki, selector: str, start: int, end: int) -> list[tuple[int, str]]:
-    return [(line.timestamp, line.line) for line in read_lines(Destination(loki.url, "a"), selector, start, end)]
+    return [(line.timestamp, line.line) for line in read_lines(LokiDestination(loki.url, "a"), selector, start, end)]
 
 
 @pytest.mark.parametrize("limit", [2, 3, 7, 100])
@@ -63,12 +63,12 @@ def test_more_lines_at_once_than_can_be_told_apart_are_an_error(loki: Loki, monk
 
 def test_what_does_not_answer_as_loki_does_is_an_error(loki: Loki) -> None:
     with pytest.raises(SenderError, match="404"):
-        read_all(Destination(loki.url + "/elsewhere"))
+        read_all(LokiDestination(loki.url + "/elsewhere"))
     with pytest.raises(SenderError, match="does not answer"):
-        read_all(Destination("http://127.0.0.1:1"))
+        read_all(LokiDestination("http://127.0.0.1:1"))
 
 
-def read_all(destination: Destination) -> list[object]:
+def read_all(destination: LokiDestination) -> list[object]:
     return list(read_lines(destination, selector_of({}), 0, 1))
 
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kigeon.senders.entry import PushStatus
 from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.refusals import (
     Fault,
@@ -14,7 +15,6 @@ from kigeon.senders.loki.refusals import (
     read_invalid,
     read_stream_refusal,
 )
-from kigeon.senders.sink import PushStatus
 
 SHOP = (("app", "k"), ("namespace", "shop"))
 NAMED = '{app="k", namespace="shop", service_name="k"}'

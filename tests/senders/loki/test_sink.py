@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kigeon.config.labels import FIELDS, named_alike
-from kigeon.config.settings import BasicAuth, LokiSettings
 from kigeon.events.fields import EventFields
-from kigeon.senders.line import MAX_LABEL_VALUE, fields_to_send, line_of
+from kigeon.senders.line import fields_to_send, line_of
 from kigeon.senders.loki.body import body_of
+from kigeon.senders.loki.entry import LokiDestination, LokiEntry
+from kigeon.senders.loki.labels import FIELDS, MAX_LABEL_VALUE, named_alike
+from kigeon.senders.loki.settings import BasicAuth, LokiSettings
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.sink import Destination, Entry
 from tests.events.test_fields import MALFORMED
 from tests.support.events import make_event
 
@@ -173,7 +173,7 @@ def test_what_a_hook_returned_is_another_destination() -> None:
     loki = sink(basic_auth=BasicAuth("u", "s3cr3t"))
     other = LokiSettings("http://other/", tenant_id="t")
     entry = loki.entry(make_event(1), other)
-    assert entry.destination == Destination("http://other", "t")
+    assert entry.destination == LokiDestination("http://other", "t")
     assert entry.destination.label == "http://other tenant t"
     assert "s3cr3t" not in repr(loki.entry(make_event(1), None))
 
@@ -181,4 +181,4 @@ def test_what_a_hook_returned_is_another_destination() -> None:
 @pytest.mark.parametrize("count", [1, 100])
 def test_entries_are_small_tuples(count: int) -> None:
     entries = [sink().entry(make_event(number), None) for number in range(count)]
-    assert all(isinstance(entry, Entry) for entry in entries)
+    assert all(isinstance(entry, LokiEntry) for entry in entries)

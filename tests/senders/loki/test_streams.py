@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kigeon.config.labels import FIELDS, SERVICE_LABELS
-from kigeon.senders.line import MAX_LABEL_VALUE, LabelValues, labels_of
+from kigeon.senders.loki.labels import FIELDS, MAX_LABEL_VALUE, SERVICE_LABELS, LabelValues, labels_of
 from kigeon.senders.loki.streams import LARGEST, MOST, Stream, Streams
 
 NAMES = ("namespace", "reason", "count")

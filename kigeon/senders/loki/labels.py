@@ -6,7 +6,10 @@ Limits are Loki's defaults (its ``pkg/validation``); what they refuse, Loki refu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
+
+from kigeon.events.fields import EventFields
 
 Labels = tuple[tuple[str, str], ...]
 """Pairs of a label's name and a field of :data:`FIELDS`."""
@@ -63,6 +66,9 @@ It does not count service_name (3.0 did); one is kept for :data:`LATE`.
 MAX_METADATA = 128
 """Entries of a line's structured metadata that Loki takes (``max_structured_metadata_entries_count``)."""
 
+MAX_LABEL_VALUE = 2048
+"""Bytes of a label's value that Loki takes; what is longer is cut."""
+
 MAX_TENANT = 150
 """Characters of a tenant ID."""
 
@@ -107,3 +113,32 @@ def wrong_with_tenant(tenant: str) -> tuple[str, str]:
     if len(tenant) > MAX_TENANT:
         return f"must have at most {MAX_TENANT} characters", ""
     return ("must not be `.` or `..`", "") if tenant in (".", "..") else ("", "")
+
+
+LabelValues = tuple[str | int, ...]
+"""What an event has for some labels; "" where it has nothing."""
+
+
+def label_reader(labels: Labels) -> Callable[[EventFields], LabelValues]:
+    """Return what reads the values of *labels*, in their order."""
+    attributes = [FIELDS[field] for _, field in labels]
+    if len(attributes) > 1:
+        return attrgetter(*attributes)
+    return lambda fields: tuple(getattr(fields, attribute) for attribute in attributes)
+
+
+def labels_of(names: Sequence[str], values: LabelValues) -> dict[str, str]:
+    """Return *names* and the *values* of an event as labels; one that the event does not have is left out."""
+    return {
+        # Almost all are short and ASCII: a call for each of them would take as long as all the rest.
+        name: value if type(value) is str and len(value) <= MAX_LABEL_VALUE and value.isascii() else _cut(str(value))
+        for name, value in zip(names, values, strict=True)
+        if value != ""
+    }
+
+
+def _cut(value: str) -> str:
+    if len(value) <= MAX_LABEL_VALUE and value.isascii():
+        return value
+    # Loki takes the mark that stands for bytes that are no character for such bytes itself, and refuses the label.
+    return value.replace("\ufffd", "?").encode()[:MAX_LABEL_VALUE].decode(errors="ignore")

@@ -1,0 +1,42 @@
+"""Where Loki's pushes go, and what an event is in one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class LokiDestination:
+    """Where a push goes: equal when everything that matters for it is equal. ``repr`` and label hold no secret."""
+
+    url: str
+    tenant_id: str | None = None
+    username: str = ""
+    password: str = field(default="", repr=False)
+    authenticates: bool = False
+    insecure_skip_verify: bool = False
+
+    @property
+    def origin(self) -> str:
+        """The URL: tenants of one Loki share its connections, and its outages."""
+        return self.url
+
+    @property
+    def label(self) -> str:
+        """Its name in logs, reports and the retry stream."""
+        tenant = f" tenant {self.tenant_id}" if self.tenant_id else ""
+        user = f" as {self.username}" if self.username else ""
+        return f"{self.url}{tenant}{user}{' unverified' if self.insecure_skip_verify else ''}"
+
+
+class LokiEntry(NamedTuple):
+    """An event as it is pushed. ``timestamp`` is in nanoseconds; ``size`` is what it adds to a body, in bytes."""
+
+    destination: LokiDestination
+    stream: tuple[tuple[str, str], ...]
+    timestamp: int
+    line: str
+    metadata: Mapping[str, str]
+    size: int

@@ -1,0 +1,40 @@
+"""The sender type ``loki``."""
+
+from __future__ import annotations
+
+from kigeon.senders.delivery.sink import Sink
+from kigeon.senders.loki.labels import SERVICE_LABELS, Labels
+from kigeon.senders.loki.schema import KEYS, LokiConfig
+from kigeon.senders.loki.settings import LokiSettings
+from kigeon.senders.type import SenderType
+
+
+def _sink(settings: LokiSettings) -> Sink:
+    from kigeon.senders.loki.sink import LokiSink
+
+    return LokiSink(settings)
+
+
+def describe(loki: LokiSettings) -> list[str]:
+    """Say where events go, and what their labels are."""
+    tenant = f", tenant {loki.tenant_id}" if loki.tenant_id else ""
+    auth = f", as {loki.basic_auth.username}" if loki.basic_auth else ""
+    return [
+        f"to        {loki.url}{tenant}{auth}",
+        f"labels    {', '.join(_labels(loki))}",
+        f"metadata  {', '.join(_shown(loki.structured_metadata)) or 'none'}",
+    ]
+
+
+def _labels(loki: LokiSettings) -> list[str]:
+    own = loki.stream_labels
+    of_event = tuple(pair for pair in loki.event_labels if pair[0] not in own)
+    service = ["service_name=kigeon"] if SERVICE_LABELS.isdisjoint([*own, *dict(of_event)]) else []
+    return [*(f"{name}={value}" for name, value in own.items()), *service, *_shown(of_event)]
+
+
+def _shown(labels: Labels) -> list[str]:
+    return [name if name == field else f"{name} ({field})" for name, field in labels]
+
+
+LOKI = SenderType("loki", LokiConfig(KEYS), _sink, describe)

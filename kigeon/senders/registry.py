@@ -1,0 +1,17 @@
+"""The types of senders that there are. Another type is another folder here, and another line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kigeon.config.types import ConfigTypes
+from kigeon.senders.loki.type import LOKI
+from kigeon.senders.stdout.type import STDOUT
+from kigeon.senders.type import SenderType
+
+TYPES: Mapping[str, SenderType] = {found.name: found for found in (LOKI, STDOUT)}
+
+
+def config_types() -> ConfigTypes:
+    """Return what each type says of its config."""
+    return {name: found.config for name, found in TYPES.items()}

@@ -1,0 +1,25 @@
+"""What a type of sender is: a folder beside this file fills one in, and :mod:`kigeon.senders.registry` lists it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kigeon.config.types import ConfigType
+from kigeon.senders.delivery.sink import Sink
+
+
+@dataclass(frozen=True, slots=True)
+class SenderType:
+    """A type of sender, by the ``name`` that the configuration has for it.
+
+    ``config`` says what its ``config`` may hold, and makes its settings. ``sink`` makes what pushes, with these
+    settings; it imports what that takes, so that a process that only reads the configuration does without. ``describe``
+    says in a few lines, each a word and what it means, what would run; no secret is among them.
+    """
+
+    name: str
+    config: ConfigType
+    sink: Callable[[Any], Sink]
+    describe: Callable[[Any], list[str]] = lambda settings: []

@@ -1,0 +1,1 @@
+"""The sender type ``lines``: JSON lines in a file."""
