@@ -43,6 +43,7 @@ eventsenders:
     tlsConfig: {insecureSkipVerify: true}
     eventLabels: [reason, namespace, reason]
     structuredMetadata: []
+    encoding: json
     hook: {script: hooks/a.star, timeout: 1s, onError: fail, enrichPod: true, skipOnPodNotFound: true,
            podLookupsPerSecond: 50}
 - name: out-1
@@ -83,6 +84,7 @@ def test_every_key_arrives_in_its_setting(tmp_path: Path, script: Path) -> None:
         True,
         (("reason", "reason"), ("namespace", "namespace")),
         (),
+        "json",
     )
     assert out == SenderSettings("out-1", "stdout")
 
@@ -172,6 +174,7 @@ def test_a_hook_is_given_the_config_as_in_the_file_without_itself(tmp_path: Path
         "tlsConfig": {"insecureSkipVerify": True},
         "eventLabels": ["reason", "namespace", "reason"],
         "structuredMetadata": [],
+        "encoding": "json",
     }
     assert parse_config(TYPES["loki"].config, sender.config) == sender.settings
 
@@ -209,6 +212,7 @@ def test_no_repr_shows_a_password(tmp_path: Path, script: Path) -> None:
                 structured_metadata=(("level", "level"),),
             ),
         ),
+        ({"encoding": "json"}, LokiSettings("http://loki:3100", encoding="json")),
         ({"streamLabels": {"app": "web"}}, LokiSettings("http://loki:3100", stream_labels={"app": "web"})),
         (
             {"basicAuth": {"username": "a", "password": "p"}},
@@ -270,7 +274,17 @@ YAML = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8) | st.integers(), inner, max_size=3),
     max_leaves=5,
 )
-KEYS = ["url", "tenantID", "streamLabels", "basicAuth", "tlsConfig", "eventLabels", "structuredMetadata", "hook"]
+KEYS = [
+    "url",
+    "tenantID",
+    "streamLabels",
+    "basicAuth",
+    "tlsConfig",
+    "eventLabels",
+    "structuredMetadata",
+    "encoding",
+    "hook",
+]
 SENDERS = st.fixed_dictionaries(
     {"name": st.just("a") | YAML, "type": st.just("loki") | YAML},
     optional={
