@@ -149,6 +149,6 @@ class Watcher(KigeonActor):
 
     def _wake_after(self, rest: float) -> None:
         """Take again when the outbox has rested; who reads wakes nobody before that."""
-        if rest and not self._wakes_at:
+        if rest and time.monotonic() >= self._wakes_at:
             self._wakes_at = time.monotonic() + rest
             self.wakeupAfter(rest)
