@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 MAX_PLANNERS = 4096
 
+REMEMBERED_FOR = 60.0
+"""Seconds for which a destination may still count what an earlier run of the sender pushed."""
+
 SAY_FULL_EVERY = 60.0
 """Seconds between two errors that say that the dead-letter stream is full."""
 
@@ -80,12 +83,16 @@ class Delivery:
         self._planners: OrderedDict[Destination, PushPlanner] = OrderedDict()
         self._said_full_at = -math.inf
         self._few = Limited(log)
+        self._began = time.monotonic()
+        self._has_predecessor = progress.ledger.counts[Outcome.SENT] > 0
 
     def planner(self, destination: Destination) -> PushPlanner:
         """Return the planner of *destination*."""
         planner = self._planners.get(destination)
         if planner is None:
             planner = self._planners[destination] = self._sink.planner(destination)
+            if self._has_predecessor and time.monotonic() - self._began < REMEMBERED_FOR:
+                planner.succeed()
             while len(self._planners) > MAX_PLANNERS:
                 _, forgotten = self._planners.popitem(last=False)
                 self._progress.ledger.doubts.discard(forgotten.unproven())

@@ -61,6 +61,9 @@ class PushResult:
 class PushPlanner(Protocol):
     """One destination's; owned by one event loop."""
 
+    def succeed(self) -> None:
+        """Reckon with a predecessor, of whose pushes up to now nothing is known."""
+
     def route(self, entry: Any) -> str:
         """Return the key of the queue in which *entry* waits."""
 
@@ -91,6 +94,9 @@ class PushPlanner(Protocol):
 
 class PlainPlanner:
     """An answer speaks for all of a push, and a push is all that waits."""
+
+    def succeed(self) -> None:
+        """Nothing depends on what was written before."""
 
     def route(self, entry: Any) -> str:
         """There is one queue."""

@@ -38,7 +38,7 @@ from kigeon.senders.ports import (
 from kigeon.senders.progress.ledger import EnvelopeProgress, Ledger, Outcome, whole
 from kigeon.senders.progress.opening import open_position
 from kigeon.senders.progress.progress import Progress
-from kigeon.senders.retry.groups import UNDECIDED, retry_delay
+from kigeon.senders.retry.groups import AGAIN, UNDECIDED, retry_delay
 from kigeon.senders.retry.replaying import ParkedEvents
 from kigeon.senders.retry.resending import Resending
 from kigeon.senders.retry.scheduler import TOO_OLD, RetryScheduler
@@ -169,6 +169,7 @@ class Engine:
         if offsets:
             log.info("what was sent and not proven to be held is sent again", extra={"events": len(offsets)})
             await persistently("reading what is in doubt", lambda: self.resending.send_doubted(offsets))
+            self._scheduler.hurry(AGAIN)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -59,6 +59,7 @@ class KnownStreams:
         self._floor = FLOOR
         self._behind = BEHIND
         self._doubtful = 0
+        self._full_at = -inf
         self._unproven: list[int] = []
         self._certain: list[int] = []
 
@@ -71,7 +72,7 @@ class KnownStreams:
         """Return what is known of *stream*."""
         state = self._streams.get(stream)
         if state is None:
-            state = self._streams[stream] = StreamState()
+            state = self._streams[stream] = StreamState(flow=Flow(self._full_at))
             while len(self._streams) > MAX_STREAMS:
                 self._certain += self._settle(self._streams.popitem(last=False)[1])
         else:
@@ -154,6 +155,10 @@ class KnownStreams:
                 return []
             self._behind = behind // 2
         return self._doubted([state])
+
+    def assume_full(self, now: float) -> None:
+        """Note that up to now somebody else may have pushed to any stream, as much as Loki took."""
+        self._full_at = now
 
     def forget(self) -> None:
         """Note that Loki may have been restarted: every stream has to be proven anew."""

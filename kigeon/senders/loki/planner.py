@@ -64,6 +64,11 @@ class LokiPlanner:
         self._took_last = 0
         self._lone = 0
 
+    def succeed(self) -> None:
+        """Reckon with what a predecessor pushed up to now: Loki may take little more of a stream."""
+        self._refused_at = self._clock()
+        self._known.assume_full(self._refused_at)
+
     def route(self, entry: LokiEntry) -> str:
         """Return the queue of a stream that is held up, of new streams where there is no room, or the common one."""
         if entry.stream in self._held:

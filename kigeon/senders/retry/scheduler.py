@@ -143,6 +143,11 @@ class RetryScheduler:
         """Whether anything that was booked as sent before is still to be tried again."""
         return self.waits_for(AGAIN) or any(page.key == AGAIN for page in self._ledger.retry_pages)
 
+    def hurry(self, key: str) -> None:
+        """Have the pages that wait for *key* tried as soon as may be."""
+        if key in self._groups:
+            self._groups[key].due = 0.0
+
     def waits_for(self, label: str) -> bool:
         """Whether pages wait for the destination *label*."""
         group = self._groups.get(label)
