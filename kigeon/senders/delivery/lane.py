@@ -48,6 +48,19 @@ class Item:
         return self.page.offset(self.index)
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why nothing goes on a lane: a state (``away``, ``held``, ``stream``), what was said, what can be done about it.
+
+    ``since`` is when that began, on the lane's clock.
+    """
+
+    state: str
+    reason: str
+    cure: str
+    since: float
+
+
 class Lane:
     """The way to one destination, or what of it waits for something of its own: *key* says what, "" is the common way.
 
@@ -67,6 +80,7 @@ class Lane:
         self._asked: Sequence[Item] = ()
         self._told: tuple[str, float] = ("", -math.inf)
         self.failures = 0
+        self.trouble: Trouble | None = None
 
     @property
     def label(self) -> str:
@@ -145,6 +159,7 @@ class Lane:
         """Note that the destination answered and stored *size* bytes. A lane with a pace rests; it quickens slowly."""
         self._backoff.succeeded()
         self._told = ("", -math.inf)
+        self.trouble = None
         self.failures, self._due = 0, self._clock() + size / self._pace if self._pace else 0.0
         self._most = min(int(self._most * QUICKER) + 1, MAX_PUSH_BYTES)
         self._pace *= QUICKER
@@ -154,6 +169,17 @@ class Lane:
         self._pace = pace
         self._most = max(most, 1) if most else self._most
         return self._most / pace if pace else 0.0
+
+    def note_trouble(self, state: str, reason: str, cure: str = "") -> None:
+        """Note why nothing goes; the same state goes on since it began."""
+        before = self.trouble
+        since = before.since if before is not None and before.state == state else self._clock()
+        self.trouble = Trouble(state, reason, cure, since)
+
+    @property
+    def due(self) -> float:
+        """When it is tried next, on its clock."""
+        return self._due
 
     def is_news(self, what: str) -> bool:
         """Whether *what* is to be told: it is not what was told last, or that was a while ago."""

@@ -153,6 +153,11 @@ class RetryScheduler:
         group = self._groups.get(label)
         return group is not None and group.pages > 0
 
+    def events_for(self, label: str) -> int:
+        """Return how many events wait in the retry stream for the destination *label*, or undecided."""
+        group = self._groups.get(label)
+        return group.events if group is not None else 0
+
     def labels(self) -> list[str]:
         """Return the destinations for which pages wait."""
         return [group.key for group in self._groups.values() if group.pages and not group.goes_round]
