@@ -39,7 +39,12 @@ def test_one_that_ends_is_replaced(running: HttpChild) -> None:
     first = running.pid
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: not is_running(first), what="its end")
-    wait_until(lambda: running.tell(Snapshot()) or running.pid not in (0, first), what="another")
+
+    def is_another() -> bool:
+        running.tell(Snapshot())
+        return running.pid not in (0, first)
+
+    wait_until(is_another, what="another")
 
 
 def test_one_that_does_not_read_holds_up_nobody(running: HttpChild, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """What the root knows, as it changes and as it travels."""
 
+from typing import Any
+
 from kigeon.config.settings import SenderSettings, Settings
 from kigeon.observability.accounts import sender_accounts, watcher_accounts
 from kigeon.observability.snapshot import (
@@ -37,7 +39,7 @@ def test_a_part_is_ready_since_it_became_so() -> None:
 
 
 def test_accounts_stay_while_the_actor_that_knows_them_is_replaced() -> None:
-    began = {
+    began: dict[str, dict[str, Any]] = {
         "queue": {"ready": True, "open": False, "received": 0, "stored": 0, "repeated": 0, "unreadable": 0},
         "sender/loki": {"ready": False, "sender": True},
     }
@@ -49,7 +51,10 @@ def test_accounts_stay_while_the_actor_that_knows_them_is_replaced() -> None:
 
 
 def test_what_is_not_known_yet_is_no_account() -> None:
-    began = {"queue": {"ready": True, "open": False, "received": 0, "stored": 0}, "sender/loki": {"ready": True}}
+    began: dict[str, dict[str, Any]] = {
+        "queue": {"ready": True, "open": False, "received": 0, "stored": 0},
+        "sender/loki": {"ready": True},
+    }
     snapshot = with_children(Snapshot(senders=("loki",)), began, 1.0)
     assert (watcher_accounts(snapshot), sender_accounts(snapshot, "loki")) == ({}, {})
 
