@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -33,6 +34,10 @@ def run(argv: Sequence[str] | None) -> int:
     }
     try:
         return commands[arguments.command](arguments)
+    except BrokenPipeError:
+        # Whoever read this has read enough. Nothing more may be written, not even at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
     except ConfigurationError as error:
         for problem in error.problems:
             _complain(f"{error.source}:{problem}" if problem.line else f"{error.source}: {problem}")

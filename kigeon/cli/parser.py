@@ -49,12 +49,14 @@ def _add_operating(commands: Any) -> None:
     status = commands.add_parser(
         "status", help="the accounts of a running kigeon: what became of all that was received"
     )
+    status.add_argument("--watch", action="store_true", help="keep it on the screen, until Ctrl-C")
     parked = commands.add_parser(
         "dead-letter", help="what a running kigeon could not deliver: list, show, replay, drop"
     )
     actions = parked.add_subparsers(dest="action", required=True, metavar="{list,show,replay,drop}")
     listing = actions.add_parser("list", help="what is parked, since when, and why")
     listing.add_argument("--sender", metavar="NAME", help="of this sender alone")
+    listing.add_argument("--all", action="store_true", help="a line for each, however many there are")
     show = actions.add_parser("show", help="all that is known of some of it")
     show.add_argument("ids", nargs="+", metavar="ID", help="as list shows it")
     replay = actions.add_parser("replay", help="send it again, once")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from kigeon.senders.delivery.lane import Item, Lane
+from kigeon.senders.delivery.lane import Blockage, Item, Lane
 from kigeon.senders.delivery.planner import COMMON, Hold, PushPlanner
 from kigeon.senders.entry import Destination
 
@@ -74,7 +74,7 @@ class Lanes:
         strays = set(map(id, self._strays(lane, lane.items)))
         held.items.extend(lane.take_if(lambda item: id(item) in strays) if strays else ())
         delay = held.slow_down(hold.pace, hold.most)
-        return held, held.refused(items, delay or None)[1]
+        return held, held.refused(items, delay or None, Blockage(hold.reason))[1]
 
     def hanging(self, lane: Lane) -> Sequence[Item]:
         """Return what a push on *lane* holds that hangs; nothing where it holds up nobody else, being the only way."""
