@@ -71,10 +71,11 @@ def _start(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from kigeon.cli.describe import describe
+    from kigeon.cli.check import run_check
 
-    sys.stdout.write(describe(load(arguments.config)))
-    return OK
+    settings = load(arguments.config)
+    is_well = run_check(settings, arguments.connect, arguments.kubeconfig, arguments.json)
+    return OK if is_well else UNUSABLE
 
 
 def _demo(arguments: argparse.Namespace) -> int:

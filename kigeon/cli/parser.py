@@ -36,6 +36,10 @@ def make_parser() -> argparse.ArgumentParser:
     start.add_argument("--log-level", choices=("debug", "info", "warn", "error"), help="wins over global.logLevel")
     check = commands.add_parser("check", help="validate a configuration and print what would run")
     _add_config(check)
+    connect = "also try what it names: the cluster's rights, each Loki (one sample line is sent), the volume, the hook"
+    check.add_argument("--connect", action="store_true", help=connect)
+    check.add_argument("--kubeconfig", type=Path, metavar="FILE", help=f"with --connect: {credentials}")
+    check.add_argument("--json", action="store_true", help="print JSON")
     demo = commands.add_parser("demo", help="everything but the cluster and Loki: lifelike Events on standard output")
     demo.add_argument("--events", type=_positive, default=200, metavar="N", help="how many events (default: 200)")
     rate = "events a second, 0 for all at once (default: 25)"

@@ -75,7 +75,7 @@ def test_the_short_form_is_start() -> None:
         (["check"], "required: --config"),
         (["--kubeconfig", "k"], "required: --config"),
         (["start", "--config", "a", "--log-level", "loud"], "invalid choice: 'loud'"),
-        (["check", "--config", "a", "--kubeconfig", "k"], "unrecognized arguments: --kubeconfig k"),
+        (["check", "--config", "a", "--log-level", "warn"], "unrecognized arguments: --log-level warn"),
         (["demo", "--events", "0"], "argument --events: must be a whole number, at least 1"),
         (["demo", "--events", "many"], "argument --events: must be a whole number, at least 1"),
         (["demo", "--rate", "-1"], "argument --rate: must be a number between 0 and 1000000"),
