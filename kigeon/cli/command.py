@@ -31,6 +31,7 @@ def run(argv: Sequence[str] | None) -> int:
         "dead-letter": _operate,
         "audit": _operate,
         "resend": _operate,
+        "tail": _tail,
     }
     try:
         return commands[arguments.command](arguments)
@@ -88,6 +89,12 @@ def _operate(arguments: argparse.Namespace) -> int:
     from kigeon.cli.operate import operate
 
     return operate(load_settings(arguments.config, config_types()), arguments)
+
+
+def _tail(arguments: argparse.Namespace) -> int:
+    from kigeon.cli.tail import run_tail
+
+    return run_tail(load_settings(arguments.config, config_types()), arguments)
 
 
 def _complain(text: str) -> None:

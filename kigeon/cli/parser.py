@@ -10,7 +10,7 @@ from typing import Any
 from kigeon import __version__
 from kigeon.config.quantities import parse_duration
 
-COMMANDS = ("start", "check", "demo", "status", "dead-letter", "audit", "resend")
+COMMANDS = ("start", "check", "demo", "status", "dead-letter", "audit", "resend", "tail")
 
 _DESCRIPTION = "kigeon exports Kubernetes Events to Grafana Loki, each occurrence once."
 _EPILOG = "exit status: 0 after SIGTERM or SIGINT, 2 for a configuration that can't be used, 1 for anything else"
@@ -82,9 +82,23 @@ def _add_operating(commands: Any) -> None:
     resend.add_argument("--namespace", metavar="N", help="events of this namespace alone")
     late = "also what Loki takes as late lines alone: what it holds of that already is there twice then"
     resend.add_argument("--late", action="store_true", help=late)
-    for command in (status, listing, show, replay, drop, audit, resend):
+    tail = commands.add_parser("tail", help="follow the events of a running kigeon, as kubectl get events shows them")
+    _add_tail(tail)
+    for command in (status, listing, show, replay, drop, audit, resend, tail):
         _add_config(command)
         command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_tail(tail: argparse.ArgumentParser) -> None:
+    """Add the flags that ``kubectl get events`` has, and how many to begin with."""
+    tail.add_argument("-n", "--namespace", metavar="NAME", help="events of this namespace alone")
+    tail.add_argument("-A", "--all-namespaces", action="store_true", help="events of all namespaces (the default)")
+    tail.add_argument("-o", "--output", choices=("json", "wide", "name"), help="json: an Event a line")
+    tail.add_argument("--types", type=_names, metavar="TYPE,...", help="events of these types, for example Warning")
+    tail.add_argument("--for", dest="involved", type=_involved, metavar="KIND/NAME", help="events about this object")
+    tail.add_argument("--no-headers", action="store_true", help="print no headers")
+    last = "begin with so many events of those before (default: 10, at most 1000)"
+    tail.add_argument("--last", type=_last, default=10, metavar="N", help=last)
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -96,6 +110,23 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be a whole number, at least 1")
     return number
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _involved(text: str) -> str:
+    kind, slash, name = text.partition("/")
+    if not (kind and slash and name):
+        raise argparse.ArgumentTypeError("must be a kind and a name, for example pod/web-1")
+    return text
+
+
+def _last(text: str) -> int:
+    if not text.isdecimal() or int(text) > 1000:
+        raise argparse.ArgumentTypeError("must be a whole number, at most 1000")
+    return int(text)
 
 
 def _rate(text: str) -> float:

@@ -69,13 +69,16 @@ def test_the_short_form_is_start() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "required: {start,check,demo,status,dead-letter,audit,resend}"),
+        ([], "required: {start,check,demo,status,dead-letter,audit,resend,tail}"),
         (["watch"], "invalid choice: 'watch'"),
         (["start"], "required: --config"),
         (["check"], "required: --config"),
         (["--kubeconfig", "k"], "required: --config"),
         (["start", "--config", "a", "--log-level", "loud"], "invalid choice: 'loud'"),
         (["check", "--config", "a", "--log-level", "warn"], "unrecognized arguments: --log-level warn"),
+        (["tail", "--config", "a", "--for", "web"], "argument --for: must be a kind and a name, for example pod/web-1"),
+        (["tail", "--config", "a", "--last", "1001"], "argument --last: must be a whole number, at most 1000"),
+        (["tail", "--config", "a", "-o", "yaml"], "invalid choice: 'yaml'"),
         (["demo", "--events", "0"], "argument --events: must be a whole number, at least 1"),
         (["demo", "--events", "many"], "argument --events: must be a whole number, at least 1"),
         (["demo", "--rate", "-1"], "argument --rate: must be a number between 0 and 1000000"),
