@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kigeon.cli.parser import parse
+from kigeon.cli.parser import make_parser, parse
 from kigeon.config.load import load_settings
 from kigeon.config.settings import HookSettings, Settings
 from kigeon.errors import ConfigurationError, HookLoadError, KigeonError
@@ -32,6 +32,8 @@ def run(argv: Sequence[str] | None) -> int:
         "audit": _operate,
         "resend": _operate,
         "tail": _tail,
+        "hook": _hook,
+        "completion": _completion,
     }
     try:
         return commands[arguments.command](arguments)
@@ -95,6 +97,22 @@ def _tail(arguments: argparse.Namespace) -> int:
     from kigeon.cli.tail import run_tail
 
     return run_tail(load_settings(arguments.config, config_types()), arguments)
+
+
+def _hook(arguments: argparse.Namespace) -> int:
+    from kigeon.cli.hook_test import run_hook_test
+
+    try:
+        return run_hook_test(arguments)
+    except HookLoadError as error:
+        _complain(str(error))
+        return UNUSABLE
+
+
+def _completion(arguments: argparse.Namespace) -> int:
+    from kigeon.cli.completion import run_completion
+
+    return run_completion(make_parser(), arguments.shell)
 
 
 def _complain(text: str) -> None:

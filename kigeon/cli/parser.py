@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from kigeon import __version__
+from kigeon.cli.completion import SHELLS
 from kigeon.config.quantities import parse_duration
 
-COMMANDS = ("start", "check", "demo", "status", "dead-letter", "audit", "resend", "tail")
+COMMANDS = ("start", "check", "demo", "status", "dead-letter", "audit", "resend", "tail", "hook", "completion")
 
 _DESCRIPTION = "kigeon exports Kubernetes Events to Grafana Loki, each occurrence once."
 _EPILOG = "exit status: 0 after SIGTERM or SIGINT, 2 for a configuration that can't be used, 1 for anything else"
@@ -45,6 +46,9 @@ def make_parser() -> argparse.ArgumentParser:
     rate = "events a second, 0 for all at once (default: 25)"
     demo.add_argument("--rate", type=_rate, default=25.0, metavar="R", help=rate)
     _add_operating(commands)
+    _add_hook(commands)
+    completion = commands.add_parser("completion", help="print what a shell needs to complete this command line")
+    completion.add_argument("shell", choices=SHELLS, help='for example: eval "$(kigeon completion bash)"')
     return parser
 
 
@@ -87,6 +91,22 @@ def _add_operating(commands: Any) -> None:
     for command in (status, listing, show, replay, drop, audit, resend, tail):
         _add_config(command)
         command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_hook(commands: Any) -> None:
+    hook = commands.add_parser("hook", help="try a hook: test")
+    actions = hook.add_subparsers(dest="action", required=True, metavar="{test}")
+    test = actions.add_parser("test", help="run a hook as production does, and show what it does")
+    test.add_argument("script", type=Path, metavar="SCRIPT", help="the Starlark script")
+    events = test.add_mutually_exclusive_group()
+    file = "Events, JSON or YAML (kubectl get events -o json); without it: a sample"
+    events.add_argument("--event", type=Path, metavar="FILE", help=file)
+    queue = "the last N events of a running kigeon (needs --config)"
+    events.add_argument("--from-queue", type=_last, metavar="N", help=queue)
+    test.add_argument("--config", type=Path, metavar="FILE", help="the configuration whose sender it belongs to")
+    test.add_argument("--sender", metavar="NAME", help="that sender; needed where there are several")
+    test.add_argument("--expect", type=Path, metavar="FILE", help="what it is to make of each event; exit 1 if not")
+    test.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_tail(tail: argparse.ArgumentParser) -> None:

@@ -69,7 +69,7 @@ def test_the_short_form_is_start() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "required: {start,check,demo,status,dead-letter,audit,resend,tail}"),
+        ([], "required: {start,check,demo,status,dead-letter,audit,resend,tail,hook,completion}"),
         (["watch"], "invalid choice: 'watch'"),
         (["start"], "required: --config"),
         (["check"], "required: --config"),
@@ -79,6 +79,10 @@ def test_the_short_form_is_start() -> None:
         (["tail", "--config", "a", "--for", "web"], "argument --for: must be a kind and a name, for example pod/web-1"),
         (["tail", "--config", "a", "--last", "1001"], "argument --last: must be a whole number, at most 1000"),
         (["tail", "--config", "a", "-o", "yaml"], "invalid choice: 'yaml'"),
+        (["hook"], "required: {test}"),
+        (["hook", "test"], "required: SCRIPT"),
+        (["hook", "test", "a", "--event", "b", "--from-queue", "1"], "--from-queue: not allowed with argument --event"),
+        (["completion", "fish"], "invalid choice: 'fish'"),
         (["demo", "--events", "0"], "argument --events: must be a whole number, at least 1"),
         (["demo", "--events", "many"], "argument --events: must be a whole number, at least 1"),
         (["demo", "--rate", "-1"], "argument --rate: must be a number between 0 and 1000000"),
