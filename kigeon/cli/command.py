@@ -82,6 +82,10 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    if sys.stdout.isatty():
+        from kigeon.cli.demo_screen import show_demo
+
+        return show_demo(arguments.events, arguments.rate)
     from kigeon.cli.demo import run_demo
 
     return run_demo(arguments.events, arguments.rate)

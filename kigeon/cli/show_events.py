@@ -13,7 +13,7 @@ from kigeon.events.fields import fields_of, mapping, text
 from kigeon.events.occurrence import parse_time, timestamp_of
 
 BROAD = 110
-"""Columns of a terminal from which on a message has room beside the rest; on narrower ones it is below."""
+"""Columns of a terminal from which on all has room side by side; else namespace and message are below the rest."""
 
 INDENT = 2
 UNKNOWN = "<unknown>"
@@ -72,12 +72,13 @@ class EventTable:
         self._headers = headers
         self._broad = wide or not look.width or look.width >= BROAD
         self._names = self._columns()
-        self._widths = [_LEAST.get(name, 0) for name in self._names]
+        fixed = _MOST if look.width and not wide else {}
+        self._widths = [fixed.get(name, _LEAST.get(name, 0)) for name in self._names]
 
     def _columns(self) -> list[str]:
         middle = ["SUBOBJECT", "SOURCE", "MESSAGE", "FIRST SEEN", "COUNT", "NAME"] if self._wide else []
         message = [] if self._wide or not self._broad else ["MESSAGE"]
-        first = ["NAMESPACE"] if self._namespaces else []
+        first = ["NAMESPACE"] if self._namespaces and self._broad else []
         return [*first, "LAST SEEN", "TYPE", "REASON", "OBJECT", *middle, *message]
 
     def lines(self, rows: Iterable[EventRow], now: float | None = None) -> Iterator[str]:
@@ -92,7 +93,9 @@ class EventTable:
             style = "yellow" if row.type == "Warning" else ""
             yield self._look.paint(self._fit(cells), style)
             if not self._broad:
-                yield from (self._look.paint(line, "dim") for line in paragraph("", row.message, self._look, INDENT))
+                title = f"{clean(row.namespace)}: " if self._namespaces and row.namespace else ""
+                below = paragraph(title, row.message, self._look, INDENT)
+                yield from (self._look.paint(line, "dim") for line in below)
 
     def _cells(self, row: EventRow, now: float) -> list[str]:
         found = {

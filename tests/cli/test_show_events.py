@@ -45,8 +45,8 @@ def test_on_a_terminal_of_80_columns_the_message_is_below() -> None:
     long = event(message="word " * 30, reason="AVeryLongReasonIndeedThatGoesOn", namespace="a-namespace-of-length")
     lines = list(EventTable(Look(80)).lines([row_of(long)], NOW))
     assert max(map(len, lines)) <= 80
-    assert lines[2].startswith("  word word")
-    assert lines[1].startswith("a-namespace…   5s          Warning   AVeryLongReasonIn…")
+    assert lines[2].startswith("  a-namespace-of-length: word word")
+    assert lines[1] == "5s          Warning   AVeryLongReasonIn…   pod/web-1"
 
 
 @pytest.mark.parametrize("width", [40, 80, 110, 200])
