@@ -34,6 +34,7 @@ def run(argv: Sequence[str] | None) -> int:
         "tail": _tail,
         "hook": _hook,
         "completion": _completion,
+        "support-bundle": _bundle,
     }
     try:
         return commands[arguments.command](arguments)
@@ -117,6 +118,12 @@ def _completion(arguments: argparse.Namespace) -> int:
     from kigeon.cli.completion import run_completion
 
     return run_completion(make_parser(), arguments.shell)
+
+
+def _bundle(arguments: argparse.Namespace) -> int:
+    from kigeon.cli.bundle import run_bundle
+
+    return run_bundle(load_settings(arguments.config, config_types()), arguments)
 
 
 def _complain(text: str) -> None:

@@ -11,7 +11,19 @@ from kigeon import __version__
 from kigeon.cli.completion import SHELLS
 from kigeon.config.quantities import parse_duration
 
-COMMANDS = ("start", "check", "demo", "status", "dead-letter", "audit", "resend", "tail", "hook", "completion")
+COMMANDS = (
+    "start",
+    "check",
+    "demo",
+    "status",
+    "dead-letter",
+    "audit",
+    "resend",
+    "tail",
+    "hook",
+    "completion",
+    "support-bundle",
+)
 
 _DESCRIPTION = "kigeon exports Kubernetes Events to Grafana Loki, each occurrence once."
 _EPILOG = "exit status: 0 after SIGTERM or SIGINT, 2 for a configuration that can't be used, 1 for anything else"
@@ -49,6 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_hook(commands)
     completion = commands.add_parser("completion", help="print what a shell needs to complete this command line")
     completion.add_argument("shell", choices=SHELLS, help='for example: eval "$(kigeon completion bash)"')
+    _add_bundle(commands)
     return parser
 
 
@@ -107,6 +120,15 @@ def _add_hook(commands: Any) -> None:
     test.add_argument("--sender", metavar="NAME", help="that sender; needed where there are several")
     test.add_argument("--expect", type=Path, metavar="FILE", help="what it is to make of each event; exit 1 if not")
     test.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_bundle(commands: Any) -> None:
+    bundle = commands.add_parser("support-bundle", help="write what somebody needs to help into one file, no secrets")
+    _add_config(bundle)
+    output = "the file to write (default: kigeon-support-<time>.tar.gz), - for standard output"
+    bundle.add_argument("--output", type=Path, metavar="FILE", help=output)
+    logs = "a file with kigeon's log (kubectl logs): its last lines are taken, instead of those that kigeon keeps"
+    bundle.add_argument("--log", type=Path, metavar="FILE", help=logs)
 
 
 def _add_tail(tail: argparse.ArgumentParser) -> None:
