@@ -16,6 +16,7 @@ from kigeon.kube.namespaces import Namespaces
 from kigeon.operator.dead_letters import actions_of
 from kigeon.operator.resend import resending
 from kigeon.operator.senders import serve
+from kigeon.operator.waits import waiting
 from kigeon.queue.broker.connection import connect
 from kigeon.queue.broker.streams import LABELS_KEY, POSITION_KEY, declare, declaring
 from kigeon.queue.log.history import EventHistory
@@ -67,7 +68,11 @@ class Sender(KigeonActor):
         plan = SenderSpec(sink, preparer.prepare, sender.hook is not None, queue.events_max_age)
         engine = await open_engine(stores, plan)
         self._engine = engine
-        actions = {**actions_of(engine.parked), "resend": resending(engine.resending, engine.report)}
+        actions = {
+            **actions_of(engine.parked),
+            "resend": resending(engine.resending, engine.report),
+            "waits": waiting(engine.waits),
+        }
         await serve(client, sender.name, actions)
         await engine.run()
 

@@ -36,6 +36,8 @@ from kigeon.errors import StartError
 from kigeon.http.child import HttpChild
 from kigeon.kube.source import ClusterSource
 from kigeon.observability.logs import definitions
+from kigeon.observability.recent import FOLDER as RECENT_FOLDER
+from kigeon.observability.recent import VARIABLE as RECENT_LOG
 from kigeon.operator.admin_socket import AdminSocket, RequestContext
 from kigeon.processes import become_subreaper, is_running, kill_descendants, parents, reap, use_few_arenas
 from kigeon.queue.broker.address import QueueAddress
@@ -92,6 +94,7 @@ def run(spec: RunSpec) -> int:
     os.environ[ROOT_PID] = str(os.getpid())
     # By default it is a file that anybody may have put into the directory for temporary files.
     os.environ["THESPLOG_FILE"] = str(spec.settings.global_.data_dir.absolute() / "run" / "thespian.log")
+    os.environ[RECENT_LOG] = str(spec.settings.global_.data_dir.absolute() / RECENT_FOLDER)
     gc.collect()
     gc.freeze()
     # A page of Events is thousands of dicts and not one cycle: looking for some costs more than reading it.

@@ -15,8 +15,8 @@ from typing import Any
 from kigeon.backoff import persistently
 from kigeon.errors import QueueFull
 from kigeon.senders.delivery.figures import PushFigures
-from kigeon.senders.delivery.lane import Item, Lane
-from kigeon.senders.delivery.planner import Hold, PushPlanner, PushResult
+from kigeon.senders.delivery.lane import Blockage, Item, Lane
+from kigeon.senders.delivery.planner import COMMON, Hold, PushPlanner, PushResult
 from kigeon.senders.delivery.pool import SIDE_BY_SIDE, PushPool
 from kigeon.senders.delivery.sink import Sink
 from kigeon.senders.entry import Answer, Destination, Entry, PushStatus
@@ -44,12 +44,14 @@ class Elsewhere:
 
     ``hold`` puts events into a queue of their own, ``reroute`` returns those that still belong to a lane, ``postpone``
     takes those whose time is to come, ``doubt`` the numbers of those that were booked as sent and may not be held.
+    ``retrying`` tells how many wait in the retry stream for a lane.
     """
 
     hold: Callable[[Lane, Sequence[Item], Hold], Awaitable[None]]
     reroute: Callable[[Lane, Sequence[Item]], list[Item]]
     postpone: Callable[[Sequence[Item]], Awaitable[None]]
     doubt: Callable[[Sequence[int]], None]
+    retrying: Callable[[str], int] = lambda label: 0
 
 
 @dataclass(slots=True)
@@ -257,6 +259,7 @@ class Delivery:
         self._figures.sent(settlement.sent)
         unparked = [item for item, reason in settlement.parked if not await self.park(item, reason)]
         if settlement.sent or settlement.parked:
+            self._tell_back(lane, len(settlement.sent) + len(work.todo))
             lane.succeeded(sum(item.entry.size for item in settlement.sent if item.entry is not None))
         work.accused += settlement.accused
         work.pieces.extendleft(reversed(settlement.pieces))
@@ -286,9 +289,8 @@ class Delivery:
             work.refusal = _as_held(Answer(PushStatus.HOLD, work.accused[0].accused_for))
 
     def _refused(self, lane: Lane, answer: Answer, items: list[Item]) -> list[Item]:
-        delay, unloaded = lane.refused(items, answer.retry_after)
         held = answer.status is PushStatus.HOLD
-        lane.note_trouble("held" if held else "away", answer.reason, answer.cure)
+        delay, unloaded = lane.refused(items, answer.retry_after, Blockage(answer.reason, answer.cure, held))
         told = logging.ERROR if held else logging.WARNING
         log.log(
             told if lane.is_news(answer.status.name) else logging.DEBUG,
@@ -304,6 +306,13 @@ class Delivery:
             },
         )
         return unloaded
+
+    def _tell_back(self, lane: Lane, taken: int) -> None:
+        """Say that a destination takes events again, for how long it did not, and how many waited."""
+        if lane.is_blocked and lane.key == COMMON:
+            events = taken + len(lane.items) + self._elsewhere.retrying(lane.label)
+            context = {"destination": lane.label, "seconds": round(lane.blocked_for, 1), "events": events}
+            log.info("the destination takes events again", extra=context)
 
     @staticmethod
     def _tell_held(lane: Lane, hold: Hold, events: int) -> None:

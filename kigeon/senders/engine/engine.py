@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.lanes import Lanes
 from kigeon.senders.delivery.planner import COMMON, Hold
 from kigeon.senders.delivery.sink import Sink
+from kigeon.senders.delivery.waits import MOST_WAITS, Wait, waits_of
 from kigeon.senders.ports import (
     DeadLetterStore,
     EventHistory,
@@ -110,7 +111,7 @@ class Engine:
         self._clock = SteadyClock()
         self._progress = Progress(ledger, stores.record, stores.outcomes)
         self._preparing = ThreadPoolExecutor(1, "prepare")
-        elsewhere = Elsewhere(self._hold, self._reroute, self._postpone, self._doubt)
+        elsewhere = Elsewhere(self._hold, self._reroute, self._postpone, self._doubt, self._retrying)
         self._delivery = Delivery(spec.sink, self._progress, stores.dead_letter, elsewhere)
         self._scheduler = RetryScheduler(stores.retry, self._progress, self._delivery, self._place, spec.max_age)
         self.parked = ParkedEvents(stores.dead_letter, stores.outcomes, self._progress, self._scheduler)
@@ -120,6 +121,7 @@ class Engine:
         self._failed: asyncio.Future[None] | None = None
         self._closing = False
         self._undecided: list[tuple[float, Item]] = []
+        self._undecided_for = ("", 0.0)
         self._doubted: list[int] = []
         self._evicted = ledger.counts[Outcome.EVICTED]
         self._room = asyncio.Event()
@@ -197,10 +199,30 @@ class Engine:
             "retrying": self._scheduler.waiting_events,
             "blocked": sorted(lane.label for lane in self._lanes if lane.is_blocked),
             "open": self._ledger.open_everywhere,
-            "undecided": len(self._undecided) + self._scheduler.events_for(UNDECIDED),
+            "undecided": self._undecided_events(),
             "held": self._lanes.report(self._scheduler.events_for),
             **self._delivery.report(),
         }
+
+    def waits(self) -> list[Wait]:
+        """Return what events wait for now, the most of them first, at most :data:`MOST_WAITS`."""
+        now = time.time()
+        waits = [*waits_of(self._lanes, self._retrying, now), *self._waits_undecided(now)]
+        return sorted(waits, key=lambda wait: -wait.events)[:MOST_WAITS]
+
+    def _waits_undecided(self, now: float) -> Iterator[Wait]:
+        """Yield what those wait for of whom neither the filter nor the hook could say anything."""
+        reason, since = self._undecided_for
+        if events := self._undecided_events():
+            due = min((at - time.monotonic() for at, _ in self._undecided), default=self._scheduler.due(UNDECIDED))
+            reason = reason or "neither the filter nor the hook has decided on them yet"
+            yield Wait("", reason, events, since=since, next_try=now + max(due, 0.0))
+
+    def _undecided_events(self) -> int:
+        return len(self._undecided) + self._retrying(UNDECIDED)
+
+    def _retrying(self, label: str) -> int:
+        return self._scheduler.events_for(label)
 
     async def _read(self) -> None:
         backoff = Backoff(base=0.1, cap=5.0)
@@ -307,6 +329,7 @@ class Engine:
                 entering.append(item)
             elif isinstance(step, Deferred) or not await self._end(item, step):
                 undecided.append(item)
+                self._undecided_for = (step.reason, self._undecided_for[1] or time.time())
         self._lanes.enter(entering)
         return undecided
 
@@ -422,6 +445,8 @@ class Engine:
         while not self._closing:
             await self._wait_for_a_look()
             self._stirred.clear()
+            if not self._undecided_events():
+                self._undecided_for = ("", 0.0)
             await self._retry_undecided()
             await self._scheduler.retry_held()
             if self._scheduler.loaded_events < MAX_WINDOW_EVENTS:

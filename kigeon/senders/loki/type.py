@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kigeon.finding import Finding
 from kigeon.senders.delivery.sink import Sink
 from kigeon.senders.loki.labels import SERVICE_LABELS, Labels
 from kigeon.senders.loki.schema import KEYS, LokiConfig
@@ -38,4 +42,10 @@ def _shown(labels: Labels) -> list[str]:
     return [name if name == field else f"{name} ({field})" for name, field in labels]
 
 
-LOKI = SenderType("loki", LokiConfig(KEYS), _sink, describe)
+def _check(settings: LokiSettings, event: Mapping[str, Any]) -> Iterable[Finding]:
+    from kigeon.senders.loki.check import check_loki
+
+    return check_loki(settings, event)
+
+
+LOKI = SenderType("loki", LokiConfig(KEYS), _sink, describe, _check)

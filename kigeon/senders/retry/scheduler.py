@@ -154,9 +154,14 @@ class RetryScheduler:
         return group is not None and group.pages > 0
 
     def events_for(self, label: str) -> int:
-        """Return how many events wait in the retry stream for the destination *label*, or undecided."""
+        """Return how many events wait for the destination *label*, or the key of a round, and are not in memory."""
         group = self._groups.get(label)
         return group.events if group is not None else 0
+
+    def due(self, key: str) -> float:
+        """Return in how many seconds what waits for the *key* of a round is tried again."""
+        group = self._groups.get(key)
+        return max(group.due - time.monotonic(), 0.0) if group is not None else 0.0
 
     def labels(self) -> list[str]:
         """Return the destinations for which pages wait."""
