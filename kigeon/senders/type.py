@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,12 @@ class SenderType:
 
     ``config`` says what its ``config`` may hold, and makes its settings. ``sink`` makes what pushes, with these
     settings; it imports what that takes, so that a process that only reads the configuration does without. ``describe``
-    says in a few lines, each a word and what it means, what would run; no secret is among them.
+    says in a few lines, each a word and what it means, what would run; no secret is among them. ``modules`` names what
+    ``sink`` and its pushes import with these settings: it is imported once, before the actors' processes fork.
     """
 
     name: str
     config: ConfigType
     sink: Callable[[Any], Sink]
     describe: Callable[[Any], list[str]] = lambda settings: []
+    modules: Callable[[Any], Sequence[str]] = lambda settings: ()
