@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -44,6 +45,7 @@ from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.liveness import Liveness
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import file_store_bytes
+from kigeon.senders.registry import TYPES
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +97,7 @@ def run(spec: RunSpec) -> int:
     # By default it is a file that anybody may have put into the directory for temporary files.
     os.environ["THESPLOG_FILE"] = str(spec.settings.global_.data_dir.absolute() / "run" / "thespian.log")
     os.environ[RECENT_LOG] = str(spec.settings.global_.data_dir.absolute() / RECENT_FOLDER)
+    import_actors(spec.children)
     gc.collect()
     gc.freeze()
     # A page of Events is thousands of dicts and not one cycle: looking for some costs more than reading it.
@@ -110,6 +113,15 @@ def run(spec: RunSpec) -> int:
                 return Root(spec, server, signals, admin_socket, outside).run()
         finally:
             kill_descendants(os.getpid(), frozenset({server.pid}))
+
+
+def import_actors(children: Sequence[ChildSpec]) -> None:
+    """Import what *children* are made of, before any process forks: they share the memory that this takes."""
+    for child in children:
+        import_module(child.actor.rpartition(".")[0])
+        if child.sender is not None and (kind := TYPES.get(child.sender.type)):
+            for module in kind.modules(child.sender.settings):
+                import_module(module)
 
 
 def _starts(server: NatsServer, signals: Signals, outside: Outside) -> bool:
