@@ -22,7 +22,7 @@ from kigeon.queue.log.writer import Report, Writer
 T = TypeVar("T")
 
 MEASURE_EVERY = 15.0
-"""Seconds between two looks at how large the streams are."""
+"""Seconds between two looks at how large the streams are; fewer at the start."""
 
 LOST_AFTER = 1.0
 """Seconds for a message that was overtaken to arrive."""
@@ -55,10 +55,12 @@ class Queue(KigeonActor):
 
     async def _measure(self, client: Client) -> None:
         """Look now and then how large the streams are; what can't be known now stays as it was."""
+        pause = 1.0
         while True:
             with suppress(QueueError):
                 self._storage = await stream_sizes(client)
-            await asyncio.sleep(MEASURE_EVERY)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, MEASURE_EVERY)
 
     def receiveMsg_Connect(self, message: Connect, sender: Any) -> None:
         """Begin an epoch after what is being stored."""
