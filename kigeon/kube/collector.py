@@ -18,6 +18,7 @@ from kigeon.kube.lifetime import ObservedLifetime
 from kigeon.kube.lines import WatchEvent
 from kigeon.kube.ordering import TimeOrderedBuffer
 from kigeon.kube.outbox import Outbox, Received
+from kigeon.kube.reading import ReadingPace
 from kigeon.kube.resume_anchor import ResumeAnchors, anchor_of, write_anchor
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class EventCollector:
         self.completeness = Completeness(lifetime, watched_until, seen, outbox.note)
         self._clock = clock
         self._lock = Lock()
+        self._pace = ReadingPace(steady)
         self._list = TimeOrderedBuffer()
         self._paged_at = 0.0
         self._listed_anchors = ResumeAnchors()
@@ -88,6 +90,7 @@ class EventCollector:
     def on_events(self, lines: Sequence[WatchEvent]) -> None:
         """Take what was added or modified."""
         self._note_deleted(lines)
+        self._pace.read(sum(len(line.raw) for line in lines))
         news = [line for line in lines if line.type in ("ADDED", "MODIFIED")]
         received = [Received(identity_of(line.object), line.raw, line.resource_version) for line in news]
         if news:
@@ -95,6 +98,10 @@ class EventCollector:
             received[-1] = Received(received[-1].digest, news[-1].raw, news[-1].resource_version, anchor)
         if self._take(received):
             self.completeness.watched(self._clock())
+
+    def rest(self) -> None:
+        """Everything that came was read: hold the reading thread while no batch is due."""
+        self._outbox.linger(self._pace.rest(self._outbox.rest))
 
     def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
         """Take what happens while a list goes on: it is handed on with the list, in the order of time."""

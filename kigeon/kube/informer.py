@@ -60,7 +60,11 @@ class Counters:
 
 
 class Informer:
-    """Lists and watches until it is stopped. ``stop`` may be called from any thread."""
+    """Lists and watches until it is stopped. ``stop`` may be called from any thread.
+
+    ``rest`` is called in the thread that reads when all that came was handed on, as far as can be known: it waited for
+    the last of it. It may block for as long as nobody needs what comes.
+    """
 
     def __init__(
         self,
@@ -71,6 +75,7 @@ class Informer:
         silence: float = SILENCE,
         anchor: ResumeAnchor | None = None,
         watches_early: bool = False,
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
         self._access = access
         self._resource = resource
@@ -82,6 +87,7 @@ class Informer:
         self._stop = threading.Event()
         self._again = threading.Event()
         self._watches_early = watches_early
+        self._rest = rest
         self._early: EarlyWatch | None = None
         self._reader = WatchReader(access, resource, self._is_interrupted, self._unreadable)
         self._limits = WatchLimits(silence=silence)
@@ -236,6 +242,8 @@ class Informer:
         if goes_on:
             self._anchors.changed((line.type, line.object) for line in goes_on)
             self._handler.on_events(goes_on)
+            if self._reader.has_waited:
+                self._rest()
         if len(goes_on) < len(lines):
             log.info("the watch ended", extra={"path": self._resource.path, "status": shorten(lines[-1].raw)})
         return len(goes_on) == len(lines)

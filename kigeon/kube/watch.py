@@ -26,6 +26,9 @@ WATCH_SECONDS = (240, 360)
 
 CHUNK = 256 * 1024
 
+AT_ONCE = 0.001
+"""Seconds that a read takes at the most of what has come already."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -62,6 +65,8 @@ class WatchReader:
         """How many were opened."""
         self.beat = time.monotonic()
         """When there was a sign of life last, on the steady clock."""
+        self.has_waited = False
+        """Whether the last read had to wait: everything that had come before was read."""
 
     @property
     def is_watching(self) -> bool:
@@ -108,16 +113,19 @@ class WatchReader:
 
     def _read(self, response: urllib3.BaseHTTPResponse) -> Iterator[list[WatchEvent]]:
         splitter = LineSplitter()
+        asked = time.monotonic()
         for chunk in response.stream(CHUNK):
             if self._is_interrupted():
                 return
             self.beat = time.monotonic()
+            self.has_waited = self.beat - asked > AT_ONCE
             lines = self._parse(splitter.feed(chunk))
             if splitter.too_long:
                 self._unreadable(splitter.too_long, "a line of a watch is too long")
                 splitter.too_long = 0
             if lines:
                 yield lines
+            asked = time.monotonic()
 
     def _parse(self, lines: Sequence[bytes]) -> list[WatchEvent]:
         """Read lines up to the first ERROR; what can't be read is counted and left out."""

@@ -60,7 +60,10 @@ PROVE_AT_END = 3.0
 """Seconds that are taken at the end to prove what would be sent again at the next start."""
 
 TICK = 0.25
-"""Seconds between two looks at what is due."""
+"""Seconds between two looks at what is due, while anything is under way."""
+
+IDLE_TICK = 1.0
+"""The same while nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ class Engine:
         self._doubted: list[int] = []
         self._evicted = ledger.counts[Outcome.EVICTED]
         self._room = asyncio.Event()
+        self._stirred = asyncio.Event()
         self._busy = 0
 
     async def restore(self) -> None:
@@ -240,6 +244,7 @@ class Engine:
 
     async def _admit(self, envelopes: Sequence[StoredEnvelope]) -> int:
         self._busy += 1
+        self._stirred.set()
         try:
             items = [item for envelope in envelopes for item in await self._open(envelope)]
             self._defer(await self._place(items))
@@ -410,7 +415,8 @@ class Engine:
     async def _look_after(self) -> None:
         """Look at what is due, and keep the position of events that ended without a push."""
         while not self._closing:
-            await asyncio.sleep(TICK)
+            await self._wait_for_a_look()
+            self._stirred.clear()
             await self._retry_undecided()
             await self._scheduler.retry_held()
             if self._scheduler.loaded_events < MAX_WINDOW_EVENTS:
@@ -418,6 +424,19 @@ class Engine:
             self._tell_evicted()
             await self._progress.save()
             await self._send_doubted()
+
+    def _is_idle(self) -> bool:
+        """Whether every event that was read has ended."""
+        return not (self._ledger.open_events or self._ledger.retry_open or self._doubted)
+
+    async def _wait_for_a_look(self) -> None:
+        """Return a tick after something was under way, or read since the last look; otherwise when that is due."""
+        if self._is_idle():
+            try:
+                await asyncio.wait_for(self._stirred.wait(), IDLE_TICK)
+            except TimeoutError:
+                return
+        await asyncio.sleep(TICK)
 
     async def _send_doubted(self) -> None:
         offsets, self._doubted = self._doubted, []

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from kigeon.senders.doubts import Doubts
+from kigeon.senders.progress.doubts import Doubts
 
 
 class Outcome(StrEnum):
@@ -135,7 +135,7 @@ class Position:
     resent: int = 0
     """How many events were sent again on an operator's request."""
     doubted: dict[int, int] = field(default_factory=dict)
-    """Which events are booked as sent and not proven to be held: see :class:`~kigeon.senders.doubts.Doubts`."""
+    """Which events are booked as sent and not proven to be held, as :mod:`~kigeon.senders.progress.doubts` has them."""
 
 
 class Ledger:

@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 
 from kigeon.errors import UnreadablePosition, shorten
-from kigeon.senders.doubts import WIDTH
+from kigeon.senders.progress.doubts import WIDTH
 from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome, Position
 
 FORMAT = 1

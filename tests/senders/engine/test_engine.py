@@ -126,7 +126,7 @@ async def sending(client: Client, loki: Loki, hanging: HangingSink | None = None
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -223,7 +223,7 @@ def test_a_page_of_the_retry_stream_with_other_events_than_it_says_is_parked(ser
             moved = Position(2, 4, 1, [EnvelopeProgress(1, 1, 3, 0b110)], retry_sequence=sequence)
             await StateRecord(client, "position.loki").write(write_position(moved))
             async with sending(client, loki) as engine:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(40):
                     while engine.report()["parked"] != 2:
                         await asyncio.sleep(0.01)
                 await until_sent(engine, 1)

@@ -12,7 +12,7 @@ from kigeon.senders.delivery.lanes import Lanes
 from kigeon.senders.delivery.planner import Hold, PushPlanner
 from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.loki.answers import answer_of
-from kigeon.senders.loki.body import body_of
+from kigeon.senders.loki.body import HEADERS, body_of
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
 from kigeon.senders.loki.planner import LokiPlanner
 from kigeon.senders.progress.ledger import Ledger, Outcome, Position
@@ -47,8 +47,8 @@ class InProcessSink:
 
     def push(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> Answer:
         self.requests += 1
-        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-        status, text, retry_after = self._loki.take(destination.tenant_id or "", headers, body_of(entries))
+        body = body_of(entries, destination.encoding)
+        status, text, retry_after = self._loki.take(destination.tenant_id or "", HEADERS[destination.encoding], body)
         self.ever_held |= {(line.line, line.timestamp) for line in self._loki.lines}
         if self.lose_next:
             self.lose_next -= 1

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kigeon.senders.doubts import MOST_CHUNKS, WIDTH, Doubts
+from kigeon.senders.progress.doubts import MOST_CHUNKS, WIDTH, Doubts
 
 NUMBERS = st.lists(st.integers(1, 3 * WIDTH) | st.integers(10**17, 10**17 + 5), max_size=20)
 
