@@ -16,6 +16,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
@@ -27,7 +28,7 @@ from actors.messages import ChildSpec, Ping, Status, Stop, Stopped, Supervise
 from actors.orphans import Orphans
 from actors.restarts import Lifeline
 from actors.supervisor import Supervisor
-from actors.transport import DIRECTORY, ROOT_PID, SYSTEM_BASE
+from actors.transport import DIRECTORY, ROOT_PID, SYSTEM_BASE, let_go
 from kigeon.clock import JumpWatch
 from kigeon.config.settings import Settings
 from kigeon.errors import StartError
@@ -48,6 +49,8 @@ TERMINATION_GRACE = 10.0
 """Seconds from a signal to the end: what can be sent by then is sent."""
 
 TICK = 0.2
+"""Seconds between two looks while something is due; otherwise signals, descriptors and questions wake the root."""
+
 LOOK_EVERY = 0.005
 """Seconds between two looks at a nats-server that starts."""
 
@@ -174,10 +177,22 @@ class Root:
             self._keep_server()
             self._keep_system()
             self._look_at_the_clock()
-            self._signals.wait(TICK, self._admin_socket.descriptors)
+            self._signals.wait(self._idles(), self._descriptors())
             self._admin_socket.answer()
             reap()
         return self._stop()
+
+    def _idles(self) -> float:
+        """Return for how many seconds nothing is due, if nothing happens."""
+        if self._system is None or not self._system.tells_its_end or not self._server.is_ready:
+            return TICK
+        now = time.monotonic()
+        liveness = max(self._server_pulse.due - now, TICK)
+        return min(self._pinged_at + PING_EVERY - now, liveness)
+
+    def _descriptors(self) -> list[int]:
+        ends = self._system.ends if self._system is not None else []
+        return [*self._admin_socket.descriptors, *self._server_pulse.descriptors, *ends]
 
     def _keep_server(self) -> None:
         now = time.monotonic()
@@ -273,14 +288,16 @@ class Root:
 class System:
     """One actor system with its Supervisor, its sockets in a private directory.
 
-    ``note`` is a file that remembers the directory, for the next kigeon to remove after a crash. Its beginning is
-    waited for until there is a *hurry*.
+    ``note`` is a file that remembers the directory, for the next kigeon to remove after a crash. The constructor waits
+    for the Supervisor's first Status, unless *hurry* returns true.
     """
 
     def __init__(self, order: Supervise, note: Path, hurry: Callable[[], bool]) -> None:
         self._order = order
         self._nonce = 0
         self._pids: tuple[int, ...] = ()
+        self.ends: list[int] = []
+        """Descriptors that are readable when one of these processes has ended."""
         self._directory = _fresh_directory(note)
         self._actors: ActorSystem | None = None
         try:
@@ -295,6 +312,8 @@ class System:
             return
         if status is not None:
             self._pids = _thespians(status.pid)
+            with suppress(OSError):
+                self.ends += map(os.pidfd_open, self._pids)
 
     def _first_answer(self, hurry: Callable[[], bool]) -> Status | None:
         deadline = time.monotonic() + START_WITHIN
@@ -310,8 +329,15 @@ class System:
         """The Supervisor, the admin and the logger; none before the Supervisor has answered."""
         return self._pids
 
+    @property
+    def tells_its_end(self) -> bool:
+        """Whether the end of each of its processes makes one of :attr:`ends` readable: not every kernel can."""
+        return len(self.ends) == len(self._pids)
+
     def is_alive(self) -> bool:
         """Whether the admin, the logger and the Supervisor are there."""
+        if self._pids and self.tells_its_end:
+            return not select.select(self.ends, [], [], 0)[0]
         return bool(self._pids) and all(is_running(pid) for pid in self._pids)
 
     def ping(self, within: float) -> Status | None:
@@ -348,6 +374,9 @@ class System:
         """End every process below this one but *spared*, and remove the sockets."""
         kill_descendants(os.getpid(), frozenset({spared}))
         self._actors = None
+        let_go()
+        while self.ends:
+            os.close(self.ends.pop())
         shutil.rmtree(self._directory, ignore_errors=True)
 
 

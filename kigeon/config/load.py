@@ -133,7 +133,7 @@ class _Builder:
             tuple(self._sender(sender) for sender in found["eventsenders"]),
             _global(found["global"] or {}),
             _queue(found["queue"] or {}),
-            PusherSettings(found["pusher"]["pushTimeout"]) if found["pusher"] else PusherSettings(),
+            _pusher(found["pusher"] or {}),
         )
 
     def _sender(self, found: Mapping[str, Any]) -> SenderSettings:
@@ -173,6 +173,12 @@ def _queue(found: Mapping[str, Any]) -> QueueSettings:
     if not found:
         return QueueSettings()
     return QueueSettings(found["eventsMaxAge"], found["eventsMaxBytes"], found["kubernetesEventsMaxLifetime"])
+
+
+def _pusher(found: Mapping[str, Any]) -> PusherSettings:
+    if not found:
+        return PusherSettings()
+    return PusherSettings(found["pushTimeout"], found["batchWait"])
 
 
 def _filter(found: Mapping[str, Any] | None) -> FilterSettings | None:

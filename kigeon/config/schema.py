@@ -124,7 +124,10 @@ def file_section(types: ConfigTypes) -> Section:
                 ),
                 None,
             ),
-            "pusher": (Section({"pushTimeout": (duration(least=0.1), 5.0)}), None),
+            "pusher": (
+                Section({"pushTimeout": (duration(least=0.1), 5.0), "batchWait": (duration(zero=True), 0.2)}),
+                None,
+            ),
             "eventsenders": partial(senders, types=types),
         }
     )

@@ -35,9 +35,14 @@ class QueueSettings:
 
 @dataclass(frozen=True, slots=True)
 class PusherSettings:
-    """``pusher``: seconds for one attempt to store a batch in the queue."""
+    """``pusher``: how batches get into the queue.
+
+    ``push_timeout`` is in seconds, for one attempt to store one. ``batch_wait`` is how many seconds lie between two
+    that are not full; 0: none.
+    """
 
     push_timeout: float = 5.0
+    batch_wait: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)

@@ -292,8 +292,8 @@ class ClusterAccess:
 def _without_secrets(error: Exception) -> str:
     """Return what of *error* may be told: its text may repeat any part of the file, a token or a key too."""
     if isinstance(error, yaml.MarkedYAMLError):
-        checkpoint = error.problem_mark
-        place = f" (line {checkpoint.line + 1}, column {checkpoint.column + 1})" if checkpoint else ""
+        mark = error.problem_mark
+        place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
         return _QUOTED.split(error.problem or "")[0].strip() + place
     if isinstance(error, OSError):
         return error.strerror or ""

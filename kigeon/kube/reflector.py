@@ -7,9 +7,9 @@ it is not there as it was, or the cluster's version is lower than the one to res
 have been restored from a backup. A watch from a version that lies in the future would wait, silently, until the cluster
 has reached it, and one from a version that was given out a second time would leave out what came before.
 
-But an object is mostly not there as it was because it was written again, or has expired, while nobody watched. What
-was written more than once since then, a list shows once. So, after a list that was made for such a doubt alone, the
-watch goes on from the version that it would have been resumed from, where the cluster still has it.
+Mostly, an object is not there as it was because it was written again, or has expired, while nobody watched. A list
+hides intermediate updates. So, after a list that was made for such a doubt alone, the watch resumes at the version that
+it would have been resumed from without the doubt, where the cluster still has it.
 
 Asking for that object is for safety's sake alone, and must not hold up what it is to make safe. Where it fails although
 the API server can be reached, everything is listed, as for a doubt. Where the list fails too, it is asked for again.

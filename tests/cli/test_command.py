@@ -101,6 +101,7 @@ def test_check_prints_what_would_run(kigeon: Kigeon, tmp_path: Path) -> None:
     (tmp_path / "hook.star").write_text("def transform(config, event):\n    return config\n")
     more = """\
     tenantID: shop
+    encoding: json
     streamLabels: {cluster: eu-1}
     structuredMetadata: {level: level, pod: involved_object_name}
     basicAuth: {username: pigeon, passwordEnvVar: LOKI_PASSWORD}
@@ -117,6 +118,7 @@ def test_check_prints_what_would_run(kigeon: Kigeon, tmp_path: Path) -> None:
         "log         info, json",
         "sender      loki (loki)",
         "  to        http://loki:3100, tenant shop, as pigeon",
+        "  encoding  json",
         "  labels    cluster=eu-1, service_name=kigeon, namespace, type",
         "  metadata  level, pod (involved_object_name)",
         "  filter    namespaces team=web, without events about cluster-scoped objects",

@@ -41,7 +41,8 @@ def test_the_full_example_shows_every_key() -> None:
     sections = (file_section(types), sender_section(types), HOOK, BASIC_AUTH, TYPES["loki"].config.in_file)
     known = set().union(*map(keys_of, sections))
     known |= {"dataDir", "logLevel", "logFormat", "eventsMaxAge", "eventsMaxBytes", "kubernetesEventsMaxLifetime"}
-    known |= {"pushTimeout", "matchLabels", "includeNonNamespaced", "hardRefreshInterval", "insecureSkipVerify"}
+    known |= {"pushTimeout", "batchWait", "matchLabels"}
+    known |= {"includeNonNamespaced", "hardRefreshInterval", "insecureSkipVerify"}
     shown = re.findall(r"^[ #-]*(\w+):(?: |$)", (FOLDER / "full.yaml").read_text("utf-8"), re.MULTILINE)
     assert known <= set(shown)
 

@@ -23,7 +23,9 @@ FIELDS = (
 )
 MANY = "make 15 stream labels with streamLabels: Loki takes 15, `late` among them"
 TENANT = "must consist of letters, digits and !-_.*'() as Loki's tenants do"
-LOKI_KEYS = "known keys: url, tenantID, streamLabels, basicAuth, tlsConfig, eventLabels, structuredMetadata, hook"
+LOKI_KEYS = (
+    "known keys: url, tenantID, streamLabels, basicAuth, tlsConfig, eventLabels, structuredMetadata, encoding, hook"
+)
 
 Told = tuple[str, str, str, str]
 
@@ -106,6 +108,11 @@ ONE_PROBLEM: list[tuple[str, Told]] = [
         SENDER + "global: {logFormat: [json]}\n",
         ("global.logFormat", "6:10", "must be one of json, text", "did you mean `json`?"),
     ),
+    (
+        SENDER + "    encoding: protobuff\n",
+        (f"{CONFIG}.encoding", "6:5", "must be one of protobuf, json", "did you mean `protobuf`?"),
+    ),
+    (SENDER + "    encoding:\n", (f"{CONFIG}.encoding", "6:5", "must be one of protobuf, json", "")),
     (SENDER + "    tenantID: 12\n", (f"{CONFIG}.tenantID", "6:5", "must be a text", QUOTES)),
     (
         SENDER + '    tenantID: "a\\nX-Other: b"\n',
@@ -209,6 +216,8 @@ ONE_PROBLEM: list[tuple[str, Told]] = [
     (SENDER + "pusher: {pushTimeout: 5 s}\n", ("pusher.pushTimeout", "6:10", "`5 s` is no duration", DURATION)),
     (SENDER + "pusher: {pushTimeout: 0}\n", ("pusher.pushTimeout", "6:10", "must be longer than 0", "")),
     (SENDER + "pusher: {pushTimeout: 1ms}\n", ("pusher.pushTimeout", "6:10", "must be at least 0.1s", "")),
+    (SENDER + "pusher: {batchWait: 5}\n", ("pusher.batchWait", "6:10", "must be a duration with a unit", DURATION)),
+    (SENDER + "pusher: {batchWait: -1s}\n", ("pusher.batchWait", "6:10", "`-1s` is no duration", DURATION)),
     (
         SENDER + "queue: {eventsMaxAge: true}\n",
         ("queue.eventsMaxAge", "6:9", "must be a duration with a unit", DURATION),

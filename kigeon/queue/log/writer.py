@@ -115,7 +115,7 @@ class Writer:
             await self._compact()
 
     async def _settle(self, batch: Store) -> int:
-        """Make *batch*, or only its mark, durable; return its sequence, 0 for a mark."""
+        """Make *batch*, or only its checkpoint, durable; return its sequence, 0 for a checkpoint."""
         sequence = 0
         if batch.checkpoint.lifetime not in (0.0, self.log_end.checkpoint.lifetime):
             await persistently(

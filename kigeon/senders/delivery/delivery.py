@@ -15,7 +15,7 @@ from kigeon.backoff import persistently
 from kigeon.errors import QueueFull
 from kigeon.senders.delivery.lane import Blockage, Item, Lane
 from kigeon.senders.delivery.planner import COMMON, Hold, PushPlanner, PushResult
-from kigeon.senders.delivery.pool import PushPool
+from kigeon.senders.delivery.pool import SIDE_BY_SIDE, PushPool
 from kigeon.senders.delivery.sink import Sink
 from kigeon.senders.entry import Answer, Destination, Entry, PushStatus
 from kigeon.senders.ports import DeadLetterStore
@@ -26,6 +26,9 @@ from kigeon.throttle import Limited
 log = logging.getLogger(__name__)
 
 MAX_PLANNERS = 4096
+
+REMEMBERED_FOR = 60.0
+"""Seconds for which a destination may still count what an earlier run of the sender pushed."""
 
 SAY_FULL_EVERY = 60.0
 """Seconds between two errors that say that the dead-letter stream is full."""
@@ -82,14 +85,19 @@ class Delivery:
         self._planners: OrderedDict[Destination, PushPlanner] = OrderedDict()
         self._said_full_at = -math.inf
         self._few = Limited(log)
+        self._began = time.monotonic()
+        self._has_predecessor = progress.ledger.counts[Outcome.SENT] > 0
 
     def planner(self, destination: Destination) -> PushPlanner:
         """Return the planner of *destination*."""
         planner = self._planners.get(destination)
         if planner is None:
             planner = self._planners[destination] = self._sink.planner(destination)
+            if self._has_predecessor and time.monotonic() - self._began < REMEMBERED_FOR:
+                planner.succeed()
             while len(self._planners) > MAX_PLANNERS:
-                self._planners.popitem(last=False)
+                _, forgotten = self._planners.popitem(last=False)
+                self._progress.ledger.doubts.discard(forgotten.unproven())
         else:
             self._planners.move_to_end(destination)
         return planner
@@ -117,14 +125,29 @@ class Delivery:
             await self._elsewhere.hold(lane, work.rest(), work.hold)
         return []
 
-    async def prove(self) -> None:
-        """Have everything proven that was sent without a proof of its own a while ago."""
+    async def prove(self, after: float | None = None) -> None:
+        """Have everything proven that was sent without a proof of its own a while ago, *after* so many seconds."""
         for destination, planner in list(self._planners.items()):
-            for entry in planner.overdue():
-                answer = await self._ask(destination, [entry])
-                self._elsewhere.doubt(planner.proven(entry, answer))
-                if answer.status is not PushStatus.DELIVERED:
+            entries = planner.overdue(after)
+            for first in range(0, len(entries), SIDE_BY_SIDE):
+                if not await self._prove(destination, planner, entries[first : first + SIDE_BY_SIDE]):
                     break
+
+    async def _prove(self, destination: Destination, planner: PushPlanner, entries: Sequence[Entry]) -> bool:
+        """Repeat *entries*, each in a push of its own; return whether the destination says anything about them."""
+        answers = await asyncio.gather(*(self._ask(destination, [entry]) for entry in entries))
+        told = True
+        for entry, answer in zip(entries, answers, strict=True):
+            settlement = planner.proven(entry, answer)
+            self._note_doubts(settlement)
+            told &= answer.status is PushStatus.DELIVERED or bool(settlement.doubted)
+        return told
+
+    def _note_doubts(self, settlement: PushResult) -> None:
+        doubts = self._progress.ledger.doubts
+        doubts.add(settlement.unproven)
+        doubts.discard(settlement.certain)
+        self._elsewhere.doubt(settlement.doubted)
 
     async def park(self, item: Item, reason: str) -> bool:
         """Keep *item* in the dead-letter stream, and book its end; False when there is no room: it is to wait.
@@ -214,6 +237,8 @@ class Delivery:
         return await self._pool.run(destination.origin, partial(self._sink.push, destination, entries))
 
     async def _settle(self, lane: Lane, settlement: PushResult, answer: Answer, work: Delivering) -> None:
+        # With what is booked as sent, in one save.
+        self._note_doubts(settlement)
         for item in settlement.sent:
             self._progress.ledger.end(item.page, item.index, Outcome.SENT)
         unparked = [item for item, reason in settlement.parked if not await self.park(item, reason)]
@@ -231,7 +256,6 @@ class Delivery:
                 work.away, work.hold = [*work.away, *settlement.held], settlement.hold
             else:
                 await self._elsewhere.hold(lane, settlement.held, settlement.hold)
-        self._elsewhere.doubt(settlement.doubted)
         if settlement.away or settlement.is_hopeless:
             work.away += settlement.away
             work.refusal = _as_held(answer) if settlement.is_hopeless else answer

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,7 @@ from kigeon.senders.ports import (
 from kigeon.senders.progress.ledger import EnvelopeProgress, Ledger, Outcome, whole
 from kigeon.senders.progress.opening import open_position
 from kigeon.senders.progress.progress import Progress
-from kigeon.senders.retry.groups import UNDECIDED, retry_delay
+from kigeon.senders.retry.groups import AGAIN, UNDECIDED, retry_delay
 from kigeon.senders.retry.replaying import ParkedEvents
 from kigeon.senders.retry.resending import Resending
 from kigeon.senders.retry.scheduler import TOO_OLD, RetryScheduler
@@ -47,14 +48,23 @@ from kigeon.senders.steps import Deferred, Final, Prepared
 log = logging.getLogger(__name__)
 
 MAX_WINDOW_EVENTS = 4000
-"""From so many on nothing more is read; what was read at once before makes them twice as many, at most."""
+"""Events in memory at which reading pauses; one fetch may overshoot to twice as many."""
 
 MAX_WINDOW_PAGES = 256
 PROVE_EVERY = 10.0
 """Seconds between two looks at what is sent and not proven."""
 
+DOUBTED_FIRST = 10.0
+"""Seconds for which nothing new is read at the start while what is in doubt has not been tried."""
+
+PROVE_AT_END = 3.0
+"""Seconds that are taken at the end to prove what would be sent again at the next start."""
+
 TICK = 0.25
-"""Seconds between two looks at what is due."""
+"""Seconds between two looks at what is due, while anything is under way."""
+
+IDLE_TICK = 1.0
+"""The same while nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +125,14 @@ class Engine:
         self._doubted: list[int] = []
         self._evicted = ledger.counts[Outcome.EVICTED]
         self._room = asyncio.Event()
+        self._stirred = asyncio.Event()
         self._busy = 0
 
     async def restore(self) -> None:
         """Take over what waits in the retry stream."""
         await self._scheduler.restore()
         await self.parked.restore()
+        await self._recall_doubts()
 
     async def run(self) -> None:
         """Work until cancelled. Raises what must not be survived, :class:`~kigeon.errors.Fenced` among it.
@@ -143,6 +155,8 @@ class Engine:
         target = await persistently("reading the events stream", self._log.last_sequence)
         while not self._is_drained(target):
             await asyncio.sleep(0.02)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._delivery.prove(0.0), PROVE_AT_END)
         await self._progress.save()
 
     def close(self) -> None:
@@ -150,6 +164,14 @@ class Engine:
         self._preparing.shutdown(wait=False, cancel_futures=True)
         self._delivery.close()
         self._spec.sink.close()
+
+    async def _recall_doubts(self) -> None:
+        """Have what an earlier run sent and never saw proven sent again: its destination may not hold it."""
+        offsets = list(self._ledger.doubts)
+        if offsets:
+            log.info("what was sent and not proven to be held is sent again", extra={"events": len(offsets)})
+            await persistently("reading what is in doubt", lambda: self.resending.send_doubted(offsets))
+            self._scheduler.hurry(AGAIN)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -191,6 +213,11 @@ class Engine:
             reason = reason or "neither the filter nor the hook has decided on them yet"
             yield Wait("", reason, events, since=since, next_try=now + max(due, 0.0))
 
+    def _note_undecided(self) -> None:
+        """Forget why events were undecided once none is."""
+        if not self._undecided_events():
+            self._undecided_for = ("", 0.0)
+
     def _undecided_events(self) -> int:
         return len(self._undecided) + self._retrying(UNDECIDED)
 
@@ -203,6 +230,7 @@ class Engine:
         read: deque[StoredEnvelope] = deque()
         await persistently("looking at the events stream", self._check_stream)
         await self._log.seek(self._ledger.read_from)
+        await self._doubted_first()
         while not self._closing:
             if self._is_full():
                 await self._make_room()
@@ -221,6 +249,12 @@ class Engine:
                 events = await self._admit(envelopes)
                 most = max(1, min(64, 2 * MAX_WINDOW_EVENTS * len(envelopes) // (3 * max(events, 1))))
 
+    async def _doubted_first(self) -> None:
+        """Wait until what is in doubt was tried, for a while: after what is newer it may be too late."""
+        deadline = time.monotonic() + DOUBTED_FIRST
+        while self._scheduler.is_sending_again and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+
     def _take_what_fits(self, read: deque[StoredEnvelope]) -> list[StoredEnvelope]:
         """Take the next envelopes off *read*: how many they hold was not known when they were asked for."""
         taken, events = [read.popleft()], self._ledger.open_events
@@ -237,6 +271,7 @@ class Engine:
 
     async def _admit(self, envelopes: Sequence[StoredEnvelope]) -> int:
         self._busy += 1
+        self._stirred.set()
         try:
             items = [item for envelope in envelopes for item in await self._open(envelope)]
             self._defer(await self._place(items))
@@ -352,7 +387,7 @@ class Engine:
                 return
 
     def _is_full(self) -> bool:
-        """Whether nothing may be read now. What hangs in a push takes no room from others, up to as much again."""
+        """Whether reading pauses. Events of stalled pushes do not count, up to one extra window."""
         events, pages = self._ledger.open_events, self._ledger.open_pages
         if events < MAX_WINDOW_EVENTS and pages < MAX_WINDOW_PAGES:
             return False
@@ -378,21 +413,23 @@ class Engine:
             rest = await self._scheduler.move(waiting, UNDECIDED)
             moved += len(waiting) - len(rest)
             self._defer(rest)
-        for lane in self._lanes:
-            if not self._spec.may_route and lane.key == COMMON:
-                continue
-            if (
-                lane.key != COMMON
-                or lane.is_blocked
-                or self._lanes.hanging(lane)
-                or self._scheduler.waits_for(lane.label)
-            ):
-                waiting = lane.take_waiting()
-                rest = await self._scheduler.move(waiting, lane.label)
-                moved += len(waiting) - len(rest)
-                if rest:
-                    self._lanes.lane(lane.destination, lane.key).add(rest)
-        return moved
+        # Side by side: what is booked together is durable in one write.
+        stuck = [lane for lane in self._lanes if self._is_stuck(lane)]
+        return moved + sum(await asyncio.gather(*(self._move_away(lane) for lane in stuck)))
+
+    def _is_stuck(self, lane: Lane) -> bool:
+        """Whether what waits on *lane* may be moved out of the way of others."""
+        if lane.key == COMMON and not self._spec.may_route:
+            return False
+        held = lane.key != COMMON or lane.is_blocked or bool(self._lanes.hanging(lane))
+        return held or self._scheduler.waits_for(lane.label)
+
+    async def _move_away(self, lane: Lane) -> int:
+        waiting = lane.take_waiting()
+        rest = await self._scheduler.move(waiting, lane.label)
+        if rest:
+            self._lanes.lane(lane.destination, lane.key).add(rest)
+        return len(waiting) - len(rest)
 
     def _defer(self, items: Sequence[Item]) -> None:
         for item in items:
@@ -406,9 +443,10 @@ class Engine:
     async def _look_after(self) -> None:
         """Look at what is due, and keep the position of events that ended without a push."""
         while not self._closing:
-            await asyncio.sleep(TICK)
-            if not self._undecided_events():
-                self._undecided_for = ("", 0.0)
+            self._note_undecided()
+            await self._wait_for_a_look()
+            self._stirred.clear()
+            self._note_undecided()
             await self._retry_undecided()
             await self._scheduler.retry_held()
             if self._scheduler.loaded_events < MAX_WINDOW_EVENTS:
@@ -416,6 +454,19 @@ class Engine:
             self._tell_evicted()
             await self._progress.save()
             await self._send_doubted()
+
+    def _is_idle(self) -> bool:
+        """Whether every event that was read has ended."""
+        return not (self._ledger.open_events or self._ledger.retry_open or self._doubted)
+
+    async def _wait_for_a_look(self) -> None:
+        """Return a tick after something was under way, or read since the last look; otherwise when that is due."""
+        if self._is_idle():
+            try:
+                await asyncio.wait_for(self._stirred.wait(), IDLE_TICK)
+            except TimeoutError:
+                return
+        await asyncio.sleep(TICK)
 
     async def _send_doubted(self) -> None:
         offsets, self._doubted = self._doubted, []
@@ -425,7 +476,7 @@ class Engine:
             await self.resending.send_doubted(offsets)
         except QueueError as error:
             log.warning("what is in doubt can't be read again, trying again", extra={"error": str(error)})
-            self._doubted += [offset for offset in offsets if not self._ledger.is_open(offset)]
+            self._doubted += offsets
 
     async def _prove(self) -> None:
         """Have what was sent without a proof proven, now and then."""

@@ -64,6 +64,11 @@ class LokiPlanner:
         self._took_last = 0
         self._lone = 0
 
+    def succeed(self) -> None:
+        """Reckon with what a predecessor pushed up to now: Loki may take little more of a stream."""
+        self._refused_at = self._clock()
+        self._known.assume_full(self._refused_at)
+
     def route(self, entry: LokiEntry) -> str:
         """Return the queue of a stream that is held up, of new streams where there is no room, or the common one."""
         if entry.stream in self._held:
@@ -152,6 +157,11 @@ class LokiPlanner:
 
     def settle(self, push: Sequence[Item], answer: Answer) -> PushResult:
         """Return what *answer* means for each event of *push*."""
+        result = self._meaning(push, answer)
+        result.unproven, result.certain = self._known.take_news()
+        return result
+
+    def _meaning(self, push: Sequence[Item], answer: Answer) -> PushResult:
         self._answers += 1
         if answer.status is PushStatus.DELIVERED:
             self._took(push)
@@ -167,17 +177,26 @@ class LokiPlanner:
             self._known.forget()
         return PushResult(away=list(push))
 
-    def overdue(self) -> list[LokiEntry]:
+    def overdue(self, after: float | None = None) -> list[LokiEntry]:
         """Return the newest line of each stream whose proof is overdue."""
-        return self._known.overdue(self._clock())
+        return self._known.overdue(self._clock(), after)
 
-    def proven(self, entry: LokiEntry, answer: Answer) -> list[int]:
-        """Take the answer to a repeat of *entry*; return what is in doubt then."""
+    def proven(self, entry: LokiEntry, answer: Answer) -> PushResult:
+        """Take the answer to a repeat of *entry*: its stream is proven, or what went to it is in doubt."""
+        result = PushResult()
         if answer.status is PushStatus.DELIVERED:
             self._known.prove_again(entry.stream, self._clock())
         elif answer.status is PushStatus.STREAM:
-            return self._doubts(entry.stream, [], answer.refusals[0])
-        return []
+            result.doubted = self._doubts(entry.stream, [], answer.refusals[0])
+        elif answer.status is PushStatus.INVALID and answer.refusals:
+            # No repeat of it will ever prove anything.
+            result.doubted = self._known.refused_alone(entry.stream)
+        result.unproven, result.certain = self._known.take_news()
+        return result
+
+    def unproven(self) -> list[int]:
+        """Return the offsets of what rode along, and is neither proven nor doubted."""
+        return self._known.unproven()
 
     def _took(self, push: Sequence[Item]) -> None:
         now = self._clock()

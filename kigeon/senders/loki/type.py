@@ -25,6 +25,7 @@ def describe(loki: LokiSettings) -> list[str]:
     auth = f", as {loki.basic_auth.username}" if loki.basic_auth else ""
     return [
         f"to        {loki.url}{tenant}{auth}",
+        f"encoding  {loki.encoding}",
         f"labels    {', '.join(_labels(loki))}",
         f"metadata  {', '.join(_shown(loki.structured_metadata)) or 'none'}",
     ]

@@ -23,7 +23,7 @@ from kigeon.senders.delivery.lane import Item
 from kigeon.senders.ports import RetryStore, WaitingMessage
 from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome
 from kigeon.senders.progress.progress import Progress
-from kigeon.senders.retry.groups import REPLAY, ROUNDS, UNDECIDED, Group, retry_delay
+from kigeon.senders.retry.groups import AGAIN, REPLAY, ROUNDS, UNDECIDED, Group, retry_delay
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +137,16 @@ class RetryScheduler:
     def loaded_events(self) -> int:
         """How many events of the retry stream are in memory."""
         return sum(page.in_memory for page in self._ledger.retry_pages)
+
+    @property
+    def is_sending_again(self) -> bool:
+        """Whether anything that was booked as sent before is still to be tried again."""
+        return self.waits_for(AGAIN) or any(page.key == AGAIN for page in self._ledger.retry_pages)
+
+    def hurry(self, key: str) -> None:
+        """Have the pages that wait for *key* tried as soon as may be."""
+        if key in self._groups:
+            self._groups[key].due = 0.0
 
     def waits_for(self, label: str) -> bool:
         """Whether pages wait for the destination *label*."""

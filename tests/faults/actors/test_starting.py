@@ -70,7 +70,8 @@ def _has_no_supervisor(rig: Rig) -> None:
 
 
 def _is_told_ever_more_seldom(rig: Rig, times: int, message: str, **fields: str) -> None:
-    found = wait_until(lambda: len(told := rig.told(message, **fields)) >= times and told, 30)
+    wait_until(lambda: len(rig.told(message, **fields)) >= times, 30)
+    found = rig.told(message, **fields)
     delays = [record["delay"] for record in found]
     assert delays == sorted(delays)
     assert delays[-1] > 0.2
