@@ -218,6 +218,11 @@ class Engine:
             reason = reason or "neither the filter nor the hook has decided on them yet"
             yield Wait("", reason, events, since=since, next_try=now + max(due, 0.0))
 
+    def _note_undecided(self) -> None:
+        """Forget why events were undecided once none is."""
+        if not self._undecided_events():
+            self._undecided_for = ("", 0.0)
+
     def _undecided_events(self) -> int:
         return len(self._undecided) + self._retrying(UNDECIDED)
 
@@ -443,10 +448,10 @@ class Engine:
     async def _look_after(self) -> None:
         """Look at what is due, and keep the position of events that ended without a push."""
         while not self._closing:
+            self._note_undecided()
             await self._wait_for_a_look()
             self._stirred.clear()
-            if not self._undecided_events():
-                self._undecided_for = ("", 0.0)
+            self._note_undecided()
             await self._retry_undecided()
             await self._scheduler.retry_held()
             if self._scheduler.loaded_events < MAX_WINDOW_EVENTS:
