@@ -21,7 +21,7 @@ from kigeon.kube.source import ClusterSource
 from kigeon.observability.histogram import HOOK_SECONDS, Histogram
 from kigeon.queue.broker.streams import digest_ttl_of
 from kigeon.senders.delivery.sink import Sink
-from kigeon.senders.progress.ledger import Outcome
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.registry import TYPES
 from kigeon.senders.steps import Deferred, Event, Final, Preparer, SendWith
 from kigeon.throttle import Limited

@@ -21,7 +21,8 @@ from kigeon.senders.delivery.pool import SIDE_BY_SIDE, PushPool
 from kigeon.senders.delivery.sink import Sink
 from kigeon.senders.entry import Answer, Destination, Entry, PushStatus
 from kigeon.senders.ports import DeadLetterStore
-from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome
+from kigeon.senders.progress.envelope import EnvelopeProgress
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.progress import Progress
 from kigeon.throttle import Limited
 

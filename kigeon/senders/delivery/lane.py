@@ -11,7 +11,7 @@ from typing import Any
 
 from kigeon.backoff import Backoff
 from kigeon.senders.entry import Destination
-from kigeon.senders.progress.ledger import EnvelopeProgress
+from kigeon.senders.progress.envelope import EnvelopeProgress
 
 MAX_PUSH_BYTES = 1024 * 1024
 """Uncompressed bytes of one push. Loki's distributor passes a push on in messages of at most 4 MiB."""

@@ -29,8 +29,9 @@ from kigeon.senders.engine.window import Window
 from kigeon.senders.ports import (
     StoredEnvelope,
 )
-from kigeon.senders.progress.ledger import Ledger, Outcome
+from kigeon.senders.progress.ledger import Ledger
 from kigeon.senders.progress.opening import open_position
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.progress import Progress
 from kigeon.senders.retry.groups import AGAIN
 from kigeon.senders.retry.replaying import ParkedEvents
@@ -291,7 +292,7 @@ class Engine:
 
     def _is_idle(self) -> bool:
         """Whether every event that was read has ended."""
-        return not (self._ledger.open_events or self._ledger.retry_open or self._doubted)
+        return not (self._ledger.open_events or self._ledger.retry.open_events or self._doubted)
 
     async def _wait_for_a_look(self) -> None:
         """Return a tick after something was under way, or read since the last look; otherwise when that is due."""

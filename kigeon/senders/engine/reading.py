@@ -15,7 +15,9 @@ from kigeon.senders.delivery.delivery import Delivery
 from kigeon.senders.delivery.lane import Item
 from kigeon.senders.engine import window
 from kigeon.senders.ports import EventLog, StoredEnvelope
-from kigeon.senders.progress.ledger import EnvelopeProgress, Ledger, Outcome, whole
+from kigeon.senders.progress.envelope import EnvelopeProgress
+from kigeon.senders.progress.ledger import Ledger
+from kigeon.senders.progress.outcome import Outcome, whole
 
 log = logging.getLogger(__name__)
 

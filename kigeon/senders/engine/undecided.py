@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from kigeon.clock import SteadyClock
 from kigeon.senders.delivery.lane import Item
 from kigeon.senders.delivery.waits import Wait
-from kigeon.senders.progress.ledger import Ledger, Outcome
+from kigeon.senders.progress.ledger import Ledger
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.retry.groups import UNDECIDED, retry_delay
 from kigeon.senders.retry.scheduler import TOO_OLD, RetryScheduler
 

@@ -3,7 +3,7 @@
 from kigeon.senders.delivery.lane import Blockage, Item, Lane
 from kigeon.senders.delivery.waits import waits_of
 from kigeon.senders.loki.entry import LokiDestination
-from kigeon.senders.progress.ledger import EnvelopeProgress
+from kigeon.senders.progress.envelope import EnvelopeProgress
 
 
 def test_a_blocked_lane_says_why_since_when_and_when_it_is_tried_next() -> None:

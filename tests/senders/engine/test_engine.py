@@ -40,7 +40,8 @@ from kigeon.senders.entry import Answer
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
 from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome, Position
+from kigeon.senders.progress.envelope import EnvelopeProgress, Position
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.position import write_position
 from kigeon.senders.retry.scheduler import MAX_PAGE_BYTES, MAX_PAGE_EVENTS, in_pages
 from kigeon.senders.steps import Prepared, Preparer
