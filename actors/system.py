@@ -16,6 +16,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -26,14 +27,18 @@ from thespian.actors import ActorSystem, ActorSystemException
 
 from actors.messages import ChildSpec, Ping, Status, Stop, Stopped, Supervise
 from actors.orphans import Orphans
+from actors.outside import Outside
 from actors.restarts import Lifeline
 from actors.supervisor import Supervisor
-from actors.transport import DIRECTORY, ROOT_PID, SYSTEM_BASE
+from actors.transport import DIRECTORY, ROOT_PID, SYSTEM_BASE, let_go
 from kigeon.clock import JumpWatch
 from kigeon.config.settings import Settings
 from kigeon.errors import StartError
+from kigeon.http.child import HttpChild
 from kigeon.kube.source import ClusterSource
 from kigeon.observability.logs import definitions
+from kigeon.observability.recent import FOLDER as RECENT_FOLDER
+from kigeon.observability.recent import VARIABLE as RECENT_LOG
 from kigeon.operator.admin_socket import AdminSocket, RequestContext
 from kigeon.processes import become_subreaper, is_running, kill_descendants, parents, reap, use_few_arenas
 from kigeon.queue.broker.address import QueueAddress
@@ -48,6 +53,8 @@ TERMINATION_GRACE = 10.0
 """Seconds from a signal to the end: what can be sent by then is sent."""
 
 TICK = 0.2
+"""Seconds between two looks while something is due; otherwise signals, descriptors and questions wake the root."""
+
 LOOK_EVERY = 0.005
 """Seconds between two looks at a nats-server that starts."""
 
@@ -89,19 +96,21 @@ def run(spec: RunSpec) -> int:
     os.environ[ROOT_PID] = str(os.getpid())
     # By default it is a file that anybody may have put into the directory for temporary files.
     os.environ["THESPLOG_FILE"] = str(spec.settings.global_.data_dir.absolute() / "run" / "thespian.log")
+    os.environ[RECENT_LOG] = str(spec.settings.global_.data_dir.absolute() / RECENT_FOLDER)
     import_actors(spec.children)
     gc.collect()
     gc.freeze()
     # A page of Events is thousands of dicts and not one cycle: looking for some costs more than reading it.
     gc.set_threshold(50_000, 20, 20)
     store = NatsServer(spec.settings.global_.data_dir, file_store_bytes(spec.settings.queue))
-    with Signals() as signals, store as server:
+    with Signals() as signals, store as server, HttpChild(spec.settings) as http:
+        outside = Outside(spec.settings, http)
         try:
-            if not _starts(server, signals):
+            if not _starts(server, signals, outside):
                 return 0
             order = RequestContext(spec.settings, QueueAddress(server.url, server.token), spec.cluster)
             with AdminSocket(order) as admin_socket:
-                return Root(spec, server, signals, admin_socket).run()
+                return Root(spec, server, signals, admin_socket, outside).run()
         finally:
             kill_descendants(os.getpid(), frozenset({server.pid}))
 
@@ -115,10 +124,11 @@ def import_actors(children: Sequence[ChildSpec]) -> None:
                 import_module(module)
 
 
-def _starts(server: NatsServer, signals: Signals) -> bool:
+def _starts(server: NatsServer, signals: Signals, outside: Outside) -> bool:
     """Start nats-server; return whether it takes connections: a signal ends the wait for it."""
     server.launch()
     while not (ready := server.look()) and not signals.stops:
+        outside.tell()
         signals.wait(LOOK_EVERY)
     return ready
 
@@ -163,8 +173,11 @@ class Signals:
 class Root:
     """The loop of the root process."""
 
-    def __init__(self, spec: RunSpec, server: NatsServer, signals: Signals, admin_socket: AdminSocket) -> None:
+    def __init__(
+        self, spec: RunSpec, server: NatsServer, signals: Signals, admin_socket: AdminSocket, outside: Outside
+    ) -> None:
         self._spec = spec
+        self._outside = outside
         self._admin_socket = admin_socket
         self._server = server
         self._signals = signals
@@ -183,10 +196,29 @@ class Root:
             self._keep_server()
             self._keep_system()
             self._look_at_the_clock()
-            self._signals.wait(TICK, self._admin_socket.descriptors)
+            self._tell()
+            self._signals.wait(self._idles(), self._descriptors())
             self._admin_socket.answer()
             reap()
         return self._stop()
+
+    def _idles(self) -> float:
+        """Return for how many seconds nothing is due, if nothing happens."""
+        if self._system is None or not self._system.tells_its_end or not self._server.is_ready:
+            return TICK
+        now = time.monotonic()
+        liveness = max(self._server_pulse.due - now, TICK)
+        return min(self._pinged_at + PING_EVERY - now, liveness)
+
+    def _descriptors(self) -> list[int]:
+        ends = self._system.ends if self._system is not None else []
+        return [*self._admin_socket.descriptors, *self._server_pulse.descriptors, *ends]
+
+    def _tell(self) -> None:
+        server, system = self._server, self._system
+        self._outside.server(server.is_ready, self._server_life, server.pid if server.is_running else 0)
+        self._outside.actors(self._system_life, system.pids if system is not None else ())
+        self._outside.tell()
 
     def _keep_server(self) -> None:
         now = time.monotonic()
@@ -204,7 +236,7 @@ class Root:
             try:
                 self._server.relaunch()
             except StartError as error:
-                log.error("nats-server can't be restarted", extra={"error": str(error)})
+                self._server_fails(error)
 
     def _look_at_the_clock(self) -> None:
         """Say what a jump costs: nats-server keeps messages by the wall clock, and nobody else does."""
@@ -220,8 +252,12 @@ class Root:
             try:
                 self._server.look()
             except StartError as error:
-                log.error("nats-server can't be restarted", extra={"error": str(error)})
+                self._server_fails(error)
             self._server_pulse.forget()
+
+    def _server_fails(self, error: StartError) -> None:
+        log.error("nats-server can't be restarted", extra={"error": str(error)})
+        self._outside.server_fails(str(error))
 
     def _keep_system(self) -> None:
         now = time.monotonic()
@@ -235,12 +271,13 @@ class Root:
             else:
                 self._system_life.answered(now)
                 self._heed(status)
-                self._orphans.end([self._server.pid, *self._admin_socket.answering, *self._system.pids])
+                self._orphans.end([*self._spared(), *self._admin_socket.answering, *self._system.pids])
         if self._system is None and self._system_life.is_due(now) and not self._signals.stops:
             self._build(now)
 
     def _heed(self, status: Status) -> None:
         self._spec.last = status.children
+        self._outside.children(status.children)
         self._spec.children = tuple(
             replace(spec, script=status.scripts.get(spec.name, spec.script)) for spec in self._spec.children
         )
@@ -248,14 +285,16 @@ class Root:
         # One that is recovering its store can't store yet: ended now, it would have to begin anew.
         if status.broker_failing and self._server.is_ready:
             log.error("nats-server does not store, it is restarted", extra={"reason": status.broker_failing})
+            self._outside.server_fails(status.broker_failing)
             self._server.stop()
         if self._spec.observe(status):
             self._signals.stops += 1
 
     def _tear_down(self, reason: str) -> None:
         if self._system is not None:
-            self._system.tear_down(self._server.pid)
+            self._system.tear_down(self._spared())
             self._system = None
+        self._outside.actors_fail(reason)
         delay = self._system_life.ended(time.monotonic())
         log.error("the actor system is built again", extra={"reason": reason, "delay": delay})
 
@@ -270,26 +309,38 @@ class Root:
 
     def _stop(self) -> int:
         log.info("stopping", extra={"grace": TERMINATION_GRACE})
+        self._outside.stops()
         if self._system is not None:
-            report = self._system.stop(TERMINATION_GRACE, lambda: self._signals.stops > 1)
+            report = self._system.stop(TERMINATION_GRACE, self._hurries)
             self._spec.last = report or self._spec.last
-            self._system.tear_down(self._server.pid)
+            self._system.tear_down(self._spared())
         self._server.stop()
         log.info("stopped")
         return 0
+
+    def _hurries(self) -> bool:
+        """Whether a second signal came while kigeon stops."""
+        self._outside.tell()
+        return self._signals.stops > 1
+
+    def _spared(self) -> frozenset[int]:
+        """Return what goes on while the actor system is built again."""
+        return frozenset({self._server.pid, self._outside.pid} - {0})
 
 
 class System:
     """One actor system with its Supervisor, its sockets in a private directory.
 
-    ``note`` is a file that remembers the directory, for the next kigeon to remove after a crash. Its beginning is
-    waited for until there is a *hurry*.
+    ``note`` is a file that remembers the directory, for the next kigeon to remove after a crash. The constructor waits
+    for the Supervisor's first Status, unless *hurry* returns true.
     """
 
     def __init__(self, order: Supervise, note: Path, hurry: Callable[[], bool]) -> None:
         self._order = order
         self._nonce = 0
         self._pids: tuple[int, ...] = ()
+        self.ends: list[int] = []
+        """Descriptors that are readable when one of these processes has ended."""
         self._directory = _fresh_directory(note)
         self._actors: ActorSystem | None = None
         try:
@@ -304,6 +355,8 @@ class System:
             return
         if status is not None:
             self._pids = _thespians(status.pid)
+            with suppress(OSError):
+                self.ends += map(os.pidfd_open, self._pids)
 
     def _first_answer(self, hurry: Callable[[], bool]) -> Status | None:
         deadline = time.monotonic() + START_WITHIN
@@ -319,8 +372,15 @@ class System:
         """The Supervisor, the admin and the logger; none before the Supervisor has answered."""
         return self._pids
 
+    @property
+    def tells_its_end(self) -> bool:
+        """Whether the end of each of its processes makes one of :attr:`ends` readable: not every kernel can."""
+        return len(self.ends) == len(self._pids)
+
     def is_alive(self) -> bool:
         """Whether the admin, the logger and the Supervisor are there."""
+        if self._pids and self.tells_its_end:
+            return not select.select(self.ends, [], [], 0)[0]
         return bool(self._pids) and all(is_running(pid) for pid in self._pids)
 
     def ping(self, within: float) -> Status | None:
@@ -353,10 +413,13 @@ class System:
         log.warning("not everything finished in time; what was not sent is sent after the next start")
         return None
 
-    def tear_down(self, spared: int) -> None:
+    def tear_down(self, spared: frozenset[int]) -> None:
         """End every process below this one but *spared*, and remove the sockets."""
-        kill_descendants(os.getpid(), frozenset({spared}))
+        kill_descendants(os.getpid(), spared)
         self._actors = None
+        let_go()
+        while self.ends:
+            os.close(self.ends.pop())
         shutil.rmtree(self._directory, ignore_errors=True)
 
 

@@ -1,9 +1,10 @@
-"""The Watcher's books, as far as they are settled: what became of everything that it received.
+"""The Watcher's checkpoint: what became of everything that it received, up to some batch.
 
 received = stored + repeated + unreadable, always. What is stored follows from the offsets; a *checkpoint* adds the
-rest. It travels with what it counts: each batch that passes the Deduplicator has the mark up to and including it, and
-that becomes durable together with the batch: in the headers of its envelope, or in a record of its own where nothing of
-it was new. So no count can be ahead of, or behind, what is stored. A mark is written as seven words of text.
+rest. A checkpoint travels with what it counts: the Deduplicator adds to each batch the checkpoint up to and including
+that batch. The checkpoint becomes durable together with the batch, in the headers of its envelope, or in a record of
+its own where nothing of the batch was new. So no count can be ahead of, or behind, what is stored. A checkpoint is
+written as seven words of text.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ class CheckpointDelta:
     """What the Watcher says with a batch of itself.
 
     ``session`` and ``batch`` name the batch for ever: a batch that is sent again has them again. ``unreadable`` counts
-    what could not be read since the batch before. At ``watched_until`` (seconds since the epoch, 0: never) nothing was
-    known to be missing. ``lifetime`` is for how many seconds the cluster was seen to keep an Event, 0 where nothing new
+    what could not be read since the batch before. The watch was complete up to ``watched_until`` (seconds since the
+    epoch, 0: never). ``lifetime`` is for how many seconds the cluster was seen to keep an Event, 0 where nothing new
     is known of that. ``anchor`` names the object that was seen last, "" where the batch ends inside a list.
     """
 
@@ -49,7 +50,7 @@ class WatcherCheckpoint:
     anchor: str = ""
 
     def after(self, delta: CheckpointDelta, repeated: int) -> WatcherCheckpoint:
-        """Return the mark after one more batch."""
+        """Return the checkpoint after one more batch."""
         return WatcherCheckpoint(
             delta.session,
             delta.batch,
@@ -73,7 +74,7 @@ def write_checkpoint(checkpoint: WatcherCheckpoint) -> str:
 
 
 def read_checkpoint(text: str) -> WatcherCheckpoint:
-    """Read what :func:`write_checkpoint` wrote; what can't be read is an empty mark."""
+    """Read what :func:`write_checkpoint` wrote; what can't be read is an empty checkpoint."""
     try:
         session, batch, repeated, unreadable, watched_until, lifetime, anchor = text.split(" ")
         counts = int(batch), int(repeated), int(unreadable)

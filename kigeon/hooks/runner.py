@@ -38,7 +38,7 @@ LOAD_SECONDS = 10.0
 """For loading a script: of the processor and of the clock."""
 
 CEILING = 10.0
-"""So many times its time may a call take by the clock (and a second), where the machine gives it no processor."""
+"""Wall-clock limit of a call, in multiples of hook.timeout, plus a second: the machine may give it no processor."""
 
 RESPAWN_DELAYS = (0.0, 0.0, 0.1, 0.5, 2.0, 10.0)
 """Seconds before each respawn in a row that did not bring a worker; events fail meanwhile, they do not wait."""

@@ -3,49 +3,28 @@
 from __future__ import annotations
 
 import logging
-import random
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import urllib3
-
-from kigeon.errors import KubernetesError, UnreadableEvent, shorten
-from kigeon.kube.access import READ_ERRORS, READ_TIMEOUT, ClusterAccess
+from kigeon.errors import KubernetesError, shorten
+from kigeon.kube.access import READ_TIMEOUT, ClusterAccess
 from kigeon.kube.early import EarlyWatch
-from kigeon.kube.lines import LineSplitter, Page, WatchEvent, parse_line, parse_page
+from kigeon.kube.lines import Page, WatchEvent, parse_page
 from kigeon.kube.reflector import GONE, PAGE_SIZE, ListPage, Reflector, Step, VerifyResume
 from kigeon.kube.resume_anchor import ResumeAnchor, ResumeAnchors
+from kigeon.kube.watch import SILENCE, Resource, WatchLimits, WatchReader
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
 
-SILENCE = 60.0
-"""Seconds without a byte after which a watch counts as half-open and is made anew."""
-
 PROBE_TIMEOUT = 10.0
 """Seconds for the answer about the object that was seen last: it is a single one."""
 
-WATCH_SECONDS = (240, 360)
-"""For how long the server is asked to keep a watch: spread, so that watches that began together do not end together."""
-
-EARLY_SECONDS = (3600, 5400)
-EARLY_SILENCE = 300.0
-"""The same for a watch beside a list. Made anew, it may find that its version has expired."""
-
-CHUNK = 256 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """What is listed and watched: a collection's path, and a query that narrows it down."""
-
-    path: str
-    query: Mapping[str, str] = field(default_factory=dict)
+EARLY = WatchLimits((3600, 5400), 300.0)
+"""The limits of a watch beside a list: made anew, it may find that its version has expired."""
 
 
 class Handler(Protocol):
@@ -76,13 +55,17 @@ class Counters:
 
     lists: int = 0
     relists: int = 0
-    watches: int = 0
     errors: int = 0
     unreadable: int = 0
+    relists_by_cause: dict[str, int] = field(default_factory=dict)
 
 
 class Informer:
-    """Lists and watches until it is stopped. ``stop`` may be called from any thread."""
+    """Lists and watches until it is stopped. ``stop`` may be called from any thread.
+
+    ``rest`` is called in the thread that reads when all that came was handed on, as far as can be known: it waited for
+    the last of it. It may block for as long as nobody needs what comes.
+    """
 
     def __init__(
         self,
@@ -93,33 +76,42 @@ class Informer:
         silence: float = SILENCE,
         anchor: ResumeAnchor | None = None,
         watches_early: bool = False,
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
         self._access = access
         self._resource = resource
         self._handler = handler
         self._reflector = Reflector(resume_from)
         self._anchors = ResumeAnchors(anchor)
-        self._silence = silence
         self._turn = threading.Lock()
         self._few = Limited(log)
         self._stop = threading.Event()
         self._again = threading.Event()
         self._watches_early = watches_early
+        self._rest = rest
         self._early: EarlyWatch | None = None
-        self._open: set[urllib3.BaseHTTPResponse] = set()
+        self._reader = WatchReader(access, resource, self._is_interrupted, self._heard, self._unreadable)
+        self._limits = WatchLimits(silence=silence)
         self.counters = Counters()
-        self.beat = time.monotonic()
-        """When there was a sign of life last, on the steady clock."""
+        self.heard_at = 0.0
+        """When the API server answered last, or told something, on the steady clock; 0 before the first time."""
+        self.problem = ""
+        """Why what was asked last was refused, or not answered; "" where it was."""
 
     @property
     def is_watching(self) -> bool:
         """Whether a watch is open."""
-        return bool(self._open)
+        return self._reader.is_watching
+
+    @property
+    def beat(self) -> float:
+        """When there was a sign of life last, on the steady clock."""
+        return self._reader.beat
 
     def run(self) -> None:
         """Work until stopped; raises nothing that the API server can cause."""
         while not self._stop.is_set():
-            self.beat = time.monotonic()
+            self._reader.beat = time.monotonic()
             step = self._reflector.next()
             if step.refresh_credentials:
                 self._access.refresh()
@@ -138,16 +130,30 @@ class Informer:
             if self._reflector.relisted:
                 self._relisting(self._reflector.relisted)
 
+    def report(self) -> Mapping[str, Any]:
+        """Return what it does, and has done so far, as plain data."""
+        counters = self.counters
+        return {
+            "watching": self.is_watching,
+            "lists": counters.lists,
+            "watches": self._reader.watches,
+            "relists": counters.relists,
+            "relistsByCause": dict(counters.relists_by_cause),
+            "errors": counters.errors,
+            "heardAt": self.heard_at,
+            "problem": self.problem,
+        }
+
     def list_again(self) -> None:
         """Have everything listed anew, although nothing is known to be wrong."""
         self._again.set()
-        self._cut()
+        self._reader.cut()
 
     def stop(self) -> None:
         """End :meth:`run`, also where it waits for the server."""
         self._stop.set()
         self._drop_early()
-        self._cut()
+        self._reader.cut()
 
     def _act(self, step: Step) -> None:
         if isinstance(step.action, ListPage):
@@ -160,6 +166,7 @@ class Informer:
     def _probe(self) -> None:
         try:
             page, anchor = self._ask_for_anchor()
+            self._heard()
         except KubernetesError as error:
             if not self._stop.is_set():
                 self._tell(error)
@@ -184,6 +191,7 @@ class Informer:
         if token:
             query["continue"] = token
         page = parse_page(self._access.read(self._resource.path, query, READ_TIMEOUT))
+        self._heard()
         if not token:
             self._drop_early()
             # Not before: where the list fails, the object that was seen last may be asked for again.
@@ -230,13 +238,13 @@ class Informer:
         early, self._early = self._early, None
         if early is not None:
             early.end()
-            self._cut()
+            self._reader.cut()
 
     def _watch(self, version: str) -> None:
         early, self._early = self._early, None
         if early is None:
             seen = 0
-            for lines in self._lines_of_watch(version):
+            for lines in self._reader.lines(version, self._limits):
                 seen += len(lines)
                 if not self._take(lines):
                     return
@@ -247,50 +255,7 @@ class Informer:
 
     def _lines_beside(self, version: str, is_over: Callable[[], bool]) -> Iterator[list[WatchEvent]]:
         """Watch beside a list: for as long as that may take, and quiet as it may be, it is not to be made anew."""
-        return self._lines_of_watch(version, EARLY_SECONDS, EARLY_SILENCE, is_over)
-
-    def _lines_of_watch(
-        self,
-        version: str,
-        most: tuple[int, int] = WATCH_SECONDS,
-        silence: float = 0.0,
-        is_over: Callable[[], bool] = lambda: False,
-    ) -> Iterator[list[WatchEvent]]:
-        query = {
-            **self._resource.query,
-            "watch": "true",
-            "resourceVersion": version,
-            "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(random.randint(*most)),  # noqa: S311 - spread, not a secret
-        }
-        response = self._access.get(self._resource.path, query, silence or self._silence)
-        self.counters.watches += 1
-        self._open.add(response)
-        try:
-            # Whoever asked while the watch was being opened had no connection to cut.
-            if not (self._is_interrupted() or is_over()):
-                yield from self._read(response)
-        except urllib3.exceptions.ReadTimeoutError:
-            log.debug("the watch was silent, it is made anew", extra={"path": self._resource.path})
-        except READ_ERRORS as error:
-            if not (self._is_interrupted() or is_over()):
-                raise KubernetesError(f"the watch was lost: {shorten(str(error))}") from error
-        finally:
-            self._open.discard(response)
-            response.close()
-
-    def _read(self, response: urllib3.BaseHTTPResponse) -> Iterator[list[WatchEvent]]:
-        splitter = LineSplitter()
-        for chunk in response.stream(CHUNK):
-            if self._is_interrupted():
-                return
-            self.beat = time.monotonic()
-            lines = self._parse(splitter.feed(chunk))
-            if splitter.too_long:
-                self._unreadable(splitter.too_long, "a line of a watch is too long")
-                splitter.too_long = 0
-            if lines:
-                yield lines
+        return self._reader.lines(version, EARLY, is_over)
 
     def _take(self, lines: Sequence[WatchEvent]) -> bool:
         """Hand on what was read; return whether the watch goes on."""
@@ -298,37 +263,23 @@ class Informer:
         if goes_on:
             self._anchors.changed((line.type, line.object) for line in goes_on)
             self._handler.on_events(goes_on)
+            if self._reader.has_waited:
+                self._rest()
         if len(goes_on) < len(lines):
             log.info("the watch ended", extra={"path": self._resource.path, "status": shorten(lines[-1].raw)})
         return len(goes_on) == len(lines)
-
-    def _parse(self, lines: Sequence[bytes]) -> list[WatchEvent]:
-        """Read lines up to the first ERROR; what can't be read is counted and left out."""
-        parsed = []
-        for line in lines:
-            try:
-                parsed.append(parse_line(line))
-            except UnreadableEvent as error:
-                self._unreadable(1, str(error))
-                continue
-            if parsed[-1].type == "ERROR":
-                break
-        return parsed
-
-    def _unreadable(self, count: int, what: str) -> None:
-        self._few.warning(
-            "skipped what can't be read", extra={"path": self._resource.path, "what": what, "count": count}
-        )
-        self.counters.unreadable += count
-        self._handler.on_unreadable(count)
 
     def _failed(self, error: KubernetesError) -> None:
         if not self._stop.is_set():
             self._tell(error)
             self._reflector.failed(error)
 
+    def _heard(self) -> None:
+        self.heard_at, self.problem = time.monotonic(), ""
+
     def _tell(self, error: KubernetesError) -> None:
         self.counters.errors += 1
+        self.problem = shorten(str(error))
         level = logging.ERROR if error.status == 403 else logging.WARNING
         cure = "grant list and watch on this path (deploy/kubernetes/rbac.yaml)" if error.status == 403 else ""
         log.log(level, "the API server refuses or is away", extra={"error": str(error), "cure": cure})
@@ -336,13 +287,14 @@ class Informer:
     def _relisting(self, reason: str) -> None:
         self._reflector.relisted = ""
         self.counters.relists += 1
+        causes = self.counters.relists_by_cause
+        causes[self._reflector.cause] = causes.get(self._reflector.cause, 0) + 1
         log.warning("listing anew", extra={"path": self._resource.path, "reason": reason})
         self._handler.on_relist(reason)
 
-    def _cut(self) -> None:
-        """End a read that waits in another thread."""
-        for response in list(self._open):
-            sock = getattr(getattr(response, "connection", None), "sock", None)
-            if sock is not None:
-                with suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
+    def _unreadable(self, count: int, what: str) -> None:
+        self._few.warning(
+            "skipped what can't be read", extra={"path": self._resource.path, "what": what, "count": count}
+        )
+        self.counters.unreadable += count
+        self._handler.on_unreadable(count)

@@ -16,9 +16,10 @@ from kigeon.errors import KubernetesError
 from kigeon.events.fields import mapping, namespace_of, text
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.breaker import Breaker
-from kigeon.kube.informer import Informer, Resource
+from kigeon.kube.informer import Informer
 from kigeon.kube.labels import LabelBook, Labels
 from kigeon.kube.lines import Page, WatchEvent, parse_page
+from kigeon.kube.watch import Resource
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)

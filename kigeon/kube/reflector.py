@@ -7,9 +7,9 @@ it is not there as it was, or the cluster's version is lower than the one to res
 have been restored from a backup. A watch from a version that lies in the future would wait, silently, until the cluster
 has reached it, and one from a version that was given out a second time would leave out what came before.
 
-But an object is mostly not there as it was because it was written again, or has expired, while nobody watched. What
-was written more than once since then, a list shows once. So, after a list that was made for such a doubt alone, the
-watch goes on from the version that it would have been resumed from, where the cluster still has it.
+Mostly, an object is not there as it was because it was written again, or has expired, while nobody watched. A list
+hides intermediate updates. So, after a list that was made for such a doubt alone, the watch resumes at the version that
+it would have been resumed from without the doubt, where the cluster still has it.
 
 Asking for that object is for safety's sake alone, and must not hold up what it is to make safe. Where it fails although
 the API server can be reached, everything is listed, as for a doubt. Where the list fails too, it is asked for again.
@@ -69,7 +69,7 @@ class Step:
 class Reflector:
     """Call :meth:`next` for what to do, and tell what came of it by one of the other methods.
 
-    ``relisted`` is the reason when the next list is one that should not have been needed.
+    ``relisted`` is the reason when the next list is one that should not have been needed, ``cause`` the same in a word.
     """
 
     def __init__(self, resume_from: str = "", jitter: Callable[[float, float], float] = uniform) -> None:
@@ -94,6 +94,7 @@ class Reflector:
         self._delay = 0.0
         self._refresh = False
         self.relisted = ""
+        self.cause = ""
 
     @property
     def resource_version(self) -> str:
@@ -141,10 +142,10 @@ class Reflector:
         self._probe_failures, self._probes = 0, PROBES
         self._probe_backoff.succeeded()
         if _is_lower(resource_version, self._version):
-            self._relist(f"the cluster went back from version {self._version} to {resource_version}")
+            self._relist(f"the cluster went back from version {self._version} to {resource_version}", "went_back")
         elif not is_intact:
             reason = "the object that was seen last is gone, or another version of it is there"
-            self._relist(reason, doubted=self._version)
+            self._relist(reason, "object_gone", self._version)
         else:
             self._probed = True
 
@@ -154,7 +155,7 @@ class Reflector:
         self._refresh = _is_refusal(error)
         self._probe_failures += not isinstance(error, Unreachable)
         if self._probe_failures >= self._probes:
-            self._relist("the object that was seen last can't be asked for", doubted=self._version)
+            self._relist("the object that was seen last can't be asked for", "object_unknown", self._version)
             self._unsure = True
 
     def line(self, line: WatchEvent) -> bool:
@@ -192,7 +193,7 @@ class Reflector:
         elif error.status == BAD_REQUEST and (self._token or self._version):
             # Asked for again, it would be refused for ever.
             what = f"the continue token {self._token}" if self._token else f"the version {self._version}"
-            self._relist(f"{shorten(what, 100)} is refused", self._doubted)
+            self._relist(f"{shorten(what, 100)} is refused", "refused", self._doubted)
         self._refresh = _is_refusal(error)
         self._delay = self._backoff.failed(error.retry_after)
 
@@ -215,11 +216,11 @@ class Reflector:
             # Everything was listed just now, for a doubt: no more is to be had from before.
             self._version, self._listed = self._listed, ""
         else:
-            self._relist(reason, self._doubted)
+            self._relist(reason, "expired", self._doubted)
 
-    def _relist(self, reason: str, doubted: str = "") -> None:
+    def _relist(self, reason: str, cause: str, doubted: str = "") -> None:
         self.list_again()
-        self.relisted, self._doubted = reason, doubted
+        self.relisted, self.cause, self._doubted = reason, cause, doubted
 
 
 def _is_refusal(error: KubernetesError) -> bool:

@@ -43,7 +43,7 @@ def anchor_of(obj: Mapping[str, Any]) -> ResumeAnchor | None:
 
 
 def _is_word(text: Any) -> bool:
-    """Whether *text* may stand in a path, a field selector and a mark, as all names that Kubernetes allows may."""
+    """Whether *text* may stand in a path, a field selector and a checkpoint, as all names of Kubernetes may."""
     return isinstance(text, str) and bool(_WORD.fullmatch(text)) and text not in (".", "..")
 
 

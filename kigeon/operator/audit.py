@@ -125,14 +125,14 @@ def _shown(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _find(client: Client, listing: Listing, answer: Answer) -> None:
-    """Find the number of each; one that is new may still be on its way."""
+    """Find the offset of each; one that is new may still be on its way."""
     deadline = asyncio.get_running_loop().time() + PATIENCE
     while listing.missing:
         digests = 0
         async for run in find_offsets(client):
             listing.note(run)
             digests += len(run.digests) // 8
-            await answer.progress("looking for their running numbers, digests read", digests)
+            await answer.progress("looking for their offsets, digests read", digests)
         if not listing.missing or asyncio.get_running_loop().time() > deadline:
             break
         await asyncio.sleep(0.25)
@@ -183,7 +183,7 @@ def _told(counts: Mapping[InLoki | None, int]) -> dict[str, int]:
 
 
 AuditRow = tuple[int, dict[str, dict[str, str]], bool]
-"""An Event's number, what became of it for each sender, and whether it is accounted for."""
+"""An Event's offset, what became of it for each sender, and whether it is accounted for."""
 
 
 def _each(found: Audited, names: Sequence[str]) -> Iterator[AuditRow]:

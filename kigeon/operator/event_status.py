@@ -5,7 +5,7 @@ how events ended otherwise than sent. What ends after the position was read is o
 ended before has its letter or its note before the position, and these are read after it.
 
 ``sent`` is said of an event that has ended, has no letter and no note, and whose note would still be there: notes are
-complete from some offset on (see :mod:`kigeon.queue.stores.outcomes`); where none is left, from the number on from
+complete from some offset on (see :mod:`kigeon.queue.stores.outcomes`); where none is left, from the offset on from
 which the position says that none was ever written. It is said too of one that was replayed, and has no letter or note
 after that. Whatever is older than the notes is ``unknown``: it may have been filtered, or parked and lost.
 """
@@ -127,12 +127,12 @@ class EventStatuses:
                     self._marks[place] = self._texts.put(outcome, reason) << 3 | kind
 
     def complete(self, complete_from: int | None) -> None:
-        """Say from which number on all notes are held, None where that is so only where there never was one."""
+        """Say from which offset on all notes are held, None where that is so only where there never was one."""
         if complete_from is not None:
             self._complete_from = min(self._complete_from, complete_from)
 
     def status(self, offset: int) -> EventStatus:
-        """Return what became of the event with *offset*, one of the numbers."""
+        """Return what became of the event with *offset*, one of those that it was made with."""
         position = self.position
         if self._problem:
             return EventStatus(UNKNOWN, UNREADABLE)

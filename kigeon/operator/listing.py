@@ -59,7 +59,7 @@ class Keys:
 
 
 class Listing:
-    """Every Event of a list in its order, first by its digest, then by the number that was found for that (0: none)."""
+    """Every Event of a list in its order, first by its digest, then by the offset that was found for that (0: none)."""
 
     def __init__(self) -> None:
         self._keys: Keys | None = Keys()
@@ -81,7 +81,7 @@ class Listing:
         self._rows.append(row)
 
     def note(self, run: Run) -> None:
-        """Note the numbers of those of the list that are in *run*."""
+        """Note the offsets of those of the list that are in *run*."""
         assert self._keys is not None, "it is noted before it is closed"  # noqa: S101 - for the types
         find, offsets = self._keys.find, self._offsets
         for offset, digest in enumerate(
@@ -94,16 +94,16 @@ class Listing:
 
     @property
     def missing(self) -> int:
-        """How many have no number yet."""
+        """How many have no offset yet."""
         return self._missing
 
     def close(self) -> None:
-        """Put the numbers in order, ``sorted``: no more come."""
+        """Put the offsets in order, ``sorted``: no more come."""
         self._keys = None
         self.sorted = in_order(offset for offset in self._offsets if offset)
 
     def __iter__(self) -> Iterator[int]:
-        """Yield the number of each Event of the list."""
+        """Yield the offset of each Event of the list."""
         return (self._offsets[row] for row in self._rows)
 
 

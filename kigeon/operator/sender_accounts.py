@@ -92,5 +92,5 @@ def _booked(position: Position) -> int:
 
 
 def open_offsets(position: Position) -> array[int]:
-    """Return the numbers of events that are being sent, sorted."""
+    """Return the offsets of events that are being sent, sorted."""
     return array("Q", sorted(page.offset(index) for page in position.open for index in page.open_indexes()))

@@ -6,16 +6,14 @@ import gzip
 import socket
 import time
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any, Literal
+from threading import Event
+from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from kigeon.standin.faults import Asked, Misbehaviour, OpenWatch
-from kigeon.standin.store import Gone
-
-if TYPE_CHECKING:
-    from kigeon.standin.apiserver import ApiServer
+from kigeon.standin.faults import Asked, Faults, Misbehaviour, OpenWatch
+from kigeon.standin.store import Gone, Store
 
 COMPRESSED_FROM = 128 * 1024
 """Bytes of a body from which on it is compressed for those that take it."""
@@ -45,10 +43,24 @@ def _kind_of(path: str, query: dict[str, str]) -> Literal["watch", "get", "list"
     return "get" if "/pods/" in path else "list"
 
 
+class Api(Protocol):
+    """The API server behind a connection."""
+
+    store: Store
+    faults: Faults
+    token: str
+    stopping: Event
+    encodings: set[tuple[str, str]]
+    denied: set[tuple[str, str]]
+
+    def note(self, method: str, path: str, query: dict[str, str]) -> None:
+        """Note a request."""
+
+
 class Handler(BaseHTTPRequestHandler):
     """Serves one connection. ``api`` is set on a subclass for each server."""
 
-    api: ApiServer
+    api: Api
     protocol_version = "HTTP/1.1"
 
     def setup(self) -> None:
@@ -81,6 +93,24 @@ class Handler(BaseHTTPRequestHandler):
             self._fail(401)
         else:
             self._answer(parts.path, query, kind)
+
+    def do_POST(self) -> None:
+        """Say whether there is a right: all but those that were taken away."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.api.note(self.command, self.path, {})
+        if not self._is_authorized():
+            self._fail(401)
+        elif self.path != "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews":
+            self._fail(404)
+        else:
+            review = orjson.loads(body)
+            asked = review["spec"]["resourceAttributes"]
+            allowed = (asked["resource"], asked["verb"]) not in self.api.denied
+            self._send(201, orjson.dumps({**review, "status": {"allowed": allowed}}))
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Tell the time, or that of a clock that goes wrong."""
+        return super().date_time_string(time.time() + self.api.faults.clock_ahead if timestamp is None else timestamp)
 
     def _misbehave(self, how: Misbehaviour, path: str, asked: Asked) -> None:
         if how == "silence":

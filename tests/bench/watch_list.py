@@ -19,10 +19,10 @@ from typing import Any
 
 from kigeon.errors import KubernetesError
 from kigeon.kube.access import ClusterAccess
-from kigeon.kube.informer import CHUNK
 from kigeon.kube.lines import LineSplitter, parse_line, parse_page
 from kigeon.kube.reflector import PAGE_SIZE
 from kigeon.kube.source import ClusterSource
+from kigeon.kube.watch import CHUNK
 from tests.conformance.cluster import Cluster
 from tests.support.events import make_event
 

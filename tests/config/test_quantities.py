@@ -1,4 +1,5 @@
 from contextlib import suppress
+from decimal import Decimal
 from fractions import Fraction
 
 import pytest
@@ -7,7 +8,14 @@ from hypothesis import strategies as st
 
 from kigeon.config.quantities import parse_duration, parse_size
 
-SECONDS = {"h": 3600, "m": 60, "s": 1, "ms": Fraction(1, 10**3), "us": Fraction(1, 10**6), "ns": Fraction(1, 10**9)}
+SECONDS: dict[str, Fraction] = {
+    "h": Fraction(3600),
+    "m": Fraction(60),
+    "s": Fraction(1),
+    "ms": Fraction(1, 10**3),
+    "us": Fraction(1, 10**6),
+    "ns": Fraction(1, 10**9),
+}
 BYTES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
@@ -18,7 +26,7 @@ def test_a_duration_is_the_sum_of_its_parts(parts: list[tuple[int, str]]) -> Non
 
 
 @given(st.decimals(0, 10**4, places=3), st.sampled_from(list(SECONDS)))
-def test_a_duration_may_have_a_fraction(number: object, unit: str) -> None:
+def test_a_duration_may_have_a_fraction(number: Decimal, unit: str) -> None:
     assert parse_duration(f"{number}{unit}") == pytest.approx(float(Fraction(str(number)) * SECONDS[unit]))
 
 

@@ -32,7 +32,7 @@ class RealLoki:
         self.url = f"http://127.0.0.1:{self._port}"
         self._overrides = folder / "overrides.yaml"
         (folder / "loki.yaml").write_text(yaml.safe_dump(self._configuration()))
-        command = [binary("loki"), f"-config.file={folder / 'loki.yaml'}"]
+        command: list[str | Path] = [binary("loki"), f"-config.file={folder / 'loki.yaml'}"]
         self.server = Server(command, folder / "loki.log", self._is_ready)
         self._servers = ExitStack()
 

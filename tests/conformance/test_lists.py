@@ -12,9 +12,10 @@ from threading import Thread
 from typing import Any
 
 from kigeon.kube.access import ClusterAccess
-from kigeon.kube.informer import Informer, Resource
+from kigeon.kube.informer import Informer
 from kigeon.kube.lines import WatchEvent
 from kigeon.kube.source import ClusterSource
+from kigeon.kube.watch import Resource
 from tests.conformance.cluster import Cluster
 from tests.support.events import make_event
 from tests.support.processes import wait_until
@@ -75,7 +76,7 @@ def test_a_list_ends_although_etcd_compacts_while_it_is_read(cluster: Cluster, t
     informer = Informer(access, Resource("/api/v1/events"), reader, watches_early=True)
     thread = Thread(target=informer.run)
     thread.start()
-    happened = []
+    happened: list[int] = []
     try:
         wait_until(lambda: informer.is_watching)
         while not reader.complete.wait(COMPACT_EVERY):

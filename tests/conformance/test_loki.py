@@ -6,6 +6,7 @@ import signal
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from kigeon.standin.apiserver import ApiServer
 from tests.conformance.cluster import Cluster
@@ -103,14 +104,9 @@ def test_lines_that_are_too_old_are_parked_and_cost_the_others_nothing(
     api: ApiServer, real_loki: RealLoki, folder: Path, tenant: str
 ) -> None:
     old = (datetime.now(UTC) - timedelta(days=20)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    events = [
-        make_event(
-            number,
-            # In a stream of their own: Loki takes nothing that lies far behind what a stream has.
-            **({"firstTimestamp": old, "lastTimestamp": old, "type": "Old"} if number % 25 == 3 else {}),
-        )
-        for number in range(200)
-    ]
+    # In a stream of their own: Loki takes nothing that lies far behind what a stream has.
+    long_ago: dict[str, Any] = {"firstTimestamp": old, "lastTimestamp": old, "type": "Old"}
+    events = [make_event(number, **(long_ago if number % 25 == 3 else {})) for number in range(200)]
     api.put_events(events)
     with Kigeon(folder, api, [sender(real_loki, tenant)]) as kigeon:
         wait_for_sent(kigeon, 192)

@@ -18,7 +18,7 @@ from tests.support.processes import wait_until
 SPREAD = 40
 
 
-def at(age: timedelta) -> dict[str, str]:
+def at(age: timedelta) -> dict[str, Any]:
     """Return an event's times, *age* ago."""
     stamp = (datetime.now(UTC) - age).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {"firstTimestamp": stamp, "lastTimestamp": stamp}

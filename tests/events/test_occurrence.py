@@ -1,5 +1,6 @@
 from copy import deepcopy
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from kigeon.events.occurrence import DIGEST_SIZE, identity_of, parse_time, timestamp_of
 from tests.events.test_fields import MALFORMED
 
-EVENT = {
+EVENT: dict[str, Any] = {
     "metadata": {
         "name": "web-0.17a",
         "namespace": "shop",

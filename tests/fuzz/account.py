@@ -10,9 +10,10 @@ from pathlib import Path
 from threading import Event, Thread
 
 from kigeon.kube.access import ClusterAccess
-from kigeon.kube.informer import Informer, Resource
+from kigeon.kube.informer import Informer
 from kigeon.kube.outbox import Outbox
 from kigeon.kube.source import ClusterSource
+from kigeon.kube.watch import Resource
 from tests.fuzz.oracle import Kind, Opinion
 from tests.fuzz.server import Server
 from tests.fuzz.watch import CountingIntake, HostileApiServer

@@ -65,10 +65,10 @@ class Misbehaving:
             said = said.replace(b"\r\n", f"\r\n{name}: {value}\r\n".encode("latin-1", "replace"), 1)
             self.status = 0
         elif chance < 0.5:
-            said = head(f"{self.status} Told", Transfer_Encoding="chunked") + self._mutator.bytes(chunk(body), 1)
+            said = head(f"{self.status} Told", Transfer_Encoding="chunked") + self._mutator.damaged(chunk(body), 1)
             self.status = 0
         elif chance < 0.8:
-            said = self._mutator.bytes(said)
+            said = self._mutator.damaged(said)
             self.status = 0
         return iter([said])
 
@@ -80,7 +80,7 @@ class Misbehaving:
             return self._random.randbytes(self._random.randrange(9000))
         items = b",".join(self._maker.item() for _ in range(self._random.randrange(5)))
         page = b'{"metadata":{"resourceVersion":"7","continue":""},"items":[%s]}' % items
-        return page if chance < 0.7 else self._mutator.bytes(page)
+        return page if chance < 0.7 else self._mutator.damaged(page)
 
 
 def loki(seed: int, count: int) -> Account:

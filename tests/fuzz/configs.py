@@ -37,7 +37,7 @@ CONFIG: dict[str, Any] = {
 FILE: dict[str, Any] = {
     "global": {"dataDir": "/data", "logLevel": "info", "logFormat": "json"},
     "queue": {"eventsMaxAge": "24h", "eventsMaxBytes": "500Mi", "kubernetesEventsMaxLifetime": "1h30m"},
-    "pusher": {"pushTimeout": "5s"},
+    "pusher": {"pushTimeout": "5s", "batchWait": "200ms"},
     "eventsenders": [
         {
             "name": "one",
@@ -89,7 +89,7 @@ def _file(mutator: Mutator, written: bytes) -> bytes:
     if chance < 0.5:
         return mutator.json(FILE)
     if chance < 0.8:
-        return mutator.bytes(written)
+        return mutator.damaged(written)
     lines = written.split(b"\n")
     place = mutator.random.randrange(len(lines))
     key, colon, _ = lines[place].partition(b":")
@@ -120,7 +120,7 @@ def results(seed: int, count: int) -> Account:
     account = Account({"damaged configs": count, "refused": 0})
     for _ in range(count):
         name = "stdout" if random.random() < 0.05 else "loki"
-        config = mutator.json(CONFIG) if random.random() < 0.9 else mutator.bytes(orjson.dumps(CONFIG))
+        config = mutator.json(CONFIG) if random.random() < 0.9 else mutator.damaged(orjson.dumps(CONFIG))
         try:
             found = configs[name].settings_of(config)
             assert (found is None) == (name == "stdout")
@@ -140,7 +140,7 @@ def hooks(seed: int, count: int) -> Account:
         script = Path(folder) / "hook.star"
         script.write_text(SCRIPT)
         for on_error in ("use-default", "skip", "fail"):
-            hook = HookSettings(script, 1.0, on_error)  # type: ignore[arg-type]
+            hook = HookSettings(script, 1.0, on_error)
             loki = LokiSettings("http://loki")
             transform = HookTransform(SenderSettings("a", "loki", None, hook, loki, {"url": "http://loki"}), hook, None)
             try:

@@ -15,7 +15,8 @@ import orjson
 
 from kigeon.errors import UnreadableEnvelope, UnreadablePosition
 from kigeon.events.checkpoint import WatcherCheckpoint, read_checkpoint, write_checkpoint
-from kigeon.events.envelope import DIGEST_SIZE, Headers, pack, read_headers, unpack, write_headers
+from kigeon.events.envelope import Headers, pack, read_headers, unpack, write_headers
+from kigeon.events.occurrence import DIGEST_SIZE
 from kigeon.queue.log import checkpoint as settled
 from kigeon.queue.log import compaction
 from kigeon.queue.log import end as log_end
@@ -40,7 +41,7 @@ def envelopes(seed: int, count: int) -> Account:
         events = [maker.item() for _ in range(random.randrange(1, 20))]
         envelope = pack(events, random.randbytes(DIGEST_SIZE * len(events)), str(random.getrandbits(40)))
         headers = write_headers(envelope, random.randrange(1, 10**12), "writer", MARK)
-        _open(account, events, mutator.bytes(envelope.payload), _damaged(mutator, headers))
+        _open(account, events, mutator.damaged(envelope.payload), _damaged(mutator, headers))
     return account
 
 
@@ -85,7 +86,7 @@ def _damaged(mutator: Mutator, headers: dict[str, str]) -> dict[str, str]:
         if chance < 0.1:
             del found[name]
         elif chance < 0.5:
-            found[name] = mutator.bytes(found[name].encode()).decode("utf-8", "replace")
+            found[name] = mutator.damaged(found[name].encode()).decode("utf-8", "replace")
         else:
             found[name] = mutator.value().decode("utf-8", "replace").strip('"')
     return found
@@ -183,7 +184,7 @@ def records(seed: int, count: int) -> Account:
     account = Account({"damaged records": 0, "refused": 0})
     for _ in range(count):
         for name, (record, use) in RECORDS.items():
-            damaged = mutator.bytes(record) if random.random() < 0.4 else mutator.json(json.loads(record))
+            damaged = mutator.damaged(record) if random.random() < 0.4 else mutator.json(json.loads(record))
             _try(account, name, use, damaged)
         for name, (headers, use_headers) in HEADERS.items():
             found = _damaged(mutator, headers) if len(headers) > 1 else {compaction.NUMBERS: _spans(mutator)}
@@ -192,7 +193,7 @@ def records(seed: int, count: int) -> Account:
 
 
 def _spans(mutator: Mutator) -> str:
-    return mutator.bytes(SEEN[compaction.NUMBERS].encode()).decode("utf-8", "replace")
+    return mutator.damaged(SEEN[compaction.NUMBERS].encode()).decode("utf-8", "replace")
 
 
 def _try(account: Account, name: str, use: Callable[[Any], Any], damaged: Any) -> None:

@@ -56,7 +56,7 @@ class LineMaker:
         if chance < 0.70:
             return self._plain()
         if chance < 0.82:
-            return self._mutator.bytes(self._plain())
+            return self._mutator.damaged(self._plain())
         if chance < 0.995:
             return self._structural()
         if chance < 0.9999:

@@ -32,7 +32,7 @@ class Mutator:
         self.random = random
         self._ways: tuple[Callable[[bytearray, int, int], None], ...] = (_flip, _replace, _delete, _insert, _double)
 
-    def bytes(self, data: bytes, most: int = 3) -> bytes:
+    def damaged(self, data: bytes, most: int = 3) -> bytes:
         """Return *data* damaged in one to *most* places; never with a newline that was not there."""
         found = bytearray(data)
         for _ in range(self.random.randint(1, most)):

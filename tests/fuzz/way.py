@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import orjson
 
+from kigeon.clock import SteadyClock
 from kigeon.events.checkpoint import WatcherCheckpoint, read_checkpoint, write_checkpoint
-from kigeon.events.envelope import DIGEST_SIZE, Envelope, Headers, read_headers, unpack, write_headers
+from kigeon.events.envelope import Envelope, Headers, read_headers, unpack, write_headers
 from kigeon.events.fields import namespace_of
-from kigeon.events.occurrence import identity_of
+from kigeon.events.occurrence import DIGEST_SIZE, identity_of
 from kigeon.kube.outbox import Batch
 from kigeon.kube.pods import pod_key_of
 from kigeon.queue.dedup.digests import DigestMemory
-from kigeon.queue.dedup.index import Deduplication, SteadyClock
+from kigeon.queue.dedup.index import Deduplication
 from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.loki.body import HEADERS, body_of
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
@@ -129,7 +130,7 @@ class Way:
         if entry.timestamp < 0 or line["count"] < 1:
             self._say(f"a time or a count below zero: {entry.line[:2000]}")
 
-    def _judge(self, events: list[Event]) -> list[bool | None]:
+    def _judge(self, events: Sequence[Event]) -> list[bool | None]:
         for event in events:
             namespace_of(event)
             pod_key_of(event)

@@ -39,7 +39,7 @@ def whole(seed: int, lines: int) -> Account:
         for loki in (plain, hooked):
             loki.limits.max_age = loki.limits.max_behind = inf
         senders = [loki_sender(plain, "plain"), loki_sender(hooked, "hooked", hook={"script": "hook.star"})]
-        with Kigeon(folder, server, senders, global_={"logLevel": "warn"}) as kigeon:  # type: ignore[arg-type]
+        with Kigeon(folder, server, senders, global_={"logLevel": "warn"}) as kigeon:
             wait_until(lambda: api.is_done, timeout=PATIENCE, what="the end of what is told")
             try:
                 wait_until(lambda: _is_at_rest(kigeon.ask("status"), api), timeout=PATIENCE, what="the end of it all")

@@ -44,10 +44,12 @@ def running(folder: Path, name: str) -> Iterator[Any]:
     assert sender.hook is not None
     runner, configs = HookRunner(sender.hook, sender.config), ConfigCache(TYPES[sender.type].config)
 
-    def choose(event: dict[str, Any]) -> LokiSettings | None:
+    def choose(event: dict[str, Any]) -> LokiSettings:
         (result,) = runner.transform([event])
         assert isinstance(result, Transformed)
-        return sender.settings if result.config is None else configs.settings_of(result.config)
+        chosen = sender.settings if result.config is None else configs.settings_of(result.config)
+        assert isinstance(chosen, LokiSettings)
+        return chosen
 
     try:
         runner.start()

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -166,7 +166,9 @@ def test_a_worker_that_died_between_two_batches_is_replaced(tmp_path: Path) -> N
         assert runner.counts.respawns == 1
 
 
-@pytest.mark.parametrize("value", [2**64, -(2**63) - 1, functools.reduce(lambda deep, _: [deep], range(300), 1)])
+@pytest.mark.parametrize(
+    "value", [2**64, -(2**63) - 1, functools.reduce(lambda deep, _: [deep], range(300), cast("Any", 1))]
+)
 def test_what_can_not_be_shown_to_a_hook_costs_its_event_alone(tmp_path: Path, value: Any) -> None:
     events = events_of(["same", "same", "skip"])
     events[1]["value"] = value

@@ -17,12 +17,14 @@ from kigeon.events.occurrence import identity_of
 from kigeon.kube import access as access_module
 from kigeon.kube import ordering
 from kigeon.kube.access import ClusterAccess
-from kigeon.kube.collector import LONGEST_HOLD, EventCollector, last_written
-from kigeon.kube.informer import Informer, Resource
+from kigeon.kube.collector import LONGEST_HOLD, EventCollector
+from kigeon.kube.completeness import last_written
+from kigeon.kube.informer import Informer
 from kigeon.kube.lifetime import DECAY
 from kigeon.kube.lines import WatchEvent, parse_line
 from kigeon.kube.outbox import Batch, Outbox
 from kigeon.kube.source import ClusterSource
+from kigeon.kube.watch import Resource
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import make_event
 from tests.support.processes import wait_until
@@ -237,9 +239,9 @@ class Watching:
 def test_a_gap_is_noticed(away: float, ages: tuple[float, ...], gaps: int) -> None:
     watching = Watching(watched_until=1_000_000_000.0 - away)
     watching.list(*ages)
-    assert [gap.since for gap in watching.collector.gaps] == [watching.now - away] * gaps
+    assert [gap.since for gap in watching.collector.completeness.gaps] == [watching.now - away] * gaps
     if gaps:
-        assert watching.collector.gaps[0].until == watching.now - max(ages, default=0.0)
+        assert watching.collector.completeness.gaps[0].until == watching.now - max(ages, default=0.0)
 
 
 def test_a_first_list_ever_and_a_relist_under_way_show_no_gap() -> None:
@@ -250,7 +252,7 @@ def test_a_first_list_ever_and_a_relist_under_way_show_no_gap() -> None:
     watching.collector.on_events([line("BOOKMARK", 1, "9")])
     watching.now += 3000.0
     watching.list()
-    assert watching.collector.gaps == []
+    assert watching.collector.completeness.gaps == []
 
 
 def test_a_gap_is_told(caplog: pytest.LogCaptureFixture) -> None:
@@ -326,7 +328,7 @@ def test_a_wall_clock_that_is_ahead_during_a_list_is_none_of_the_clusters_busine
                 informer.stop()
                 thread.join(10)
     assert collector.report()["observedLifetime"] == 0.0
-    assert collector.gaps == []
+    assert collector.completeness.gaps == []
 
 
 def test_a_clock_that_is_far_off_changes_no_lifetime() -> None:

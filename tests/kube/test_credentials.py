@@ -5,7 +5,7 @@ import json
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """A certificate of 127.0.0.1 that vouches for itself, and its key."""
     files = tmp_path / "cert.pem", tmp_path / "key.pem"
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    more = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", files[1], "-out", files[0]]
+    more = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(files[1]), "-out", str(files[0])]
     subprocess.run([*made, *more], check=True, capture_output=True)
     return files
 
@@ -45,7 +45,7 @@ def api(context: ssl.SSLContext) -> Iterator[ApiServer]:
         yield server
 
 
-def kubeconfig(api: ApiServer, folder: Path, certificate: Path, user: dict[str, object]) -> ClusterAccess:
+def kubeconfig(api: ApiServer, folder: Path, certificate: Path, user: Mapping[str, object]) -> ClusterAccess:
     """Return access by a kubeconfig with *user*'s credentials."""
     path = api.write_kubeconfig(folder / "config")
     document = yaml.safe_load(path.read_text())
@@ -123,10 +123,10 @@ def test_a_server_that_nobody_vouches_for_is_not_talked_to(api: ApiServer, tmp_p
         lists(access)
 
 
-def rewrite(path: Path, cluster: dict[str, object] | None = None, user: dict[str, object] | None = None) -> None:
+def rewrite(path: Path, cluster: Mapping[str, object] | None = None, user: Mapping[str, object] | None = None) -> None:
     document = yaml.safe_load(path.read_text())
     document["clusters"][0]["cluster"] |= cluster or {}
-    document["users"][0]["user"] = document["users"][0]["user"] if user is None else user
+    document["users"][0]["user"] = document["users"][0]["user"] if user is None else dict(user)
     path.write_text(yaml.safe_dump(document))
 
 
@@ -351,7 +351,7 @@ def named(tmp_path: Path) -> tuple[Path, Path]:
     """A certificate of a name that resolves to nothing, and its key."""
     files = tmp_path / "named.pem", tmp_path / "named-key.pem"
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=kubernetes.test"]
-    more = ["-addext", "subjectAltName=DNS:kubernetes.test", "-keyout", files[1], "-out", files[0]]
+    more = ["-addext", "subjectAltName=DNS:kubernetes.test", "-keyout", str(files[1]), "-out", str(files[0])]
     subprocess.run([*made, *more], check=True, capture_output=True)
     return files
 

@@ -101,15 +101,15 @@ def listed(*stamps: Any) -> EventCollector:
 
 @pytest.mark.parametrize("stamp", ["9999-12-31T23:59:59-23:59", "9999-12-31T23:59:59Z", "3000-01-01T00:00:00Z"])
 def test_a_time_in_a_far_future_ends_no_gap_and_no_informer(stamp: str) -> None:
-    (gap,) = listed(stamp).gaps
+    (gap,) = listed(stamp).completeness.gaps
     assert (gap.since, gap.until) == (1_000_000_000.0, 1_000_007_200.0)
     assert listed(stamp).report()["lastGap"] == ["2001-09-09T01:46:40+00:00", "2001-09-09T03:46:40+00:00"]
 
 
 @pytest.mark.parametrize("stamp", ["!", "", "0", 7, "0001-01-01T00:00:00Z"])
 def test_a_time_that_is_none_hides_no_other(stamp: Any) -> None:
-    assert listed(stamp, "2001-09-09T01:46:00Z").gaps == []
-    (gap,) = listed(stamp, "2001-09-09T02:46:40Z").gaps
+    assert listed(stamp, "2001-09-09T01:46:00Z").completeness.gaps == []
+    (gap,) = listed(stamp, "2001-09-09T02:46:40Z").completeness.gaps
     assert gap.until == 1_000_003_600.0
 
 

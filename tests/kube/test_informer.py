@@ -10,9 +10,10 @@ import pytest
 
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.early import EarlyWatch
-from kigeon.kube.informer import Informer, Resource
+from kigeon.kube.informer import Informer
 from kigeon.kube.lines import WatchEvent
 from kigeon.kube.source import ClusterSource
+from kigeon.kube.watch import Resource
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import make_event
 from tests.support.processes import wait_until
@@ -222,7 +223,9 @@ def test_a_list_is_gone_on_from_no_earlier_than_the_watch_beside_it(api: ApiServ
 
 
 def test_what_comes_between_a_list_and_what_follows_it_is_not_held_with_the_list() -> None:
-    told, beside, after = Event(), [], []
+    told = Event()
+    beside: list[Any] = []
+    after: list[Any] = []
     ended = WatchEvent("ADDED", {"metadata": {"name": "a", "resourceVersion": "8"}}, b"{}")
 
     def watch(version: str, is_over: Callable[[], bool]) -> Iterator[list[WatchEvent]]:

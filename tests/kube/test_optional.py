@@ -10,10 +10,11 @@ import pytest
 from kigeon.kube import informer as informer_module
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.collector import EventCollector
-from kigeon.kube.informer import Informer, Resource
+from kigeon.kube.informer import Informer
 from kigeon.kube.outbox import Outbox
 from kigeon.kube.reflector import Reflector
 from kigeon.kube.source import ClusterSource
+from kigeon.kube.watch import Resource
 from kigeon.standin.apiserver import ApiServer
 from kigeon.standin.faults import Misbehaviour
 from tests.support.events import make_event

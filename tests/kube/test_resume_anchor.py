@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from kigeon.events.occurrence import identity_of
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.collector import EventCollector
-from kigeon.kube.informer import Informer, Resource
+from kigeon.kube.informer import Informer
 from kigeon.kube.outbox import Outbox
 from kigeon.kube.resume_anchor import KEPT, ResumeAnchor, ResumeAnchors, anchor_of, read_anchor, write_anchor
 from kigeon.kube.source import ClusterSource
+from kigeon.kube.watch import Resource
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import make_event
 from tests.support.processes import wait_until

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from kigeon.errors import KubernetesError, StartError, Unauthorized, UnreadableEvent
 from kigeon.kube.access import ClusterAccess
-from kigeon.kube.informer import Informer, Resource
+from kigeon.kube.informer import Informer
 from kigeon.kube.lines import LineSplitter, WatchEvent, parse_line, parse_page
 from kigeon.kube.reflector import ListPage, Reflector, Watch
 from kigeon.kube.source import ClusterSource
+from kigeon.kube.watch import Resource
 from kigeon.standin.apiserver import ApiServer
 from tests.support.processes import wait_until
 
@@ -189,7 +190,7 @@ def test_a_token_that_no_header_may_hold_is_refused_without_being_told(tmp_path:
 def test_a_retry_after_that_is_no_number_is_left_out(tmp_path: Path) -> None:
     with ApiServer() as api:
         access = ClusterAccess(ClusterSource(api.write_kubeconfig(tmp_path / "config")))
-        api.faults.fail_next(1, 503, retry_after="\u00b2")
+        api.faults.fail_next(1, 503, retry_after=cast("Any", "\u00b2"))
         with pytest.raises(KubernetesError) as caught:
             access.read("/api/v1/events", {})
         assert (caught.value.status, caught.value.retry_after) == (503, None)

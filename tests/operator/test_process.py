@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -28,8 +29,9 @@ from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import declare, file_store_bytes
 from kigeon.senders.loki.settings import LokiSettings
-from kigeon.senders.progress.ledger import Position
+from kigeon.senders.progress.ledger import Outcome, Position
 from tests.support.crowd import Crowd, fill_events, fill_letters, fill_notes, fill_waiting, put_position
+from tests.support.crowd_loki import CrowdLoki
 from tests.support.operating import Door, Told, door_to
 from tests.support.processes import title, wait_until
 
@@ -58,6 +60,14 @@ class Filled:
             fifth = (self.count - 100) // 5
             counts = {"parked": fifth, "filtered": fifth, "sent": self.count - 100 - 2 * fifth}
             position = Position(10**6, self.count + 1, 1, retry_sequence=last, counts=counts, explained=self.count)  # type: ignore[arg-type]
+            await put_position(client, "loki", position)
+
+    async def fill_letters(self) -> None:
+        """Have all of them parked instead."""
+        async with connected(self.server.url, self.server.token, "test") as client:
+            await declare(client, self.settings.queue, "loki")
+            await fill_letters(client, "loki", iter(range(1, self.count + 1)), "400 entry too old")
+            position = Position(10**6, self.count + 1, 1, counts={Outcome.PARKED: self.count}, explained=self.count)
             await put_position(client, "loki", position)
 
     async def fill_waiting(self) -> None:
@@ -93,6 +103,34 @@ def audited(filled: Filled, keeps: bool = True) -> Told:
         source = ClusterSource(cluster.write_kubeconfig(filled.folder / "kubeconfig"))
         with door_to(filled.server, filled.settings, source) as admin_socket:
             return admin_socket.ask({"command": "audit"}, keeps)
+
+
+def test_an_audit_that_asks_loki_of_many_takes_little_memory(filled: Filled) -> None:
+    told = audited_in_loki(filled)
+    assert told.answer["loki"] == {"loki": held_of(COUNT)}
+    assert told.answer["unaccounted"] == len(told.answer["events"]) == 3 + 2
+    assert 0 < told.memory < MOST / 2
+
+
+def audited_in_loki(filled: Filled) -> Told:
+    """Return the audit where Loki holds what was sent, but for the first three, and the next two twice."""
+    sent = (number for number in range(1, filled.count - 99) if number % 5 in (2, 3, 4))
+    times = dict(zip(sent, (0, 0, 0, 2, 2), strict=False))
+
+    def holds(number: int) -> int:
+        return times.get(number, int(number % 5 in (2, 3, 4) and number < filled.count - 99))
+
+    with Crowd(filled.count) as cluster, CrowdLoki(filled.count, holds) as loki:
+        source = ClusterSource(cluster.write_kubeconfig(filled.folder / "kubeconfig"))
+        sender = replace(filled.settings.senders[0], settings=LokiSettings(loki.url))
+        with door_to(filled.server, replace(filled.settings, senders=(sender,)), source) as admin_socket:
+            return admin_socket.ask({"command": "audit", "loki": True, "wrong": True})
+
+
+def held_of(count: int) -> dict[str, int]:
+    """Return what an audit is to find of so many in Loki."""
+    sent = count - 100 - 2 * ((count - 100) // 5)
+    return {"once": sent - 3 - 2, "missing": 3, "doubled": 2}
 
 
 def test_for_a_terminal_only_what_is_wrong_is_told(filled: Filled) -> None:

@@ -21,7 +21,10 @@ def passes(events: Sequence[Event]) -> list[bool | None]:
 
 
 def transform(events: Sequence[Event]) -> list[SendWith | Final | Deferred]:
-    steps = {"skipped": Final(Outcome.SKIPPED), "failed": Deferred("the hook failed")}
+    steps: dict[str, SendWith | Final | Deferred] = {
+        "skipped": Final(Outcome.SKIPPED),
+        "failed": Deferred("the hook failed"),
+    }
     return [steps.get(event["reason"], SendWith()) for event in events]
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import yaml
 
@@ -40,6 +40,8 @@ class Kigeon:
         """The interpreter, and with it the installation, that it is run by."""
         self.environ: dict[str, str] = {}
         settings = {"dataDir": str(folder / "data"), "logLevel": "debug", **sections.pop("global_", {})}
+        # Two that run side by side would want the same address.
+        sections = {"http": {"listen": ""}, **sections}
         self.config.write_text(yaml.safe_dump({"global": settings, "eventsenders": senders, **sections}))
         self._process: subprocess.Popen[bytes] | None = None
         self._seen: set[int] = set()
@@ -119,12 +121,13 @@ class Kigeon:
         """
         command = [sys.executable, "-P", "-m", "kigeon", *arguments, "--config", str(self.config), "--json"]
 
-        def answered() -> subprocess.CompletedProcess[str] | None:
+        def answered() -> subprocess.CompletedProcess[str] | Literal[False]:
             environ = {**os.environ, **self.environ}
             done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=600, check=False)
-            return None if "no kigeon runs" in done.stderr else done
+            return "no kigeon runs" not in done.stderr and done
 
         done = wait_until(answered, what="an answer")
+        assert done
         assert done.returncode == status, done
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
@@ -159,7 +162,11 @@ class Kigeon:
 
 def loki_sender(loki: Loki, name: str = "loki", **more: Any) -> dict[str, Any]:
     """Return a sender to *loki*; further keys of its config come by keyword, ``filter`` for the sender."""
-    sender = {"name": name, "type": "loki", "config": {"url": loki.url, "streamLabels": {"app": "kigeon"}, **more}}
+    sender: dict[str, Any] = {
+        "name": name,
+        "type": "loki",
+        "config": {"url": loki.url, "streamLabels": {"app": "kigeon"}, **more},
+    }
     if "filter" in more:
         sender["filter"] = sender["config"].pop("filter")
     return sender

@@ -24,7 +24,7 @@ def spread(count: int) -> list[dict[str, Any]]:
 
 def with_late_ones() -> list[dict[str, Any]]:
     stamp = (datetime.now(UTC) - timedelta(hours=3)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    late = {"firstTimestamp": stamp, "lastTimestamp": stamp}
+    late: dict[str, Any] = {"firstTimestamp": stamp, "lastTimestamp": stamp}
     # By name they come in between, and the last stream of a push has none.
     return [
         make_event(number, namespace=f"team-{number % 2}", **(late if number % 10 == 0 else {}))

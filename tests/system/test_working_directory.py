@@ -82,7 +82,7 @@ def test_everything_runs_elsewhere(tmp_path: Path, api: ApiServer, loki: Loki, t
 
 def test_the_demo_runs_elsewhere(tmp_path: Path, trap: Path) -> None:
     before = files(trap)
-    demo = [Path(sys.executable).with_name("kigeon"), "demo", "--events", "20", "--rate", "200"]
+    demo: list[str | Path] = [Path(sys.executable).with_name("kigeon"), "demo", "--events", "20", "--rate", "200"]
     done = subprocess.run(demo, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("seen 20, ")

@@ -15,5 +15,5 @@ def api() -> Iterator[ApiServer]:
 @pytest.fixture
 def loki() -> Iterator[Loki]:
     with Loki() as server:
-        server.max_age = float("inf")
+        server.limits.max_age = server.limits.max_behind = float("inf")
         yield server

@@ -56,7 +56,7 @@ def arrives(number: int) -> bool:
 
 def events_of(time: str) -> list[dict[str, Any]]:
     """Return every Event; *time* is RFC 3339."""
-    stamps = {"firstTimestamp": time, "lastTimestamp": time}
+    stamps: dict[str, Any] = {"firstTimestamp": time, "lastTimestamp": time}
     found = []
     for number in range(3 * ROUNDS):
         event = make_event(number, namespace_of(number), reason=reason_of(number), **stamps)

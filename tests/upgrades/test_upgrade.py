@@ -38,9 +38,9 @@ def ends(tenant: str, number: int) -> str:
 def settled(kigeon: Kigeon) -> dict[str, dict[str, int]]:
     """Return the accounts once nothing waits."""
 
-    def accounts() -> dict[str, dict[str, int]] | None:
+    def accounts() -> dict[str, dict[str, int]]:
         found: dict[str, dict[str, int]] = kigeon.ask("status")["senders"]
-        return found if all(sender["waiting"] == 0 for sender in found.values()) else None
+        return found if all(sender["waiting"] == 0 for sender in found.values()) else {}
 
     return wait_until(accounts, 60, "the end of all that waits")
 

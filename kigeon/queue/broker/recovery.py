@@ -15,7 +15,7 @@ PATIENCE = 30.0
 """Seconds without progress after which it is given up."""
 
 LOOKS = 30
-"""Looks that must have been in vain besides: who looks may itself have been frozen, together with the server."""
+"""Minimum number of failed probes, in case this process was suspended together with the server."""
 
 SAY_EVERY = 10.0
 """Seconds between two lines of the log about a server that is not ready yet."""

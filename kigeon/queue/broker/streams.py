@@ -75,16 +75,16 @@ _STATE_BYTES = 64 * 1024**2
 
 
 def digest_ttl(lifetime: float) -> float:
-    """Return for how many seconds a digest is kept where Events live for *lifetime*: as long as etcd may exceed it.
+    """Return the TTL of a digest in seconds: the Events' own *lifetime*, and the slack of etcd's leases.
 
-    The API server shares one lease among the Events of a minute (or of 5 % of the lifetime), so an Event may be
-    listed that much longer than its lifetime.
+    The API server shares one lease among the Events of a minute (or of 5 % of the lifetime), so a list may show an
+    Event for that much longer than its lifetime.
     """
     return lifetime + max(120.0, lifetime * 0.05)
 
 
 def digest_ttl_of(settings: QueueSettings) -> float:
-    """Return for how many seconds a digest is kept as it is configured."""
+    """Return the TTL of a digest in seconds, for the lifetime that is configured."""
     return digest_ttl(settings.kubernetes_events_max_lifetime)
 
 

@@ -19,7 +19,7 @@ HEADERS_AT_ONCE = 64
 
 
 async def find_offsets(client: Client) -> AsyncIterator[Run]:
-    """Yield the digests that are known, with their numbers; some come twice. Raises :class:`QueueError`."""
+    """Yield the digests that are known, with their offsets; some come twice. Raises :class:`QueueError`."""
     async for message in scan(client, SEEN, SEEN_SUBJECT, 1, most=AT_ONCE):
         for run in seen_runs(message.headers, message.payload):
             yield run

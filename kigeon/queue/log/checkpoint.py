@@ -15,13 +15,13 @@ log = logging.getLogger(__name__)
 
 
 class CheckpointRecord:
-    """The record ``queue.settled``: a mark, and the next offset when it was written."""
+    """The record ``queue.settled``: a checkpoint, and the next offset when it was written."""
 
     def __init__(self, client: Client) -> None:
         self._record = StateRecord(client, "queue.settled")
 
     async def latest(self, log_end: LogEnd) -> WatcherCheckpoint:
-        """Return the later of the record and the mark at *log_end*; :class:`QueueError` when the queue is away."""
+        """Return the later of the record and the checkpoint at *log_end*. Raises :class:`QueueError`."""
         offset, checkpoint = _read(await self._record.read())
         return checkpoint if offset >= log_end.next_offset and checkpoint != WatcherCheckpoint() else log_end.checkpoint
 

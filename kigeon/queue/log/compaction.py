@@ -51,7 +51,7 @@ LOST = "the memory of events was lost, or a part of it: it is made anew from tho
 class Covered:
     """How far the seen stream covers the events stream: up to *log_end*, with its messages up to *seen*.
 
-    None of these may be missing from *whole* on. What is missing before was made good for.
+    Messages *whole* to *seen* of the seen stream must exist; earlier losses were repaired.
     """
 
     log_end: LogEnd = field(default_factory=LogEnd)

@@ -35,7 +35,7 @@ async def read_log_end(client: Client, known: LogEnd) -> tuple[LogEnd, list[Run]
     """Return the end of the events stream, and the digests of every envelope after *known*, an earlier end.
 
     An envelope whose headers can't be read has no digests; those after it say how many events it held. Where none is
-    left to say so, the senders' positions tell which numbers were given out.
+    left to say so, the senders' positions tell which offsets were given out.
     """
     end = await last_sequence(client, EVENTS)
     # In a stream that was made anew offsets go on all the same.
@@ -52,8 +52,8 @@ async def read_log_end(client: Client, known: LogEnd) -> tuple[LogEnd, list[Run]
     offset = max(log_end.next_offset, await _highest_offset(client))
     if log_end.sequence < end:
         # Evicted before it was read here, all of it: only with the age of the queue, after a crash.
-        context = {"envelopes": end - log_end.sequence, "number": offset}
-        log.warning("envelopes are gone whose count is not known, running numbers go on at the highest", extra=context)
+        context = {"envelopes": end - log_end.sequence, "offset": offset}
+        log.warning("envelopes are gone whose count is not known, offsets go on at the highest", extra=context)
     return replace(log_end, sequence=max(end, log_end.sequence), next_offset=offset), runs
 
 
@@ -79,7 +79,7 @@ async def stream_was_recreated(client: Client, next_sequence: int, next_offset: 
     """Return whether the events stream is not the one whose envelope *next_sequence* would begin with *next_offset*.
 
     A stream that was lost and made anew, or cut short by damage, gives out sequences a second time, while running
-    numbers go on: what it holds before *next_sequence* has numbers that are too high for it.
+    offsets go on: what it holds before *next_sequence* has offsets that are too high for it.
     """
     if next_sequence <= 1:
         return False

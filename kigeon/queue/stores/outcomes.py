@@ -10,7 +10,7 @@ What an operator dropped is there too; where that was no single event, under the
     [["dropped", "an operator dropped it", [[32, 32], "e17"]]]
 
 The stream is limited, in bytes and in age, and loses its oldest messages first. So each message says in its header
-``Kigeon-Complete-From`` from which number on no event is in any message of its sender before it. Of a number from
+``Kigeon-Complete-From`` from which offset on no event is in any message of its sender before it. Of an offset from
 there on, everything that was ever noted is in this message and those after it: where they have nothing, the event
 was sent. No clock has a say in that. Messages of earlier versions have no such header, and prove nothing but what
 they hold.
@@ -46,7 +46,7 @@ Range = tuple[int, int, str, str]
 
 @dataclass(slots=True)
 class Noted:
-    """What the message at ``sequence`` says: of numbers, and by name of letters that hold no single event.
+    """What the message at ``sequence`` says: of offsets, and by name of letters that hold no single event.
 
     A letter comes with its name, the outcome and the reason.
     """
@@ -65,7 +65,7 @@ class OutcomeStore:
         self._subject = f"{OUTCOMES_SUBJECT}.{sender}"
 
     async def write(self, ranges: Sequence[Range], complete_from: int) -> None:
-        """Store how events ended; no number from *complete_from* on was in what was written before."""
+        """Store how events ended; no offset from *complete_from* on was in what was written before."""
         groups: dict[tuple[str, str], list[Any]] = {}
         for first, last, outcome, reason in ranges:
             groups.setdefault((outcome, shorten(reason)), []).append((first, last))
@@ -86,9 +86,9 @@ class OutcomeStore:
             await self._js.publish(self._subject, payload, stream=OUTCOMES, headers=headers)
 
     async def read(self, note: Callable[[Noted], None]) -> int | None:
-        """Pass what is held to *note*, oldest first, and return from which number on nothing of it is missing.
+        """Pass what is held to *note*, oldest first, and return from which offset on nothing of it is missing.
 
-        None where that is known of no number that has a note: then it is so from :attr:`Position.explained` on, in a
+        None where that is known of no offset that has a note: then it is so from :attr:`Position.explained` on, in a
         position that was read before.
         """
         complete_from: int | None = None
@@ -126,7 +126,7 @@ def _read(groups: Any, sequence: int) -> Noted:
                 continue
             first, last = each
             if not 0 < first <= last < MOST_OFFSET:
-                raise ValueError(f"{first!r} to {last!r} are no running numbers")
+                raise ValueError(f"{first!r} to {last!r} are no offsets")
             found.ranges.append((int(first), int(last), str(outcome), str(reason)))
     return found
 

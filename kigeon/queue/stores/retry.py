@@ -170,5 +170,5 @@ def _read_waiting(sequence: int, headers: dict[str, str]) -> tuple[str, tuple[in
 def _number(text: str) -> int:
     found = natural(text)
     if not found:
-        raise ValueError(f"{text[:40]!r} is no running number")
+        raise ValueError(f"{text[:40]!r} is no offset")
     return found

@@ -11,8 +11,9 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.lanes import Lanes
 from kigeon.senders.delivery.planner import COMMON, Hold
 from kigeon.senders.delivery.sink import Sink
+from kigeon.senders.delivery.waits import MOST_WAITS, Wait, waits_of
 from kigeon.senders.ports import (
     DeadLetterStore,
     EventHistory,
@@ -37,7 +39,7 @@ from kigeon.senders.ports import (
 from kigeon.senders.progress.ledger import EnvelopeProgress, Ledger, Outcome, whole
 from kigeon.senders.progress.opening import open_position
 from kigeon.senders.progress.progress import Progress
-from kigeon.senders.retry.groups import UNDECIDED, retry_delay
+from kigeon.senders.retry.groups import AGAIN, UNDECIDED, retry_delay
 from kigeon.senders.retry.replaying import ParkedEvents
 from kigeon.senders.retry.resending import Resending
 from kigeon.senders.retry.scheduler import TOO_OLD, RetryScheduler
@@ -46,14 +48,23 @@ from kigeon.senders.steps import Deferred, Final, Prepared
 log = logging.getLogger(__name__)
 
 MAX_WINDOW_EVENTS = 4000
-"""From so many on nothing more is read; what was read at once before makes them twice as many, at most."""
+"""Events in memory at which reading pauses; one fetch may overshoot to twice as many."""
 
 MAX_WINDOW_PAGES = 256
 PROVE_EVERY = 10.0
 """Seconds between two looks at what is sent and not proven."""
 
+DOUBTED_FIRST = 10.0
+"""Seconds for which nothing new is read at the start while what is in doubt has not been tried."""
+
+PROVE_AT_END = 3.0
+"""Seconds that are taken at the end to prove what would be sent again at the next start."""
+
 TICK = 0.25
-"""Seconds between two looks at what is due."""
+"""Seconds between two looks at what is due, while anything is under way."""
+
+IDLE_TICK = 1.0
+"""The same while nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +111,7 @@ class Engine:
         self._clock = SteadyClock()
         self._progress = Progress(ledger, stores.record, stores.outcomes)
         self._preparing = ThreadPoolExecutor(1, "prepare")
-        elsewhere = Elsewhere(self._hold, self._reroute, self._postpone, self._doubt)
+        elsewhere = Elsewhere(self._hold, self._reroute, self._postpone, self._doubt, self._retrying)
         self._delivery = Delivery(spec.sink, self._progress, stores.dead_letter, elsewhere)
         self._scheduler = RetryScheduler(stores.retry, self._progress, self._delivery, self._place, spec.max_age)
         self.parked = ParkedEvents(stores.dead_letter, stores.outcomes, self._progress, self._scheduler)
@@ -110,15 +121,18 @@ class Engine:
         self._failed: asyncio.Future[None] | None = None
         self._closing = False
         self._undecided: list[tuple[float, Item]] = []
+        self._undecided_for = ("", 0.0)
         self._doubted: list[int] = []
         self._evicted = ledger.counts[Outcome.EVICTED]
         self._room = asyncio.Event()
+        self._stirred = asyncio.Event()
         self._busy = 0
 
     async def restore(self) -> None:
         """Take over what waits in the retry stream."""
         await self._scheduler.restore()
         await self.parked.restore()
+        await self._recall_doubts()
 
     async def run(self) -> None:
         """Work until cancelled. Raises what must not be survived, :class:`~kigeon.errors.Fenced` among it.
@@ -141,6 +155,8 @@ class Engine:
         target = await persistently("reading the events stream", self._log.last_sequence)
         while not self._is_drained(target):
             await asyncio.sleep(0.02)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._delivery.prove(0.0), PROVE_AT_END)
         await self._progress.save()
 
     def close(self) -> None:
@@ -148,6 +164,14 @@ class Engine:
         self._preparing.shutdown(wait=False, cancel_futures=True)
         self._delivery.close()
         self._spec.sink.close()
+
+    async def _recall_doubts(self) -> None:
+        """Have what an earlier run sent and never saw proven sent again: its destination may not hold it."""
+        offsets = list(self._ledger.doubts)
+        if offsets:
+            log.info("what was sent and not proven to be held is sent again", extra={"events": len(offsets)})
+            await persistently("reading what is in doubt", lambda: self.resending.send_doubted(offsets))
+            self._scheduler.hurry(AGAIN)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -165,6 +189,7 @@ class Engine:
         """Return the accounts as plain data: outcomes so far, what is in memory, what waits and where it can't go."""
         return {
             **{str(outcome): count for outcome, count in self._ledger.counts.items()},
+            "ended": {str(outcome): count for outcome, count in self._ledger.ended.items()},
             "position": self._ledger.lowest_open,
             "next": self._ledger.next_sequence,
             "first": self._ledger.first_offset,
@@ -173,7 +198,31 @@ class Engine:
             "inMemory": self._ledger.open_events,
             "retrying": self._scheduler.waiting_events,
             "blocked": sorted(lane.label for lane in self._lanes if lane.is_blocked),
+            "open": self._ledger.open_everywhere,
+            "undecided": self._undecided_events(),
+            "held": self._lanes.report(self._scheduler.events_for),
+            **self._delivery.report(),
         }
+
+    def waits(self) -> list[Wait]:
+        """Return what events wait for now, the most of them first, at most :data:`MOST_WAITS`."""
+        now = time.time()
+        waits = [*waits_of(self._lanes, self._retrying, now), *self._waits_undecided(now)]
+        return sorted(waits, key=lambda wait: -wait.events)[:MOST_WAITS]
+
+    def _waits_undecided(self, now: float) -> Iterator[Wait]:
+        """Yield what those wait for of whom neither the filter nor the hook could say anything."""
+        reason, since = self._undecided_for
+        if events := self._undecided_events():
+            due = min((at - time.monotonic() for at, _ in self._undecided), default=self._scheduler.due(UNDECIDED))
+            reason = reason or "neither the filter nor the hook has decided on them yet"
+            yield Wait("", reason, events, since=since, next_try=now + max(due, 0.0))
+
+    def _undecided_events(self) -> int:
+        return len(self._undecided) + self._retrying(UNDECIDED)
+
+    def _retrying(self, label: str) -> int:
+        return self._scheduler.events_for(label)
 
     async def _read(self) -> None:
         backoff = Backoff(base=0.1, cap=5.0)
@@ -181,6 +230,7 @@ class Engine:
         read: deque[StoredEnvelope] = deque()
         await persistently("looking at the events stream", self._check_stream)
         await self._log.seek(self._ledger.read_from)
+        await self._doubted_first()
         while not self._closing:
             if self._is_full():
                 await self._make_room()
@@ -199,6 +249,12 @@ class Engine:
                 events = await self._admit(envelopes)
                 most = max(1, min(64, 2 * MAX_WINDOW_EVENTS * len(envelopes) // (3 * max(events, 1))))
 
+    async def _doubted_first(self) -> None:
+        """Wait until what is in doubt was tried, for a while: after what is newer it may be too late."""
+        deadline = time.monotonic() + DOUBTED_FIRST
+        while self._scheduler.is_sending_again and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+
     def _take_what_fits(self, read: deque[StoredEnvelope]) -> list[StoredEnvelope]:
         """Take the next envelopes off *read*: how many they hold was not known when they were asked for."""
         taken, events = [read.popleft()], self._ledger.open_events
@@ -215,6 +271,7 @@ class Engine:
 
     async def _admit(self, envelopes: Sequence[StoredEnvelope]) -> int:
         self._busy += 1
+        self._stirred.set()
         try:
             items = [item for envelope in envelopes for item in await self._open(envelope)]
             self._defer(await self._place(items))
@@ -272,6 +329,7 @@ class Engine:
                 entering.append(item)
             elif isinstance(step, Deferred) or not await self._end(item, step):
                 undecided.append(item)
+                self._undecided_for = (step.reason, self._undecided_for[1] or time.time())
         self._lanes.enter(entering)
         return undecided
 
@@ -329,7 +387,7 @@ class Engine:
                 return
 
     def _is_full(self) -> bool:
-        """Whether nothing may be read now. What hangs in a push takes no room from others, up to as much again."""
+        """Whether reading pauses. Events of stalled pushes do not count, up to one extra window."""
         events, pages = self._ledger.open_events, self._ledger.open_pages
         if events < MAX_WINDOW_EVENTS and pages < MAX_WINDOW_PAGES:
             return False
@@ -355,21 +413,23 @@ class Engine:
             rest = await self._scheduler.move(waiting, UNDECIDED)
             moved += len(waiting) - len(rest)
             self._defer(rest)
-        for lane in self._lanes:
-            if not self._spec.may_route and lane.key == COMMON:
-                continue
-            if (
-                lane.key != COMMON
-                or lane.is_blocked
-                or self._lanes.hanging(lane)
-                or self._scheduler.waits_for(lane.label)
-            ):
-                waiting = lane.take_waiting()
-                rest = await self._scheduler.move(waiting, lane.label)
-                moved += len(waiting) - len(rest)
-                if rest:
-                    self._lanes.lane(lane.destination, lane.key).add(rest)
-        return moved
+        # Side by side: what is booked together is durable in one write.
+        stuck = [lane for lane in self._lanes if self._is_stuck(lane)]
+        return moved + sum(await asyncio.gather(*(self._move_away(lane) for lane in stuck)))
+
+    def _is_stuck(self, lane: Lane) -> bool:
+        """Whether what waits on *lane* may be moved out of the way of others."""
+        if lane.key == COMMON and not self._spec.may_route:
+            return False
+        held = lane.key != COMMON or lane.is_blocked or bool(self._lanes.hanging(lane))
+        return held or self._scheduler.waits_for(lane.label)
+
+    async def _move_away(self, lane: Lane) -> int:
+        waiting = lane.take_waiting()
+        rest = await self._scheduler.move(waiting, lane.label)
+        if rest:
+            self._lanes.lane(lane.destination, lane.key).add(rest)
+        return len(waiting) - len(rest)
 
     def _defer(self, items: Sequence[Item]) -> None:
         for item in items:
@@ -383,7 +443,10 @@ class Engine:
     async def _look_after(self) -> None:
         """Look at what is due, and keep the position of events that ended without a push."""
         while not self._closing:
-            await asyncio.sleep(TICK)
+            await self._wait_for_a_look()
+            self._stirred.clear()
+            if not self._undecided_events():
+                self._undecided_for = ("", 0.0)
             await self._retry_undecided()
             await self._scheduler.retry_held()
             if self._scheduler.loaded_events < MAX_WINDOW_EVENTS:
@@ -391,6 +454,19 @@ class Engine:
             self._tell_evicted()
             await self._progress.save()
             await self._send_doubted()
+
+    def _is_idle(self) -> bool:
+        """Whether every event that was read has ended."""
+        return not (self._ledger.open_events or self._ledger.retry_open or self._doubted)
+
+    async def _wait_for_a_look(self) -> None:
+        """Return a tick after something was under way, or read since the last look; otherwise when that is due."""
+        if self._is_idle():
+            try:
+                await asyncio.wait_for(self._stirred.wait(), IDLE_TICK)
+            except TimeoutError:
+                return
+        await asyncio.sleep(TICK)
 
     async def _send_doubted(self) -> None:
         offsets, self._doubted = self._doubted, []
@@ -400,7 +476,7 @@ class Engine:
             await self.resending.send_doubted(offsets)
         except QueueError as error:
             log.warning("what is in doubt can't be read again, trying again", extra={"error": str(error)})
-            self._doubted += [offset for offset in offsets if not self._ledger.is_open(offset)]
+            self._doubted += offsets
 
     async def _prove(self) -> None:
         """Have what was sent without a proof proven, now and then."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from heapq import nsmallest
@@ -63,6 +63,11 @@ class LokiPlanner:
         self._answers = 0
         self._took_last = 0
         self._lone = 0
+
+    def succeed(self) -> None:
+        """Reckon with what a predecessor pushed up to now: Loki may take little more of a stream."""
+        self._refused_at = self._clock()
+        self._known.assume_full(self._refused_at)
 
     def route(self, entry: LokiEntry) -> str:
         """Return the queue of a stream that is held up, of new streams where there is no room, or the common one."""
@@ -152,6 +157,11 @@ class LokiPlanner:
 
     def settle(self, push: Sequence[Item], answer: Answer) -> PushResult:
         """Return what *answer* means for each event of *push*."""
+        result = self._meaning(push, answer)
+        result.unproven, result.certain = self._known.take_news()
+        return result
+
+    def _meaning(self, push: Sequence[Item], answer: Answer) -> PushResult:
         self._answers += 1
         if answer.status is PushStatus.DELIVERED:
             self._took(push)
@@ -167,17 +177,30 @@ class LokiPlanner:
             self._known.forget()
         return PushResult(away=list(push))
 
-    def overdue(self) -> list[LokiEntry]:
+    def overdue(self, after: float | None = None) -> list[LokiEntry]:
         """Return the newest line of each stream whose proof is overdue."""
-        return self._known.overdue(self._clock())
+        return self._known.overdue(self._clock(), after)
 
-    def proven(self, entry: LokiEntry, answer: Answer) -> list[int]:
-        """Take the answer to a repeat of *entry*; return what is in doubt then."""
+    def proven(self, entry: LokiEntry, answer: Answer) -> PushResult:
+        """Take the answer to a repeat of *entry*: its stream is proven, or what went to it is in doubt."""
+        result = PushResult()
         if answer.status is PushStatus.DELIVERED:
             self._known.prove_again(entry.stream, self._clock())
         elif answer.status is PushStatus.STREAM:
-            return self._doubts(entry.stream, [], answer.refusals[0])
-        return []
+            result.doubted = self._doubts(entry.stream, [], answer.refusals[0])
+        elif answer.status is PushStatus.INVALID and answer.refusals:
+            # No repeat of it will ever prove anything.
+            result.doubted = self._known.refused_alone(entry.stream)
+        result.unproven, result.certain = self._known.take_news()
+        return result
+
+    def unproven(self) -> list[int]:
+        """Return the offsets of what rode along, and is neither proven nor doubted."""
+        return self._known.unproven()
+
+    def figures(self) -> Mapping[str, int]:
+        """Return how many streams are known, proven and held, and how many events are in doubt."""
+        return {**self._known.figures(self._clock()), "held": len(self._held)}
 
     def _took(self, push: Sequence[Item]) -> None:
         now = self._clock()

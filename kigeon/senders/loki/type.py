@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from kigeon.finding import Finding
 from kigeon.senders.delivery.sink import Sink
 from kigeon.senders.loki.labels import SERVICE_LABELS, Labels
 from kigeon.senders.loki.schema import KEYS, LokiConfig
@@ -46,4 +48,10 @@ def modules(loki: LokiSettings) -> Sequence[str]:
     return ("kigeon.senders.loki.sink", *of_bodies)
 
 
-LOKI = SenderType("loki", LokiConfig(KEYS), _sink, describe, modules)
+def _check(settings: LokiSettings, event: Mapping[str, Any]) -> Iterable[Finding]:
+    from kigeon.senders.loki.check import check_loki
+
+    return check_loki(settings, event)
+
+
+LOKI = SenderType("loki", LokiConfig(KEYS), _sink, describe, modules=modules, check=_check)

@@ -21,6 +21,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from kigeon.senders.progress.doubts import Doubts
+
 
 class Outcome(StrEnum):
     """How an event ended for a sender."""
@@ -132,6 +134,8 @@ class Position:
     """From which number on no event has a note of how it ended."""
     resent: int = 0
     """How many events were sent again on an operator's request."""
+    doubted: dict[int, int] = field(default_factory=dict)
+    """Which events are booked as sent and not proven to be held, as :mod:`~kigeon.senders.progress.doubts` has them."""
 
 
 class Ledger:
@@ -157,7 +161,10 @@ class Ledger:
         self._otherwise: list[Otherwise] = []
         self._explained = position.explained
         self.counts: dict[Outcome, int] = {outcome: position.counts.get(outcome, 0) for outcome in Outcome}
+        self.ended: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
+        """How many events have ended since this ledger was opened; unlike ``counts`` it never goes down."""
         self.resent = position.resent
+        self.doubts = Doubts(position.doubted)
 
     @property
     def read_from(self) -> int:
@@ -246,7 +253,7 @@ class Ledger:
     def admit(self, sequence: int, first: int, count: int, stored_at: float) -> EnvelopeProgress | None:
         """Open the envelope at *sequence*; None when all of it has ended.
 
-        What the numbers show to be missing before it was evicted (or lay in an unreadable envelope: then it is parked).
+        A gap in the offsets before it counts as evicted, or as parked where an unreadable envelope lay in the gap.
         """
         self._evict_before(sequence)
         known = self._pages.get(sequence)
@@ -371,12 +378,14 @@ class Ledger:
         """Book that events that were booked as sent may not be held, and can't be sent again."""
         self._count(Outcome.SENT, -len(offsets))
         self._count(Outcome.EVICTED, len(offsets))
+        self.doubts.discard(offsets)
         for offset in offsets:
             self._explain(offset, offset, Outcome.EVICTED, reason)
 
     def replay(self, copy: EnvelopeProgress, outcome: Outcome = Outcome.PARKED) -> None:
         """Book that events which had ended with *outcome* go on as *copy*, a page of the retry stream."""
         self._count(outcome, -copy.count)
+        self.doubts.discard(copy.offsets)
         for index in range(copy.count):
             self._explain(copy.offset(index), copy.offset(index), REPLAYED, "")
         self._booked(copy)
@@ -417,6 +426,7 @@ class Ledger:
             first_offset=self._first_offset,
             explained=self._explained,
             resent=self.resent,
+            doubted=self.doubts.chunks(),
         )
 
     def _set(self, page: EnvelopeProgress, index: int) -> None:
@@ -460,3 +470,4 @@ class Ledger:
 
     def _count(self, outcome: Outcome, events: int) -> None:
         self.counts[outcome] += events
+        self.ended[outcome] += max(events, 0)

@@ -100,7 +100,7 @@ class ParkedEvents:
         page = await self._scheduler.copy(REPLAY, [raw for _, raw in events], offsets, time.time())
         self._progress.ledger.replay(page)
         await self._progress.save()
-        log.warning("an operator has parked events tried again", extra={"events": len(offsets)})
+        log.warning("replaying dead letters on an operator's request", extra={"events": len(offsets)})
         await self._unpark(page)
         self._scheduler.queue(page)
 

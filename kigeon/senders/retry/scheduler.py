@@ -23,7 +23,7 @@ from kigeon.senders.delivery.lane import Item
 from kigeon.senders.ports import RetryStore, WaitingMessage
 from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome
 from kigeon.senders.progress.progress import Progress
-from kigeon.senders.retry.groups import REPLAY, ROUNDS, UNDECIDED, Group, retry_delay
+from kigeon.senders.retry.groups import AGAIN, REPLAY, ROUNDS, UNDECIDED, Group, retry_delay
 
 log = logging.getLogger(__name__)
 
@@ -138,10 +138,30 @@ class RetryScheduler:
         """How many events of the retry stream are in memory."""
         return sum(page.in_memory for page in self._ledger.retry_pages)
 
+    @property
+    def is_sending_again(self) -> bool:
+        """Whether anything that was booked as sent before is still to be tried again."""
+        return self.waits_for(AGAIN) or any(page.key == AGAIN for page in self._ledger.retry_pages)
+
+    def hurry(self, key: str) -> None:
+        """Have the pages that wait for *key* tried as soon as may be."""
+        if key in self._groups:
+            self._groups[key].due = 0.0
+
     def waits_for(self, label: str) -> bool:
         """Whether pages wait for the destination *label*."""
         group = self._groups.get(label)
         return group is not None and group.pages > 0
+
+    def events_for(self, label: str) -> int:
+        """Return how many events wait for the destination *label*, or the key of a round, and are not in memory."""
+        group = self._groups.get(label)
+        return group.events if group is not None else 0
+
+    def due(self, key: str) -> float:
+        """Return in how many seconds what waits for the *key* of a round is tried again."""
+        group = self._groups.get(key)
+        return max(group.due - time.monotonic(), 0.0) if group is not None else 0.0
 
     def labels(self) -> list[str]:
         """Return the destinations for which pages wait."""

@@ -25,13 +25,12 @@ from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 from thespian.actors import ActorSystem, ActorTypeDispatcher
 
-import actors.system  # every actor's class: made here, before the processes are forked
-from actors import base, deduplicator, queue, sender, watcher
+from actors import base, deduplicator, queue, sender, supervisor, watcher
 
 DELAY = 1.2
 """Seconds: longer than the actors wait for a message that was overtaken."""
 
-ACTORS = (watcher.Watcher, deduplicator.Deduplicator, queue.Queue, sender.Sender, actors.system.Supervisor)
+ACTORS = (watcher.Watcher, deduplicator.Deduplicator, queue.Queue, sender.Sender, supervisor.Supervisor)
 
 _dispatch = ActorTypeDispatcher.receiveMessage
 _listen, _ask = ActorSystem.listen, ActorSystem.ask
@@ -143,7 +142,7 @@ def install(folder: str, tuning: str) -> None:
     ActorSystem.ask = _bound(ear.ask)
     base.KigeonActor.__init__ = _failing_init(base.KigeonActor.__init__, faults)  # type: ignore[method-assign]
     for kind in ACTORS:
-        kind.work = _failing_work(kind.work, faults)  # type: ignore[attr-defined]
+        kind.work = _failing_work(kind.work, faults)  # type: ignore[method-assign]
     JetStreamContext.publish = _failing_publish(faults)  # type: ignore[method-assign]
     for module, values in json.loads(tuning).items():
         for name, value in values.items():

@@ -186,7 +186,7 @@ def test_a_crash_while_a_push_is_under_way(run: Run, stored: bool, nth: int) -> 
                 run.kigeon.kill_tree()
             return answer
 
-        run.loki.take = taking  # type: ignore[method-assign]
+        run.loki.take = taking  # type: ignore[method-assign,assignment]
     else:
         run.loki.refuse = refuse
     run.kigeon.start()

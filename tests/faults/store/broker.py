@@ -36,6 +36,7 @@ class Stored(Kigeon):
         self, folder: Path, api: ApiServer, senders: list[dict[str, Any]], disk: Disk | None = None, **sections: Any
     ) -> None:
         super().__init__(folder, api, senders, **sections)
+        self.cluster = api
         self._disk = disk
         self._log_start = 0
 
@@ -116,7 +117,7 @@ class Stored(Kigeon):
 
         async def is_compacted(client: Client) -> bool:
             record = StateRecord(client, "queue.covered")
-            covered = orjson.loads(await record.read() or b"{}").get("sequence", 0)
+            covered: int = orjson.loads(await record.read() or b"{}").get("sequence", 0)
             return covered >= await last_sequence(client, EVENTS)
 
         wait_until(lambda: self.ask_server(is_compacted), what="compaction")
@@ -125,11 +126,11 @@ class Stored(Kigeon):
         """Have everything listed again; return when it was."""
         wait_until(lambda: self.accounts("watcher").get("watching"), what="a watch")
         lists = self.accounts("watcher")["lists"]
-        self.api.store.expire_history()
-        self.api.faults.end_watches("expire")
+        self.cluster.store.expire_history()
+        self.cluster.faults.end_watches("expire")
         wait_until(lambda: self.accounts("watcher").get("lists", 0) > lists, what="a list")
 
-    def ask_server(self, question: Callable[[Client], Awaitable[T]]) -> T:
+    def ask_server(self, question: Callable[..., Awaitable[T]]) -> T:
         """Do something with a client of its nats-server, as somebody with its token can."""
         environment = Path(f"/proc/{self.server()}/environ").read_bytes().split(b"\0")
         token = next(item.partition(b"=")[2] for item in environment if item.startswith(b"KIGEON_NATS_TOKEN="))

@@ -18,7 +18,7 @@ EVENTS = 9000
 
 pytestmark = pytest.mark.timeout(300)
 
-SMALL = {"queue": {"eventsMaxBytes": "4Mi"}}
+SMALL: dict[str, Any] = {"queue": {"eventsMaxBytes": "4Mi"}}
 GONE = "events are gone from the queue that were not sent"
 
 

@@ -1,7 +1,8 @@
 """Somebody else writes where kigeon alone does: it notices before it writes on, says so, and nothing is doubled."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -61,8 +62,8 @@ def test_a_stranger_publishes_garbage(tmp_path: Path, api: ApiServer, loki: Loki
 
 def test_another_kigeon_writes_to_the_stream(tmp_path: Path, api: ApiServer, loki: Loki, flow: Flow) -> None:
     """Both are fenced whenever the other has written, and both go on from what is really there."""
-    strange = []
-    fenced = []
+    strange: list[dict[str, object]] = []
+    fenced: list[LogEnd] = []
 
     async def write(client: Client, envelope: Envelope, log_end: LogEnd) -> bool:
         publisher = Publisher(client, SETTINGS, 5.0)
@@ -74,7 +75,7 @@ def test_another_kigeon_writes_to_the_stream(tmp_path: Path, api: ApiServer, lok
             return False
         return True
 
-    def attempt(envelope: Envelope) -> Callable[[Client], object]:
+    def attempt(envelope: Envelope) -> Callable[[Client], Awaitable[bool]]:
         async def write_at_the_end(client: Client) -> bool:
             while not await write(client, envelope, (await read_log_end(client, LogEnd()))[0]):
                 pass
@@ -139,7 +140,7 @@ def test_another_sender_takes_over_the_position(tmp_path: Path, api: ApiServer, 
     assert_once(loki.lines, events)
 
 
-def taken(kigeon: Stored, take_over: Callable[[Client], object]) -> bool:
+def taken(kigeon: Stored, take_over: Callable[[Client], Awaitable[Any]]) -> bool:
     try:
         kigeon.ask_server(take_over)
     except Fenced:

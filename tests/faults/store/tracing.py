@@ -32,7 +32,7 @@ def traced(pid: int, path: Path) -> Iterator[None]:
     """Have strace write to *path* what *pid* does, for the length of a block; skip the test where it may not."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
-    command = ["strace", "-f", "-y", "-s", "1000000", "-e", f"trace={CALLS}", "-o", path, "-p", str(pid)]
+    command = ["strace", "-f", "-y", "-s", "1000000", "-e", f"trace={CALLS}", "-o", str(path), "-p", str(pid)]
     tracer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         assert tracer.stderr is not None
@@ -94,7 +94,7 @@ class Trace:
 
 
 def _data(rest: str) -> bytes:
-    return b"".join(codecs.escape_decode(text.encode("latin-1"))[0] for text in _TEXT.findall(rest))  # type: ignore[attr-defined]
+    return b"".join(codecs.escape_decode(text.encode("latin-1"))[0] for text in _TEXT.findall(rest))
 
 
 def _sequences(records: bytes) -> Iterator[int]:

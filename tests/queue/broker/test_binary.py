@@ -5,14 +5,13 @@ from pathlib import Path
 import pytest
 
 from kigeon.errors import StartError
-from kigeon.queue.broker import binary
 from kigeon.queue.broker.binary import OLDEST, find_binary, version_of
 
 
 @pytest.fixture
 def nothing_beside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Only what a test puts on its PATH can be found."""
-    monkeypatch.setattr(binary.sysconfig, "get_path", lambda name: str(tmp_path / "scripts"))
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path / "scripts"))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python" / "python"))
 
 

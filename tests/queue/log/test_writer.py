@@ -56,7 +56,7 @@ class Writing:
         self._order += 1
         self.writer.store(Store(epoch, self._order, self._order, batch))
 
-    async def until(self, enough: Callable[[list[Report]], Any]) -> None:
+    async def until(self, enough: Callable[..., Any]) -> None:
         async with asyncio.timeout(20):
             while not enough(self.reports):
                 await self._changed.wait()

@@ -125,7 +125,7 @@ def test_a_stream_that_goes_while_it_is_looked_at_is_looked_at_again_soon(
         looking = GoneSenders(client, settings, set())
         monkeypatch.setattr("kigeon.queue.stores.gone._note", vanish)
         await looking.look()
-        assert not looking.is_due
+        assert bool(looking.is_due) is False
         monkeypatch.setattr("kigeon.queue.stores.gone.SOON", 0.0)
         await looking.look()
         assert looking.is_due

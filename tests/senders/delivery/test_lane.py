@@ -20,7 +20,7 @@ def numbers(items: list[Item]) -> list[int]:
 
 @given(st.lists(st.tuples(st.lists(SIZES, max_size=4), st.sampled_from(["nothing", "delivered", "refused"]))))
 def test_events_leave_a_lane_once_and_in_order_whatever_is_refused(steps: list[tuple[list[int], str]]) -> None:
-    lane = Lane(DESTINATION, lambda: 0.0)
+    lane = Lane(DESTINATION, clock=lambda: 0.0)
     added, sent = 0, list[int]()
     for sizes, then in steps:
         lane.add(item(added + place, size) for place, size in enumerate(sizes))
@@ -67,7 +67,7 @@ def test_what_waits_is_taken_off_and_what_is_being_retried_stays() -> None:
 
 
 def test_refusals_in_a_row_are_waited_for_longer_until_one_succeeds() -> None:
-    lane = Lane(DESTINATION, lambda: 0.0)
+    lane = Lane(DESTINATION, clock=lambda: 0.0)
     delays = [lane.refused([], None)[0] for _ in range(8)]
     assert delays[0] < 1 < 16 < delays[-1]
     lane.succeeded()
@@ -98,7 +98,7 @@ def test_what_comes_from_the_retry_stream_keeps_its_order_and_goes_before_what_d
 def test_a_lane_knows_when_it_holds_as_much_as_a_push() -> None:
     lane = Lane(DESTINATION)
     lane.add(item(number) for number in range(MAX_PUSH_EVENTS - 1))
-    assert not lane.fills_a_push
+    assert bool(lane.fills_a_push) is False
     lane.add([item(MAX_PUSH_EVENTS)])
     assert lane.fills_a_push
     other = Lane(DESTINATION)

@@ -19,7 +19,14 @@ from kigeon.events.occurrence import identity_of
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import StreamMessage, scan
-from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, EVENTS_SUBJECT, declare, file_store_bytes
+from kigeon.queue.broker.streams import (
+    DEAD_LETTER,
+    DEAD_LETTER_SUBJECT,
+    EVENTS_SUBJECT,
+    STATE,
+    declare,
+    file_store_bytes,
+)
 from kigeon.queue.log.history import EventHistory
 from kigeon.queue.log.reader import EventLog
 from kigeon.queue.stores.dead_letter import DeadLetterStore
@@ -105,6 +112,8 @@ async def sending(client: Client, loki: Loki, hanging: HangingSink | None = None
     )
     sink = hanging or LokiSink(LokiSettings(loki.url))
     prepare = hanging.prepare if hanging else Preparer(sink).prepare
+    # What another wrote last is stored by then: the server takes what is published in its order.
+    await client.jetstream().publish(f"$KV.{STATE}.test", b"")
     engine = await open_engine(stores, SenderSpec(sink, prepare, hanging is not None, 3600.0))
     task = asyncio.get_running_loop().create_task(engine.run())
     try:
@@ -117,7 +126,7 @@ async def sending(client: Client, loki: Loki, hanging: HangingSink | None = None
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -214,7 +223,7 @@ def test_a_page_of_the_retry_stream_with_other_events_than_it_says_is_parked(ser
             moved = Position(2, 4, 1, [EnvelopeProgress(1, 1, 3, 0b110)], retry_sequence=sequence)
             await StateRecord(client, "position.loki").write(write_position(moved))
             async with sending(client, loki) as engine:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(40):
                     while engine.report()["parked"] != 2:
                         await asyncio.sleep(0.01)
                 await until_sent(engine, 1)

@@ -90,9 +90,24 @@ class Simulation:
         self.later: list[Item] = []
         self.items: dict[int, Item] = {}
         self._saving = Saving()
+        self._entries: dict[int, LokiEntry] = {}
+        self._begin()
+
+    def _begin(self) -> None:
         elsewhere = Elsewhere(self._hold, self._reroute, self._postpone, self._doubt)
         self.delivery = Delivery(self.sink, self._saving, self.letters, elsewhere)  # type: ignore[arg-type]
         self._ways = Lanes(self.delivery.planner, lambda lane: None, self.clock)
+
+    def crash(self) -> None:
+        """Have the sender forget all but its position, and its successor begin with what that says."""
+        self.delivery.close()
+        self.later = []
+        self._begin()
+        self._doubt(list(self._saving.ledger.doubts))
+        waiting = [n for n, item in self.items.items() if not item.page.ended and n not in self.letters.reasons]
+        self.items.update({n: Item(self.items[n].page, 0, b"{}", self._entries[n]) for n in waiting})
+        self._ways = Lanes(self.delivery.planner, lambda lane: None, self.clock)
+        self._ways.enter([self.items[n] for n in waiting])
 
     def close(self) -> None:
         """Let go of threads and socket."""
@@ -115,6 +130,7 @@ class Simulation:
             entry = LokiEntry(
                 DESTINATION, labels, self.now() - behind * 10**9 + number, text, {"n": str(number)}, size + 60
             )
+            self._entries[number] = entry
             self.items[number] = Item(page, 0, b"{}", entry)
             self._ways.enter([self.items[number]])
 
@@ -126,6 +142,12 @@ class Simulation:
     @property
     def sent(self) -> set[int]:
         return {n for n, item in self.items.items() if item.page.ended} - self.letters.reasons.keys()
+
+    @property
+    def doubts_are_booked(self) -> bool:
+        """Whether what would be doubted after a crash is what the planner has no proof of."""
+        booked = set(self._saving.ledger.doubts)
+        return booked == set(self.delivery.planner(DESTINATION).unproven()) and booked <= self.sent
 
     @property
     def not_held(self) -> set[int]:
@@ -171,4 +193,5 @@ class Simulation:
             assert item.page.ended
             item.page.ended = 0
             self._saving.ledger.counts[Outcome.SENT] -= 1
+            self._saving.ledger.doubts.discard([number])
             self._ways.enter([item])

@@ -64,8 +64,8 @@ def running() -> Iterator[Gateway]:
             thread.join()
 
 
-@pytest.fixture
-def gateway() -> Iterator[Gateway]:
+@pytest.fixture(name="gateway")
+def answering_gateway() -> Iterator[Gateway]:
     with running() as answering:
         yield answering
 

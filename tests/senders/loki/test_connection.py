@@ -119,7 +119,7 @@ def test_a_tenant_that_is_no_header_is_not_sent(recorder: Recorder, tenant: str)
 def test_an_authority_of_the_environment_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    named = ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]
+    named = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
     subprocess.run([*made, *named], check=True, capture_output=True)
     with Loki((certificate, key)) as server:
         assert push_once(LokiSettings(server.url)) is PushStatus.HOLD

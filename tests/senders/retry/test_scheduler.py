@@ -6,9 +6,8 @@ import asyncio
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from kigeon.errors import QueueFull
 from kigeon.events.envelope import pack
@@ -111,9 +110,9 @@ class Scheduler:
         self.placed: list[Item] = []
         self.undecided = False
         self.store, self.ledger, self.record = store, ledger, Nothing()
-        progress = Progress(ledger, self.record, Nothing())
         nothing: Any = None
-        delivery = Delivery(nothing, progress, nothing, ThreadPoolExecutor(1))
+        progress = Progress(ledger, self.record, cast("Any", Nothing()))
+        delivery = Delivery(nothing, progress, nothing, nothing)
         self.scheduler = RetryScheduler(store, progress, delivery, self._place, 3600.0)
 
     async def _place(self, items: Sequence[Item]) -> list[Item]:

@@ -98,9 +98,12 @@ class Loki:
             if not keep:
                 self.held.clear()
 
-    def wait_for(self, enough: Callable[[list[Line]], bool] | int, timeout: float = 30.0) -> list[Line]:
+    def wait_for(self, enough: Callable[..., bool] | int, timeout: float = 30.0) -> list[Line]:
         """Return what is held once it is *enough* (a number of lines, or what a function says)."""
-        is_enough = enough if callable(enough) else lambda lines: len(lines) >= enough
+
+        def is_enough(lines: list[Line]) -> bool:
+            return len(lines) >= enough if isinstance(enough, int) else enough(lines)
+
         with self.changed:
             if not self.changed.wait_for(lambda: is_enough(list(self.held)), timeout):
                 raise TimeoutError(f"{len(self.held)} lines are held after {len(self.pushes)} pushes")

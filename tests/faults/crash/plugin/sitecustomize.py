@@ -17,7 +17,8 @@ def crash() -> None:
     from kigeon.processes import descendants, parents
 
     root = int(os.environ["kigeon.root"])  # noqa: SIM112 - its name
-    tree, above, pid = parents(), [], os.getpid()
+    above: list[int] = []
+    tree, pid = parents(), os.getpid()
     while pid not in (root, 0):
         pid = tree.get(pid, 0)
         above.insert(0, pid)

@@ -37,7 +37,8 @@ def sink(settings: LinesSettings) -> Sink:
     """Return what writes."""
     from lines.sink import LinesSink
 
-    return LinesSink(settings)
+    made: Sink = LinesSink(settings)
+    return made
 
 
 LINES = SenderType(

@@ -1,0 +1,148 @@
+"""Watches, read as they come: connections, chunks, lines."""
+
+from __future__ import annotations
+
+import logging
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import urllib3
+
+from kigeon.errors import KubernetesError, UnreadableEvent, shorten
+from kigeon.kube.access import READ_ERRORS, ClusterAccess
+from kigeon.kube.lines import LineSplitter, WatchEvent, parse_line
+
+log = logging.getLogger(__name__)
+
+SILENCE = 60.0
+"""Seconds without a byte after which a watch counts as half-open and is made anew."""
+
+WATCH_SECONDS = (240, 360)
+"""For how long the server is asked to keep a watch: spread, so that watches that began together do not end together."""
+
+CHUNK = 256 * 1024
+
+AT_ONCE = 0.001
+"""Seconds that a read takes at the most of what has come already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What is listed and watched: a collection's path, and a query that narrows it down."""
+
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchLimits:
+    """Between how many seconds the server is asked to keep a watch, and how many it may be silent for."""
+
+    seconds: tuple[int, int] = WATCH_SECONDS
+    silence: float = SILENCE
+
+
+class WatchReader:
+    """Reads watches of one resource; several at a time, each in a thread.
+
+    *heard* is called when the API server gives a sign of life, *unreadable* is told what was skipped.
+    """
+
+    def __init__(
+        self,
+        access: ClusterAccess,
+        resource: Resource,
+        is_interrupted: Callable[[], bool],
+        heard: Callable[[], None],
+        unreadable: Callable[[int, str], None],
+    ) -> None:
+        self._access = access
+        self._resource = resource
+        self._is_interrupted = is_interrupted
+        self._heard = heard
+        self._unreadable = unreadable
+        self._open: set[urllib3.BaseHTTPResponse] = set()
+        self.watches = 0
+        """How many were opened."""
+        self.beat = time.monotonic()
+        """When there was a sign of life last, on the steady clock."""
+        self.has_waited = False
+        """Whether the last read had to wait: everything that had come before was read."""
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether a watch is open."""
+        return bool(self._open)
+
+    def lines(
+        self, version: str, limits: WatchLimits, is_over: Callable[[], bool] = lambda: False
+    ) -> Iterator[list[WatchEvent]]:
+        """Watch from *version* on; yield lines as they come, until the watch is closed.
+
+        Raises :class:`KubernetesError` where it is refused or lost, unless it *is_over* or interrupted anyway.
+        """
+        query = {
+            **self._resource.query,
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(random.randint(*limits.seconds)),  # noqa: S311 - spread, not a secret
+        }
+        response = self._access.get(self._resource.path, query, limits.silence)
+        self._heard()
+        self.watches += 1
+        self._open.add(response)
+        try:
+            # Whoever asked while the watch was being opened had no connection to cut.
+            if not (self._is_interrupted() or is_over()):
+                yield from self._read(response)
+        except urllib3.exceptions.ReadTimeoutError:
+            log.debug("the watch was silent, it is made anew", extra={"path": self._resource.path})
+        except READ_ERRORS as error:
+            if not (self._is_interrupted() or is_over()):
+                raise KubernetesError(f"the watch was lost: {shorten(str(error))}") from error
+        finally:
+            self._open.discard(response)
+            response.close()
+
+    def cut(self) -> None:
+        """End reads that wait in other threads."""
+        for response in list(self._open):
+            sock = getattr(getattr(response, "connection", None), "sock", None)
+            if sock is not None:
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
+    def _read(self, response: urllib3.BaseHTTPResponse) -> Iterator[list[WatchEvent]]:
+        splitter = LineSplitter()
+        asked = time.monotonic()
+        for chunk in response.stream(CHUNK):
+            if self._is_interrupted():
+                return
+            self.beat = time.monotonic()
+            self._heard()
+            self.has_waited = self.beat - asked > AT_ONCE
+            lines = self._parse(splitter.feed(chunk))
+            if splitter.too_long:
+                self._unreadable(splitter.too_long, "a line of a watch is too long")
+                splitter.too_long = 0
+            if lines:
+                yield lines
+            asked = time.monotonic()
+
+    def _parse(self, lines: Sequence[bytes]) -> list[WatchEvent]:
+        """Read lines up to the first ERROR; what can't be read is counted and left out."""
+        parsed = []
+        for line in lines:
+            try:
+                parsed.append(parse_line(line))
+            except UnreadableEvent as error:
+                self._unreadable(1, str(error))
+                continue
+            if parsed[-1].type == "ERROR":
+                break
+        return parsed
