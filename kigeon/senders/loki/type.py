@@ -42,16 +42,16 @@ def _shown(labels: Labels) -> list[str]:
     return [name if name == field else f"{name} ({field})" for name, field in labels]
 
 
-def _check(settings: LokiSettings, event: Mapping[str, Any]) -> Iterable[Finding]:
-    from kigeon.senders.loki.check import check_loki
-
-    return check_loki(settings, event)
-
-
 def modules(loki: LokiSettings) -> Sequence[str]:
     """Return what a sink and its pushes import; a hook that has events pushed otherwise has the rest imported then."""
     of_bodies = ("cramjam", "kigeon.senders.loki.push_messages") if loki.encoding == PROTOBUF else ()
     return ("kigeon.senders.loki.sink", *of_bodies)
 
 
-LOKI = SenderType("loki", LokiConfig(KEYS), _sink, describe, _check, modules)
+def _check(settings: LokiSettings, event: Mapping[str, Any]) -> Iterable[Finding]:
+    from kigeon.senders.loki.check import check_loki
+
+    return check_loki(settings, event)
+
+
+LOKI = SenderType("loki", LokiConfig(KEYS), _sink, describe, modules=modules, check=_check)
