@@ -34,7 +34,8 @@ from kigeon.operator.listing import Listing
 from kigeon.operator.spool import Spool, Texts
 from kigeon.queue.dedup.lookup import find_offsets
 from kigeon.senders.loki.type import LOKI
-from kigeon.senders.progress.ledger import UNKNOWN, Outcome, Position
+from kigeon.senders.progress.envelope import Position
+from kigeon.senders.progress.outcome import UNKNOWN, Outcome
 
 EVENTS = "/api/v1/events"
 PATIENCE = 10.0

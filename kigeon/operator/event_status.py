@@ -32,7 +32,8 @@ from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.outcomes import Noted, OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
-from kigeon.senders.progress.ledger import DROPPED, REPLAYED, UNKNOWN, Outcome, Position
+from kigeon.senders.progress.envelope import Position
+from kigeon.senders.progress.outcome import DROPPED, REPLAYED, UNKNOWN, Outcome
 
 NOT_COME = "the sender has not come to it"
 EARLIER = "it was stored before this sender began"

@@ -29,7 +29,8 @@ from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import declare, file_store_bytes
 from kigeon.senders.loki.settings import LokiSettings
-from kigeon.senders.progress.ledger import Outcome, Position
+from kigeon.senders.progress.envelope import Position
+from kigeon.senders.progress.outcome import Outcome
 from tests.support.crowd import Crowd, fill_events, fill_letters, fill_notes, fill_waiting, put_position
 from tests.support.crowd_loki import CrowdLoki
 from tests.support.operating import Door, Told, door_to

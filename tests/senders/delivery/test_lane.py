@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from kigeon.senders.delivery.lane import MAX_PUSH_BYTES, MAX_PUSH_EVENTS, PATIENCE, Item, Lane
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
-from kigeon.senders.progress.ledger import EnvelopeProgress
+from kigeon.senders.progress.envelope import EnvelopeProgress
 
 DESTINATION = LokiDestination("http://loki")
 SIZES = st.sampled_from([1, MAX_PUSH_BYTES // 3, MAX_PUSH_BYTES, 2 * MAX_PUSH_BYTES])
