@@ -12,9 +12,8 @@ after that. Whatever is older than the notes is ``unknown``: it may have been fi
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -81,7 +80,7 @@ class Letters:
 class EventStatuses:
     """What is written of each of *offsets* (sorted) for one sender; 8 bytes for each, in a file."""
 
-    def __init__(self, position: Position, problem: str, offsets: array[int], texts: Texts, folder: Path) -> None:
+    def __init__(self, position: Position, problem: str, offsets: Sequence[int], texts: Texts, folder: Path) -> None:
         self.position = position
         self._problem = problem
         self._open = open_offsets(position)
