@@ -6,6 +6,7 @@ When there are too many connections the oldest has to go: a thousand that say no
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import selectors
 import socket
@@ -42,6 +43,19 @@ def split_address(listen: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; without a *host* at every address, of IPv6 too where the machine has it on."""
+    if host or not socket.has_dualstack_ipv6():
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=MAX_CONNECTIONS)
+    try:
+        return socket.create_server(("", port), family=socket.AF_INET6, backlog=MAX_CONNECTIONS, dualstack_ipv6=True)
+    except OSError as error:
+        if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+            raise
+        return socket.create_server(("", port), backlog=MAX_CONNECTIONS)
+
+
 class Connection:
     """One connection: what was read, what is to be written, and until when it may stay."""
 
@@ -49,6 +63,8 @@ class Connection:
         self.sock = sock
         self.deadline = now + WITHIN
         self.dropped = 0
+        self.is_over = False
+        """Whether the other end says nothing more; it may still read."""
         self._read = b""
         self._answer: memoryview | None = None
 
@@ -56,11 +72,6 @@ class Connection:
     def answers(self) -> bool:
         """Whether there is something to write."""
         return bool(self._answer)
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether the answer was written whole."""
-        return self._answer is not None and not self._answer
 
     def take(self, data: bytes, respond: Respond) -> None:
         """Take what was read; the answer begins as soon as the request is complete."""
@@ -120,11 +131,8 @@ class Server:
                 self._close(connection)  # It is gone, or was reset.
 
     def _open(self, now: float) -> None:
-        host, port = split_address(self._listen)
         try:
-            family = socket.AF_INET6 if ":" in host or (not host and socket.has_dualstack_ipv6()) else socket.AF_INET
-            both = not host and family == socket.AF_INET6
-            listener = socket.create_server((host, port), family=family, backlog=MAX_CONNECTIONS, dualstack_ipv6=both)
+            listener = listening(*split_address(self._listen))
         except OSError as error:
             self._due = now + LISTEN_AGAIN[min(self._attempts, len(LISTEN_AGAIN) - 1)]
             self._attempts += 1
@@ -162,15 +170,19 @@ class Server:
     def _handle(self, connection: Connection, events: int) -> None:
         if events & selectors.EVENT_READ:
             data = connection.sock.recv(CHUNK)
-            if not data or connection.dropped > MAX_DROPPED:
+            connection.is_over = not data
+            if (connection.is_over and not connection.answers) or connection.dropped > MAX_DROPPED:
                 self._close(connection)
                 return
             connection.take(data, self._respond)
         if connection.answers:
             with contextlib.suppress(BlockingIOError):
                 connection.write(time.monotonic())
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.answers else 0)
-        self._selector.modify(connection.sock, wanted, self)
+        if connection.is_over and not connection.answers:
+            self._close(connection)
+            return
+        reads = 0 if connection.is_over else selectors.EVENT_READ
+        self._selector.modify(connection.sock, reads | (selectors.EVENT_WRITE if connection.answers else 0), self)
 
     def _close(self, connection: Connection) -> None:
         del self._connections[connection.sock]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from contextlib import ExitStack
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 
 from kigeon.http import server
 from kigeon.http.message import Request, Response
-from kigeon.http.server import MAX_CONNECTIONS, split_address
+from kigeon.http.server import MAX_CONNECTIONS, listening, split_address
 from tests.http.serving import Serving, read_all
 from tests.support.processes import wait_until
 
@@ -33,6 +35,32 @@ def test_a_request_in_pieces_is_answered() -> None:
 def test_an_answer_arrives_whole_however_large() -> None:
     with Serving(respond) as serving:
         assert serving.ask(b"GET /large HTTP/1.1\r\n\r\n").endswith(LARGE)
+
+
+def test_whoever_says_that_it_is_done_still_gets_its_answer() -> None:
+    with Serving(respond) as serving, serving.connect() as connection:
+        connection.sendall(b"GET /large HTTP/1.1\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        assert read_all(connection).endswith(LARGE)
+        wait_until(lambda: serving.open_connections == 0, what="its end")
+
+
+def test_without_a_host_every_address_is_listened_at() -> None:
+    with listening("", 0) as sock, socket.create_connection(("127.0.0.1", sock.getsockname()[1]), timeout=5):
+        assert sock.getsockname()[0] in ("::", "0.0.0.0")
+
+
+def test_where_ipv6_is_off_it_is_every_address_of_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    create = socket.create_server
+
+    def without_ipv6(address: tuple[str, int], *, family: int = socket.AF_INET, **more: Any) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        return create(address, family=family, **more)
+
+    monkeypatch.setattr(socket, "create_server", without_ipv6)
+    with listening("", 0) as sock:
+        assert sock.getsockname()[0] == "0.0.0.0"
 
 
 def test_a_thousand_connections_that_say_nothing_keep_nobody_out() -> None:

@@ -6,13 +6,16 @@ import json
 import os
 import signal
 import socket
+import urllib.request
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from threading import Event, Thread
+from typing import Any, Self
 
 from kigeon.processes import parents
 from kigeon.standin.apiserver import ApiServer
-from tests.support.events import make_event
-from tests.support.http import LISTEN, checks, get, scrape, told_by_metrics, told_by_status, value
+from tests.support.events import assert_once, make_event
+from tests.support.http import LISTEN, address, checks, get, scrape, told_by_metrics, told_by_status, value
 from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import wait_until
@@ -104,3 +107,45 @@ def test_the_process_that_serves_is_started_again_and_outlives_the_actors(
         assert kigeon.process("kigeon.http.process") == serving
         os.kill(serving, signal.SIGKILL)
         wait_until(lambda: kigeon.process("kigeon.http.process") != serving, what="another process that serves")
+
+
+def test_whatever_is_asked_of_it_events_flow(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    """A thousand connections that say nothing, and as many requests as two threads can make."""
+    with Kigeon(tmp_path / "kigeon", api, [loki_sender(loki)], http=LISTEN) as kigeon, ExitStack() as stack:
+        wait_until(lambda: get(kigeon, "/readyz")[0] == 200, what="a kigeon that is ready")
+        host, _, port = address(kigeon).rpartition(":")
+        for _ in range(900):
+            stack.enter_context(socket.create_connection((host, int(port))))
+        asked = stack.enter_context(Asking(f"http://{address(kigeon)}/metrics"))
+        events = [make_event(number) for number in range(2000)]
+        for start in range(0, len(events), 100):
+            api.put_events(events[start : start + 100])
+        loki.wait_for(len(events))
+        wait_until(lambda: asked.answers > 200, what="answers")
+        assert get(kigeon, "/livez") == (200, "ok\n")
+        assert_once(loki.lines, events)
+
+
+class Asking:
+    """Requests without a pause, in two threads, for the length of a block."""
+
+    def __init__(self, url: str) -> None:
+        self.answers = 0
+        self._url = url
+        self._stop = Event()
+        self._threads = [Thread(target=self._ask) for _ in range(2)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self) -> None:
+        while not self._stop.is_set():
+            with suppress(OSError), urllib.request.urlopen(self._url, timeout=10) as answer:
+                self.answers += answer.status == 200

@@ -1,7 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kigeon.senders.delivery.lane import MAX_PUSH_BYTES, MAX_PUSH_EVENTS, PATIENCE, Item, Lane
+from kigeon.senders.delivery.lane import MAX_PUSH_BYTES, MAX_PUSH_EVENTS, PATIENCE, Item, Lane, Trouble
+from kigeon.senders.delivery.lanes import Lanes
+from kigeon.senders.delivery.planner import PlainPlanner
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
 from kigeon.senders.progress.envelope import EnvelopeProgress
 
@@ -104,3 +106,29 @@ def test_a_lane_knows_when_it_holds_as_much_as_a_push() -> None:
     other = Lane(DESTINATION)
     other.add([item(1, MAX_PUSH_BYTES)])
     assert other.fills_a_push
+
+
+def test_a_lane_s_trouble_goes_on_since_it_began_and_ends_with_a_success() -> None:
+    now = 100.0
+    lane = Lane(DESTINATION, clock=lambda: now)
+    lane.note_trouble("away", "503")
+    now = 130.0
+    lane.note_trouble("away", "429")
+    assert lane.trouble == Trouble("away", "429", "", 100.0)
+    lane.note_trouble("held", "401", "check basicAuth")
+    assert lane.trouble == Trouble("held", "401", "check basicAuth", 130.0)
+    lane.succeeded()
+    assert lane.trouble is None
+
+
+def test_where_nothing_goes_is_told_with_what_waits_there_the_most_first() -> None:
+    lanes = Lanes(lambda destination: PlainPlanner(), lambda lane: None, clock=lambda: 50.0)
+    few, many = (lanes.lane(LokiDestination(f"http://{name}")) for name in ("few", "many"))
+    lanes.lane(LokiDestination("http://well")).add([item(1)])
+    for lane, events in ((few, 1), (many, 3)):
+        lane.refused([item(number) for number in range(events)], 7.0)
+        lane.note_trouble("away", "503")
+    told = lanes.report(lambda label: 10 if "few" in label else 0)
+    assert [(lane["destination"], lane["events"]) for lane in told] == [("http://few", 11), ("http://many", 3)]
+    assert {(lane["state"], lane["reason"], lane["since"]) for lane in told} == {("away", "503", 50.0)}
+    assert {lane["next"] for lane in told} == {few.due, many.due}

@@ -43,6 +43,14 @@ def test_new_streams_are_proven_each_and_then_share_pushes(simulation: Simulatio
     assert_all_sent(simulation)
 
 
+def test_streams_are_counted_by_what_is_known_of_them(simulation: Simulation) -> None:
+    simulation.add(*spread(80))
+    simulation.run()
+    figures = simulation.delivery.planner(DESTINATION).figures()
+    assert (figures["known"], figures["proven"], figures["held"]) == (len(STREAMS), len(STREAMS), 0)
+    assert figures["unproven"] >= 0
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations("abc")))
 def test_a_tenant_at_its_stream_limit_holds_up_new_streams_alone(
     simulation: Simulation, order: tuple[str, ...]
