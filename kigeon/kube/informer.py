@@ -16,6 +16,7 @@ from kigeon.kube.lines import Page, WatchEvent, parse_page
 from kigeon.kube.reflector import GONE, PAGE_SIZE, ListPage, Reflector, Step, VerifyResume
 from kigeon.kube.resume_anchor import ResumeAnchor, ResumeAnchors
 from kigeon.kube.watch import SILENCE, Resource, WatchLimits, WatchReader
+from kigeon.kube.watch_news import WatchNews
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,7 @@ class Informer:
         self._rest = rest
         self._early: EarlyWatch | None = None
         self._reader = WatchReader(access, resource, self._is_interrupted, self._unreadable)
+        self._news = WatchNews(resource.path, lambda: access.server_time() - time.time())
         self._limits = WatchLimits(silence=silence)
         self.counters = Counters()
 
@@ -223,11 +225,12 @@ class Informer:
         early, self._early = self._early, None
         if early is None:
             seen = 0
-            for lines in self._reader.lines(version, self._limits):
+            for lines in self._reader.lines(version, self._limits, opened=self._news.opened):
                 seen += len(lines)
                 if not self._take(lines):
                     return
         else:
+            self._news.opened()
             seen = early.go_on(self._take)
         if seen >= 0:
             self._reflector.closed(seen)
@@ -251,6 +254,7 @@ class Informer:
     def _failed(self, error: KubernetesError) -> None:
         if not self._stop.is_set():
             self._tell(error)
+            self._news.lost()
             self._reflector.failed(error)
 
     def _tell(self, error: KubernetesError) -> None:
@@ -262,6 +266,7 @@ class Informer:
     def _relisting(self, reason: str) -> None:
         self._reflector.relisted = ""
         self.counters.relists += 1
+        self._news.lost()
         log.warning("listing anew", extra={"path": self._resource.path, "reason": reason})
         self._handler.on_relist(reason)
 

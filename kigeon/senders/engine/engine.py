@@ -44,8 +44,10 @@ from kigeon.senders.retry.replaying import ParkedEvents
 from kigeon.senders.retry.resending import Resending
 from kigeon.senders.retry.scheduler import TOO_OLD, RetryScheduler
 from kigeon.senders.steps import Deferred, Final, Prepared
+from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
+few = Limited(log)
 
 MAX_WINDOW_EVENTS = 4000
 """Events in memory at which reading pauses; one fetch may overshoot to twice as many."""
@@ -488,7 +490,7 @@ class Engine:
         evicted = self._ledger.counts[Outcome.EVICTED]
         if evicted > self._evicted:
             context = {"events": evicted - self._evicted, "evicted": evicted}
-            log.error("events are gone from the queue that were not sent", extra=context)
+            few.error("events are gone from the queue that were not sent", extra=context)
         self._evicted = evicted
 
     async def _load_due(self) -> None:
