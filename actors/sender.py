@@ -28,6 +28,7 @@ from kigeon.queue.stores.state import StateRecord
 from kigeon.senders.assembly import Script, namespaces_of, preparer_of, sink_of
 from kigeon.senders.engine.engine import Engine, SenderSpec, Stores, open_engine
 from kigeon.senders.kept_labels import KeptLabels
+from kigeon.senders.steps import Preparer
 
 
 class Sender(KigeonActor):
@@ -37,6 +38,7 @@ class Sender(KigeonActor):
         """Prepare to send."""
         self._start = start
         self._engine: Engine | None = None
+        self._preparer: Preparer | None = None
         self._script = start.spec.script
         self._labels: KeptLabels | None = None
 
@@ -62,6 +64,7 @@ class Sender(KigeonActor):
         namespaces = await self._namespaces(client)
         script = Script(start.spec.script, self._took)
         preparer = await asyncio.to_thread(preparer_of, sender, start.settings, start.cluster, sink, namespaces, script)
+        self._preparer = preparer
         plan = SenderSpec(sink, preparer.prepare, sender.hook is not None, queue.events_max_age)
         engine = await open_engine(stores, plan)
         self._engine = engine
@@ -88,7 +91,12 @@ class Sender(KigeonActor):
 
     def report(self) -> Mapping[str, Any]:
         """Tell the accounts."""
-        return {"sender": True, **(self._engine.report() if self._engine else {}), "process": os.getpid()}
+        return {
+            "sender": True,
+            **(self._preparer.report() if self._preparer else {}),
+            **(self._engine.report() if self._engine else {}),
+            "process": os.getpid(),
+        }
 
     def script(self) -> str | None:
         """Return the hook's text in use: its file may hold one by then that can't be loaded."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,9 +59,15 @@ class Preparer:
     """Prepares batches; owned by one thread at a time."""
 
     def __init__(
-        self, sink: Sink, passes: NamespacePredicate | None = None, transform: Transform | None = None
+        self,
+        sink: Sink,
+        passes: NamespacePredicate | None = None,
+        transform: Transform | None = None,
+        report: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self._sink = sink
+        self.report = report
+        """Returns what preparing came to, as plain data."""
         self._passes = passes
         self._transform = transform
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ class SenderType:
     ``config`` says what its ``config`` may hold, and makes its settings. ``sink`` makes what pushes, with these
     settings; it imports what that takes, so that a process that only reads the configuration does without. ``describe``
     says in a few lines, each a word and what it means, what would run; no secret is among them. ``check`` sends an
-    event with the settings, and says what came of it.
+    event with the settings, and says what came of it. ``modules`` names what ``sink`` and its pushes import with these
+    settings: it is imported once, before the actors' processes fork.
     """
 
     name: str
@@ -26,3 +27,4 @@ class SenderType:
     sink: Callable[[Any], Sink]
     describe: Callable[[Any], list[str]] = lambda settings: []
     check: Callable[[Any, Mapping[str, Any]], Iterable[Finding]] = lambda settings, event: []
+    modules: Callable[[Any], Sequence[str]] = lambda settings: ()

@@ -6,13 +6,15 @@ import asyncio
 import logging
 import math
 import time
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter, OrderedDict, deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from kigeon.backoff import persistently
 from kigeon.errors import QueueFull
+from kigeon.senders.delivery.figures import PushFigures
 from kigeon.senders.delivery.lane import Blockage, Item, Lane
 from kigeon.senders.delivery.planner import COMMON, Hold, PushPlanner, PushResult
 from kigeon.senders.delivery.pool import SIDE_BY_SIDE, PushPool
@@ -87,6 +89,7 @@ class Delivery:
         self._few = Limited(log)
         self._began = time.monotonic()
         self._has_predecessor = progress.ledger.counts[Outcome.SENT] > 0
+        self._figures = PushFigures()
 
     def planner(self, destination: Destination) -> PushPlanner:
         """Return the planner of *destination*."""
@@ -101,6 +104,16 @@ class Delivery:
         else:
             self._planners.move_to_end(destination)
         return planner
+
+    def report(self) -> Mapping[str, Any]:
+        """Return what the pushes came to, and what is known of the destinations' streams, as plain data."""
+        return {**self._figures.report(), "streams": self._streams()}
+
+    def _streams(self) -> dict[str, int]:
+        found: Counter[str] = Counter()
+        for planner in self._planners.values():
+            found.update(planner.figures())
+        return dict(found)
 
     def close(self) -> None:
         """Let go of the threads."""
@@ -234,13 +247,16 @@ class Delivery:
         return await self._ask(destination, [item.entry for item in push if item.entry is not None])
 
     async def _ask(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
-        return await self._pool.run(destination.origin, partial(self._sink.push, destination, entries))
+        return await self._pool.run(
+            destination.origin, partial(self._figures.timed, partial(self._sink.push, destination, entries))
+        )
 
     async def _settle(self, lane: Lane, settlement: PushResult, answer: Answer, work: Delivering) -> None:
         # With what is booked as sent, in one save.
         self._note_doubts(settlement)
         for item in settlement.sent:
             self._progress.ledger.end(item.page, item.index, Outcome.SENT)
+        self._figures.sent(settlement.sent)
         unparked = [item for item, reason in settlement.parked if not await self.park(item, reason)]
         if settlement.sent or settlement.parked:
             self._tell_back(lane, len(settlement.sent) + len(work.todo))

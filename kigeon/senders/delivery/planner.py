@@ -6,7 +6,7 @@ for those where it does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -91,6 +91,9 @@ class PushPlanner(Protocol):
     def unproven(self) -> list[int]:
         """Return the offsets of all that was sent, and is neither proven nor doubted."""
 
+    def figures(self) -> Mapping[str, int]:
+        """Return how many streams are ``known``, ``proven``, ``held``, and how many events ``unproven``."""
+
 
 class PlainPlanner:
     """An answer speaks for all of a push, and a push is all that waits."""
@@ -130,3 +133,7 @@ class PlainPlanner:
     def unproven(self) -> list[int]:
         """Everything is proven."""
         return []
+
+    def figures(self) -> Mapping[str, int]:
+        """There are no streams."""
+        return {}

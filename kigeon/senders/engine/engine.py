@@ -191,6 +191,7 @@ class Engine:
         """Return the accounts as plain data: outcomes so far, what is in memory, what waits and where it can't go."""
         return {
             **{str(outcome): count for outcome, count in self._ledger.counts.items()},
+            "ended": {str(outcome): count for outcome, count in self._ledger.ended.items()},
             "position": self._ledger.lowest_open,
             "next": self._ledger.next_sequence,
             "first": self._ledger.first_offset,
@@ -199,6 +200,10 @@ class Engine:
             "inMemory": self._ledger.open_events,
             "retrying": self._scheduler.waiting_events,
             "blocked": sorted(lane.label for lane in self._lanes if lane.is_blocked),
+            "open": self._ledger.open_everywhere,
+            "undecided": self._undecided_events(),
+            "held": self._lanes.report(self._scheduler.events_for),
+            **self._delivery.report(),
         }
 
     def waits(self) -> list[Wait]:
@@ -224,7 +229,7 @@ class Engine:
         return len(self._undecided) + self._retrying(UNDECIDED)
 
     def _retrying(self, label: str) -> int:
-        return self._scheduler.waiting_for(label)
+        return self._scheduler.events_for(label)
 
     async def _read(self) -> None:
         backoff = Backoff(base=0.1, cap=5.0)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from heapq import nsmallest
@@ -197,6 +197,10 @@ class LokiPlanner:
     def unproven(self) -> list[int]:
         """Return the offsets of what rode along, and is neither proven nor doubted."""
         return self._known.unproven()
+
+    def figures(self) -> Mapping[str, int]:
+        """Return how many streams are known, proven and held, and how many events are in doubt."""
+        return {**self._known.figures(self._clock()), "held": len(self._held)}
 
     def _took(self, push: Sequence[Item]) -> None:
         now = self._clock()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kigeon.finding import Finding
 from kigeon.senders.delivery.sink import Sink
 from kigeon.senders.loki.labels import SERVICE_LABELS, Labels
 from kigeon.senders.loki.schema import KEYS, LokiConfig
-from kigeon.senders.loki.settings import LokiSettings
+from kigeon.senders.loki.settings import PROTOBUF, LokiSettings
 from kigeon.senders.type import SenderType
 
 
@@ -48,4 +48,10 @@ def _check(settings: LokiSettings, event: Mapping[str, Any]) -> Iterable[Finding
     return check_loki(settings, event)
 
 
-LOKI = SenderType("loki", LokiConfig(KEYS), _sink, describe, _check)
+def modules(loki: LokiSettings) -> Sequence[str]:
+    """Return what a sink and its pushes import; a hook that has events pushed otherwise has the rest imported then."""
+    of_bodies = ("cramjam", "kigeon.senders.loki.push_messages") if loki.encoding == PROTOBUF else ()
+    return ("kigeon.senders.loki.sink", *of_bodies)
+
+
+LOKI = SenderType("loki", LokiConfig(KEYS), _sink, describe, _check, modules)

@@ -161,6 +161,8 @@ class Ledger:
         self._otherwise: list[Otherwise] = []
         self._explained = position.explained
         self.counts: dict[Outcome, int] = {outcome: position.counts.get(outcome, 0) for outcome in Outcome}
+        self.ended: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
+        """How many events have ended since this ledger was opened; unlike ``counts`` it never goes down."""
         self.resent = position.resent
         self.doubts = Doubts(position.doubted)
 
@@ -468,3 +470,4 @@ class Ledger:
 
     def _count(self, outcome: Outcome, events: int) -> None:
         self.counts[outcome] += events
+        self.ended[outcome] += max(events, 0)

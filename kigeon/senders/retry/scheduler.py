@@ -155,7 +155,7 @@ class RetryScheduler:
         group = self._groups.get(label)
         return group is not None and group.pages > 0
 
-    def waiting_for(self, label: str) -> int:
+    def events_for(self, label: str) -> int:
         """Return how many events wait for the destination *label*, or the key of a round, and are not in memory."""
         group = self._groups.get(label)
         return group.events if group is not None else 0
