@@ -26,7 +26,8 @@ from kigeon.queue.stores.outcomes import OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
 from kigeon.senders.assembly import Script, namespaces_of, preparer_of, sink_of
-from kigeon.senders.engine.engine import Engine, SenderSpec, Stores, open_engine
+from kigeon.senders.engine.engine import Engine, open_engine
+from kigeon.senders.engine.spec import SenderSpec, Stores
 from kigeon.senders.kept_labels import KeptLabels
 from kigeon.senders.steps import Preparer
 

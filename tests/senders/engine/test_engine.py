@@ -33,7 +33,9 @@ from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.outcomes import OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
-from kigeon.senders.engine.engine import MAX_WINDOW_EVENTS, Engine, SenderSpec, Stores, open_engine
+from kigeon.senders.engine.engine import Engine, open_engine
+from kigeon.senders.engine.spec import SenderSpec, Stores
+from kigeon.senders.engine.window import MAX_WINDOW_EVENTS
 from kigeon.senders.entry import Answer
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
 from kigeon.senders.loki.settings import LokiSettings
