@@ -13,12 +13,10 @@ from kigeon.errors import KubernetesError, StartError, Unauthorized, Unreachable
 from kigeon.finding import Finding, failed, well
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.source import ClusterSource
+from kigeon.kube.watch_news import MOST_SKEW
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 RBAC = "deploy/kubernetes/rbac.yaml"
-
-MOST_SKEW = 30.0
-"""Seconds by which clocks may differ: the Date that a server tells has whole seconds, and takes a while to come."""
 
 SUBJECT = "cluster"
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
+from http.client import HTTPConnection, HTTPException
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ from kigeon.errors import OperatorError, StartError
 from kigeon.observability.recent import recent_lines
 from kigeon.queue.broker.binary import find_binary, version_of
 from kigeon.redaction import HIDDEN, hide, is_secret, redact, redact_all, secrets_in
+
+PATIENCE = 5.0
+"""Seconds for the metrics to be served."""
 
 MOST_LOG = 256 * 1024
 """Bytes of one log, its last ones."""
@@ -87,6 +91,9 @@ def _members(settings: Settings, document: Any, log: Path | None) -> Iterator[Me
     yield "check.txt", describe(settings)
     yield "volume.json", _json(_volume(settings.global_.data_dir))
     yield "status.json", _status(settings)
+    if settings.http.listen:
+        yield "metrics.txt", _served(settings.http.listen, "/metrics")
+        yield "health.txt", _served(settings.http.listen, "/readyz?verbose")
     yield from _logs(settings, log)
 
 
@@ -165,6 +172,20 @@ def _status(settings: Settings) -> str:
         return "".join(as_json(ask(settings.global_.data_dir, {"command": "status"}, lambda text: None)))
     except OperatorError as error:
         return _json({"error": str(error)})
+
+
+def _served(listen: str, path: str) -> str:
+    """Return what a running kigeon serves at *path*, or why it does not."""
+    address = listen if not listen.startswith(":") else f"127.0.0.1{listen}"
+    connection = HTTPConnection(address, timeout=PATIENCE)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return f"# {answer.status} {path}\n{answer.read().decode('utf-8', 'replace')}"
+    except (OSError, HTTPException, ValueError) as error:
+        return f"# {path} at {address}: {error}\n"
+    finally:
+        connection.close()
 
 
 def _logs(settings: Settings, log: Path | None) -> Iterator[Member]:

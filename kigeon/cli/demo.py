@@ -15,7 +15,7 @@ from typing import Any
 
 from actors.messages import Status
 from actors.system import RunSpec, children_of, run
-from kigeon.cli.demo_screen import ACCOUNTS
+from kigeon.cli.demo_screen import ACCOUNTS, LISTEN
 from kigeon.config.settings import GlobalSettings, HttpSettings, SenderSettings, Settings
 from kigeon.errors import StartError
 from kigeon.kube.source import ClusterSource
@@ -100,9 +100,9 @@ def _start_api_server(kubeconfig: Path, events: int, rate: float) -> subprocess.
 
 def _run(folder: Path, story: Story) -> int:
     story.begin()
-    settings = Settings(
-        (SenderSettings("demo", "stdout"),), GlobalSettings(folder / "data", "warn", "text"), http=HttpSettings("")
-    )
+    log = GlobalSettings(folder / "data", "warn", "text")
+    http = HttpSettings(os.environ.get(LISTEN, ""))
+    settings = Settings((SenderSettings("demo", "stdout"),), log, http=http)
     spec = RunSpec(settings, ClusterSource(folder / "kubeconfig"), children_of(settings), story.is_over)
     code = run(spec)
     sys.stdout.write(accounts(spec) + "\n")

@@ -9,6 +9,7 @@ import json
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -24,6 +25,9 @@ from kigeon.events.occurrence import parse_time
 ACCOUNTS = "KIGEON_DEMO_ACCOUNTS"
 """The environment variable that names the descriptor to which the demo writes its accounts, a line of JSON each."""
 
+LISTEN = "KIGEON_DEMO_LISTEN"
+"""The environment variable that names where the demo serves the status page."""
+
 CHUNK = 65536
 NANOSECONDS = 1e9
 
@@ -32,7 +36,8 @@ def show_demo(events: int, rate: float) -> int:
     """Run the demo, show it, return its exit status."""
     accounts, theirs = os.pipe()
     command = [sys.executable, "-P", "-m", "kigeon", "demo", "--events", str(events), "--rate", str(rate)]
-    environ = {**os.environ, ACCOUNTS: str(theirs)}
+    listen = _free_address()
+    environ = {**os.environ, ACCOUNTS: str(theirs), LISTEN: listen}
     # Ctrl-C reaches both: the demo ends by it, and this when that has.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     demo = subprocess.Popen(command, stdout=subprocess.PIPE, env=environ, pass_fds=[theirs])
@@ -40,10 +45,19 @@ def show_demo(events: int, rate: float) -> int:
     os.close(theirs)
     assert demo.stdout is not None, "it is a pipe"  # noqa: S101 - for the types
     screen = DemoScreen(sys.stdout, look_of(sys.stdout))
+    sys.stdout.write(f"The status page of this demo is at http://{listen}/ for as long as it runs.\n\n")
+    sys.stdout.flush()
     for source, line in _lines({demo.stdout.fileno(): "event", accounts: "accounts"}):
         screen.take(source, line)
     os.close(accounts)
     return demo.wait()
+
+
+def _free_address() -> str:
+    """Return an address on loopback that nobody listens at now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{found.getsockname()[1]}"
 
 
 def _lines(sources: Mapping[int, str]) -> Iterator[tuple[str, bytes]]:

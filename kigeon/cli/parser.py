@@ -41,7 +41,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     parser = argparse.ArgumentParser(prog="kigeon", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=f"kigeon {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{" + ",".join(COMMANDS) + "}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     start = commands.add_parser("start", help="watch the cluster and send its Events", description=_DESCRIPTION)
     _add_config(start)
     credentials = "credentials; without it: the Pod's own, KUBECONFIG, ~/.kube/config"

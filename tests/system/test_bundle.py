@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -30,6 +31,12 @@ def bundle(kigeon: Kigeon, *more: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, capture_output=True, cwd=kigeon.folder, env=environ, timeout=60, check=False)
 
 
+def free_address() -> str:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{found.getsockname()[1]}"
+
+
 def unpacked(data: bytes) -> dict[str, bytes]:
     """Return the files of a bundle, by their names below its one folder."""
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
@@ -47,7 +54,7 @@ def test_it_holds_what_helps_and_no_secret(tmp_path: Path, api: ApiServer, loki:
         loki_sender(loki, "named", basicAuth={"username": "kigeon", "passwordEnvVar": "LOKI_PASSWORD"}),
         loki_sender(loki, "hooked", hook={"script": str(script)}),
     ]
-    kigeon = Kigeon(tmp_path / "run", api, senders)
+    kigeon = Kigeon(tmp_path / "run", api, senders, http={"listen": free_address()})
     kigeon.environ = {
         "LOKI_PASSWORD": NAMED,
         "HTTP_PROXY": f"http://user:{HEADER}@127.0.0.1:1",
@@ -78,6 +85,8 @@ def test_it_holds_what_helps_and_no_secret(tmp_path: Path, api: ApiServer, loki:
     status = json.loads(found["status.json"])
     assert status["senders"]["direct"]["sent"] == 5
     assert status["waits"]["named"][0]["reason"] == "401 no org id"
+    assert "kigeon_build_info{" in found["metrics.txt"].decode()
+    assert found["health.txt"].startswith(b"# 200 /readyz?verbose\n")
     root = [json.loads(line) for line in found["log/root.log"].splitlines()]
     assert "kigeon starts" not in {line["message"] for line in root if line["level"] == "debug"}
     assert any(line["message"] == "nats-server started" for line in root)

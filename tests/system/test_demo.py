@@ -13,6 +13,7 @@ import termios
 import time
 from collections.abc import Callable
 from datetime import datetime
+from urllib.request import urlopen
 
 from kigeon.processes import descendants
 from tests.support.processes import is_running, wait_until
@@ -77,6 +78,8 @@ def test_on_a_terminal_it_is_a_table_with_the_accounts_below() -> None:
     assert status == 0, shown
     lines = [line.rpartition("\x1b[K")[2] for line in shown.replace("\r\n", "\n").strip().split("\n")]
     plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines]
+    assert plain[0].startswith("The status page of this demo is at http://127.0.0.1:")
+    plain = plain[2:]
     assert plain[0].split() == ["LAST", "SEEN", "TYPE", "REASON", "OBJECT"]
     assert max(map(len, plain)) <= 80
     assert "{" not in plain[1]
@@ -93,6 +96,9 @@ def test_on_a_terminal_ctrl_c_ends_it_with_the_accounts() -> None:
     def press(terminal: int, shown: str) -> None:
         if "Normal" in shown and not pressed:
             pressed.append(shown)
+            (address,) = re.findall(r"http://[\d.:]+/", shown)
+            with urlopen(address, timeout=20) as page:
+                assert "text/html" in page.headers["Content-Type"]
             os.write(terminal, b"\x03")
 
     status, shown = on_a_terminal("--events", "100000", "--rate", "50", looks=press)

@@ -38,8 +38,10 @@ from kigeon.senders.retry.replaying import ParkedEvents
 from kigeon.senders.retry.resending import Resending
 from kigeon.senders.retry.scheduler import RetryScheduler
 from kigeon.senders.steps import Deferred, Final
+from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
+few = Limited(log)
 
 PROVE_EVERY = 10.0
 """Seconds between two looks at what is sent and not proven."""
@@ -323,7 +325,7 @@ class Engine:
         evicted = self._ledger.counts[Outcome.EVICTED]
         if evicted > self._evicted:
             context = {"events": evicted - self._evicted, "evicted": evicted}
-            log.error("events are gone from the queue that were not sent", extra=context)
+            few.error("events are gone from the queue that were not sent", extra=context)
         self._evicted = evicted
 
     async def _load_due(self) -> None:

@@ -25,8 +25,10 @@ from kigeon.senders.progress.envelope import EnvelopeProgress
 from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.progress import Progress
 from kigeon.senders.retry.groups import AGAIN, REPLAY, ROUNDS, UNDECIDED, Group, retry_delay
+from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
+few = Limited(log)
 
 TOO_OLD = "it waited for longer than the queue keeps any event"
 
@@ -308,7 +310,7 @@ class RetryScheduler:
             return 0
         page, indexes, payload = found
         if self._clock.now() - page.stored_at > self._max_age:
-            log.warning("events waited for longer than the queue keeps any", extra={"events": len(indexes)})
+            few.warning("events waited for longer than the queue keeps any", extra={"events": len(indexes)})
             await self._end(page, indexes, Outcome.EVICTED, TOO_OLD)
             return len(indexes)
         try:
