@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -26,20 +27,25 @@ from thespian.actors import ActorSystem, ActorSystemException
 
 from actors.messages import ChildSpec, Ping, Status, Stop, Stopped, Supervise
 from actors.orphans import Orphans
+from actors.outside import Outside
 from actors.restarts import Lifeline
 from actors.supervisor import Supervisor
 from actors.transport import DIRECTORY, ROOT_PID, SYSTEM_BASE, let_go
 from kigeon.clock import JumpWatch
 from kigeon.config.settings import Settings
 from kigeon.errors import StartError
+from kigeon.http.child import HttpChild
 from kigeon.kube.source import ClusterSource
 from kigeon.observability.logs import definitions
+from kigeon.observability.recent import FOLDER as RECENT_FOLDER
+from kigeon.observability.recent import VARIABLE as RECENT_LOG
 from kigeon.operator.admin_socket import AdminSocket, RequestContext
 from kigeon.processes import become_subreaper, is_running, kill_descendants, parents, reap, use_few_arenas
 from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.liveness import Liveness
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import file_store_bytes
+from kigeon.senders.registry import TYPES
 
 log = logging.getLogger(__name__)
 
@@ -90,26 +96,39 @@ def run(spec: RunSpec) -> int:
     os.environ[ROOT_PID] = str(os.getpid())
     # By default it is a file that anybody may have put into the directory for temporary files.
     os.environ["THESPLOG_FILE"] = str(spec.settings.global_.data_dir.absolute() / "run" / "thespian.log")
+    os.environ[RECENT_LOG] = str(spec.settings.global_.data_dir.absolute() / RECENT_FOLDER)
+    import_actors(spec.children)
     gc.collect()
     gc.freeze()
     # A page of Events is thousands of dicts and not one cycle: looking for some costs more than reading it.
     gc.set_threshold(50_000, 20, 20)
     store = NatsServer(spec.settings.global_.data_dir, file_store_bytes(spec.settings.queue))
-    with Signals() as signals, store as server:
+    with Signals() as signals, store as server, HttpChild(spec.settings) as http:
+        outside = Outside(spec.settings, http)
         try:
-            if not _starts(server, signals):
+            if not _starts(server, signals, outside):
                 return 0
             order = RequestContext(spec.settings, QueueAddress(server.url, server.token), spec.cluster)
             with AdminSocket(order) as admin_socket:
-                return Root(spec, server, signals, admin_socket).run()
+                return Root(spec, server, signals, admin_socket, outside).run()
         finally:
             kill_descendants(os.getpid(), frozenset({server.pid}))
 
 
-def _starts(server: NatsServer, signals: Signals) -> bool:
+def import_actors(children: Sequence[ChildSpec]) -> None:
+    """Import what *children* are made of, before any process forks: they share the memory that this takes."""
+    for child in children:
+        import_module(child.actor.rpartition(".")[0])
+        if child.sender is not None and (kind := TYPES.get(child.sender.type)):
+            for module in kind.modules(child.sender.settings):
+                import_module(module)
+
+
+def _starts(server: NatsServer, signals: Signals, outside: Outside) -> bool:
     """Start nats-server; return whether it takes connections: a signal ends the wait for it."""
     server.launch()
     while not (ready := server.look()) and not signals.stops:
+        outside.tell()
         signals.wait(LOOK_EVERY)
     return ready
 
@@ -154,8 +173,11 @@ class Signals:
 class Root:
     """The loop of the root process."""
 
-    def __init__(self, spec: RunSpec, server: NatsServer, signals: Signals, admin_socket: AdminSocket) -> None:
+    def __init__(
+        self, spec: RunSpec, server: NatsServer, signals: Signals, admin_socket: AdminSocket, outside: Outside
+    ) -> None:
         self._spec = spec
+        self._outside = outside
         self._admin_socket = admin_socket
         self._server = server
         self._signals = signals
@@ -174,6 +196,7 @@ class Root:
             self._keep_server()
             self._keep_system()
             self._look_at_the_clock()
+            self._tell()
             self._signals.wait(self._idles(), self._descriptors())
             self._admin_socket.answer()
             reap()
@@ -191,6 +214,12 @@ class Root:
         ends = self._system.ends if self._system is not None else []
         return [*self._admin_socket.descriptors, *self._server_pulse.descriptors, *ends]
 
+    def _tell(self) -> None:
+        server, system = self._server, self._system
+        self._outside.server(server.is_ready, self._server_life, server.pid if server.is_running else 0)
+        self._outside.actors(self._system_life, system.pids if system is not None else ())
+        self._outside.tell()
+
     def _keep_server(self) -> None:
         now = time.monotonic()
         self._await_server()
@@ -207,7 +236,7 @@ class Root:
             try:
                 self._server.relaunch()
             except StartError as error:
-                log.error("nats-server can't be restarted", extra={"error": str(error)})
+                self._server_fails(error)
 
     def _look_at_the_clock(self) -> None:
         """Say what a jump costs: nats-server keeps messages by the wall clock, and nobody else does."""
@@ -223,8 +252,12 @@ class Root:
             try:
                 self._server.look()
             except StartError as error:
-                log.error("nats-server can't be restarted", extra={"error": str(error)})
+                self._server_fails(error)
             self._server_pulse.forget()
+
+    def _server_fails(self, error: StartError) -> None:
+        log.error("nats-server can't be restarted", extra={"error": str(error)})
+        self._outside.server_fails(str(error))
 
     def _keep_system(self) -> None:
         now = time.monotonic()
@@ -238,12 +271,13 @@ class Root:
             else:
                 self._system_life.answered(now)
                 self._heed(status)
-                self._orphans.end([self._server.pid, *self._admin_socket.answering, *self._system.pids])
+                self._orphans.end([*self._spared(), *self._admin_socket.answering, *self._system.pids])
         if self._system is None and self._system_life.is_due(now) and not self._signals.stops:
             self._build(now)
 
     def _heed(self, status: Status) -> None:
         self._spec.last = status.children
+        self._outside.children(status.children)
         self._spec.children = tuple(
             replace(spec, script=status.scripts.get(spec.name, spec.script)) for spec in self._spec.children
         )
@@ -251,14 +285,16 @@ class Root:
         # One that is recovering its store can't store yet: ended now, it would have to begin anew.
         if status.broker_failing and self._server.is_ready:
             log.error("nats-server does not store, it is restarted", extra={"reason": status.broker_failing})
+            self._outside.server_fails(status.broker_failing)
             self._server.stop()
         if self._spec.observe(status):
             self._signals.stops += 1
 
     def _tear_down(self, reason: str) -> None:
         if self._system is not None:
-            self._system.tear_down(self._server.pid)
+            self._system.tear_down(self._spared())
             self._system = None
+        self._outside.actors_fail(reason)
         delay = self._system_life.ended(time.monotonic())
         log.error("the actor system is built again", extra={"reason": reason, "delay": delay})
 
@@ -273,13 +309,23 @@ class Root:
 
     def _stop(self) -> int:
         log.info("stopping", extra={"grace": TERMINATION_GRACE})
+        self._outside.stops()
         if self._system is not None:
-            report = self._system.stop(TERMINATION_GRACE, lambda: self._signals.stops > 1)
+            report = self._system.stop(TERMINATION_GRACE, self._hurries)
             self._spec.last = report or self._spec.last
-            self._system.tear_down(self._server.pid)
+            self._system.tear_down(self._spared())
         self._server.stop()
         log.info("stopped")
         return 0
+
+    def _hurries(self) -> bool:
+        """Whether a second signal came while kigeon stops."""
+        self._outside.tell()
+        return self._signals.stops > 1
+
+    def _spared(self) -> frozenset[int]:
+        """Return what goes on while the actor system is built again."""
+        return frozenset({self._server.pid, self._outside.pid} - {0})
 
 
 class System:
@@ -367,9 +413,9 @@ class System:
         log.warning("not everything finished in time; what was not sent is sent after the next start")
         return None
 
-    def tear_down(self, spared: int) -> None:
+    def tear_down(self, spared: frozenset[int]) -> None:
         """End every process below this one but *spared*, and remove the sockets."""
-        kill_descendants(os.getpid(), frozenset({spared}))
+        kill_descendants(os.getpid(), spared)
         self._actors = None
         let_go()
         while self.ends:

@@ -13,6 +13,7 @@ from thespian.actors import WakeupMessage
 
 from actors.base import KigeonActor, crash
 from actors.messages import Connect, Resume, Resync, Start, Stored
+from kigeon.events.kind import EventKinds
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.collector import EventCollector
 from kigeon.kube.informer import Informer
@@ -37,6 +38,7 @@ class Watcher(KigeonActor):
         """Prepare to read; reading begins when the way is free."""
         self._cluster = start.cluster or ClusterSource()
         self._outbox = Outbox(lambda: self.post(None), start.settings.pusher.batch_wait)
+        self._kinds = EventKinds(start.settings.http.namespace_label)
         self._wakes_at = 0.0
         self._lifetime = start.settings.queue.kubernetes_events_max_lifetime
         self._collector: EventCollector | None = None
@@ -64,7 +66,12 @@ class Watcher(KigeonActor):
         if self._collector is None:
             checkpoint = message.checkpoint
             self._collector = EventCollector(
-                self._outbox, self._lifetime, checkpoint.watched_until, checkpoint.lifetime, self._time
+                self._outbox,
+                self._lifetime,
+                checkpoint.watched_until,
+                checkpoint.lifetime,
+                self._time,
+                kinds=self._kinds,
             )
             self._read_at = time.monotonic()
             arguments = (message.resource_version, read_anchor(message.checkpoint.anchor), self._collector)
@@ -95,16 +102,12 @@ class Watcher(KigeonActor):
             self._moved_at = time.monotonic()
             self.send(self.supervisor, Resync(self._epoch, "a batch was not stored in time"))
         self._look_after_reading()
-        counters = self._informer.counters if self._informer else None
         return {
             "epoch": self._outbox.epoch,
             **(self._collector.report() if self._collector else {"received": 0}),
             "waiting": self._outbox.waiting,
             "pending": self._outbox.pending,
-            "watching": bool(self._informer and self._informer.is_watching),
-            "lists": counters.lists if counters else 0,
-            "relists": counters.relists if counters else 0,
-            "errors": counters.errors if counters else 0,
+            **(self._informer.report() if self._informer else {}),
         }
 
     async def finish(self, grace: float) -> None:

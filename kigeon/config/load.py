@@ -13,6 +13,7 @@ from kigeon.config.settings import (
     FilterSettings,
     GlobalSettings,
     HookSettings,
+    HttpSettings,
     PusherSettings,
     QueueSettings,
     SenderSettings,
@@ -134,6 +135,7 @@ class _Builder:
             _global(found["global"] or {}),
             _queue(found["queue"] or {}),
             _pusher(found["pusher"] or {}),
+            HttpSettings(found["http"]["listen"], found["http"]["namespaceLabel"]) if found["http"] else HttpSettings(),
         )
 
     def _sender(self, found: Mapping[str, Any]) -> SenderSettings:

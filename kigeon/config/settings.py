@@ -46,6 +46,18 @@ class PusherSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """``http``: where metrics, health and the status page are served.
+
+    ``listen`` is ``host:port``, an IPv6 address in brackets; without a host it is every address of the machine, "" is
+    none. ``namespace_label`` says that the cluster's events are counted for each namespace.
+    """
+
+    listen: str = "127.0.0.1:8080"
+    namespace_label: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FilterSettings:
     """``eventsenders[].filter``: which namespaces' events a sender sends.
 
@@ -97,3 +109,4 @@ class Settings:
     global_: GlobalSettings = GlobalSettings()
     queue: QueueSettings = QueueSettings()
     pusher: PusherSettings = PusherSettings()
+    http: HttpSettings = HttpSettings()

@@ -12,12 +12,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from threading import Condition, Event
 from uuid import uuid4
 
 from kigeon.events.checkpoint import CheckpointDelta, WatcherCheckpoint
 from kigeon.events.envelope import Envelope, pack
+from kigeon.events.kind import UNKNOWN, EventKind
 
 WINDOW = 2
 """Batches that may be on their way at once: one being stored, one that waits behind it."""
@@ -46,23 +47,32 @@ class News:
 class Received:
     """One Event as it was read: its digest, its raw JSON, and the version to resume from after it.
 
-    ``anchor`` names the object that was seen last then.
+    ``anchor`` names the object that was seen last then, ``kind`` is what the event is counted as.
     """
 
     digest: bytes
     raw: bytes
     resource_version: str = ""
     anchor: str = ""
+    kind: EventKind = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """An envelope on its way: ``batch_seq`` counts from 1 in each epoch. An empty one is there for its tally."""
+    """An envelope on its way: ``batch_seq`` counts from 1 in each epoch. An empty one is there for its tally.
+
+    ``kinds`` are those of the envelope's events, in order.
+    """
 
     epoch: int
     batch_seq: int
     envelope: Envelope
     delta: CheckpointDelta
+    kinds: tuple[EventKind, ...] = field(default=(), repr=False)
+
+
+Cut = tuple[Envelope, CheckpointDelta, tuple[EventKind, ...]]
+"""A batch without its numbers."""
 
 
 class Outbox:
@@ -86,8 +96,8 @@ class Outbox:
         self._condition = Condition()
         self._waiting: deque[Received] = deque()
         self._waiting_bytes = 0
-        self._out: dict[int, tuple[Envelope, CheckpointDelta]] = {}
-        self._unsent: deque[tuple[Envelope, CheckpointDelta]] = deque()
+        self._out: dict[int, Cut] = {}
+        self._unsent: deque[Cut] = deque()
         self._session = uuid4().hex[:12]
         self._cuts = 0
         self._news = News()
@@ -194,7 +204,7 @@ class Outbox:
         """How many events were accepted and are not known to be stored."""
         with self._condition:
             unsettled = [*self._out.values(), *self._unsent]
-            return len(self._waiting) + sum(envelope.count for envelope, _ in unsettled)
+            return len(self._waiting) + sum(envelope.count for envelope, *_ in unsettled)
 
     @property
     def waiting(self) -> int:
@@ -213,7 +223,7 @@ class Outbox:
         is_full = len(self._waiting) >= MAX_BATCH_EVENTS or self._waiting_bytes >= MAX_BATCH_BYTES
         return is_full or self._rests_until is None or self._closed
 
-    def _cut(self) -> tuple[Envelope, CheckpointDelta] | None:
+    def _cut(self) -> Cut | None:
         if not self._may_cut():
             return None
         events: list[Received] = []
@@ -229,7 +239,8 @@ class Outbox:
             self._rests_until = self._clock() + self._wait
         digests = b"".join(event.digest for event in events)
         version, anchor = (events[-1].resource_version, events[-1].anchor) if events else ("", "")
-        return pack([event.raw for event in events], digests, version), self._delta(anchor)
+        kinds = tuple(event.kind for event in events)
+        return pack([event.raw for event in events], digests, version), self._delta(anchor), kinds
 
     def _is_worth_telling(self) -> bool:
         """Whether there is news that should not wait for the next event."""

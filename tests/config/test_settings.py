@@ -13,6 +13,7 @@ from kigeon.config.settings import (
     FilterSettings,
     GlobalSettings,
     HookSettings,
+    HttpSettings,
     PusherSettings,
     QueueSettings,
     SenderSettings,
@@ -28,6 +29,7 @@ EVERYTHING = """\
 global: {dataDir: /data, logLevel: debug, logFormat: text}
 queue: {eventsMaxAge: 1h30m, eventsMaxBytes: 1Gi, kubernetesEventsMaxLifetime: 90s}
 pusher: {pushTimeout: 500ms, batchWait: 1s}
+http: {listen: "[::1]:9090", namespaceLabel: true}
 eventsenders:
 - name: loki
   type: loki
@@ -65,6 +67,7 @@ def test_the_least_that_is_valid_has_every_default(tmp_path: Path) -> None:
         GlobalSettings(Path("/var/lib/kigeon/data"), "info", "json"),
         QueueSettings(24 * 3600.0, 500 * 2**20, 3600.0),
         PusherSettings(5.0, 0.2),
+        HttpSettings("127.0.0.1:8080", False),
     )
 
 
@@ -73,6 +76,7 @@ def test_every_key_arrives_in_its_setting(tmp_path: Path, script: Path) -> None:
     assert found.global_ == GlobalSettings(Path("/data"), "debug", "text")
     assert found.queue == QueueSettings(5400.0, 2**30, 90.0)
     assert found.pusher == PusherSettings(0.5, 1.0)
+    assert found.http == HttpSettings("[::1]:9090", True)
     assert (loki.name, loki.type) == ("loki", "loki")
     assert loki.filter == FilterSettings({"example.com/team": "shop", "empty": ""}, True, 600.0)
     assert loki.hook == HookSettings(script, 1.0, "fail", True, True, 50.0)
@@ -91,10 +95,11 @@ def test_every_key_arrives_in_its_setting(tmp_path: Path, script: Path) -> None:
 
 @pytest.mark.parametrize("empty", ["", "{}", "null"])
 def test_an_empty_section_is_one_of_defaults(tmp_path: Path, empty: str) -> None:
-    sections = f"global: {empty}\nqueue: {empty}\npusher: {empty}\n"
+    sections = f"global: {empty}\nqueue: {empty}\npusher: {empty}\nhttp: {empty}\n"
     more = f"    tlsConfig: {empty}\n    streamLabels: {empty}\n    basicAuth: {empty}\n"
     found = load(tmp_path, f"{sections}{SENDER}{more}")
     assert (found.global_, found.queue, found.pusher) == (GlobalSettings(), QueueSettings(), PusherSettings())
+    assert found.http == HttpSettings()
     assert found.senders[0].settings == LOKI
 
 

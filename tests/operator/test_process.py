@@ -29,7 +29,8 @@ from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import declare, file_store_bytes
 from kigeon.senders.loki.settings import LokiSettings
-from kigeon.senders.progress.ledger import Outcome, Position
+from kigeon.senders.progress.envelope import Position
+from kigeon.senders.progress.outcome import Outcome
 from tests.support.crowd import Crowd, fill_events, fill_letters, fill_notes, fill_waiting, put_position
 from tests.support.crowd_loki import CrowdLoki
 from tests.support.operating import Door, Told, door_to
@@ -238,6 +239,21 @@ def scores() -> list[int]:
     """Return how readily the kernel kills each process that answers."""
     pids = [pid for pid in descendants(os.getpid()) if "kigeon.operator.process" in title(pid)]
     return [int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in pids]
+
+
+def test_what_was_freed_goes_back_to_the_kernel() -> None:
+    """An answer's pages are read in threads; what they took is not kept for the next page of the same thread."""
+    code = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from kigeon.operator.memory import data_bytes, limit_memory\n"
+        "limit_memory()\n"
+        "before = data_bytes()\n"
+        "def take(_): return [bytes(100_000) for _ in range(150)][-1]\n"
+        "with ThreadPoolExecutor(3) as threads: kept = list(threads.map(take, range(9)))\n"
+        "print((data_bytes() - before) // 2**20)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert int(done.stdout) < 8
 
 
 def test_what_needs_more_memory_than_the_kernel_allows_is_an_error(

@@ -132,3 +132,18 @@ def test_a_hook_that_fails_for_each_event_does_not_fill_the_log(
     finally:
         transform.close()
     assert len([record for record in caplog.records if record.message == "the hook failed"]) == MOST
+
+
+def test_a_hook_tells_what_it_took(tmp_path: Path) -> None:
+    script = tmp_path / "hook.star"
+    script.write_text("def transform(config, event):\n    return config\n")
+    transform = HookTransform(SenderSettings("one", "loki"), HookSettings(script, timeout=1.0), None)
+    try:
+        transform([make_event(number) for number in range(40)])
+        report = transform.report()
+    finally:
+        transform.close()
+    assert report["hookSeconds"]["counts"][-1] == 40
+    assert 0 < report["hookSeconds"]["sum"] < 40
+    assert report["hookPid"] > 0
+    assert report["hookKills"] == 0

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from threading import Event
 
 import orjson
 import pytest
@@ -17,6 +18,19 @@ from tests.support.loki import Loki
 from tests.support.processes import wait_until
 
 STREAMS = 4
+
+
+class Gate(Event):
+    """Closed; it tells that somebody waits for it. A push has 15 seconds for its answer: little else is waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_waited_for = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait as any other does."""
+        self.is_waited_for = True
+        return super().wait(timeout)
 
 
 def fill_a_restarted(loki: Loki, rooms: int) -> None:
@@ -43,9 +57,9 @@ def test_what_rode_along_and_was_refused_is_held_in_the_end(tmp_path: Path, kill
             loki.wait_for(number + 1)
         wait_until(lambda: is_booked(kigeon, STREAMS, 0))
         # One push waits for its answer, so that all that comes meanwhile is the next one.
-        loki.answering.clear()
+        loki.answering = gate = Gate()
         api.put_events([events[STREAMS]])
-        wait_until(lambda: is_booked(kigeon, STREAMS, 1))
+        wait_until(lambda: gate.is_waited_for)
         api.put_events(events[STREAMS + 1 :])
         wait_until(lambda: is_booked(kigeon, STREAMS, 1 + 2 * STREAMS))
         fill_a_restarted(loki, 2)

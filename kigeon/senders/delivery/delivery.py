@@ -6,26 +6,32 @@ import asyncio
 import logging
 import math
 import time
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter, OrderedDict, deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from kigeon.backoff import persistently
 from kigeon.errors import QueueFull
-from kigeon.senders.delivery.lane import Item, Lane
-from kigeon.senders.delivery.planner import Hold, PushPlanner, PushResult
+from kigeon.senders.delivery.figures import PushFigures
+from kigeon.senders.delivery.lane import Blockage, Item, Lane
+from kigeon.senders.delivery.planner import COMMON, Hold, PushPlanner, PushResult
 from kigeon.senders.delivery.pool import SIDE_BY_SIDE, PushPool
 from kigeon.senders.delivery.sink import Sink
 from kigeon.senders.entry import Answer, Destination, Entry, PushStatus
 from kigeon.senders.ports import DeadLetterStore
-from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome
+from kigeon.senders.progress.envelope import EnvelopeProgress
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.progress import Progress
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
 
 MAX_PLANNERS = 4096
+
+REMEMBERED_FOR = 60.0
+"""Seconds for which a destination may still count what an earlier run of the sender pushed."""
 
 SAY_FULL_EVERY = 60.0
 """Seconds between two errors that say that the dead-letter stream is full."""
@@ -39,12 +45,14 @@ class Elsewhere:
 
     ``hold`` puts events into a queue of their own, ``reroute`` returns those that still belong to a lane, ``postpone``
     takes those whose time is to come, ``doubt`` the numbers of those that were booked as sent and may not be held.
+    ``retrying`` tells how many wait in the retry stream for a lane.
     """
 
     hold: Callable[[Lane, Sequence[Item], Hold], Awaitable[None]]
     reroute: Callable[[Lane, Sequence[Item]], list[Item]]
     postpone: Callable[[Sequence[Item]], Awaitable[None]]
     doubt: Callable[[Sequence[int]], None]
+    retrying: Callable[[str], int] = lambda label: 0
 
 
 @dataclass(slots=True)
@@ -80,18 +88,33 @@ class Delivery:
         self._planners: OrderedDict[Destination, PushPlanner] = OrderedDict()
         self._said_full_at = -math.inf
         self._few = Limited(log)
+        self._began = time.monotonic()
+        self._has_predecessor = progress.ledger.counts[Outcome.SENT] > 0
+        self._figures = PushFigures()
 
     def planner(self, destination: Destination) -> PushPlanner:
         """Return the planner of *destination*."""
         planner = self._planners.get(destination)
         if planner is None:
             planner = self._planners[destination] = self._sink.planner(destination)
+            if self._has_predecessor and time.monotonic() - self._began < REMEMBERED_FOR:
+                planner.succeed()
             while len(self._planners) > MAX_PLANNERS:
                 _, forgotten = self._planners.popitem(last=False)
                 self._progress.ledger.doubts.discard(forgotten.unproven())
         else:
             self._planners.move_to_end(destination)
         return planner
+
+    def report(self) -> Mapping[str, Any]:
+        """Return what the pushes came to, and what is known of the destinations' streams, as plain data."""
+        return {**self._figures.report(), "streams": self._streams()}
+
+    def _streams(self) -> dict[str, int]:
+        found: Counter[str] = Counter()
+        for planner in self._planners.values():
+            found.update(planner.figures())
+        return dict(found)
 
     def close(self) -> None:
         """Let go of the threads."""
@@ -225,15 +248,19 @@ class Delivery:
         return await self._ask(destination, [item.entry for item in push if item.entry is not None])
 
     async def _ask(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
-        return await self._pool.run(destination.origin, partial(self._sink.push, destination, entries))
+        return await self._pool.run(
+            destination.origin, partial(self._figures.timed, partial(self._sink.push, destination, entries))
+        )
 
     async def _settle(self, lane: Lane, settlement: PushResult, answer: Answer, work: Delivering) -> None:
         # With what is booked as sent, in one save.
         self._note_doubts(settlement)
         for item in settlement.sent:
             self._progress.ledger.end(item.page, item.index, Outcome.SENT)
+        self._figures.sent(settlement.sent)
         unparked = [item for item, reason in settlement.parked if not await self.park(item, reason)]
         if settlement.sent or settlement.parked:
+            self._tell_back(lane, len(settlement.sent) + len(work.todo))
             lane.succeeded(sum(item.entry.size for item in settlement.sent if item.entry is not None))
         work.accused += settlement.accused
         work.pieces.extendleft(reversed(settlement.pieces))
@@ -263,8 +290,8 @@ class Delivery:
             work.refusal = _as_held(Answer(PushStatus.HOLD, work.accused[0].accused_for))
 
     def _refused(self, lane: Lane, answer: Answer, items: list[Item]) -> list[Item]:
-        delay, unloaded = lane.refused(items, answer.retry_after)
         held = answer.status is PushStatus.HOLD
+        delay, unloaded = lane.refused(items, answer.retry_after, Blockage(answer.reason, answer.cure, held))
         told = logging.ERROR if held else logging.WARNING
         log.log(
             told if lane.is_news(answer.status.name) else logging.DEBUG,
@@ -280,6 +307,13 @@ class Delivery:
             },
         )
         return unloaded
+
+    def _tell_back(self, lane: Lane, taken: int) -> None:
+        """Say that a destination takes events again, for how long it did not, and how many waited."""
+        if lane.is_blocked and lane.key == COMMON:
+            events = taken + len(lane.items) + self._elsewhere.retrying(lane.label)
+            context = {"destination": lane.label, "seconds": round(lane.blocked_for, 1), "events": events}
+            log.info("the destination takes events again", extra=context)
 
     @staticmethod
     def _tell_held(lane: Lane, hold: Hold, events: int) -> None:

@@ -6,7 +6,7 @@ for those where it does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -61,6 +61,9 @@ class PushResult:
 class PushPlanner(Protocol):
     """One destination's; owned by one event loop."""
 
+    def succeed(self) -> None:
+        """Reckon with a predecessor, of whose pushes up to now nothing is known."""
+
     def route(self, entry: Any) -> str:
         """Return the key of the queue in which *entry* waits."""
 
@@ -88,9 +91,15 @@ class PushPlanner(Protocol):
     def unproven(self) -> list[int]:
         """Return the offsets of all that was sent, and is neither proven nor doubted."""
 
+    def figures(self) -> Mapping[str, int]:
+        """Return how many streams are ``known``, ``proven``, ``held``, and how many events ``unproven``."""
+
 
 class PlainPlanner:
     """An answer speaks for all of a push, and a push is all that waits."""
+
+    def succeed(self) -> None:
+        """Nothing depends on what was written before."""
 
     def route(self, entry: Any) -> str:
         """There is one queue."""
@@ -124,3 +133,7 @@ class PlainPlanner:
     def unproven(self) -> list[int]:
         """Everything is proven."""
         return []
+
+    def figures(self) -> Mapping[str, int]:
+        """There are no streams."""
+        return {}

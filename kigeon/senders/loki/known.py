@@ -7,7 +7,7 @@ was pushed to it is held. Other streams of a push *ride along*: only where they 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -29,6 +29,9 @@ MOST_APART = 15 * 60 * 10**9
 """Nanoseconds between the oldest and the newest line of a stream in a push: a quarter of what Loki takes by default."""
 
 MAX_STREAMS = 20_000
+FIGURES_EVERY = 5.0
+"""Seconds between two counts of what is proven: there may be many streams."""
+
 MAX_DOUBTS = 50_000
 """Events in doubt of one destination from which on proofs are asked for more eagerly."""
 
@@ -59,8 +62,11 @@ class KnownStreams:
         self._floor = FLOOR
         self._behind = BEHIND
         self._doubtful = 0
+        self._full_at = -inf
         self._unproven: list[int] = []
         self._certain: list[int] = []
+        self._figures: Mapping[str, int] = {}
+        self._figures_due = -inf
 
     @property
     def is_doubtful(self) -> bool:
@@ -71,12 +77,20 @@ class KnownStreams:
         """Return what is known of *stream*."""
         state = self._streams.get(stream)
         if state is None:
-            state = self._streams[stream] = StreamState()
+            state = self._streams[stream] = StreamState(flow=Flow(self._full_at))
             while len(self._streams) > MAX_STREAMS:
                 self._certain += self._settle(self._streams.popitem(last=False)[1])
         else:
             self._streams.move_to_end(stream)
         return state
+
+    def figures(self, now: float) -> Mapping[str, int]:
+        """Return how many streams are ``known`` and ``proven``, how many events ``unproven``, lately."""
+        if now >= self._figures_due:
+            proven = sum(now - state.proven_at < KNOWN_FOR for state in self._streams.values())
+            self._figures = {"known": len(self._streams), "proven": proven, "unproven": self._doubtful}
+            self._figures_due = now + FIGURES_EVERY
+        return self._figures
 
     def exists(self, stream: Stream, now: float) -> bool:
         """Whether Loki is known to have *stream*."""
@@ -154,6 +168,10 @@ class KnownStreams:
                 return []
             self._behind = behind // 2
         return self._doubted([state])
+
+    def assume_full(self, now: float) -> None:
+        """Note that up to now somebody else may have pushed to any stream, as much as Loki took."""
+        self._full_at = now
 
     def forget(self) -> None:
         """Note that Loki may have been restarted: every stream has to be proven anew."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from heapq import nsmallest
@@ -63,6 +63,11 @@ class LokiPlanner:
         self._answers = 0
         self._took_last = 0
         self._lone = 0
+
+    def succeed(self) -> None:
+        """Reckon with what a predecessor pushed up to now: Loki may take little more of a stream."""
+        self._refused_at = self._clock()
+        self._known.assume_full(self._refused_at)
 
     def route(self, entry: LokiEntry) -> str:
         """Return the queue of a stream that is held up, of new streams where there is no room, or the common one."""
@@ -192,6 +197,10 @@ class LokiPlanner:
     def unproven(self) -> list[int]:
         """Return the offsets of what rode along, and is neither proven nor doubted."""
         return self._known.unproven()
+
+    def figures(self) -> Mapping[str, int]:
+        """Return how many streams are known, proven and held, and how many events are in doubt."""
+        return {**self._known.figures(self._clock()), "held": len(self._held)}
 
     def _took(self, push: Sequence[Item]) -> None:
         now = self._clock()

@@ -111,7 +111,7 @@ def test_what_could_not_be_booked_is_booked_later_and_nothing_of_it_twice(
     server: NatsServer, loki: Loki, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The retry stream takes the first two of the six that are in doubt, then nothing for a while."""
-    monkeypatch.setattr("kigeon.senders.retry.resending.SLICE_EVENTS", 2)
+    monkeypatch.setattr("kigeon.senders.retry.scheduler.MAX_PAGE_EVENTS", 2)
     monkeypatch.setattr("kigeon.senders.engine.engine.PROVE_EVERY", 0.1)
     monkeypatch.setattr("kigeon.senders.loki.known.DOUBTED_FOR", 1.0)
     first, second = events_of(0, 8), events_of(8, 8)
@@ -125,12 +125,11 @@ def test_what_could_not_be_booked_is_booked_later_and_nothing_of_it_twice(
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
             await declare(client, SETTINGS, "loki")
-            for number, event in enumerate(first, 1):
-                await store(client, number, event)
+            await store(client, 1, *first)
             async with sending(client, loki) as engine:
                 await until(lambda: counts(engine) == (8, 0, 0))
                 forget_all_but_one(loki)
-                await asyncio.gather(*(store(client, number, event) for number, event in enumerate(second, 9)))
+                await store(client, 9, *second)
                 await until(lambda: sum(counts(engine)) == 16)
                 monkeypatch.setattr(RetryStore, "put", put_some)
                 await until(lambda: "can't be read again" in caplog.text)

@@ -15,7 +15,9 @@ from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.body import HEADERS, body_of
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
 from kigeon.senders.loki.planner import LokiPlanner
-from kigeon.senders.progress.ledger import Ledger, Outcome, Position
+from kigeon.senders.progress.envelope import Position
+from kigeon.senders.progress.ledger import Ledger
+from kigeon.senders.progress.outcome import Outcome
 from tests.support.loki import Loki
 
 DESTINATION = LokiDestination("http://loki", "t")
@@ -90,9 +92,24 @@ class Simulation:
         self.later: list[Item] = []
         self.items: dict[int, Item] = {}
         self._saving = Saving()
+        self._entries: dict[int, LokiEntry] = {}
+        self._begin()
+
+    def _begin(self) -> None:
         elsewhere = Elsewhere(self._hold, self._reroute, self._postpone, self._doubt)
         self.delivery = Delivery(self.sink, self._saving, self.letters, elsewhere)  # type: ignore[arg-type]
         self._ways = Lanes(self.delivery.planner, lambda lane: None, self.clock)
+
+    def crash(self) -> None:
+        """Have the sender forget all but its position, and its successor begin with what that says."""
+        self.delivery.close()
+        self.later = []
+        self._begin()
+        self._doubt(list(self._saving.ledger.doubts))
+        waiting = [n for n, item in self.items.items() if not item.page.ended and n not in self.letters.reasons]
+        self.items.update({n: Item(self.items[n].page, 0, b"{}", self._entries[n]) for n in waiting})
+        self._ways = Lanes(self.delivery.planner, lambda lane: None, self.clock)
+        self._ways.enter([self.items[n] for n in waiting])
 
     def close(self) -> None:
         """Let go of threads and socket."""
@@ -115,6 +132,7 @@ class Simulation:
             entry = LokiEntry(
                 DESTINATION, labels, self.now() - behind * 10**9 + number, text, {"n": str(number)}, size + 60
             )
+            self._entries[number] = entry
             self.items[number] = Item(page, 0, b"{}", entry)
             self._ways.enter([self.items[number]])
 
