@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from actors.messages import Status
-from actors.system import RunSpec, children_of, run
+from actors.spec import RunSpec, children_of
+from actors.system import run
 from kigeon.cli.demo_screen import ACCOUNTS, LISTEN
 from kigeon.config.settings import GlobalSettings, HttpSettings, SenderSettings, Settings
 from kigeon.errors import StartError

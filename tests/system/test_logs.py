@@ -10,7 +10,7 @@ from tests.support.loki import Loki
 from tests.support.processes import wait_until
 
 OWN = {
-    "actors.system": "root",
+    "actors.root": "root",
     "kigeon.cli.start": "root",
     "kigeon.queue.broker.process": "root",
     "kigeon.kube.informer": "watcher",
