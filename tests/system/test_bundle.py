@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+from http.client import HTTPConnection
 from pathlib import Path
 
 import yaml
@@ -37,6 +38,17 @@ def free_address() -> str:
         return f"127.0.0.1:{found.getsockname()[1]}"
 
 
+def is_ready(listen: str) -> bool:
+    connection = HTTPConnection(listen, timeout=10)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
 def unpacked(data: bytes) -> dict[str, bytes]:
     """Return the files of a bundle, by their names below its one folder."""
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
@@ -54,7 +66,8 @@ def test_it_holds_what_helps_and_no_secret(tmp_path: Path, api: ApiServer, loki:
         loki_sender(loki, "named", basicAuth={"username": "kigeon", "passwordEnvVar": "LOKI_PASSWORD"}),
         loki_sender(loki, "hooked", hook={"script": str(script)}),
     ]
-    kigeon = Kigeon(tmp_path / "run", api, senders, http={"listen": free_address()})
+    listen = free_address()
+    kigeon = Kigeon(tmp_path / "run", api, senders, http={"listen": listen})
     kigeon.environ = {
         "LOKI_PASSWORD": NAMED,
         "HTTP_PROXY": f"http://user:{HEADER}@127.0.0.1:1",
@@ -65,6 +78,7 @@ def test_it_holds_what_helps_and_no_secret(tmp_path: Path, api: ApiServer, loki:
         api.put_events([make_event(number) for number in range(5)])
         loki.wait_for(5)
         wait_until(lambda: len(kigeon.ask("status")["waits"]["named"]) == 1, what="a sender that is refused")
+        wait_until(lambda: is_ready(listen), what="a kigeon that says that it is ready")
         done = bundle(kigeon, "--output", "bundle.tar.gz")
         assert (done.returncode, done.stderr) == (0, b"")
         path = kigeon.folder / "bundle.tar.gz"
