@@ -109,6 +109,11 @@ def _read_page(access: ClusterAccess, query: Mapping[str, str]) -> Page:
         try:
             return parse_page(access.read(EVENTS, query, READ_TIMEOUT))
         except KubernetesError as error:
+            if error.continue_token and backoff.failures < ATTEMPTS:
+                backoff.failed(None)
+                # The list's version has expired: it goes on after the same Event, with what is there now.
+                query = {**query, "continue": error.continue_token}
+                continue
             if (400 <= error.status < 500 and error.status != 429) or backoff.failures >= ATTEMPTS:
                 raise
             time.sleep(backoff.failed(error.retry_after))
