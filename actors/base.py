@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
-from thespian.actors import ActorTypeDispatcher, ChildActorExited, ThespianWatch, WatchMessage
+from thespian.actors import ActorTypeDispatcher, ThespianWatch, WatchMessage
 
 from actors.messages import ChildSpec, Ping, Pong, Start, Stop, Stopped
 from actors.transport import register
@@ -57,6 +57,18 @@ def crash(reason: str, error: BaseException | None = None) -> None:
     finally:
         # Without memory there may be no word of it: Thespian would take up the message again, in a process half done.
         os._exit(CRASHED)
+
+
+def enter_process(name: str) -> None:
+    """Make the process that Thespian has forked that of the actor *name*: its signals, its logs, its end."""
+    crash_on_fatal_signals()
+    # The root decides when to end; a terminal's Ctrl-C, or a service manager's signal, reaches every process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logging.root, logging.Logger.root, logging.Logger.manager = _ROOT, _ROOT, _MANAGER
+    threading.excepthook = lambda failed: crash("a thread failed", failed.exc_value)
+    # It was forked with the handlers of the process that made it, and may crash before it is told who it is.
+    bind({"actor": name})
 
 
 class Loop:
@@ -105,16 +117,14 @@ class Loop:
 class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
     """An actor that is told who it is by ``Start``, answers ``Ping``, and finishes on ``Stop``."""
 
-    def __init__(self) -> None:
-        crash_on_fatal_signals()
-        # The root decides when to end; a terminal's Ctrl-C, or a service manager's signal, reaches every process.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        logging.root, logging.Logger.root, logging.Logger.manager = _ROOT, _ROOT, _MANAGER
-        threading.excepthook = lambda failed: crash("a thread failed", failed.exc_value)
+    def __init__(self, capabilities: Mapping[str, Any] | None = None) -> None:
+        """Make the actor: in a process of its own where *capabilities* are given, otherwise as an object alone.
+
+        Thespian, which has forked that process, gives them to whoever has an argument of this name.
+        """
         self.name = type(self).__name__.lower()
-        # It was forked with the handlers of the process that made it, and may crash before it is told who it is.
-        bind({"actor": self.name})
+        if capabilities is not None:
+            enter_process(self.name)
         self.supervisor: Any = None
         self.loop: Loop | None = None
         self._tidied_at = time.monotonic()
@@ -199,12 +209,9 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
         else:
             self.loop.spawn(self._finish(message.grace, sender))
 
-    def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Any) -> None:
-        """No actor but the Supervisor has children."""
-
     def receiveUnrecognizedMessage(self, message: Any, sender: Any) -> None:
-        """Say so: Thespian would drop it silently."""
-        if type(message).__module__.startswith("actors."):
+        """Log that nobody handles *message*, which Thespian would drop silently; its own are no loss."""
+        if not type(message).__module__.startswith("thespian."):
             log.error("a message has no handler", extra={"type": type(message).__name__})
 
     # ------------------------------------------------------------------------------------------------------- inside

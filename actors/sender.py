@@ -16,6 +16,7 @@ from kigeon.kube.namespaces import Namespaces
 from kigeon.operator.dead_letters import actions_of
 from kigeon.operator.resend import resending
 from kigeon.operator.senders import serve
+from kigeon.operator.waits import waiting
 from kigeon.queue.broker.connection import connect
 from kigeon.queue.broker.streams import LABELS_KEY, POSITION_KEY, declare, declaring
 from kigeon.queue.log.history import EventHistory
@@ -25,7 +26,8 @@ from kigeon.queue.stores.outcomes import OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
 from kigeon.senders.assembly import Script, namespaces_of, preparer_of, sink_of
-from kigeon.senders.engine.engine import Engine, SenderSpec, Stores, open_engine
+from kigeon.senders.engine.engine import Engine, open_engine
+from kigeon.senders.engine.spec import SenderSpec, Stores
 from kigeon.senders.kept_labels import KeptLabels
 from kigeon.senders.steps import Preparer
 
@@ -67,7 +69,11 @@ class Sender(KigeonActor):
         plan = SenderSpec(sink, preparer.prepare, sender.hook is not None, queue.events_max_age)
         engine = await open_engine(stores, plan)
         self._engine = engine
-        actions = {**actions_of(engine.parked), "resend": resending(engine.resending, engine.report)}
+        actions = {
+            **actions_of(engine.parked),
+            "resend": resending(engine.resending, engine.report),
+            "waits": waiting(engine.waits),
+        }
         await serve(client, sender.name, actions)
         await engine.run()
 

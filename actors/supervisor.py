@@ -10,6 +10,7 @@ import logging
 import math
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
@@ -69,8 +70,8 @@ class Child:
 class Supervisor(KigeonActor):
     """Begins with ``Supervise``; answers ``Ping`` with ``Status``; ``Stop`` stops the children as the events flow."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, capabilities: Mapping[str, Any] | None = None) -> None:
+        super().__init__(capabilities)
         self._children: dict[str, Child] = {}
         self._plan: Supervise | None = None
         self._epoch = 0

@@ -16,6 +16,7 @@ from kigeon.kube.lines import Page, WatchEvent, parse_page
 from kigeon.kube.reflector import GONE, PAGE_SIZE, ListPage, Reflector, Step, VerifyResume
 from kigeon.kube.resume_anchor import ResumeAnchor, ResumeAnchors
 from kigeon.kube.watch import SILENCE, Resource, WatchLimits, WatchReader
+from kigeon.kube.watch_news import WatchNews
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,7 @@ class Informer:
         self._rest = rest
         self._early: EarlyWatch | None = None
         self._reader = WatchReader(access, resource, self._is_interrupted, self._heard, self._unreadable)
+        self._news = WatchNews(resource.path, lambda: access.server_time() - time.time())
         self._limits = WatchLimits(silence=silence)
         self.counters = Counters()
         self.heard_at = 0.0
@@ -244,11 +246,12 @@ class Informer:
         early, self._early = self._early, None
         if early is None:
             seen = 0
-            for lines in self._reader.lines(version, self._limits):
+            for lines in self._reader.lines(version, self._limits, opened=self._news.opened):
                 seen += len(lines)
                 if not self._take(lines):
                     return
         else:
+            self._news.opened()
             seen = early.go_on(self._take)
         if seen >= 0:
             self._reflector.closed(seen)
@@ -272,6 +275,7 @@ class Informer:
     def _failed(self, error: KubernetesError) -> None:
         if not self._stop.is_set():
             self._tell(error)
+            self._news.lost()
             self._reflector.failed(error)
 
     def _heard(self) -> None:
@@ -287,6 +291,7 @@ class Informer:
     def _relisting(self, reason: str) -> None:
         self._reflector.relisted = ""
         self.counters.relists += 1
+        self._news.lost()
         causes = self.counters.relists_by_cause
         causes[self._reflector.cause] = causes.get(self._reflector.cause, 0) + 1
         log.warning("listing anew", extra={"path": self._resource.path, "reason": reason})

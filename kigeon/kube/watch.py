@@ -79,9 +79,13 @@ class WatchReader:
         return bool(self._open)
 
     def lines(
-        self, version: str, limits: WatchLimits, is_over: Callable[[], bool] = lambda: False
+        self,
+        version: str,
+        limits: WatchLimits,
+        is_over: Callable[[], bool] = lambda: False,
+        opened: Callable[[], None] = lambda: None,
     ) -> Iterator[list[WatchEvent]]:
-        """Watch from *version* on; yield lines as they come, until the watch is closed.
+        """Watch from *version* on; yield lines as they come, until the watch is closed. *opened* is called first.
 
         Raises :class:`KubernetesError` where it is refused or lost, unless it *is_over* or interrupted anyway.
         """
@@ -96,6 +100,7 @@ class WatchReader:
         self._heard()
         self.watches += 1
         self._open.add(response)
+        opened()
         try:
             # Whoever asked while the watch was being opened had no connection to cut.
             if not (self._is_interrupted() or is_over()):

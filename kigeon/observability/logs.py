@@ -30,6 +30,7 @@ from typing import Any, TextIO
 
 import orjson
 
+from kigeon.observability.recent import RecentLines
 from kigeon.redaction import redact, redact_all
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
@@ -47,9 +48,11 @@ def configure(
     *context* is what every one of them holds.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_formatter(form)(context))
+    kept = RecentLines()
+    for each in (handler, kept):
+        each.setFormatter(_formatter(form)(context))
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [handler, kept]
     root.setLevel(LEVELS[level])
     for noisy in ("urllib3", "kubernetes", "asyncio", "nats", "requests"):
         logging.getLogger(noisy).setLevel(max(LEVELS[level], logging.WARNING))
@@ -90,6 +93,11 @@ class ContextFormatter(logging.Formatter):
     def __init__(self, context: Mapping[str, Any] = NOTHING) -> None:
         super().__init__()
         self._context = context
+
+    @property
+    def context(self) -> Mapping[str, Any]:
+        """What all records hold."""
+        return self._context
 
     def context_of(self, record: logging.LogRecord) -> dict[str, Any]:
         """Return what all records hold, and, above it, what the ``extra`` of *record* holds."""

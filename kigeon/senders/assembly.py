@@ -21,12 +21,14 @@ from kigeon.kube.source import ClusterSource
 from kigeon.observability.histogram import HOOK_SECONDS, Histogram
 from kigeon.queue.broker.streams import digest_ttl_of
 from kigeon.senders.delivery.sink import Sink
-from kigeon.senders.progress.ledger import Outcome
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.registry import TYPES
 from kigeon.senders.steps import Deferred, Event, Final, Preparer, SendWith
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
+
+HOOK_CURE = "correct the script: `kigeon hook test` shows what it does"
 
 
 def sink_of(sender: SenderSettings) -> Sink:
@@ -190,7 +192,13 @@ class HookTransform:
             return Deferred(str(error))
         metadata = event.get("metadata")
         uid = metadata.get("uid") if isinstance(metadata, dict) else None
-        extra = {"uid": uid, "error": str(error), "kind": type(error).__name__, "onError": self._hook.on_error}
+        extra = {
+            "uid": uid,
+            "error": str(error),
+            "kind": type(error).__name__,
+            "onError": self._hook.on_error,
+            "cure": HOOK_CURE,
+        }
         self._log.warning("the hook failed", extra=extra)
         if self._hook.on_error == "use-default":
             return SendWith(None)

@@ -12,7 +12,7 @@ import orjson
 from kigeon.errors import shorten
 from kigeon.senders.delivery.sink import Sink
 from kigeon.senders.entry import Entry
-from kigeon.senders.progress.ledger import Outcome
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.throttle import Limited
 
 few = Limited(logging.getLogger(__name__))

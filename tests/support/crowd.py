@@ -20,7 +20,7 @@ from kigeon.queue.broker.streams import DEAD_LETTER_SUBJECT, EVENTS, EVENTS_SUBJ
 from kigeon.queue.stores.dead_letter import NOTE
 from kigeon.queue.stores.outcomes import OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
-from kigeon.senders.progress.ledger import Position
+from kigeon.senders.progress.envelope import Position
 from kigeon.senders.progress.position import write_position
 
 PAGE = 500

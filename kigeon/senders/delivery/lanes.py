@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import nlargest
 
 from kigeon.errors import shorten
-from kigeon.senders.delivery.lane import Item, Lane
+from kigeon.senders.delivery.lane import Blockage, Item, Lane
 from kigeon.senders.delivery.planner import COMMON, Hold, PushPlanner
 from kigeon.senders.entry import Destination
 
@@ -78,28 +78,27 @@ class Lanes:
         held = self.lane(lane.destination, hold.key)
         strays = set(map(id, self._strays(lane, lane.items)))
         held.items.extend(lane.take_if(lambda item: id(item) in strays) if strays else ())
-        held.note_trouble("stream", hold.reason)
         delay = held.slow_down(hold.pace, hold.most)
-        return held, held.refused(items, delay or None)[1]
+        return held, held.refused(items, delay or None, Blockage(hold.reason))[1]
 
     def report(self, waiting: Callable[[str], int]) -> list[dict[str, object]]:
         """Return why nothing goes where nothing goes, those first on which the most waits, as plain data.
 
         *waiting* says how many events wait elsewhere for a label.
         """
-        found = [
+        found: list[dict[str, object]] = [
             {
                 "destination": lane.destination.label,
                 "stream": lane.key.strip(),
-                "state": trouble.state,
-                "reason": shorten(trouble.reason),
-                "cure": trouble.cure,
-                "since": trouble.since,
+                "state": "stream" if lane.key else "held" if blockage.held else "away",
+                "reason": shorten(blockage.reason),
+                "cure": blockage.cure,
+                "since": self._clock() - lane.blocked_for,
                 "next": lane.due,
                 "events": len(lane.items) + waiting(lane.label),
             }
             for lane in self._lanes.values()
-            if lane.is_blocked and (trouble := lane.trouble) is not None
+            if (blockage := lane.blockage) is not None
         ]
         return nlargest(MOST_TOLD, found, key=lambda lane: int(str(lane["events"])))
 

@@ -86,6 +86,10 @@ class LokiSink:
 
     def push(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> Answer:
         """POST *entries* and return what the answer means."""
+        return self.ask(destination, entries)[0]
+
+    def ask(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> tuple[Answer, str]:
+        """POST *entries*; return what the answer means, and its Date, "" where it has none."""
         try:
             body = body_of(entries, destination.encoding)
             response = self._connection(destination).post(body, destination.tenant_id)
@@ -93,11 +97,12 @@ class LokiSink:
                 answer = response.read(MAX_ANSWER, decode_content=True)
             finally:
                 response.close()
-            return answer_of(response.status, answer, response.headers.get("Retry-After"))
+            found = answer_of(response.status, answer, response.headers.get("Retry-After"))
+            return found, response.headers.get("Date", "")
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, OverflowError) as error:
             if _is_distrust(error):
-                return Answer(PushStatus.HOLD, f"TLS: {shorten(str(error))}", cure=_tls_cure(str(error)))
-            return Answer(PushStatus.RETRY, f"no answer: {shorten(str(error))}", answered=False)
+                return Answer(PushStatus.HOLD, f"TLS: {shorten(str(error))}", cure=_tls_cure(str(error))), ""
+            return Answer(PushStatus.RETRY, f"no answer: {shorten(str(error))}", answered=False), ""
 
     def close(self) -> None:
         """Close every connection."""

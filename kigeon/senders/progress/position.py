@@ -22,7 +22,8 @@ import orjson
 
 from kigeon.errors import UnreadablePosition, shorten
 from kigeon.senders.progress.doubts import WIDTH
-from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome, Position
+from kigeon.senders.progress.envelope import EnvelopeProgress, Position
+from kigeon.senders.progress.outcome import Outcome
 
 FORMAT = 1
 MOST = 10**18 - 1

@@ -21,7 +21,8 @@ from kigeon.events.envelope import Headers, read_headers, unpack
 from kigeon.events.fields import namespace_of
 from kigeon.senders.delivery.lane import Item
 from kigeon.senders.ports import EventHistory, StoredEnvelope
-from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome
+from kigeon.senders.progress.envelope import EnvelopeProgress
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.progress import Progress
 from kigeon.senders.retry.groups import AGAIN
 from kigeon.senders.retry.scheduler import RetryScheduler, in_pages

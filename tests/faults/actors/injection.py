@@ -17,6 +17,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -154,8 +155,10 @@ def _bound(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _failing_init(original: Callable[..., None], faults: Faults) -> Callable[..., None]:
-    def init(self: Any) -> None:
-        original(self)
+    # Thespian looks at the arguments' names.
+    @wraps(original)
+    def init(self: Any, capabilities: Any = None) -> None:
+        original(self, capabilities)
         faults.raise_at(f"init@{type(self).__name__.lower()}")
 
     return init

@@ -32,7 +32,8 @@ IMPATIENT: dict[str, dict[str, Any]] = {
     "actors.supervisor": {"PING_EVERY": 0.5},
     "actors.watcher": {"PATIENCE": 3.0},
     "actors.deduplicator": {"FORGET_EVERY": 0.2},
-    "actors.system": {"TERMINATION_GRACE": GRACE, "START_WITHIN": 8.0},
+    "actors.root": {"TERMINATION_GRACE": GRACE},
+    "actors.actor_system": {"START_WITHIN": 8.0},
 }
 """Deadlines that are short enough for a test."""
 

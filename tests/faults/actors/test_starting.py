@@ -16,7 +16,7 @@ POINTS = {
 
 WAYS = [(name, point) for name, points in POINTS.items() for point in points]
 
-PATIENT = {"actors.system": {"TERMINATION_GRACE": GRACE}}
+PATIENT = {"actors.root": {"TERMINATION_GRACE": GRACE}}
 """The delays before restarts as they are."""
 
 

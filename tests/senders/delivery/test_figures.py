@@ -6,7 +6,7 @@ from kigeon.senders.delivery.figures import OUTCOMES, PushFigures
 from kigeon.senders.delivery.lane import Item
 from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
-from kigeon.senders.progress.ledger import EnvelopeProgress
+from kigeon.senders.progress.envelope import EnvelopeProgress
 
 NOW = 1_800_000_000.0
 

@@ -15,7 +15,9 @@ from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.body import HEADERS, body_of
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
 from kigeon.senders.loki.planner import LokiPlanner
-from kigeon.senders.progress.ledger import Ledger, Outcome, Position
+from kigeon.senders.progress.envelope import Position
+from kigeon.senders.progress.ledger import Ledger
+from kigeon.senders.progress.outcome import Outcome
 from tests.support.loki import Loki
 
 DESTINATION = LokiDestination("http://loki", "t")

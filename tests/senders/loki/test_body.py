@@ -17,7 +17,8 @@ from kigeon.senders.loki.body import body_of, labels_text
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
 from kigeon.senders.loki.settings import ENCODINGS, JSON, PROTOBUF, LokiSettings
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome
+from kigeon.senders.progress.envelope import EnvelopeProgress
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.steps import Final, Preparer
 from tests.events.test_fields import MALFORMED
 from tests.support.events import make_event

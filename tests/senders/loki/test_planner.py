@@ -323,16 +323,21 @@ def test_whatever_the_order_the_limits_and_the_restarts_sent_is_held_and_the_res
     lowered_at: int,
     behind: float,
 ) -> None:
+    """Loki forgets its streams once at most while the tenant's are limited: a second time would make room again for a
+    stream that was refused unnoticed, and what proves it then says nothing of before (the README says so).
+    """
     simulation = Simulation()
     limits = simulation.loki.limits
     limits.shard_streams = shard
     limits.max_behind = behind
+    restarts = 0
     try:
         for step, (lines, seconds, ended) in enumerate(flow):
             if step == lowered_at:
                 limits.max_streams = streams
                 limits.stream_rate, limits.stream_burst = rate, 2 * rate
-            if ended == "loki":
+            if ended == "loki" and not restarts:
+                restarts += step >= lowered_at
                 simulation.loki.restart()
             elif ended == "kigeon":
                 simulation.crash()
