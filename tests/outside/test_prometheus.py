@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +17,7 @@ import yaml
 
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import make_event
-from tests.support.http import LISTEN, address, get, told_by_status
+from tests.support.http import DIRECT, LISTEN, address, get, told_by_status
 from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import end_with, wait_until
@@ -66,7 +65,7 @@ class Prometheus:
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Return the samples that an expression has now."""
         query = urllib.parse.urlencode({"query": expression})
-        with urllib.request.urlopen(f"{self._url}/api/v1/query?{query}", timeout=10) as answer:
+        with DIRECT.open(f"{self._url}/api/v1/query?{query}", timeout=10) as answer:
             found = json.load(answer)["data"]["result"]
         assert isinstance(found, list)
         return found

@@ -13,6 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.kigeon import Kigeon
 from tests.support.processes import wait_until
 
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks nobody but whom it names; urllib's own opener keeps the proxies of the environment it was first used in."""
+
 LISTEN = {"listen": "127.0.0.1:0"}
 
 
@@ -30,7 +33,7 @@ def get(kigeon: Kigeon, path: str, accept: str = "text/plain") -> tuple[int, str
     """Return status and body of what is served under *path*."""
     request = urllib.request.Request(f"http://{address(kigeon)}{path}", headers={"Accept": accept})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with DIRECT.open(request, timeout=10) as answer:
             return answer.status, answer.read().decode()
     except HTTPError as error:
         with error:

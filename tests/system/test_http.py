@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import urllib.request
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event, Thread
@@ -15,7 +14,7 @@ from typing import Any, Self
 from kigeon.processes import parents
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import assert_once, make_event
-from tests.support.http import LISTEN, address, checks, get, scrape, told_by_metrics, told_by_status, value
+from tests.support.http import DIRECT, LISTEN, address, checks, get, scrape, told_by_metrics, told_by_status, value
 from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import wait_until
@@ -147,5 +146,5 @@ class Asking:
 
     def _ask(self) -> None:
         while not self._stop.is_set():
-            with suppress(OSError), urllib.request.urlopen(self._url, timeout=10) as answer:
+            with suppress(OSError), DIRECT.open(self._url, timeout=10) as answer:
                 self.answers += answer.status == 200
