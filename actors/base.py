@@ -35,9 +35,6 @@ log = logging.getLogger(__name__)
 CRASHED = 70
 """Exit status of an actor that gave up."""
 
-BEAT = 0.2
-"""Seconds between two signs of life of an actor's loop."""
-
 TIDY_EVERY = 10.0
 """Seconds after which what a backlog took of the memory, and was freed, is given back."""
 
@@ -75,19 +72,28 @@ def enter_process(name: str) -> None:
 
 
 class Loop:
-    """An asyncio event loop in a daemon thread. A task that fails crashes the process."""
+    """An asyncio event loop in a daemon thread. A task that fails crashes the process.
+
+    It gives signs of life when it is asked for one: an idle loop sleeps.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._beat = time.monotonic()
+        self._asked_at: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         threading.Thread(target=self._run, name="loop", daemon=True).start()
-        self.spawn(self._keep_beating())
 
-    @property
-    def beat_age(self) -> float:
-        """Seconds since the loop last turned."""
-        return time.monotonic() - self._beat
+    def ask(self) -> float:
+        """Ask for a sign of life; return for how many seconds the loop has owed the last one, 0 where it owes none."""
+        now, asked_at = time.monotonic(), self._asked_at
+        if asked_at is not None:
+            return now - asked_at
+        self._asked_at = now
+        self._loop.call_soon_threadsafe(self._answer)
+        return 0.0
+
+    def _answer(self) -> None:
+        self._asked_at = None
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run *work* in the loop; from any thread."""
@@ -102,11 +108,6 @@ class Loop:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             crash("a task of its loop failed", error)
-
-    async def _keep_beating(self) -> None:
-        while True:
-            self._beat = time.monotonic()
-            await asyncio.sleep(BEAT)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -192,8 +193,8 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
     def receiveMsg_Ping(self, message: Ping, sender: Any) -> None:
         """Answer that the actor and its loop are well; one that was never told to begin is not."""
         if self.loop is not None:
-            beat_age = self.loop.beat_age
-            self.send(sender, Pong(message.nonce, self.name, os.getpid(), beat_age, self.report(), self.script()))
+            owed = self.loop.ask()
+            self.send(sender, Pong(message.nonce, self.name, os.getpid(), owed, self.report(), self.script()))
         elif message.nonce > 0:
             # The one with 0 comes with Start, and may be quicker.
             crash("its Start was lost")

@@ -13,6 +13,8 @@ from actors.sequence import InOrder
 from kigeon.backoff import persistently
 from kigeon.clock import SteadyClock
 from kigeon.events.checkpoint import WatcherCheckpoint
+from kigeon.events.kind import EventKind
+from kigeon.observability.event_tally import EventTally
 from kigeon.queue.broker.connection import connect
 from kigeon.queue.broker.streams import digest_ttl, digest_ttl_of
 from kigeon.queue.dedup.digests import DigestMemory
@@ -54,6 +56,8 @@ class Deduplicator(KigeonActor):
         self._checkpoint = WatcherCheckpoint()
         self._repeated = 0
         self._passed = 0
+        self._passing: dict[int, list[EventKind]] = {}
+        self._tally = EventTally()
 
     async def work(self) -> None:
         """Rebuild the memory, and bring it up to date at the beginning of each epoch."""
@@ -92,6 +96,7 @@ class Deduplicator(KigeonActor):
         elif self._opening != message.epoch and self.loop is not None:
             self._opening = message.epoch
             self._deduplication.restart()
+            self._passing.clear()
             self.loop.spawn(self._hand_over(message))
 
     def receiveMsg_Batch(self, message: Batch, sender: Any) -> None:
@@ -107,6 +112,7 @@ class Deduplicator(KigeonActor):
         self._deduplication.remember_for(digest_ttl(self._checkpoint.lifetime))
         self._repeated += examined.repeated
         self._passed += examined.envelope.count if examined.envelope else 0
+        self._passing[message.batch_seq] = [message.kinds[index] for index in examined.new if message.kinds]
         store = Store(message.epoch, self._next_store_seq, message.batch_seq, examined.envelope, self._checkpoint)
         self.send(self._connect.queue, store)
         self._next_store_seq += 1
@@ -115,6 +121,7 @@ class Deduplicator(KigeonActor):
         """Keep the digests of a batch for good."""
         if message.epoch == self._connect.epoch:
             self._deduplication.stored(message.batch_seq)
+            self._tally.add(self._passing.pop(message.batch_seq, ()))
             self._sequence = max(self._sequence, message.sequence)
 
     def posted(self, item: Any) -> None:
@@ -133,7 +140,12 @@ class Deduplicator(KigeonActor):
             self._batches.restart()
             self._is_open = False
             self.send(self.supervisor, Resync(self._connect.epoch, "a batch from the Watcher was lost"))
-        return {"passed": self._passed, "repeated": self._repeated, "remembered": len(self._deduplication)}
+        return {
+            "passed": self._passed,
+            "repeated": self._repeated,
+            "remembered": len(self._deduplication),
+            "cluster": self._tally.report(),
+        }
 
     async def _hand_over(self, opened: QueueOpened) -> None:
         while self._opened is None:

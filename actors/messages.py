@@ -114,12 +114,12 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """I am: process id, seconds since the actor's own loop last turned, and what it tells of itself."""
+    """I am: process id, for how many seconds the actor's own loop has owed an answer, and what it tells of itself."""
 
     nonce: int
     name: str
     pid: int
-    beat_age: float
+    owed: float
     report: Mapping[str, Any]
     script: str | None = field(default=None, repr=False)
     """What its successor is to begin with: the text of its hook."""

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
+
+from nats.aio.client import Client
 
 from actors.base import KigeonActor
 from actors.messages import BrokerFailing, Connect, QueueOpened, Resync, Start, Store, Stored
 from actors.sequence import InOrder
+from kigeon.errors import QueueError
 from kigeon.queue.broker.connection import connect
+from kigeon.queue.broker.sizes import stream_sizes
 from kigeon.queue.broker.streams import declaring
 from kigeon.queue.log.protocol import Disturbed, LogEnd
 from kigeon.queue.log.writer import Report, Writer
 
 T = TypeVar("T")
+
+MEASURE_EVERY = 15.0
+"""Seconds between two looks at how large the streams are; fewer at the start."""
 
 LOST_AFTER = 1.0
 """Seconds for a message that was overtaken to arrive."""
@@ -29,6 +38,7 @@ class Queue(KigeonActor):
         self._connect = Connect(0, None, None, None)
         self._batches: InOrder[Store] = InOrder()
         self._stored = 0
+        self._storage: Mapping[str, Any] = {}
 
     async def work(self) -> None:
         """Write until the end."""
@@ -37,7 +47,20 @@ class Queue(KigeonActor):
         client = await connect(queue.url, queue.token, self.name, on_reconnect, self._alarm)
         writer = Writer(client, self._start.settings, self.post)
         self.post(writer)
-        await writer.run()
+        measuring = asyncio.get_running_loop().create_task(self._measure(client))
+        try:
+            await writer.run()
+        finally:
+            measuring.cancel()
+
+    async def _measure(self, client: Client) -> None:
+        """Look now and then how large the streams are; what can't be known now stays as it was."""
+        pause = 1.0
+        while True:
+            with suppress(QueueError):
+                self._storage = await stream_sizes(client)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, MEASURE_EVERY)
 
     def receiveMsg_Connect(self, message: Connect, sender: Any) -> None:
         """Begin an epoch after what is being stored."""
@@ -79,6 +102,9 @@ class Queue(KigeonActor):
             "repeated": log_end.checkpoint.repeated,
             "unreadable": log_end.checkpoint.unreadable,
             "watchedUntil": log_end.checkpoint.watched_until,
+            "open": bool(self._writer and self._writer.is_open),
+            "storingSince": self._writer.storing_since if self._writer else 0.0,
+            "streams": self._storage,
         }
 
     async def finish(self, grace: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 DELAYS = (0.0, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -50,10 +51,13 @@ class Lifeline:
         self.due_at = now + delay
         return delay
 
+    @property
+    def hangs_at(self) -> float:
+        """When the child counts as hung if it does not answer; never, where there is none."""
+        if self.due_at is not None:
+            return math.inf
+        return self.answered_at + ANSWER_DEADLINE if self.answered_at else self.created_at + START_DEADLINE
+
     def is_hung(self, now: float) -> bool:
         """Whether there is a child that should have answered by now."""
-        if self.due_at is not None:
-            return False
-        if not self.answered_at:
-            return now - self.created_at > START_DEADLINE
-        return now - self.answered_at > ANSWER_DEADLINE
+        return now > self.hangs_at

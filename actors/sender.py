@@ -16,6 +16,7 @@ from kigeon.kube.namespaces import Namespaces
 from kigeon.operator.dead_letters import actions_of
 from kigeon.operator.resend import resending
 from kigeon.operator.senders import serve
+from kigeon.operator.waits import waiting
 from kigeon.queue.broker.connection import connect
 from kigeon.queue.broker.streams import LABELS_KEY, POSITION_KEY, declare, declaring
 from kigeon.queue.log.history import EventHistory
@@ -25,8 +26,10 @@ from kigeon.queue.stores.outcomes import OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
 from kigeon.senders.assembly import Script, namespaces_of, preparer_of, sink_of
-from kigeon.senders.engine.engine import Engine, SenderSpec, Stores, open_engine
+from kigeon.senders.engine.engine import Engine, open_engine
+from kigeon.senders.engine.spec import SenderSpec, Stores
 from kigeon.senders.kept_labels import KeptLabels
+from kigeon.senders.steps import Preparer
 
 
 class Sender(KigeonActor):
@@ -36,6 +39,7 @@ class Sender(KigeonActor):
         """Prepare to send."""
         self._start = start
         self._engine: Engine | None = None
+        self._preparer: Preparer | None = None
         self._script = start.spec.script
         self._labels: KeptLabels | None = None
 
@@ -61,10 +65,15 @@ class Sender(KigeonActor):
         namespaces = await self._namespaces(client)
         script = Script(start.spec.script, self._took)
         preparer = await asyncio.to_thread(preparer_of, sender, start.settings, start.cluster, sink, namespaces, script)
+        self._preparer = preparer
         plan = SenderSpec(sink, preparer.prepare, sender.hook is not None, queue.events_max_age)
         engine = await open_engine(stores, plan)
         self._engine = engine
-        actions = {**actions_of(engine.parked), "resend": resending(engine.resending, engine.report)}
+        actions = {
+            **actions_of(engine.parked),
+            "resend": resending(engine.resending, engine.report),
+            "waits": waiting(engine.waits),
+        }
         await serve(client, sender.name, actions)
         await engine.run()
 
@@ -83,7 +92,12 @@ class Sender(KigeonActor):
 
     def report(self) -> Mapping[str, Any]:
         """Tell the accounts."""
-        return {"sender": True, **(self._engine.report() if self._engine else {}), "process": os.getpid()}
+        return {
+            "sender": True,
+            **(self._preparer.report() if self._preparer else {}),
+            **(self._engine.report() if self._engine else {}),
+            "process": os.getpid(),
+        }
 
     def script(self) -> str | None:
         """Return the hook's text in use: its file may hold one by then that can't be loaded."""

@@ -7,6 +7,7 @@ there, a new one begins.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -37,9 +38,15 @@ from kigeon.processes import is_running, kill
 log = logging.getLogger(__name__)
 
 TICK = 0.1
-"""Seconds between two looks at the children."""
+"""Seconds between two looks at the children while something is due."""
 
-PING_EVERY = 0.5
+PING_EVERY = 2.0
+PING_OFTEN = 0.5
+"""Seconds between two questions to each child. While something begins they are asked often; at debug always, since
+their reports are logged and are to be fresh."""
+
+OWED = 2.0
+"""Seconds after which a loop that does not answer hangs."""
 
 CONNECT_AGAIN = 2.0
 """Seconds for an epoch to begin; then its beginning is repeated."""
@@ -71,7 +78,10 @@ class Supervisor(KigeonActor):
         self._epoch_due = False
         self._connected_at = 0.0
         self._broker_failing = ""
+        self._ping_every = PING_EVERY
         self._pinged_at = 0.0
+        self._wakes_at = math.inf
+        self._looks = 0
         self._nonce = 0
         self._stopping: tuple[Stop, Any, float] | None = None
 
@@ -81,13 +91,16 @@ class Supervisor(KigeonActor):
             return
         settings = message.settings.global_
         configure(settings.log_level, settings.log_format, context={"actor": self.name})
+        self._ping_every = PING_OFTEN if settings.log_level == "debug" else PING_EVERY
         self._plan = message
         self._children = {spec.name: Child(spec) for spec in message.children}
         self._look()
 
     def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Any) -> None:
-        """Look at the children again."""
-        self._look()
+        """Look at the children again, unless an earlier look was asked for since."""
+        if message.payload == self._looks:
+            self._wakes_at = math.inf
+            self._look()
 
     def receiveMsg_Ping(self, message: Ping, sender: Any) -> None:
         """Tell how every child fares; the root asks every second."""
@@ -102,7 +115,7 @@ class Supervisor(KigeonActor):
         child.report = dict(message.report)
         if message.script is not None:
             child.spec = replace(child.spec, script=message.script)
-        if message.beat_age < 2.0:
+        if message.owed < OWED:
             child.life.answered(time.monotonic())
         if not child.ready:
             child.ready, child.address = True, sender
@@ -121,6 +134,7 @@ class Supervisor(KigeonActor):
             log.warning("the pipeline begins a new epoch", extra={"reason": message.reason})
             self._epoch_due = True
             self._begin_epoch_if_due()
+            self._look_within(TICK)
 
     def receiveMsg_BrokerFailing(self, message: BrokerFailing, sender: Any) -> None:
         """Keep it for the root's next Ping."""
@@ -149,10 +163,26 @@ class Supervisor(KigeonActor):
             elif child.pid and not child.ready and not is_running(child.pid):
                 self._ended(child, "it ended before it began")
         self._connect_again(now)
-        if now - self._pinged_at >= PING_EVERY:
+        is_busy = self._is_busy()
+        if now - self._pinged_at >= (PING_OFTEN if is_busy else self._ping_every):
             self._pinged_at = now
             self._ping()
-        self.wakeupAfter(TICK)
+        self._look_within(TICK if is_busy else self._next_deadline() - now)
+
+    def _is_busy(self) -> bool:
+        """Whether a child begins or is to begin, or an epoch is."""
+        begins = any(child.life.due_at is not None or not child.ready for child in self._children.values())
+        return begins or self._epoch_due or self._begins_epoch()
+
+    def _next_deadline(self) -> float:
+        return min([self._pinged_at + self._ping_every, *(child.life.hangs_at for child in self._children.values())])
+
+    def _look_within(self, seconds: float) -> None:
+        """Look in so many *seconds*, if not earlier; what was asked for before is void then."""
+        at = time.monotonic() + max(seconds, 0.001)
+        if at < self._wakes_at:
+            self._wakes_at, self._looks = at, self._looks + 1
+            self.wakeupAfter(at - time.monotonic(), self._looks)
 
     def _create(self, child: Child, now: float) -> None:
         assert self._plan is not None, "children come with the plan"  # noqa: S101 - for the types
@@ -160,6 +190,7 @@ class Supervisor(KigeonActor):
         module, _, name = child.spec.actor.rpartition(".")
         child.life.created(now)
         child.ready, child.told, child.stopped = False, False, False
+        self._look_within(TICK)
         child.address = self.createActor(getattr(import_module(module), name))
         # Thespian (4.0.1) has forked it by now. One that dies before it has connected back is told by nobody.
         child.pid = self._myRef._child_procs[-1].childProc.pid
@@ -168,7 +199,7 @@ class Supervisor(KigeonActor):
 
     def _ping(self) -> None:
         self._nonce += 1
-        settled = time.monotonic() - PING_EVERY
+        settled = time.monotonic() - PING_OFTEN
         for child in self._children.values():
             # A new one was sent a Ping with its Start; another might overtake both.
             if child.life.due_at is None and child.address is not None and child.life.created_at < settled:
@@ -185,6 +216,7 @@ class Supervisor(KigeonActor):
             return
         delay = child.life.ended(time.monotonic())
         child.address, child.ready, child.pid = None, False, 0
+        self._look_within(TICK)
         if self._stopping is not None:
             child.stopped = True
             self._stop_next()
@@ -208,11 +240,13 @@ class Supervisor(KigeonActor):
 
     def _connect_again(self, now: float) -> None:
         """Repeat what begins an epoch while the Watcher is not in it: a message of its beginning may be lost."""
-        watcher = self._children.get("watcher")
-        if watcher is None or not self._epoch or self._epoch_due or watcher.report.get("epoch") == self._epoch:
-            return
-        if now - self._connected_at > CONNECT_AGAIN and self._stopping is None:
+        if self._begins_epoch() and now - self._connected_at > CONNECT_AGAIN and self._stopping is None:
             self._send_connect()
+
+    def _begins_epoch(self) -> bool:
+        """Whether the Watcher is not known to be in the epoch that was begun."""
+        watcher = self._children.get("watcher")
+        return bool(watcher and self._epoch and not self._epoch_due and watcher.report.get("epoch") != self._epoch)
 
     def _send_connect(self) -> None:
         self._connected_at = time.monotonic()

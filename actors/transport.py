@@ -10,14 +10,16 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import pickle
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from actors.links import Happened, Links, frame
 from kigeon.processes import die_with_parent
 
 
@@ -34,9 +36,17 @@ def _no_name_lookups() -> Iterator[None]:
 
 
 with _no_name_lookups():
-    from thespian.actors import ActorAddress
+    from thespian.actors import ActorAddress, WatchMessage
     from thespian.system.multiprocCommon import multiprocessCommon
-    from thespian.system.transport import ExternalInterfaceTransportInit
+    from thespian.system.transport import (
+        ExternalInterfaceTransportInit,
+        ReceiveEnvelope,
+        SendStatus,
+        Thespian__Run_Expired,
+        Thespian__Run_HandlerResult,
+        Thespian__Run_Terminated,
+        TransmitOnly,
+    )
     from thespian.system.transport.TCPTransport import ExternalTransportCopy, TCPEndpoint, TCPTransport
 
 SYSTEM_BASE = "kigeonUnixBase"
@@ -47,20 +57,7 @@ ROOT_PID = "kigeon.root"
 _BACKLOG = 1024
 
 _numbers = itertools.count()
-
-
-class UnixSocket(socket.socket):
-    """A Unix socket that ignores TCP options, which Thespian sets unasked."""
-
-    def setsockopt(self, level: int, *args: Any) -> None:
-        """Set an option, unless it is one of TCP."""
-        if level != socket.IPPROTO_TCP:
-            super().setsockopt(level, *args)
-
-    def accept(self) -> tuple[UnixSocket, Any]:
-        """Accept a connection as a socket of this class."""
-        descriptor, address = self._accept()  # type: ignore[attr-defined]
-        return UnixSocket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=descriptor), address
+_opened: set[UnixTransport] = set()
 
 
 class UnixAddress:
@@ -100,7 +97,7 @@ class UnixAddress:
 
 
 class UnixTransport(TCPTransport):  # type: ignore[misc]
-    """TCPTransport with other sockets; a process that is made for an actor dies with its parent."""
+    """TCPTransport with other connections; a process that is made for an actor dies with its parent."""
 
     def __init__(self, kind: Any, *args: Any) -> None:
         super(TCPTransport, self).__init__()
@@ -115,6 +112,7 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
             _, assigned, self._parentAddr, self._adminAddr, _, _ = kind.args
             is_admin = assigned is not None and assigned == self._adminAddr
             path = assigned.addressDetails.path if assigned is not None else None
+            let_go()
             # It is forked from a process whose signals are waited for elsewhere.
             signal.set_wakeup_fd(-1)
             # The admin is forked twice: its parent is to be the root, which adopts orphans.
@@ -128,14 +126,12 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
         return f"{directory}/{os.getpid()}-{next(_numbers)}"
 
     def _open(self, path: str) -> None:
-        """Listen on *path*; the fields are those that TCPTransport's own __init__ makes (4.0.1).
-
-        But for one: without ``_openSockets`` each message has a connection of its own. Thespian reuses a connection
-        both ways, and when both sides send at once, or a message follows an acknowledgement closely, it loses one.
-        """
-        self.socket = UnixSocket(socket.AF_UNIX, socket.SOCK_STREAM)
+        """Listen on *path*; the fields are those of TCPTransport's own __init__ (4.0.1) that its parts still use."""
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.bind(path)
         self.socket.listen(_BACKLOG)
+        self._links = Links(self.socket)
+        _opened.add(self)
         self.myAddress = ActorAddress(UnixAddress(path))
         self._transmitIntents: dict[int, Any] = {}
         self._waitingTransmits: list[Any] = []
@@ -146,9 +142,68 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
         self._checkChildren = False
         self._shutdownSignalled = False
 
-    def new_socket(self, op: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Make sockets of this transport's class."""
-        return super().new_socket(UnixSocket if op is socket.socket else op, *args, **kwargs)
+    def serializer(self, intent: Any) -> bytes:
+        """Return a message as it is sent, with who sends it."""
+        return frame(pickle.dumps((self.myAddress, intent.message), pickle.HIGHEST_PROTOCOL))
+
+    def close(self) -> None:
+        """Let go of the sockets; it can't be used any more."""
+        self._links.close()
+        _opened.discard(self)
+
+    def childResetFileNumList(self) -> list[int]:
+        """Return what a child is to close before it begins: nothing, it lets go of its parent's sockets itself."""
+        return []
+
+    def _scheduleTransmitActual(self, intent: Any, has_exclusive_flag: bool = False) -> None:
+        """Send a message, in the thread that owns the actor; what becomes of it is told when that runs again."""
+        status = SendStatus.Sent
+        if intent.targetAddr == self.myAddress:
+            self._incomingEnvelopes.append(ReceiveEnvelope(self.myAddress, intent.message))
+        else:
+            try:
+                self._links.send(intent.targetAddr.addressDetails.path, intent.serMsg)
+            except (ConnectionError, FileNotFoundError):
+                status = SendStatus.DeadTarget
+            except OSError:
+                status = SendStatus.Failed
+        self._finished_intents.append((intent, status))
+
+    def _runWithExpiry(self, incomingHandler: Any) -> Any:  # noqa: N803 - Thespian's name
+        """Do what TCPTransport's own does (4.0.1): handle what comes, until it is time or somebody aborts it."""
+        sends_only = incomingHandler is TransmitOnly or isinstance(incomingHandler, TransmitOnly)
+        self.__dict__.pop("_aborting_run", None)
+        while not hasattr(self, "_aborting_run") or (self._aborting_run and self._links.has_unsent):
+            self._tell_what_was_sent()
+            if sends_only and not self._links.has_unsent:
+                return 0
+            while self._incomingEnvelopes and not sends_only:
+                envelope = self._incomingEnvelopes.pop(0)
+                if incomingHandler is None:
+                    return envelope
+                result = Thespian__Run_HandlerResult(incomingHandler(envelope))
+                if not result:
+                    return result
+                self._tell_what_was_sent()
+            if self.run_time.view().expired():
+                return Thespian__Run_Expired()
+            if not hasattr(self, "_aborting_run") or self._links.has_unsent:
+                self._take(self._links.wait(self.run_time.view().remainingSeconds(), self._watches))
+        return Thespian__Run_Terminated()
+
+    def _tell_what_was_sent(self) -> None:
+        """Have Thespian note what became of messages, which may send others."""
+        while self._finished_intents:
+            intent, status = self._finished_intents.pop(0)
+            intent.tx_done(status)
+
+    def _take(self, happened: Happened) -> None:
+        self._incomingEnvelopes += (ReceiveEnvelope(*pickle.loads(message)) for message in happened.messages)  # noqa: S301 - only its owner enters the directory of the sockets
+        if happened.connected:
+            # A signal's handler wakes its own process by a connection.
+            self._check_indicators()
+        if happened.ready:
+            self._incomingEnvelopes.append(ReceiveEnvelope(self.myAddress, WatchMessage(happened.ready)))
 
     @staticmethod
     def getAdminAddr(capabilities: dict[str, Any]) -> Any:
@@ -181,6 +236,12 @@ class ActorSystemBase(multiprocessCommon):  # type: ignore[misc]
         system.capabilities["Thespian Watch Supported"] = True
         system.capabilities["Process Startup Method"] = "fork"
         super().__init__(system, logDefs)
+
+
+def let_go() -> None:
+    """Close every transport of this process: it was forked from their owner, or their actor system is gone."""
+    for transport in list(_opened):
+        transport.close()
 
 
 def register() -> None:

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from thespian.actors import WakeupMessage
+
 from actors.base import KigeonActor, crash
 from actors.messages import Connect, Resume, Resync, Start, Stored
+from kigeon.events.kind import EventKinds
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.collector import EventCollector
 from kigeon.kube.informer import Informer
@@ -34,7 +37,9 @@ class Watcher(KigeonActor):
     def started(self, start: Start) -> None:
         """Prepare to read; reading begins when the way is free."""
         self._cluster = start.cluster or ClusterSource()
-        self._outbox = Outbox(on_offer=lambda: self.post(None))
+        self._outbox = Outbox(lambda: self.post(None), start.settings.pusher.batch_wait)
+        self._kinds = EventKinds(start.settings.http.namespace_label)
+        self._wakes_at = 0.0
         self._lifetime = start.settings.queue.kubernetes_events_max_lifetime
         self._collector: EventCollector | None = None
         self._access: ClusterAccess | None = None
@@ -61,7 +66,12 @@ class Watcher(KigeonActor):
         if self._collector is None:
             checkpoint = message.checkpoint
             self._collector = EventCollector(
-                self._outbox, self._lifetime, checkpoint.watched_until, checkpoint.lifetime, self._time
+                self._outbox,
+                self._lifetime,
+                checkpoint.watched_until,
+                checkpoint.lifetime,
+                self._time,
+                kinds=self._kinds,
             )
             self._read_at = time.monotonic()
             arguments = (message.resource_version, read_anchor(message.checkpoint.anchor), self._collector)
@@ -78,25 +88,26 @@ class Watcher(KigeonActor):
         """Something was read."""
         self._pump()
 
+    def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Any) -> None:
+        """The outbox has rested."""
+        self._wakes_at = 0.0
+        self._pump()
+
     def report(self) -> Mapping[str, Any]:
         """Tell what was read; ask for a new epoch when nothing has moved for too long."""
         self._pump()
-        if self._outbox.is_empty:
+        if self._outbox.is_empty or not self._outbox.is_due:
             self._moved_at = time.monotonic()
         elif self._epoch and time.monotonic() - self._moved_at > PATIENCE:
             self._moved_at = time.monotonic()
             self.send(self.supervisor, Resync(self._epoch, "a batch was not stored in time"))
         self._look_after_reading()
-        counters = self._informer.counters if self._informer else None
         return {
             "epoch": self._outbox.epoch,
             **(self._collector.report() if self._collector else {"received": 0}),
             "waiting": self._outbox.waiting,
             "pending": self._outbox.pending,
-            "watching": bool(self._informer and self._informer.is_watching),
-            "lists": counters.lists if counters else 0,
-            "relists": counters.relists if counters else 0,
-            "errors": counters.errors if counters else 0,
+            **(self._informer.report() if self._informer else {}),
         }
 
     async def finish(self, grace: float) -> None:
@@ -118,7 +129,9 @@ class Watcher(KigeonActor):
     def _read(self, resource_version: str, anchor: ResumeAnchor | None, collector: EventCollector) -> None:
         """Read for as long as the process lives; an error that nothing foresaw ends it."""
         self._access = ClusterAccess(self._cluster)
-        self._informer = Informer(self._access, EVENTS, collector, resource_version, anchor=anchor, watches_early=True)
+        self._informer = Informer(
+            self._access, EVENTS, collector, resource_version, anchor=anchor, watches_early=True, rest=collector.rest
+        )
         self._informer.run()
 
     def _time(self) -> float:
@@ -135,3 +148,10 @@ class Watcher(KigeonActor):
     def _pump(self) -> None:
         while batch := self._outbox.take():
             self.send(self._deduplicator, batch)
+        self._wake_after(self._outbox.rest)
+
+    def _wake_after(self, rest: float) -> None:
+        """Take again when the outbox has rested; who reads wakes nobody before that."""
+        if rest and time.monotonic() >= self._wakes_at:
+            self._wakes_at = time.monotonic() + rest
+            self.wakeupAfter(rest)

@@ -52,11 +52,16 @@ def hide(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def is_secret(key: str) -> bool:
+    """Whether the name of a *key* says that it holds a secret."""
+    return bool(_SECRET_KEYS.search(key))
+
+
 def secrets_in(config: Any, secret: bool = False) -> Iterator[str]:
     """Yield the texts of a *config* that stand under a key whose name says that it is a secret."""
     if isinstance(config, Mapping):
         for key, value in config.items():
-            yield from secrets_in(value, secret or bool(_SECRET_KEYS.search(str(key))))
+            yield from secrets_in(value, secret or is_secret(str(key)))
     elif isinstance(config, (list, tuple)):
         for value in config:
             yield from secrets_in(value, secret)

@@ -8,6 +8,7 @@ import yaml
 
 from kigeon.config.load import load_settings
 from kigeon.config.settings import Settings
+from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.registry import config_types
 
 ROOT = Path(__file__).parent.parent
@@ -58,6 +59,10 @@ def test_its_table_of_defaults_is_what_the_code_has() -> None:
     assert rows["queue.eventsMaxBytes"] == f"{settings.queue.events_max_bytes // 2**20}Mi"
     assert rows["queue.kubernetesEventsMaxLifetime"] == f"{settings.queue.kubernetes_events_max_lifetime / 3600:g}h"
     assert rows["pusher.pushTimeout"] == f"{settings.pusher.push_timeout:g}s"
+    assert rows["pusher.batchWait"] == f"{settings.pusher.batch_wait * 1000:g}ms"
+    assert rows["http.listen"] == settings.http.listen
+    assert rows["http.namespaceLabel"] == str(settings.http.namespace_label).lower()
+    assert rows["encoding"] == LokiSettings("http://loki").encoding
 
 
 def test_the_configuration_that_is_deployed_is_valid(tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kigeon.cli.parser import parse
+from kigeon.cli.parser import make_parser, parse
 from kigeon.config.load import load_settings
 from kigeon.config.settings import HookSettings, Settings
 from kigeon.errors import ConfigurationError, HookLoadError, KigeonError
@@ -30,9 +31,17 @@ def run(argv: Sequence[str] | None) -> int:
         "dead-letter": _operate,
         "audit": _operate,
         "resend": _operate,
+        "tail": _tail,
+        "hook": _hook,
+        "completion": _completion,
+        "support-bundle": _bundle,
     }
     try:
         return commands[arguments.command](arguments)
+    except BrokenPipeError:
+        # Whoever read this has read enough. Nothing more may be written, not even at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
     except ConfigurationError as error:
         for problem in error.problems:
             _complain(f"{error.source}:{problem}" if problem.line else f"{error.source}: {problem}")
@@ -66,13 +75,18 @@ def _start(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from kigeon.cli.describe import describe
+    from kigeon.cli.check import run_check
 
-    sys.stdout.write(describe(load(arguments.config)))
-    return OK
+    settings = load(arguments.config)
+    is_well = run_check(settings, arguments.connect, arguments.kubeconfig, arguments.json)
+    return OK if is_well else UNUSABLE
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    if sys.stdout.isatty():
+        from kigeon.cli.demo_screen import show_demo
+
+        return show_demo(arguments.events, arguments.rate)
     from kigeon.cli.demo import run_demo
 
     return run_demo(arguments.events, arguments.rate)
@@ -82,6 +96,34 @@ def _operate(arguments: argparse.Namespace) -> int:
     from kigeon.cli.operate import operate
 
     return operate(load_settings(arguments.config, config_types()), arguments)
+
+
+def _tail(arguments: argparse.Namespace) -> int:
+    from kigeon.cli.tail import run_tail
+
+    return run_tail(load_settings(arguments.config, config_types()), arguments)
+
+
+def _hook(arguments: argparse.Namespace) -> int:
+    from kigeon.cli.hook_test import run_hook_test
+
+    try:
+        return run_hook_test(arguments)
+    except HookLoadError as error:
+        _complain(str(error))
+        return UNUSABLE
+
+
+def _completion(arguments: argparse.Namespace) -> int:
+    from kigeon.cli.completion import run_completion
+
+    return run_completion(make_parser(), arguments.shell)
+
+
+def _bundle(arguments: argparse.Namespace) -> int:
+    from kigeon.cli.bundle import run_bundle
+
+    return run_bundle(load_settings(arguments.config, config_types()), arguments)
 
 
 def _complain(text: str) -> None:

@@ -8,14 +8,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from actors.messages import Status
-from actors.system import RunSpec, children_of, run
-from kigeon.config.settings import GlobalSettings, SenderSettings, Settings
+from actors.spec import RunSpec, children_of
+from actors.system import run
+from kigeon.cli.demo_screen import ACCOUNTS, LISTEN
+from kigeon.config.settings import GlobalSettings, HttpSettings, SenderSettings, Settings
 from kigeon.errors import StartError
 from kigeon.kube.source import ClusterSource
 from kigeon.observability.logs import configure
+from kigeon.processes import die_with_parent
 
 SENDER = "sender/demo"
 PATIENCE = 10.0
@@ -29,17 +35,34 @@ def run_demo(events: int, rate: float) -> int:
         folder = Path(name)
         server = _start_api_server(folder / "kubeconfig", events, rate)
         try:
-            return _run(folder, Story(server))
+            return _run(folder, Story(server, ScreenOutside(os.environ)))
         finally:
             # It serves until its standard input ends.
             server.communicate()
 
 
+class ScreenOutside:
+    """Whoever shows this demo on a terminal, if somebody does: told the accounts as they are."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._descriptor = int(environ.get(ACCOUNTS, -1))
+        if self._descriptor >= 0:
+            die_with_parent()
+            os.set_inheritable(self._descriptor, False)
+
+    def tell(self, children: Mapping[str, Mapping[str, Any]]) -> None:
+        """Tell what the actors reported last."""
+        if self._descriptor >= 0:
+            with suppress(OSError):  # Nobody looks any more.
+                os.write(self._descriptor, json.dumps(counts_of(children)).encode() + b"\n")
+
+
 class Story:
     """What the stand-in API server says of itself on its standard output."""
 
-    def __init__(self, server: subprocess.Popen[bytes]) -> None:
+    def __init__(self, server: subprocess.Popen[bytes], screen: ScreenOutside) -> None:
         self._server = server
+        self._screen = screen
         self._said = b""
         self._told_at = 0.0
         self._occurrences = 0
@@ -56,6 +79,7 @@ class Story:
     def is_over(self, status: Status) -> bool:
         """Whether every event was told, and has arrived."""
         self._listen()
+        self._screen.tell(status.children)
         if not self._told_at:
             return False
         sent = int(status.children.get(SENDER, {}).get("sent", 0))
@@ -77,7 +101,9 @@ def _start_api_server(kubeconfig: Path, events: int, rate: float) -> subprocess.
 
 def _run(folder: Path, story: Story) -> int:
     story.begin()
-    settings = Settings((SenderSettings("demo", "stdout"),), GlobalSettings(folder / "data", "warn", "text"))
+    log = GlobalSettings(folder / "data", "warn", "text")
+    http = HttpSettings(os.environ.get(LISTEN, ""))
+    settings = Settings((SenderSettings("demo", "stdout"),), log, http=http)
     spec = RunSpec(settings, ClusterSource(folder / "kubeconfig"), children_of(settings), story.is_over)
     code = run(spec)
     sys.stdout.write(accounts(spec) + "\n")
@@ -87,7 +113,13 @@ def _run(folder: Path, story: Story) -> int:
 
 def accounts(spec: RunSpec) -> str:
     """Return the closing line: what was seen, what of it was repeated, what was sent."""
-    seen = spec.last.get("watcher", {}).get("received", 0)
-    repeated = spec.last.get("deduplicator", {}).get("repeated", 0)
-    sent = spec.last.get(SENDER, {}).get("sent", 0)
-    return f"seen {seen}, repeated {repeated}, sent {sent}"
+    return ", ".join(f"{name} {count}" for name, count in counts_of(spec.last).items())
+
+
+def counts_of(children: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """Return what was seen, repeated and sent, of the actors' reports."""
+    return {
+        "seen": children.get("watcher", {}).get("received", 0),
+        "repeated": children.get("deduplicator", {}).get("repeated", 0),
+        "sent": children.get(SENDER, {}).get("sent", 0),
+    }

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import orjson
-
 from kigeon.cli.asking import Part, ProgressLine, as_json, ask
+from kigeon.cli.show_audit import audit_lines
+from kigeon.cli.show_letters import grouped_lines, letter_lines, whole
+from kigeon.cli.show_status import status_lines
+from kigeon.cli.terminal import Look, Screen, look_of
 from kigeon.config.settings import Settings
 from kigeon.errors import OperatorError
+
+WATCH_EVERY = 2.0
+"""Seconds between two looks of ``status --watch``."""
 
 
 def operate(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -19,17 +25,36 @@ def operate(settings: Settings, arguments: argparse.Namespace) -> int:
 
     Raises :class:`OperatorError` when there is no answer.
     """
-    if not (getattr(arguments, "ids", True) or getattr(arguments, "all", False) or arguments.command == "audit"):
+    if getattr(arguments, "action", "") in ("replay", "drop") and not (arguments.ids or arguments.all):
         raise OperatorError(f"dead-letter {arguments.action}: give the ids that list shows, or --all")
+    if getattr(arguments, "watch", False):
+        watch(settings, arguments)
     progress, verdict = ProgressLine(), Verdict()
     parts = verdict.on(ask(settings.global_.data_dir, _request(arguments), progress))
+    look = look_of(sys.stdout)
     try:
-        for text in as_json(parts) if arguments.json else (f"{line}\n" for line in _lines(arguments, parts)):
+        for text in as_json(parts) if arguments.json else (f"{line}\n" for line in _lines(arguments, parts, look)):
             progress.clear()
             sys.stdout.write(text)
     finally:
         progress.clear()
     return 1 if verdict.is_wrong else 0
+
+
+def watch(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Show the status again and again, until a signal ends it. A kigeon that does not run now is waited for."""
+    look, screen = look_of(sys.stdout), Screen()
+    request = {**_request(arguments), "every": WATCH_EVERY}
+    while True:
+        try:
+            for part in ask(settings.global_.data_dir, request, lambda text: None):
+                for answer in part.value:
+                    parts = (Part(name, value, whole=True) for name, value in answer.items())
+                    shown = "".join(as_json(parts)) if arguments.json else "\n".join(status_lines(answer, look))
+                    screen.show(shown.rstrip("\n").split("\n"))
+        except OperatorError as error:
+            screen.show([look.paint(str(error), "red")])
+        time.sleep(WATCH_EVERY)
 
 
 class Verdict:
@@ -55,30 +80,14 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
     return request
 
 
-def _lines(arguments: argparse.Namespace, parts: Iterator[Part]) -> Iterator[str]:
+def _lines(arguments: argparse.Namespace, parts: Iterator[Part], look: Look) -> Iterator[str]:
     if arguments.command == "status":
-        return _status({part.name: part.value for part in parts})
+        return status_lines({part.name: part.value for part in parts}, look)
     if arguments.command == "audit":
-        return _audit(parts)
+        return audit_lines(parts, look)
     if arguments.command == "resend":
         return _resent({part.name: part.value for part in parts})
-    return _dead_letters(arguments.action, parts)
-
-
-def _status(answer: Mapping[str, Any]) -> Iterator[str]:
-    watcher = answer["watcher"]
-    told = " + ".join(f"{key} {watcher[key]}" for key in ("stored", "repeated", "unreadable"))
-    until = watcher["watchedUntil"]
-    yield f"received {watcher['received']} = {told}; " + (f"watched until {until}" if until else "not watched yet")
-    for name, accounts in answer["senders"].items():
-        keys = [key for key in accounts if key not in ("stored", "resent", "unaccounted", "problem")]
-        yield f"{name}: stored {accounts['stored']} = " + " + ".join(f"{key} {accounts[key]}" for key in keys)
-        if accounts["resent"]:
-            yield f"{name}: {accounts['resent']} were sent again on an operator's request"
-        if accounts["unaccounted"]:
-            yield f"{name}: {accounts['unaccounted']} are NOT ACCOUNTED FOR"
-        if "problem" in accounts:
-            yield f"{name}: {accounts['problem']}"
+    return _or_nothing(_dead_letters(arguments, parts, look))
 
 
 def _resent(answer: Mapping[str, Any]) -> Iterator[str]:
@@ -87,54 +96,24 @@ def _resent(answer: Mapping[str, Any]) -> Iterator[str]:
         yield f"{answer['sender']}: {answer['notSent']} were not: the log says why (late lines are sent with --late)"
 
 
-def _dead_letters(action: str, parts: Iterator[Part]) -> Iterator[str]:
-    show = {"list": _listed, "show": _shown}.get(action)
-    done = "sent again" if action == "replay" else "dropped"
-    printed = False
+def _dead_letters(arguments: argparse.Namespace, parts: Iterator[Part], look: Look) -> Iterator[str]:
+    if arguments.action in ("replay", "drop"):
+        return _done("sent again" if arguments.action == "replay" else "dropped", parts)
+    letters = (letter for part in parts for letter in part.value)
+    if arguments.action == "show":
+        return map(whole, letters)
+    return letter_lines(letters) if arguments.all else grouped_lines(letters, look)
+
+
+def _done(done: str, parts: Iterator[Part]) -> Iterator[str]:
     for part in parts:
-        lines = (
-            map(show, part.value)
-            if show is not None
-            else (f"{name}: {done}" for name in part.value)
-            if part.name == "done"
-            else (f"{name}: not {done}: {problem}" for name, problem in part.value.items())
-        )
-        for line in lines:
-            printed = True
-            yield line
-    if not printed:
-        yield "nothing is parked"
+        if part.name == "done":
+            yield from (f"{name}: {done}" for name in part.value)
+        else:
+            yield from (f"{name}: not {done}: {problem}" for name, problem in part.value.items())
 
 
-def _listed(letter: Mapping[str, Any]) -> str:
-    event = f"{letter['namespace']}/{letter['name']} {letter['why']}" if "name" in letter else "(not readable)"
-    return f"{letter['id']}  {letter['since']}  {event}  {letter['reason']}"
-
-
-def _shown(letter: Mapping[str, Any]) -> str:
-    return orjson.dumps(letter, option=orjson.OPT_INDENT_2).decode()
-
-
-def _audit(parts: Iterator[Part]) -> Iterator[str]:
-    """The Events that came were asked for: all, or those with which something is wrong. The summary is the end."""
-    answer: dict[str, Any] = {}
-    for part in parts:
-        if part.whole:
-            answer[part.name] = part.value
-            continue
-        for event in part.value:
-            yield f"{event['namespace']}/{event['name']} (count {event['count']}): {'; '.join(_fates(event))}"
-    for name, counts in answer["senders"].items():
-        yield f"{name}: " + (", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) or "nothing")
-    for name, counts in answer["loki"].items():
-        yield f"{name} in Loki: " + ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
-    yield f"{answer['listed']} Events are in the cluster, {answer['unaccounted']} of them unaccounted for"
-
-
-def _fates(event: Mapping[str, Any]) -> Iterator[str]:
-    if not event["accounted"]:
-        yield "UNACCOUNTED FOR"
-    for name, fate in event["senders"].items():
-        reason = f" ({fate['reason']})" if fate["reason"] else ""
-        loki = f", {fate['loki']} in Loki" if "loki" in fate else ""
-        yield f"{name} {fate['outcome']}{reason}{loki}"
+def _or_nothing(lines: Iterator[str]) -> Iterator[str]:
+    first = next(lines, "nothing is parked")
+    yield first
+    yield from lines

@@ -8,9 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from kigeon import __version__
+from kigeon.cli.completion import SHELLS
 from kigeon.config.quantities import parse_duration
 
-COMMANDS = ("start", "check", "demo", "status", "dead-letter", "audit", "resend")
+COMMANDS = (
+    "start",
+    "check",
+    "demo",
+    "status",
+    "dead-letter",
+    "audit",
+    "resend",
+    "tail",
+    "hook",
+    "completion",
+    "support-bundle",
+)
 
 _DESCRIPTION = "kigeon exports Kubernetes Events to Grafana Loki, each occurrence once."
 _EPILOG = "exit status: 0 after SIGTERM or SIGINT, 2 for a configuration that can't be used, 1 for anything else"
@@ -28,7 +41,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     parser = argparse.ArgumentParser(prog="kigeon", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=f"kigeon {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{" + ",".join(COMMANDS) + "}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     start = commands.add_parser("start", help="watch the cluster and send its Events", description=_DESCRIPTION)
     _add_config(start)
     credentials = "credentials; without it: the Pod's own, KUBECONFIG, ~/.kube/config"
@@ -36,11 +49,19 @@ def make_parser() -> argparse.ArgumentParser:
     start.add_argument("--log-level", choices=("debug", "info", "warn", "error"), help="wins over global.logLevel")
     check = commands.add_parser("check", help="validate a configuration and print what would run")
     _add_config(check)
+    connect = "also try what it names: the cluster's rights, each Loki (one sample line is sent), the volume, the hook"
+    check.add_argument("--connect", action="store_true", help=connect)
+    check.add_argument("--kubeconfig", type=Path, metavar="FILE", help=f"with --connect: {credentials}")
+    check.add_argument("--json", action="store_true", help="print JSON")
     demo = commands.add_parser("demo", help="everything but the cluster and Loki: lifelike Events on standard output")
     demo.add_argument("--events", type=_positive, default=200, metavar="N", help="how many events (default: 200)")
     rate = "events a second, 0 for all at once (default: 25)"
     demo.add_argument("--rate", type=_rate, default=25.0, metavar="R", help=rate)
     _add_operating(commands)
+    _add_hook(commands)
+    completion = commands.add_parser("completion", help="print what a shell needs to complete this command line")
+    completion.add_argument("shell", choices=SHELLS, help='for example: eval "$(kigeon completion bash)"')
+    _add_bundle(commands)
     return parser
 
 
@@ -49,12 +70,14 @@ def _add_operating(commands: Any) -> None:
     status = commands.add_parser(
         "status", help="the accounts of a running kigeon: what became of all that was received"
     )
+    status.add_argument("--watch", action="store_true", help="keep it on the screen, until Ctrl-C")
     parked = commands.add_parser(
         "dead-letter", help="what a running kigeon could not deliver: list, show, replay, drop"
     )
     actions = parked.add_subparsers(dest="action", required=True, metavar="{list,show,replay,drop}")
     listing = actions.add_parser("list", help="what is parked, since when, and why")
     listing.add_argument("--sender", metavar="NAME", help="of this sender alone")
+    listing.add_argument("--all", action="store_true", help="a line for each, however many there are")
     show = actions.add_parser("show", help="all that is known of some of it")
     show.add_argument("ids", nargs="+", metavar="ID", help="as list shows it")
     replay = actions.add_parser("replay", help="send it again, once")
@@ -76,9 +99,48 @@ def _add_operating(commands: Any) -> None:
     resend.add_argument("--namespace", metavar="N", help="events of this namespace alone")
     late = "also what Loki takes as late lines alone: what it holds of that already is there twice then"
     resend.add_argument("--late", action="store_true", help=late)
-    for command in (status, listing, show, replay, drop, audit, resend):
+    tail = commands.add_parser("tail", help="follow the events of a running kigeon, as kubectl get events shows them")
+    _add_tail(tail)
+    for command in (status, listing, show, replay, drop, audit, resend, tail):
         _add_config(command)
         command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_hook(commands: Any) -> None:
+    hook = commands.add_parser("hook", help="try a hook: test")
+    actions = hook.add_subparsers(dest="action", required=True, metavar="{test}")
+    test = actions.add_parser("test", help="run a hook as production does, and show what it does")
+    test.add_argument("script", type=Path, metavar="SCRIPT", help="the Starlark script")
+    events = test.add_mutually_exclusive_group()
+    file = "Events, JSON or YAML (kubectl get events -o json); without it: a sample"
+    events.add_argument("--event", type=Path, metavar="FILE", help=file)
+    queue = "the last N events of a running kigeon (needs --config)"
+    events.add_argument("--from-queue", type=_last, metavar="N", help=queue)
+    test.add_argument("--config", type=Path, metavar="FILE", help="the configuration whose sender it belongs to")
+    test.add_argument("--sender", metavar="NAME", help="that sender; needed where there are several")
+    test.add_argument("--expect", type=Path, metavar="FILE", help="what it is to make of each event; exit 1 if not")
+    test.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_bundle(commands: Any) -> None:
+    bundle = commands.add_parser("support-bundle", help="write what somebody needs to help into one file, no secrets")
+    _add_config(bundle)
+    output = "the file to write (default: kigeon-support-<time>.tar.gz), - for standard output"
+    bundle.add_argument("--output", type=Path, metavar="FILE", help=output)
+    logs = "a file with kigeon's log (kubectl logs): its last lines are taken, instead of those that kigeon keeps"
+    bundle.add_argument("--log", type=Path, metavar="FILE", help=logs)
+
+
+def _add_tail(tail: argparse.ArgumentParser) -> None:
+    """Add the flags that ``kubectl get events`` has, and how many to begin with."""
+    tail.add_argument("-n", "--namespace", metavar="NAME", help="events of this namespace alone")
+    tail.add_argument("-A", "--all-namespaces", action="store_true", help="events of all namespaces (the default)")
+    tail.add_argument("-o", "--output", choices=("json", "wide", "name"), help="json: an Event a line")
+    tail.add_argument("--types", type=_names, metavar="TYPE,...", help="events of these types, for example Warning")
+    tail.add_argument("--for", dest="involved", type=_involved, metavar="KIND/NAME", help="events about this object")
+    tail.add_argument("--no-headers", action="store_true", help="print no headers")
+    last = "begin with so many events of those before (default: 10, at most 1000)"
+    tail.add_argument("--last", type=_last, default=10, metavar="N", help=last)
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -90,6 +152,23 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be a whole number, at least 1")
     return number
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _involved(text: str) -> str:
+    kind, slash, name = text.partition("/")
+    if not (kind and slash and name):
+        raise argparse.ArgumentTypeError("must be a kind and a name, for example pod/web-1")
+    return text
+
+
+def _last(text: str) -> int:
+    if not text.isdecimal() or int(text) > 1000:
+        raise argparse.ArgumentTypeError("must be a whole number, at most 1000")
+    return int(text)
 
 
 def _rate(text: str) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from actors.system import RunSpec, children_of, run
+from actors.spec import RunSpec, children_of
+from actors.system import run
 from kigeon import __version__
 from kigeon.config.settings import Settings
 from kigeon.kube.access import ClusterAccess, discover

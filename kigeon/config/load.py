@@ -13,6 +13,7 @@ from kigeon.config.settings import (
     FilterSettings,
     GlobalSettings,
     HookSettings,
+    HttpSettings,
     PusherSettings,
     QueueSettings,
     SenderSettings,
@@ -133,7 +134,8 @@ class _Builder:
             tuple(self._sender(sender) for sender in found["eventsenders"]),
             _global(found["global"] or {}),
             _queue(found["queue"] or {}),
-            PusherSettings(found["pusher"]["pushTimeout"]) if found["pusher"] else PusherSettings(),
+            _pusher(found["pusher"] or {}),
+            HttpSettings(found["http"]["listen"], found["http"]["namespaceLabel"]) if found["http"] else HttpSettings(),
         )
 
     def _sender(self, found: Mapping[str, Any]) -> SenderSettings:
@@ -173,6 +175,12 @@ def _queue(found: Mapping[str, Any]) -> QueueSettings:
     if not found:
         return QueueSettings()
     return QueueSettings(found["eventsMaxAge"], found["eventsMaxBytes"], found["kubernetesEventsMaxLifetime"])
+
+
+def _pusher(found: Mapping[str, Any]) -> PusherSettings:
+    if not found:
+        return PusherSettings()
+    return PusherSettings(found["pushTimeout"], found["batchWait"])
 
 
 def _filter(found: Mapping[str, Any] | None) -> FilterSettings | None:

@@ -10,6 +10,7 @@ from kigeon.config.types import ConfigTypes
 from kigeon.config.validators import (
     Section,
     Wrong,
+    address,
     boolean,
     check,
     duration,
@@ -124,7 +125,11 @@ def file_section(types: ConfigTypes) -> Section:
                 ),
                 None,
             ),
-            "pusher": (Section({"pushTimeout": (duration(least=0.1), 5.0)}), None),
+            "pusher": (
+                Section({"pushTimeout": (duration(least=0.1), 5.0), "batchWait": (duration(zero=True), 0.2)}),
+                None,
+            ),
+            "http": (Section({"listen": (address, "127.0.0.1:8080"), "namespaceLabel": (boolean, False)}), None),
             "eventsenders": partial(senders, types=types),
         }
     )

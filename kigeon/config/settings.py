@@ -35,9 +35,26 @@ class QueueSettings:
 
 @dataclass(frozen=True, slots=True)
 class PusherSettings:
-    """``pusher``: seconds for one attempt to store a batch in the queue."""
+    """``pusher``: how batches get into the queue.
+
+    ``push_timeout`` is in seconds, for one attempt to store one. ``batch_wait`` is how many seconds lie between two
+    that are not full; 0: none.
+    """
 
     push_timeout: float = 5.0
+    batch_wait: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """``http``: where metrics, health and the status page are served.
+
+    ``listen`` is ``host:port``, an IPv6 address in brackets; without a host it is every address of the machine, "" is
+    none. ``namespace_label`` says that the cluster's events are counted for each namespace.
+    """
+
+    listen: str = "127.0.0.1:8080"
+    namespace_label: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +109,4 @@ class Settings:
     global_: GlobalSettings = GlobalSettings()
     queue: QueueSettings = QueueSettings()
     pusher: PusherSettings = PusherSettings()
+    http: HttpSettings = HttpSettings()

@@ -6,6 +6,7 @@ cure. Voluptuous collects, and :class:`Section` adds keys that nobody knows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -169,6 +170,15 @@ def size(least: int) -> Validator:
         return found
 
     return validate
+
+
+def address(given: Any) -> str:
+    """Where to listen: ``host:port``; without a host at every address of the machine; "" is nowhere."""
+    found = re.fullmatch(r"(?:[A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", text(given))
+    if given and (found is None or int(found[1]) > 65535):
+        cure = 'for example 127.0.0.1:8080, ":8080" for every address, "" for none'
+        raise Wrong("must be an address with a port", cure)
+    return str(given)
 
 
 def rate(given: Any) -> float:

@@ -146,21 +146,44 @@ class ClusterAccess:
 
         Raises :class:`KubernetesError` for anything but a 2xx, with its Retry-After; 401 is :class:`Unauthorized`.
         """
+        return self._send("GET", path, query, read_timeout, encoding)
+
+    def create(self, path: str, body: bytes, read_timeout: float = READ_TIMEOUT) -> bytes:
+        """Send POST with a *body* of JSON and return what comes back; raises as :meth:`get` does."""
+        response = self._send("POST", path, {}, read_timeout, "identity", body)
+        try:
+            return b"".join(response.stream(CHUNK, decode_content=True))
+        except READ_ERRORS as error:
+            raise KubernetesError(f"reading {path} failed: {shorten(str(error))}") from error
+        finally:
+            response.release_conn()
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        read_timeout: float,
+        encoding: str,
+        body: bytes | None = None,
+    ) -> urllib3.BaseHTTPResponse:
         if self._good_until is not None and time.time() > self._good_until - RENEW_BEFORE:
             self._refresh_after(self._api)
         with self._lock:
             api = self._api
-        url = f"{api.configuration.host.rstrip('/')}{path}?{urlencode(query)}"
+        url = f"{api.configuration.host.rstrip('/')}{path}{f'?{urlencode(query)}' if query else ''}"
         try:
             headers = {
                 "Accept": "application/json",
                 "Accept-Encoding": encoding,
                 "User-Agent": f"kigeon/{__version__}",
+                **({} if body is None else {"Content-Type": "application/json"}),
                 **_credentials(api),
             }
             response: urllib3.BaseHTTPResponse = api.rest_client.pool_manager.request(
-                "GET",
+                method,
                 url,
+                body=body,
                 headers=headers,
                 preload_content=False,
                 retries=False,
@@ -181,7 +204,7 @@ class ClusterAccess:
             raise Unauthorized("the credentials hold a character that no header may hold") from None
         self._note_time(response)
         if not 200 <= response.status < 300:
-            raise error_of(path, response)
+            raise error_of(path, response, method)
         return response
 
     def server_time(self) -> float:
@@ -285,7 +308,7 @@ def _shown(host: str) -> str:
         return "the API server"
 
 
-def error_of(path: str, response: urllib3.BaseHTTPResponse) -> KubernetesError:
+def error_of(path: str, response: urllib3.BaseHTTPResponse, method: str = "GET") -> KubernetesError:
     """Return the error that a response other than 2xx is; it reads what the response says, and lets it go."""
     try:
         body = bytes(response.read(MAX_ERROR_BYTES))
@@ -296,7 +319,7 @@ def error_of(path: str, response: urllib3.BaseHTTPResponse) -> KubernetesError:
     else:
         # The rest is not worth reading to keep the connection: it may have no end.
         response.close()
-    message = f"GET {path}: {response.status} {shorten(body)}"
+    message = f"{method} {path}: {response.status} {shorten(body)}"
     retry_after = response.headers.get("Retry-After", "")
     seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
     if response.status == 401:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
+from kigeon.events.kind import EventKinds
 from kigeon.events.occurrence import identity_at, identity_of, timestamp_of
 from kigeon.kube.completeness import Completeness
 from kigeon.kube.lifetime import ObservedLifetime
 from kigeon.kube.lines import WatchEvent
 from kigeon.kube.ordering import TimeOrderedBuffer
 from kigeon.kube.outbox import Outbox, Received
+from kigeon.kube.reading import ReadingPace
 from kigeon.kube.resume_anchor import ResumeAnchors, anchor_of, write_anchor
 
 log = logging.getLogger(__name__)
@@ -42,12 +45,15 @@ class EventCollector:
         observed: float = 0.0,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
+        kinds: EventKinds | None = None,
     ) -> None:
         self._outbox = outbox
         seen = ObservedLifetime(lifetime, observed, steady)
         self.completeness = Completeness(lifetime, watched_until, seen, outbox.note)
         self._clock = clock
+        self._kinds = kinds or EventKinds()
         self._lock = Lock()
+        self._pace = ReadingPace(steady)
         self._list = TimeOrderedBuffer()
         self._paged_at = 0.0
         self._listed_anchors = ResumeAnchors()
@@ -74,7 +80,7 @@ class EventCollector:
             self._paged_at = self._clock()
             for event, raw in items:
                 timestamp = timestamp_of(event)
-                self._list.add(timestamp, Received(identity_at(event, timestamp), raw))
+                self._list.add(timestamp, Received(identity_at(event, timestamp), raw, kind=self._kinds.of(event)))
             self._listed_anchors.listed(event for event, _ in items)
             self.completeness.page((event for event, _ in items), self._paged_at)
             if resource_version:
@@ -88,13 +94,20 @@ class EventCollector:
     def on_events(self, lines: Sequence[WatchEvent]) -> None:
         """Take what was added or modified."""
         self._note_deleted(lines)
+        self._pace.read(sum(len(line.raw) for line in lines))
         news = [line for line in lines if line.type in ("ADDED", "MODIFIED")]
-        received = [Received(identity_of(line.object), line.raw, line.resource_version) for line in news]
+        received = [
+            Received(identity_of(line.object), line.raw, line.resource_version, kind=self._kinds.of(line.object))
+            for line in news
+        ]
         if news:
-            anchor = write_anchor(anchor_of(news[-1].object))
-            received[-1] = Received(received[-1].digest, news[-1].raw, news[-1].resource_version, anchor)
+            received[-1] = replace(received[-1], anchor=write_anchor(anchor_of(news[-1].object)))
         if self._take(received):
             self.completeness.watched(self._clock())
+
+    def rest(self) -> None:
+        """Everything that came was read: hold the reading thread while no batch is due."""
+        self._outbox.linger(self._pace.rest(self._outbox.rest))
 
     def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
         """Take what happens while a list goes on: it is handed on with the list, in the order of time."""
@@ -103,7 +116,8 @@ class EventCollector:
             for line in lines:
                 if line.type in ("ADDED", "MODIFIED"):
                     timestamp = timestamp_of(line.object)
-                    self._list.add(timestamp, Received(identity_at(line.object, timestamp), line.raw))
+                    kind = self._kinds.of(line.object)
+                    self._list.add(timestamp, Received(identity_at(line.object, timestamp), line.raw, kind=kind))
             self._listed_anchors.changed((line.type, line.object) for line in lines)
             if self._list.is_full:
                 self._release("")
@@ -139,7 +153,7 @@ class EventCollector:
             last = chunk
         if last and resource_version:
             end, anchor = last[-1], write_anchor(self._listed_anchors.latest)
-            last = [*last[:-1], Received(end.digest, end.raw, resource_version, anchor)]
+            last = [*last[:-1], replace(end, resource_version=resource_version, anchor=anchor)]
         return self._take(last)
 
     def _note_deleted(self, lines: Iterable[WatchEvent]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from kigeon.errors import KubernetesError, shorten
@@ -16,6 +16,7 @@ from kigeon.kube.lines import Page, WatchEvent, parse_page
 from kigeon.kube.reflector import GONE, PAGE_SIZE, ListPage, Reflector, Step, VerifyResume
 from kigeon.kube.resume_anchor import ResumeAnchor, ResumeAnchors
 from kigeon.kube.watch import SILENCE, Resource, WatchLimits, WatchReader
+from kigeon.kube.watch_news import WatchNews
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
@@ -57,10 +58,15 @@ class Counters:
     relists: int = 0
     errors: int = 0
     unreadable: int = 0
+    relists_by_cause: dict[str, int] = field(default_factory=dict)
 
 
 class Informer:
-    """Lists and watches until it is stopped. ``stop`` may be called from any thread."""
+    """Lists and watches until it is stopped. ``stop`` may be called from any thread.
+
+    ``rest`` is called in the thread that reads when all that came was handed on, as far as can be known: it waited for
+    the last of it. It may block for as long as nobody needs what comes.
+    """
 
     def __init__(
         self,
@@ -71,6 +77,7 @@ class Informer:
         silence: float = SILENCE,
         anchor: ResumeAnchor | None = None,
         watches_early: bool = False,
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
         self._access = access
         self._resource = resource
@@ -82,10 +89,16 @@ class Informer:
         self._stop = threading.Event()
         self._again = threading.Event()
         self._watches_early = watches_early
+        self._rest = rest
         self._early: EarlyWatch | None = None
-        self._reader = WatchReader(access, resource, self._is_interrupted, self._unreadable)
+        self._reader = WatchReader(access, resource, self._is_interrupted, self._heard, self._unreadable)
+        self._news = WatchNews(resource.path, lambda: access.server_time() - time.time())
         self._limits = WatchLimits(silence=silence)
         self.counters = Counters()
+        self.heard_at = 0.0
+        """When the API server answered last, or told something, on the steady clock; 0 before the first time."""
+        self.problem = ""
+        """Why what was asked last was refused, or not answered; "" where it was."""
 
     @property
     def is_watching(self) -> bool:
@@ -119,6 +132,20 @@ class Informer:
             if self._reflector.relisted:
                 self._relisting(self._reflector.relisted)
 
+    def report(self) -> Mapping[str, Any]:
+        """Return what it does, and has done so far, as plain data."""
+        counters = self.counters
+        return {
+            "watching": self.is_watching,
+            "lists": counters.lists,
+            "watches": self._reader.watches,
+            "relists": counters.relists,
+            "relistsByCause": dict(counters.relists_by_cause),
+            "errors": counters.errors,
+            "heardAt": self.heard_at,
+            "problem": self.problem,
+        }
+
     def list_again(self) -> None:
         """Have everything listed anew, although nothing is known to be wrong."""
         self._again.set()
@@ -141,6 +168,7 @@ class Informer:
     def _probe(self) -> None:
         try:
             page, anchor = self._ask_for_anchor()
+            self._heard()
         except KubernetesError as error:
             if not self._stop.is_set():
                 self._tell(error)
@@ -165,6 +193,7 @@ class Informer:
         if token:
             query["continue"] = token
         page = parse_page(self._access.read(self._resource.path, query, READ_TIMEOUT))
+        self._heard()
         if not token:
             self._drop_early()
             # Not before: where the list fails, the object that was seen last may be asked for again.
@@ -217,11 +246,12 @@ class Informer:
         early, self._early = self._early, None
         if early is None:
             seen = 0
-            for lines in self._reader.lines(version, self._limits):
+            for lines in self._reader.lines(version, self._limits, opened=self._news.opened):
                 seen += len(lines)
                 if not self._take(lines):
                     return
         else:
+            self._news.opened()
             seen = early.go_on(self._take)
         if seen >= 0:
             self._reflector.closed(seen)
@@ -236,6 +266,8 @@ class Informer:
         if goes_on:
             self._anchors.changed((line.type, line.object) for line in goes_on)
             self._handler.on_events(goes_on)
+            if self._reader.has_waited:
+                self._rest()
         if len(goes_on) < len(lines):
             log.info("the watch ended", extra={"path": self._resource.path, "status": shorten(lines[-1].raw)})
         return len(goes_on) == len(lines)
@@ -243,10 +275,15 @@ class Informer:
     def _failed(self, error: KubernetesError) -> None:
         if not self._stop.is_set():
             self._tell(error)
+            self._news.lost()
             self._reflector.failed(error)
+
+    def _heard(self) -> None:
+        self.heard_at, self.problem = time.monotonic(), ""
 
     def _tell(self, error: KubernetesError) -> None:
         self.counters.errors += 1
+        self.problem = shorten(str(error))
         level = logging.ERROR if error.status == 403 else logging.WARNING
         cure = "grant list and watch on this path (deploy/kubernetes/rbac.yaml)" if error.status == 403 else ""
         log.log(level, "the API server refuses or is away", extra={"error": str(error), "cure": cure})
@@ -254,6 +291,9 @@ class Informer:
     def _relisting(self, reason: str) -> None:
         self._reflector.relisted = ""
         self.counters.relists += 1
+        self._news.lost()
+        causes = self.counters.relists_by_cause
+        causes[self._reflector.cause] = causes.get(self._reflector.cause, 0) + 1
         log.warning("listing anew", extra={"path": self._resource.path, "reason": reason})
         self._handler.on_relist(reason)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from kigeon.events.envelope import Envelope, pack, unpack
+from kigeon.events.kind import EventKind
 from kigeon.events.occurrence import DIGEST_SIZE
 from kigeon.kube.outbox import Received
 
@@ -29,7 +30,7 @@ _OVERHEAD = 256
 
 @dataclass(slots=True)
 class _Slot:
-    packed: list[Envelope] = field(default_factory=list)
+    packed: list[tuple[Envelope, tuple[EventKind, ...]]] = field(default_factory=list)
     loose: list[Received] = field(default_factory=list)
     loose_bytes: int = 0
 
@@ -57,7 +58,8 @@ class TimeOrderedBuffer:
         if slot.loose_bytes >= CHUNK_BYTES:
             envelope = pack([each.raw for each in slot.loose], b"".join(each.digest for each in slot.loose))
             # A copy: zstandard shrinks a buffer as large as what it compressed, and leaves a hole of that size.
-            slot.packed.append(replace(envelope, payload=bytes(memoryview(envelope.payload))))
+            envelope = replace(envelope, payload=bytes(memoryview(envelope.payload)))
+            slot.packed.append((envelope, tuple(each.kind for each in slot.loose)))
             self.size += len(envelope.payload) + len(envelope.digests) + _OVERHEAD - slot.loose_bytes
             slot.loose, slot.loose_bytes = [], 0
 
@@ -67,15 +69,15 @@ class TimeOrderedBuffer:
         self.count = self.size = 0
         for number in sorted(slots):
             slot = slots.pop(number)
-            for envelope in slot.packed:
-                yield _unpacked(envelope)
+            for envelope, kinds in slot.packed:
+                yield _unpacked(envelope, kinds)
             if slot.loose:
                 yield slot.loose
 
 
-def _unpacked(envelope: Envelope) -> Sequence[Received]:
+def _unpacked(envelope: Envelope, kinds: Sequence[EventKind]) -> Sequence[Received]:
     digests = envelope.digests
     return [
-        Received(digests[index * DIGEST_SIZE : (index + 1) * DIGEST_SIZE], raw)
+        Received(digests[index * DIGEST_SIZE : (index + 1) * DIGEST_SIZE], raw, kind=kinds[index])
         for index, raw in enumerate(unpack(envelope.payload))
     ]

@@ -1,21 +1,24 @@
 """The Watcher's outbox: what was read and is not yet known to be stored, in order, within bounds.
 
-Whatever arrived while the last batch was being stored is the next batch: one event when the cluster is quiet,
-hundreds when it is not. At most :data:`WINDOW` batches are out at a time. A batch stays here until it
-is stored; a new epoch (somebody on the way was replaced) sends everything out again, in order, under new numbers.
-What is told with a batch (its tally) stays with it.
+A batch is what costs, not an event in it. So the first event after a silence goes at once, and after a batch the
+outbox *rests*: the next batch is whatever arrives within the wait that is configured, and does not wait when full.
+Without a wait the next batch is whatever arrived while the last one was being stored. At most :data:`WINDOW` batches
+are out at a time. A batch stays here until it is stored; a new epoch (somebody on the way was replaced) sends
+everything out again, in order, under new numbers. What is told with a batch (its tally) stays with it.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from threading import Condition
+from dataclasses import dataclass, field, replace
+from threading import Condition, Event
 from uuid import uuid4
 
 from kigeon.events.checkpoint import CheckpointDelta, WatcherCheckpoint
 from kigeon.events.envelope import Envelope, pack
+from kigeon.events.kind import UNKNOWN, EventKind
 
 WINDOW = 2
 """Batches that may be on their way at once: one being stored, one that waits behind it."""
@@ -44,38 +47,57 @@ class News:
 class Received:
     """One Event as it was read: its digest, its raw JSON, and the version to resume from after it.
 
-    ``anchor`` names the object that was seen last then.
+    ``anchor`` names the object that was seen last then, ``kind`` is what the event is counted as.
     """
 
     digest: bytes
     raw: bytes
     resource_version: str = ""
     anchor: str = ""
+    kind: EventKind = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """An envelope on its way: ``batch_seq`` counts from 1 in each epoch. An empty one is there for its tally."""
+    """An envelope on its way: ``batch_seq`` counts from 1 in each epoch. An empty one is there for its tally.
+
+    ``kinds`` are those of the envelope's events, in order.
+    """
 
     epoch: int
     batch_seq: int
     envelope: Envelope
     delta: CheckpointDelta
+    kinds: tuple[EventKind, ...] = field(default=(), repr=False)
+
+
+Cut = tuple[Envelope, CheckpointDelta, tuple[EventKind, ...]]
+"""A batch without its numbers."""
 
 
 class Outbox:
     """Thread-safe: the reading thread offers, the actor takes and confirms.
 
-    ``on_offer`` is called in the reading thread when there is something to take, before it may be held back.
+    ``on_offer`` is called in the reading thread when there is something to take, before it may be held back. ``wait``
+    is how many seconds lie between two batches that are not full, by the *clock*. Nobody is called when they are over:
+    whoever has taken a batch takes again after :attr:`rest`.
     """
 
-    def __init__(self, on_offer: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        on_offer: Callable[[], None] = lambda: None,
+        wait: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._on_offer = on_offer
+        self._wait = wait
+        self._clock = clock
+        self._rests_until: float | None = None
         self._condition = Condition()
         self._waiting: deque[Received] = deque()
         self._waiting_bytes = 0
-        self._out: dict[int, tuple[Envelope, CheckpointDelta]] = {}
-        self._unsent: deque[tuple[Envelope, CheckpointDelta]] = deque()
+        self._out: dict[int, Cut] = {}
+        self._unsent: deque[Cut] = deque()
         self._session = uuid4().hex[:12]
         self._cuts = 0
         self._news = News()
@@ -84,6 +106,7 @@ class Outbox:
         self._number = 0
         self._open = False
         self._closed = False
+        self._closing = Event()
 
     def offer(self, received: Iterable[Received]) -> bool:
         """Append what was read; block while too much waits (the flow control). False once closed: nothing is taken."""
@@ -93,9 +116,15 @@ class Outbox:
             for event in received:
                 self._waiting.append(event)
                 self._waiting_bytes += len(event.raw)
-            self._on_offer()
+            if self._may_cut() and len(self._out) < WINDOW:
+                self._on_offer()
             self._condition.wait_for(lambda: self._closed or not self._is_full())
             return not self._closed
+
+    def linger(self, seconds: float) -> None:
+        """Hold the reading thread for so long, or until the outbox is closed."""
+        if seconds > 0:
+            self._closing.wait(seconds)
 
     def note(self, unreadable: int = 0, watched_until: float = 0.0, lifetime: float = 0.0) -> None:
         """Have this told with the next batch: see :class:`~kigeon.events.checkpoint.CheckpointDelta`."""
@@ -115,10 +144,12 @@ class Outbox:
             self._epoch, self._number, self._open = epoch, 0, True
 
     def take(self) -> Batch | None:
-        """Return the next batch to send; None when nothing waits or the window is full."""
+        """Return the next batch to send; None when nothing waits, the outbox rests, or the window is full."""
         with self._condition:
             if not self._open or len(self._out) >= WINDOW:
                 return None
+            if self._rest_left() <= 0:
+                self._rests_until = None
             batch = self._unsent.popleft() if self._unsent else self._cut()
             if batch is None:
                 return None
@@ -138,6 +169,7 @@ class Outbox:
         """Accept nothing more; a blocked :meth:`offer` returns. What was accepted can still be taken."""
         with self._condition:
             self._closed = True
+            self._closing.set()
             self._condition.notify_all()
 
     @property
@@ -154,11 +186,25 @@ class Outbox:
             return not (self._waiting or self._out or self._unsent or untold)
 
     @property
+    def rest(self) -> float:
+        """Seconds until a batch that is not full may be taken; 0 when it may be taken now."""
+        with self._condition:
+            return max(self._rest_left(), 0.0)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something is to be stored, other than what waits for its turn."""
+        with self._condition:
+            if self._out or self._unsent:
+                return True
+            return bool(self._waiting) and (self._rest_left() <= 0 or self._may_cut())
+
+    @property
     def pending(self) -> int:
         """How many events were accepted and are not known to be stored."""
         with self._condition:
             unsettled = [*self._out.values(), *self._unsent]
-            return len(self._waiting) + sum(envelope.count for envelope, _ in unsettled)
+            return len(self._waiting) + sum(envelope.count for envelope, *_ in unsettled)
 
     @property
     def waiting(self) -> int:
@@ -169,7 +215,17 @@ class Outbox:
     def _is_full(self) -> bool:
         return len(self._waiting) >= MAX_WAITING_EVENTS or self._waiting_bytes >= MAX_WAITING_BYTES
 
-    def _cut(self) -> tuple[Envelope, CheckpointDelta] | None:
+    def _rest_left(self) -> float:
+        return 0.0 if self._rests_until is None else self._rests_until - self._clock()
+
+    def _may_cut(self) -> bool:
+        """Whether what waits may become a batch; until somebody takes after it, a rest is not over."""
+        is_full = len(self._waiting) >= MAX_BATCH_EVENTS or self._waiting_bytes >= MAX_BATCH_BYTES
+        return is_full or self._rests_until is None or self._closed
+
+    def _cut(self) -> Cut | None:
+        if not self._may_cut():
+            return None
         events: list[Received] = []
         size = 0
         while self._waiting and len(events) < MAX_BATCH_EVENTS and size < MAX_BATCH_BYTES:
@@ -179,9 +235,12 @@ class Outbox:
         if not events and not self._is_worth_telling():
             return None
         self._waiting_bytes -= size
+        if self._wait and (events or self._news.unreadable > self._told.unreadable):
+            self._rests_until = self._clock() + self._wait
         digests = b"".join(event.digest for event in events)
         version, anchor = (events[-1].resource_version, events[-1].anchor) if events else ("", "")
-        return pack([event.raw for event in events], digests, version), self._delta(anchor)
+        kinds = tuple(event.kind for event in events)
+        return pack([event.raw for event in events], digests, version), self._delta(anchor), kinds
 
     def _is_worth_telling(self) -> bool:
         """Whether there is news that should not wait for the next event."""

@@ -69,7 +69,7 @@ class Step:
 class Reflector:
     """Call :meth:`next` for what to do, and tell what came of it by one of the other methods.
 
-    ``relisted`` is the reason when the next list is one that should not have been needed.
+    ``relisted`` is the reason when the next list is one that should not have been needed, ``cause`` the same in a word.
     """
 
     def __init__(self, resume_from: str = "", jitter: Callable[[float, float], float] = uniform) -> None:
@@ -94,6 +94,7 @@ class Reflector:
         self._delay = 0.0
         self._refresh = False
         self.relisted = ""
+        self.cause = ""
 
     @property
     def resource_version(self) -> str:
@@ -141,10 +142,10 @@ class Reflector:
         self._probe_failures, self._probes = 0, PROBES
         self._probe_backoff.succeeded()
         if _is_lower(resource_version, self._version):
-            self._relist(f"the cluster went back from version {self._version} to {resource_version}")
+            self._relist(f"the cluster went back from version {self._version} to {resource_version}", "went_back")
         elif not is_intact:
             reason = "the object that was seen last is gone, or another version of it is there"
-            self._relist(reason, doubted=self._version)
+            self._relist(reason, "object_gone", self._version)
         else:
             self._probed = True
 
@@ -154,7 +155,7 @@ class Reflector:
         self._refresh = _is_refusal(error)
         self._probe_failures += not isinstance(error, Unreachable)
         if self._probe_failures >= self._probes:
-            self._relist("the object that was seen last can't be asked for", doubted=self._version)
+            self._relist("the object that was seen last can't be asked for", "object_unknown", self._version)
             self._unsure = True
 
     def line(self, line: WatchEvent) -> bool:
@@ -192,7 +193,7 @@ class Reflector:
         elif error.status == BAD_REQUEST and (self._token or self._version):
             # Asked for again, it would be refused for ever.
             what = f"the continue token {self._token}" if self._token else f"the version {self._version}"
-            self._relist(f"{shorten(what, 100)} is refused", self._doubted)
+            self._relist(f"{shorten(what, 100)} is refused", "refused", self._doubted)
         self._refresh = _is_refusal(error)
         self._delay = self._backoff.failed(error.retry_after)
 
@@ -215,11 +216,11 @@ class Reflector:
             # Everything was listed just now, for a doubt: no more is to be had from before.
             self._version, self._listed = self._listed, ""
         else:
-            self._relist(reason, self._doubted)
+            self._relist(reason, "expired", self._doubted)
 
-    def _relist(self, reason: str, doubted: str = "") -> None:
+    def _relist(self, reason: str, cause: str, doubted: str = "") -> None:
         self.list_again()
-        self.relisted, self._doubted = reason, doubted
+        self.relisted, self.cause, self._doubted = reason, cause, doubted
 
 
 def _is_refusal(error: KubernetesError) -> bool:

@@ -26,6 +26,9 @@ WATCH_SECONDS = (240, 360)
 
 CHUNK = 256 * 1024
 
+AT_ONCE = 0.001
+"""Seconds that a read takes at the most of what has come already."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -44,24 +47,31 @@ class WatchLimits:
 
 
 class WatchReader:
-    """Reads watches of one resource; several at a time, each in a thread. *unreadable* is told what was skipped."""
+    """Reads watches of one resource; several at a time, each in a thread.
+
+    *heard* is called when the API server gives a sign of life, *unreadable* is told what was skipped.
+    """
 
     def __init__(
         self,
         access: ClusterAccess,
         resource: Resource,
         is_interrupted: Callable[[], bool],
+        heard: Callable[[], None],
         unreadable: Callable[[int, str], None],
     ) -> None:
         self._access = access
         self._resource = resource
         self._is_interrupted = is_interrupted
+        self._heard = heard
         self._unreadable = unreadable
         self._open: set[urllib3.BaseHTTPResponse] = set()
         self.watches = 0
         """How many were opened."""
         self.beat = time.monotonic()
         """When there was a sign of life last, on the steady clock."""
+        self.has_waited = False
+        """Whether the last read had to wait: everything that had come before was read."""
 
     @property
     def is_watching(self) -> bool:
@@ -69,9 +79,13 @@ class WatchReader:
         return bool(self._open)
 
     def lines(
-        self, version: str, limits: WatchLimits, is_over: Callable[[], bool] = lambda: False
+        self,
+        version: str,
+        limits: WatchLimits,
+        is_over: Callable[[], bool] = lambda: False,
+        opened: Callable[[], None] = lambda: None,
     ) -> Iterator[list[WatchEvent]]:
-        """Watch from *version* on; yield lines as they come, until the watch is closed.
+        """Watch from *version* on; yield lines as they come, until the watch is closed. *opened* is called first.
 
         Raises :class:`KubernetesError` where it is refused or lost, unless it *is_over* or interrupted anyway.
         """
@@ -83,8 +97,10 @@ class WatchReader:
             "timeoutSeconds": str(random.randint(*limits.seconds)),  # noqa: S311 - spread, not a secret
         }
         response = self._access.get(self._resource.path, query, limits.silence)
+        self._heard()
         self.watches += 1
         self._open.add(response)
+        opened()
         try:
             # Whoever asked while the watch was being opened had no connection to cut.
             if not (self._is_interrupted() or is_over()):
@@ -108,16 +124,20 @@ class WatchReader:
 
     def _read(self, response: urllib3.BaseHTTPResponse) -> Iterator[list[WatchEvent]]:
         splitter = LineSplitter()
+        asked = time.monotonic()
         for chunk in response.stream(CHUNK):
             if self._is_interrupted():
                 return
             self.beat = time.monotonic()
+            self._heard()
+            self.has_waited = self.beat - asked > AT_ONCE
             lines = self._parse(splitter.feed(chunk))
             if splitter.too_long:
                 self._unreadable(splitter.too_long, "a line of a watch is too long")
                 splitter.too_long = 0
             if lines:
                 yield lines
+            asked = time.monotonic()
 
     def _parse(self, lines: Sequence[bytes]) -> list[WatchEvent]:
         """Read lines up to the first ERROR; what can't be read is counted and left out."""

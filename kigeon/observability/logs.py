@@ -13,8 +13,9 @@ Messages are short constant sentences. What varies is context: the ``extra`` of 
 (``uid``, ``namespace``, ``error``, …). No secret is ever put there.
 
 What a process is, every record of it says: ``actor`` (``watcher``, ``sender/loki``, ``supervisor``, …; the root says
-``root``, a process that answers an operator ``operator``), and in a sender's process ``sender``, the sender's name.
-A record's own context wins: what the Supervisor says of a child has the child's name as ``actor``.
+``root``, a process that answers an operator ``operator``, the one that serves HTTP ``http``), and in a sender's process
+``sender``, the sender's name. A record's own context wins: what the Supervisor says of a child has the child's name as
+``actor``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import Any, TextIO
 
 import orjson
 
+from kigeon.observability.recent import RecentLines
 from kigeon.redaction import redact, redact_all
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
@@ -46,9 +48,11 @@ def configure(
     *context* is what every one of them holds.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_formatter(form)(context))
+    kept = RecentLines()
+    for each in (handler, kept):
+        each.setFormatter(_formatter(form)(context))
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [handler, kept]
     root.setLevel(LEVELS[level])
     for noisy in ("urllib3", "kubernetes", "asyncio", "nats", "requests"):
         logging.getLogger(noisy).setLevel(max(LEVELS[level], logging.WARNING))
@@ -89,6 +93,11 @@ class ContextFormatter(logging.Formatter):
     def __init__(self, context: Mapping[str, Any] = NOTHING) -> None:
         super().__init__()
         self._context = context
+
+    @property
+    def context(self) -> Mapping[str, Any]:
+        """What all records hold."""
+        return self._context
 
     def context_of(self, record: logging.LogRecord) -> dict[str, Any]:
         """Return what all records hold, and, above it, what the ``extra`` of *record* holds."""

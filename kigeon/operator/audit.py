@@ -34,7 +34,8 @@ from kigeon.operator.listing import Listing
 from kigeon.operator.spool import Spool, Texts
 from kigeon.queue.dedup.lookup import find_offsets
 from kigeon.senders.loki.type import LOKI
-from kigeon.senders.progress.ledger import UNKNOWN, Outcome, Position
+from kigeon.senders.progress.envelope import Position
+from kigeon.senders.progress.outcome import UNKNOWN, Outcome
 
 EVENTS = "/api/v1/events"
 PATIENCE = 10.0
@@ -77,7 +78,7 @@ async def audit(client: Client, context: RequestContext, request: dict[str, Any]
     with Spool(folder) as shown, Spool(folder) as raw, Texts(folder) as texts:
         found = Audited(Listing(), shown, raw, texts)
         await _list(ClusterAccess(context.cluster), found, bool(request.get("loki")), answer)
-        await _find(client, found.listing, answer)
+        await _find(client, found.listing, folder, answer)
         for sender in context.settings.senders:
             await _read_statuses(client, sender.name, found, folder, answer)
         if request.get("loki"):
@@ -108,6 +109,11 @@ def _read_page(access: ClusterAccess, query: Mapping[str, str]) -> Page:
         try:
             return parse_page(access.read(EVENTS, query, READ_TIMEOUT))
         except KubernetesError as error:
+            if error.continue_token and backoff.failures < ATTEMPTS:
+                backoff.failed(None)
+                # The list's version has expired: it goes on after the same Event, with what is there now.
+                query = {**query, "continue": error.continue_token}
+                continue
             if (400 <= error.status < 500 and error.status != 429) or backoff.failures >= ATTEMPTS:
                 raise
             time.sleep(backoff.failed(error.retry_after))
@@ -124,7 +130,7 @@ def _shown(event: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _find(client: Client, listing: Listing, answer: Answer) -> None:
+async def _find(client: Client, listing: Listing, folder: Path, answer: Answer) -> None:
     """Find the offset of each; one that is new may still be on its way."""
     deadline = asyncio.get_running_loop().time() + PATIENCE
     while listing.missing:
@@ -136,7 +142,7 @@ async def _find(client: Client, listing: Listing, answer: Answer) -> None:
         if not listing.missing or asyncio.get_running_loop().time() > deadline:
             break
         await asyncio.sleep(0.25)
-    listing.close()
+    listing.close(folder)
 
 
 async def _read_statuses(client: Client, sender: str, found: Audited, folder: Path, answer: Answer) -> None:

@@ -12,9 +12,8 @@ after that. Whatever is older than the notes is ``unknown``: it may have been fi
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -33,7 +32,8 @@ from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.outcomes import Noted, OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
-from kigeon.senders.progress.ledger import DROPPED, REPLAYED, UNKNOWN, Outcome, Position
+from kigeon.senders.progress.envelope import Position
+from kigeon.senders.progress.outcome import DROPPED, REPLAYED, UNKNOWN, Outcome
 
 NOT_COME = "the sender has not come to it"
 EARLIER = "it was stored before this sender began"
@@ -80,7 +80,7 @@ class Letters:
 class EventStatuses:
     """What is written of each of *offsets* (sorted) for one sender; 8 bytes for each, in a file."""
 
-    def __init__(self, position: Position, problem: str, offsets: array[int], texts: Texts, folder: Path) -> None:
+    def __init__(self, position: Position, problem: str, offsets: Sequence[int], texts: Texts, folder: Path) -> None:
         self.position = position
         self._problem = problem
         self._open = open_offsets(position)

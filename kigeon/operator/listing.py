@@ -1,13 +1,15 @@
-"""What the cluster lists, kept small: for each Event its digest, then its offset; 28 bytes in all."""
+"""What the cluster lists, kept small: for each Event its digest, then its offset; 28 bytes, 4 once that is found."""
 
 from __future__ import annotations
 
 import heapq
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableSequence, Sequence
+from pathlib import Path
 
 from kigeon.events.occurrence import DIGEST_SIZE
+from kigeon.operator.spool import integers_in_file
 from kigeon.queue.dedup.digests import integers
 from kigeon.queue.log.end import Run
 
@@ -64,9 +66,9 @@ class Listing:
     def __init__(self) -> None:
         self._keys: Keys | None = Keys()
         self._rows = array("I")
-        self._offsets = array("Q")
+        self._offsets: MutableSequence[int] | memoryview[int] = array("Q")
         self._missing = 0
-        self.sorted = array("Q")
+        self.sorted: Sequence[int] = array("Q")
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -76,6 +78,7 @@ class Listing:
         assert self._keys is not None, "it is listed before it is closed"  # noqa: S101 - for the types
         row = self._keys.add(integers(digest)[0])
         if row == len(self._offsets):
+            assert isinstance(self._offsets, array), "it is listed before it is closed"  # noqa: S101 - likewise
             self._offsets.append(0)
             self._missing += 1
         self._rows.append(row)
@@ -97,14 +100,22 @@ class Listing:
         """How many have no offset yet."""
         return self._missing
 
-    def close(self) -> None:
-        """Put the offsets in order, ``sorted``: no more come."""
+    def close(self, folder: Path) -> None:
+        """Put the offsets in order, ``sorted``: no more come. Both lie in files below *folder* from then on."""
         self._keys = None
-        self.sorted = in_order(offset for offset in self._offsets if offset)
+        self.sorted = _in_file(folder, in_order(offset for offset in self._offsets if offset))
+        self._offsets = _in_file(folder, self._offsets)
 
     def __iter__(self) -> Iterator[int]:
         """Yield the offset of each Event of the list."""
         return (self._offsets[row] for row in self._rows)
+
+
+def _in_file(folder: Path, offsets: Sequence[int]) -> memoryview[int]:
+    held = integers_in_file(folder, len(offsets))
+    for start in range(0, len(offsets), CHUNK):
+        held[start : start + CHUNK] = memoryview(array("Q", offsets[start : start + CHUNK]))
+    return held[: len(offsets)]
 
 
 def in_order(offsets: Iterable[int]) -> array[int]:
@@ -120,7 +131,7 @@ def in_order(offsets: Iterable[int]) -> array[int]:
     return array("Q", heapq.merge(*chunks))
 
 
-def place_of(offsets: array[int], offset: int) -> int:
+def place_of(offsets: Sequence[int], offset: int) -> int:
     """Return where *offset* is in *offsets*, which are sorted; -1 where it is not."""
     place = bisect_left(offsets, offset)
     return place if place < len(offsets) and offsets[place] == offset else -1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import resource
 import threading
 from pathlib import Path
@@ -11,6 +12,12 @@ MOST = 64 * 1024 * 1024
 
 STACK = 512 * 1024
 """Bytes of a thread's stack, each of which counts from its start."""
+
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+"""Of glibc's ``mallopt``."""
+
+MAPPED_FROM = 64 * 1024
+"""Bytes of an allocation from which on it is a mapping of its own, which goes back to the kernel as it is freed."""
 
 TOO_MUCH = "it takes more memory than an answer may: 64 MiB, so that the exporter has its own"
 
@@ -26,8 +33,17 @@ def limit_memory() -> None:
     Children that have limits of their own may raise it again.
     """
     threading.stack_size(STACK)
+    _return_what_is_freed()
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (data_bytes() + MOST, most))
+
+
+def _return_what_is_freed() -> None:
+    """Have glibc keep little of what was freed: by itself it keeps tens of megabytes of answers that were read."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(_M_ARENA_MAX, 1)
+        library.mallopt(_M_MMAP_THRESHOLD, MAPPED_FROM)
 
 
 def lift_limit() -> None:

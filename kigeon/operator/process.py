@@ -24,6 +24,7 @@ from kigeon.operator.dead_letters import dead_letter
 from kigeon.operator.memory import TOO_MUCH, be_killed_first, lift_limit, limit_memory, peak_bytes
 from kigeon.operator.resend import resend
 from kigeon.operator.status import status
+from kigeon.operator.tail import tail
 from kigeon.processes import die_with_parent, use_few_arenas
 from kigeon.queue.broker.connection import connected
 
@@ -97,7 +98,7 @@ def _command(name: str) -> Command:
         from kigeon.operator.audit import audit
 
         return audit
-    commands: dict[str, Command] = {"status": status, "dead-letter": dead_letter, "resend": resend}
+    commands: dict[str, Command] = {"status": status, "dead-letter": dead_letter, "resend": resend, "tail": tail}
     if name not in commands:
         raise ValueError(f"command must be one of {', '.join((*commands, 'audit'))}")
     return commands[name]

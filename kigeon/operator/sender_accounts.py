@@ -15,7 +15,8 @@ from kigeon.queue.broker.streams import POSITION_KEY
 from kigeon.queue.log.protocol import LogEnd
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
-from kigeon.senders.progress.ledger import Outcome, Position
+from kigeon.senders.progress.envelope import Position
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.position import read_position
 
 PATIENCE = 1.0

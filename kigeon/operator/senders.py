@@ -50,7 +50,11 @@ async def serve(client: Client, sender: str, actions: Mapping[str, Action]) -> N
 
 
 async def ask(
-    client: Client, sender: str, request: Mapping[str, Any], waiting: Callable[[], Awaitable[None]]
+    client: Client,
+    sender: str,
+    request: Mapping[str, Any],
+    waiting: Callable[[], Awaitable[None]],
+    patience: float = PATIENCE,
 ) -> dict[str, Any]:
     """Ask a *sender*; *waiting* is called whenever it says that it is at it. Raises :class:`QueueError`."""
     inbox = client.new_inbox()
@@ -58,7 +62,7 @@ async def ask(
         answers = await client.subscribe(inbox)
         try:
             await client.publish(f"{SUBJECT}.{sender}", orjson.dumps(request), reply=inbox)
-            while (found := await _next(sender, answers)) == {"at it": True}:
+            while (found := await _next(sender, answers, patience)) == {"at it": True}:
                 await waiting()
         finally:
             await answers.unsubscribe()
@@ -73,9 +77,9 @@ async def _say_at_it(message: Msg) -> None:
         await message.respond(b'{"at it":true}')
 
 
-async def _next(sender: str, answers: Any) -> dict[str, Any]:
+async def _next(sender: str, answers: Any, patience: float) -> dict[str, Any]:
     try:
-        message = await answers.next_msg(PATIENCE)
+        message = await answers.next_msg(patience)
     except TimeoutError as error:
         raise QueueError(f"the sender {sender} says nothing: what was asked last may be done or not") from error
     if (message.headers or {}).get("Status") == "503":

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from nats.aio.client import Client
 
+from kigeon.operator.address import SOCKET
 from kigeon.operator.admin_socket import RequestContext
 from kigeon.operator.answer import Answer
+from kigeon.operator.following import SIGN_OF_LIFE, following
 from kigeon.operator.sender_accounts import read_sender_accounts
+from kigeon.operator.waits import read_waits
 from kigeon.queue.log.checkpoint import CheckpointRecord
 from kigeon.queue.log.compaction import covered
 from kigeon.queue.log.end import last_log_end, read_log_end
@@ -20,15 +24,34 @@ from kigeon.queue.log.protocol import LogEnd
 async def status(client: Client, context: RequestContext, request: dict[str, Any], answer: Answer) -> None:
     """Tell what became of everything that was received, and of everything that was stored, for each sender.
 
-    Where nothing waits in a retry stream, that is read from a few records.
+    With ``every``, a number of seconds: again and again, each time an item of ``statuses``, until nobody reads it.
+    """
+    every = request.get("every")
+    if every is None:
+        await answer.members(await read_status(client, context, answer))
+        return
+    if not isinstance(every, (int, float)) or not 0 < every <= SIGN_OF_LIFE:
+        raise ValueError(f"every must be a number of seconds, at most {SIGN_OF_LIFE:g}")
+    with following((context.settings.global_.data_dir / SOCKET).parent):
+        while True:
+            await answer.items("statuses", [await read_status(client, context, answer)])
+            await asyncio.sleep(every)
+
+
+async def read_status(client: Client, context: RequestContext, answer: Answer) -> dict[str, Any]:
+    """Return the accounts, and what each sender waits for, which it says itself.
+
+    Where nothing waits in a retry stream, the accounts are read from a few records.
     """
     # In this order: whatever a sender has counted was stored before.
-    accounts = {
-        sender.name: await read_sender_accounts(client, sender.name, answer) for sender in context.settings.senders
-    }
+    names = [sender.name for sender in context.settings.senders]
+    accounts = {name: await read_sender_accounts(client, name, answer) for name in names}
     log_end = await current_log_end(client)
-    await answer.members({"watcher": watcher_accounts(log_end)})
-    await answer.members({"senders": {name: dict(found.accounts(log_end)) for name, found in accounts.items()}})
+    return {
+        "watcher": watcher_accounts(log_end),
+        "senders": {name: dict(found.accounts(log_end)) for name, found in accounts.items()},
+        "waits": await read_waits(client, names),
+    }
 
 
 def watcher_accounts(log_end: LogEnd) -> dict[str, Any]:

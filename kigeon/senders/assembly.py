@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +18,17 @@ from kigeon.kube.access import ClusterAccess
 from kigeon.kube.namespaces import NamespaceFilter, Namespaces
 from kigeon.kube.pods import Missing, PodLookup, pod_key_of
 from kigeon.kube.source import ClusterSource
+from kigeon.observability.histogram import HOOK_SECONDS, Histogram
 from kigeon.queue.broker.streams import digest_ttl_of
 from kigeon.senders.delivery.sink import Sink
-from kigeon.senders.progress.ledger import Outcome
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.registry import TYPES
 from kigeon.senders.steps import Deferred, Event, Final, Preparer, SendWith
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
+
+HOOK_CURE = "correct the script: `kigeon hook test` shows what it does"
 
 
 def sink_of(sender: SenderSettings) -> Sink:
@@ -69,7 +73,8 @@ def preparer_of(
 
     Raises :class:`~kigeon.errors.HookLoadError` when the script can't be loaded.
     """
-    passes = transform = None
+    passes = None
+    transform: HookTransform | None = None
     if sender.filter is not None:
         passes = NamespaceMatcher(sender.filter, namespaces or namespaces_of(sender, settings, cluster))
     if sender.hook is not None:
@@ -77,7 +82,7 @@ def preparer_of(
         if cluster is not None and sender.hook.enrich_pod:
             pods = PodLookup(ClusterAccess(cluster), sender.hook.pod_lookups_per_second)
         transform = HookTransform(sender, sender.hook, pods, script)
-    return Preparer(sink, passes, transform)
+    return Preparer(sink, passes, transform, transform.report if transform is not None else dict)
 
 
 class NamespaceMatcher:
@@ -116,11 +121,22 @@ class HookTransform:
         self._took(self._runner.source)
         self._watch = WatchThread(ScriptWatch(hook, self._runner.source), self._changed)
         self._configs = ConfigCache(TYPES[sender.type].config)
+        self._seconds = Histogram(HOOK_SECONDS)
 
     @property
     def pid(self) -> int:
         """The worker's process id."""
         return self._runner.pid
+
+    def report(self) -> Mapping[str, Any]:
+        """Return what the hook took and came to since the sender's process began, as plain data."""
+        counts = self._runner.counts
+        return {
+            "hookPid": self.pid,
+            "hookSeconds": self._seconds.report(),
+            "hookKills": counts.kills,
+            "hookRespawns": counts.respawns,
+        }
 
     def close(self) -> None:
         """End the worker and the look-ups, and look at the script no more."""
@@ -137,7 +153,12 @@ class HookTransform:
         """Run the hook on *events*."""
         steps: list[SendWith | Final | Deferred | None] = [None] * len(events)
         shown = self._enrich(events, steps)
-        for index, result in zip(shown, self._runner.transform(list(shown.values())), strict=True):
+        began = time.monotonic()
+        results = self._runner.transform(list(shown.values()))
+        if shown:
+            # They are asked together: what each took is their mean.
+            self._seconds.observe((time.monotonic() - began) / len(shown), len(shown))
+        for index, result in zip(shown, results, strict=True):
             try:
                 steps[index] = self._step(result)
             except HookError as error:
@@ -171,7 +192,13 @@ class HookTransform:
             return Deferred(str(error))
         metadata = event.get("metadata")
         uid = metadata.get("uid") if isinstance(metadata, dict) else None
-        extra = {"uid": uid, "error": str(error), "kind": type(error).__name__, "onError": self._hook.on_error}
+        extra = {
+            "uid": uid,
+            "error": str(error),
+            "kind": type(error).__name__,
+            "onError": self._hook.on_error,
+            "cure": HOOK_CURE,
+        }
         self._log.warning("the hook failed", extra=extra)
         if self._hook.on_error == "use-default":
             return SendWith(None)

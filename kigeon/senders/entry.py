@@ -54,5 +54,9 @@ class Entry(Protocol):
         """Where it goes, a :class:`Destination`."""
 
     @property
+    def timestamp(self) -> int:
+        """When the event happened, in nanoseconds since the epoch."""
+
+    @property
     def size(self) -> int:
         """What it adds to a push, in bytes."""

@@ -21,12 +21,15 @@ TRIES = 5
 
 
 class KeptLabels:
-    """Keeps the *record* as *namespaces* are; ``read`` was called on the record before."""
+    """Keeps the *record* as *namespaces* are; ``read`` was called on the record before.
+
+    What the namespaces' first list told may be there already: it is a change like any other since that.
+    """
 
     def __init__(self, record: StateRecord, namespaces: Namespaces) -> None:
         self._record = record
         self._namespaces = namespaces
-        self._written = namespaces.changes
+        self._written = 0
 
     async def run(self) -> None:
         """Write what has changed, for ever; a queue that is away is waited for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import orjson
 from kigeon.errors import shorten
 from kigeon.senders.delivery.sink import Sink
 from kigeon.senders.entry import Entry
-from kigeon.senders.progress.ledger import Outcome
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.throttle import Limited
 
 few = Limited(logging.getLogger(__name__))
@@ -59,9 +59,15 @@ class Preparer:
     """Prepares batches; owned by one thread at a time."""
 
     def __init__(
-        self, sink: Sink, passes: NamespacePredicate | None = None, transform: Transform | None = None
+        self,
+        sink: Sink,
+        passes: NamespacePredicate | None = None,
+        transform: Transform | None = None,
+        report: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self._sink = sink
+        self.report = report
+        """Returns what preparing came to, as plain data."""
         self._passes = passes
         self._transform = transform
 

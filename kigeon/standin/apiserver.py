@@ -55,6 +55,8 @@ class ApiServer:
     def __init__(self, port: int = 0, context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self.store = Store()
         self.faults = Faults(self.store.changed)
+        self.denied: set[tuple[str, str]] = set()
+        """Rights, each a resource and a verb, that an access review denies."""
         self.token = secrets.token_hex(16)
         self.stopping = Event()
         self.requests: deque[Request] = deque(maxlen=100_000)

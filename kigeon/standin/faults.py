@@ -45,6 +45,8 @@ class Faults:
         self.answering = Event()
         self.answering.set()
         self.latency = 0.0
+        self.clock_ahead = 0.0
+        """Seconds by which its clock is ahead of the machine's."""
         self._always: list[tuple[re.Pattern[str], Asked, Misbehaviour]] = []
         self.met: set[tuple[str, Asked]] = set()
         """What :meth:`always` was told, and somebody met: the path's expression, and what was asked for."""

@@ -51,6 +51,7 @@ class Api(Protocol):
     token: str
     stopping: Event
     encodings: set[tuple[str, str]]
+    denied: set[tuple[str, str]]
 
     def note(self, method: str, path: str, query: dict[str, str]) -> None:
         """Note a request."""
@@ -92,6 +93,24 @@ class Handler(BaseHTTPRequestHandler):
             self._fail(401)
         else:
             self._answer(parts.path, query, kind)
+
+    def do_POST(self) -> None:
+        """Say whether there is a right: all but those that were taken away."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.api.note(self.command, self.path, {})
+        if not self._is_authorized():
+            self._fail(401)
+        elif self.path != "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews":
+            self._fail(404)
+        else:
+            review = orjson.loads(body)
+            asked = review["spec"]["resourceAttributes"]
+            allowed = (asked["resource"], asked["verb"]) not in self.api.denied
+            self._send(201, orjson.dumps({**review, "status": {"allowed": allowed}}))
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Tell the time, or that of a clock that goes wrong."""
+        return super().date_time_string(time.time() + self.api.faults.clock_ahead if timestamp is None else timestamp)
 
     def _misbehave(self, how: Misbehaviour, path: str, asked: Asked) -> None:
         if how == "silence":

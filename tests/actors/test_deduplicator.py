@@ -101,7 +101,7 @@ def test_what_is_known_is_left_out_and_counted(opened: Made) -> None:
     assert first == Store(1, 1, 1, envelope("a", "b"), WatcherCheckpoint("w", 5, repeated=3))
     (second,) = stores(opened.receive(batch(2, "b")))
     assert second == Store(1, 2, 2, None, WatcherCheckpoint("w", 6, repeated=4))
-    assert opened.report() == {"passed": 2, "repeated": 2, "remembered": 0}
+    assert opened.report() == {"passed": 2, "repeated": 2, "remembered": 0, "cluster": []}
 
 
 def test_batches_that_overtake_one_another_are_examined_in_order(opened: Made) -> None:

@@ -25,8 +25,8 @@ from actors.messages import (
 from actors.queue import Queue
 from actors.restarts import ANSWER_DEADLINE, DELAYS, START_DEADLINE
 from actors.sender import Sender
+from actors.spec import children_of
 from actors.supervisor import CONNECT_AGAIN, Supervisor
-from actors.system import children_of
 from actors.watcher import Watcher
 from tests.support.actors import ASKER, QUEUE, SENDER, SETTINGS, ActorHarness, MakeActor, ManualTime
 

@@ -1,6 +1,7 @@
 """The Watcher as an object: when it reads, what it hands on, when it asks for an epoch and when it ends."""
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from actors import watcher
 from actors.messages import Batch, Connect, Resume, Resync, Stored
 from actors.watcher import HANGS_AFTER, PATIENCE, Watcher
+from kigeon.config.settings import PusherSettings
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.envelope import unpack
 from kigeon.kube.collector import EventCollector
@@ -17,13 +19,16 @@ from kigeon.kube.informer import Counters
 from kigeon.kube.lines import WatchEvent
 from kigeon.kube.outbox import WINDOW
 from kigeon.kube.resume_anchor import read_anchor
-from tests.support.actors import ActorHarness, Crashed, MakeActor, ManualTime
+from tests.support.actors import SETTINGS, ActorHarness, Crashed, MakeActor, ManualTime
 from tests.support.events import make_event
 
 CONNECT = Connect(1, "watcher", "deduplicator", "queue")
 RESUME = Resume(1, "8")
 
 Made = ActorHarness[Watcher]
+
+AT_ONCE = replace(SETTINGS, pusher=PusherSettings(batch_wait=0.0))
+"""Each batch is cut as soon as there is something for it."""
 
 
 class RecordingInformer:
@@ -46,6 +51,11 @@ class RecordingInformer:
     def stop(self) -> None:
         self.is_stopped = True
 
+    def report(self) -> dict[str, Any]:
+        counters = self.counters
+        counts = {"lists": counters.lists, "relists": counters.relists, "errors": counters.errors}
+        return {"watching": self.is_watching, **counts}
+
     def read(self, *numbers: int) -> None:
         """Let events be read."""
         events = [make_event(number) for number in numbers]
@@ -67,7 +77,7 @@ def made(make: MakeActor, time: ManualTime, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(watcher, "ClusterAccess", lambda source: SimpleNamespace(server_time=time.time))
     monkeypatch.setattr(watcher, "threading", SimpleNamespace(Thread=SameThread))
     made = make(Watcher)
-    made.start()
+    made.start(settings=AT_ONCE)
     return made
 
 
@@ -196,3 +206,19 @@ def test_it_finishes_when_all_that_was_read_is_stored(made: Made, reading: Recor
 
 def test_one_that_never_read_finishes_at_once(made: Made) -> None:
     asyncio.run(made.actor.finish(1.0))
+
+
+def test_what_comes_while_the_outbox_rests_goes_when_it_is_woken(
+    make: MakeActor, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resting = make(Watcher)
+    resting.start(settings=replace(SETTINGS, pusher=PusherSettings(batch_wait=3600.0)))
+    resting.receive(CONNECT)
+    resting.receive(RESUME)
+    informer = RecordingInformer.made[-1]
+    informer.read(1)
+    assert sent(resting.handle()) == [[1]]
+    informer.read(2)
+    assert sent(resting.handle()) == []
+    resting.actor._outbox._clock = lambda: 10_000_000.0
+    assert sent(resting.wake()) == [[2]]

@@ -25,7 +25,10 @@ from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import processor_seconds, proportional_memory
 
-SINGLE_EVENTS = 300
+SINGLE_EVENTS = 100
+
+SILENCE = 0.25
+"""Seconds before a single event: more than what lies between two batches."""
 
 
 def main() -> None:
@@ -69,6 +72,7 @@ def latency(api: ApiServer, loki: Loki, number: int, events: list[dict[str, Any]
     """Return the seconds from an event's creation to its being held."""
     event = make_event(number)
     events.append(event)
+    time.sleep(SILENCE)
     began = time.monotonic()
     api.put_events([event])
     loki.wait_for(len(events))

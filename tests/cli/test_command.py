@@ -69,13 +69,20 @@ def test_the_short_form_is_start() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "required: {start,check,demo,status,dead-letter,audit,resend}"),
+        ([], "required: COMMAND"),
         (["watch"], "invalid choice: 'watch'"),
         (["start"], "required: --config"),
         (["check"], "required: --config"),
         (["--kubeconfig", "k"], "required: --config"),
         (["start", "--config", "a", "--log-level", "loud"], "invalid choice: 'loud'"),
-        (["check", "--config", "a", "--kubeconfig", "k"], "unrecognized arguments: --kubeconfig k"),
+        (["check", "--config", "a", "--log-level", "warn"], "unrecognized arguments: --log-level warn"),
+        (["tail", "--config", "a", "--for", "web"], "argument --for: must be a kind and a name, for example pod/web-1"),
+        (["tail", "--config", "a", "--last", "1001"], "argument --last: must be a whole number, at most 1000"),
+        (["tail", "--config", "a", "-o", "yaml"], "invalid choice: 'yaml'"),
+        (["hook"], "required: {test}"),
+        (["hook", "test"], "required: SCRIPT"),
+        (["hook", "test", "a", "--event", "b", "--from-queue", "1"], "--from-queue: not allowed with argument --event"),
+        (["completion", "fish"], "invalid choice: 'fish'"),
         (["demo", "--events", "0"], "argument --events: must be a whole number, at least 1"),
         (["demo", "--events", "many"], "argument --events: must be a whole number, at least 1"),
         (["demo", "--rate", "-1"], "argument --rate: must be a number between 0 and 1000000"),
@@ -94,6 +101,7 @@ def test_check_prints_what_would_run(kigeon: Kigeon, tmp_path: Path) -> None:
     (tmp_path / "hook.star").write_text("def transform(config, event):\n    return config\n")
     more = """\
     tenantID: shop
+    encoding: json
     streamLabels: {cluster: eu-1}
     structuredMetadata: {level: level, pod: involved_object_name}
     basicAuth: {username: pigeon, passwordEnvVar: LOKI_PASSWORD}
@@ -110,6 +118,7 @@ def test_check_prints_what_would_run(kigeon: Kigeon, tmp_path: Path) -> None:
         "log         info, json",
         "sender      loki (loki)",
         "  to        http://loki:3100, tenant shop, as pigeon",
+        "  encoding  json",
         "  labels    cluster=eu-1, service_name=kigeon, namespace, type",
         "  metadata  level, pod (involved_object_name)",
         "  filter    namespaces team=web, without events about cluster-scoped objects",

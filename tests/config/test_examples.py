@@ -7,7 +7,7 @@ import pytest
 from kigeon.config.hook import HOOK
 from kigeon.config.load import load_settings
 from kigeon.config.schema import file_section, sender_section
-from kigeon.config.settings import FilterSettings, GlobalSettings, HookSettings, QueueSettings
+from kigeon.config.settings import FilterSettings, GlobalSettings, HookSettings, HttpSettings, QueueSettings
 from kigeon.config.validators import Section
 from kigeon.senders.loki.labels import FIELDS
 from kigeon.senders.loki.schema import BASIC_AUTH
@@ -26,6 +26,7 @@ def test_the_full_example_says_what_the_defaults_are() -> None:
         load_settings(FOLDER / "minimal.yaml", config_types(), {}),
     )
     assert (full.global_, full.queue, full.pusher) == (minimal.global_, minimal.queue, minimal.pusher)
+    assert full.http == minimal.http == HttpSettings()
     assert (full.global_, full.queue) == (GlobalSettings(), QueueSettings())
     assert full.senders[0].settings == minimal.senders[0].settings == LokiSettings(URL)
     assert full.senders[0].filter == FilterSettings()
@@ -41,7 +42,8 @@ def test_the_full_example_shows_every_key() -> None:
     sections = (file_section(types), sender_section(types), HOOK, BASIC_AUTH, TYPES["loki"].config.in_file)
     known = set().union(*map(keys_of, sections))
     known |= {"dataDir", "logLevel", "logFormat", "eventsMaxAge", "eventsMaxBytes", "kubernetesEventsMaxLifetime"}
-    known |= {"pushTimeout", "matchLabels", "includeNonNamespaced", "hardRefreshInterval", "insecureSkipVerify"}
+    known |= {"pushTimeout", "batchWait", "listen", "namespaceLabel", "matchLabels"}
+    known |= {"includeNonNamespaced", "hardRefreshInterval", "insecureSkipVerify"}
     shown = re.findall(r"^[ #-]*(\w+):(?: |$)", (FOLDER / "full.yaml").read_text("utf-8"), re.MULTILINE)
     assert known <= set(shown)
 

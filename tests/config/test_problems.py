@@ -9,11 +9,12 @@ from kigeon.senders.registry import config_types
 from tests.config.files import SENDER, load, problems_of, told
 
 DURATION = "for example 100ms, 5s, 1h30m"
+ADDRESS = 'for example 127.0.0.1:8080, ":8080" for every address, "" for none'
 SIZE = "for example 500Mi, 1Gi, 1048576"
 URL = "for example http://loki-gateway.loki.svc:80"
 QUOTES = "put it in quotes"
 MAPPING = "must be a mapping of keys to values"
-TOP = "known keys: global, queue, pusher, eventsenders"
+TOP = "known keys: global, queue, pusher, http, eventsenders"
 CONFIG = "eventsenders[0].config"
 NAME = "must consist of a-z, 0-9 and `-`, at most 63 of them"
 FIELDS = (
@@ -23,7 +24,9 @@ FIELDS = (
 )
 MANY = "make 15 stream labels with streamLabels: Loki takes 15, `late` among them"
 TENANT = "must consist of letters, digits and !-_.*'() as Loki's tenants do"
-LOKI_KEYS = "known keys: url, tenantID, streamLabels, basicAuth, tlsConfig, eventLabels, structuredMetadata, hook"
+LOKI_KEYS = (
+    "known keys: url, tenantID, streamLabels, basicAuth, tlsConfig, eventLabels, structuredMetadata, encoding, hook"
+)
 
 Told = tuple[str, str, str, str]
 
@@ -106,6 +109,11 @@ ONE_PROBLEM: list[tuple[str, Told]] = [
         SENDER + "global: {logFormat: [json]}\n",
         ("global.logFormat", "6:10", "must be one of json, text", "did you mean `json`?"),
     ),
+    (
+        SENDER + "    encoding: protobuff\n",
+        (f"{CONFIG}.encoding", "6:5", "must be one of protobuf, json", "did you mean `protobuf`?"),
+    ),
+    (SENDER + "    encoding:\n", (f"{CONFIG}.encoding", "6:5", "must be one of protobuf, json", "")),
     (SENDER + "    tenantID: 12\n", (f"{CONFIG}.tenantID", "6:5", "must be a text", QUOTES)),
     (
         SENDER + '    tenantID: "a\\nX-Other: b"\n',
@@ -205,10 +213,17 @@ ONE_PROBLEM: list[tuple[str, Told]] = [
         (f"{CONFIG}.streamLabels.zone", "6:20", "is no value of a stream label", ""),
     ),
     # Durations and sizes.
+    (SENDER + "http: {listen: 8080}\n", ("http.listen", "6:8", "must be a text", "put it in quotes")),
+    (SENDER + "http: {listen: localhost}\n", ("http.listen", "6:8", "must be an address with a port", ADDRESS)),
+    (SENDER + 'http: {listen: "::1:8080"}\n', ("http.listen", "6:8", "must be an address with a port", ADDRESS)),
+    (SENDER + 'http: {listen: ":80800"}\n', ("http.listen", "6:8", "must be an address with a port", ADDRESS)),
+    (SENDER + "http: {namespaceLabel: 1}\n", ("http.namespaceLabel", "6:8", "must be true or false", "")),
     (SENDER + "pusher: {pushTimeout: 5}\n", ("pusher.pushTimeout", "6:10", "must be a duration with a unit", DURATION)),
     (SENDER + "pusher: {pushTimeout: 5 s}\n", ("pusher.pushTimeout", "6:10", "`5 s` is no duration", DURATION)),
     (SENDER + "pusher: {pushTimeout: 0}\n", ("pusher.pushTimeout", "6:10", "must be longer than 0", "")),
     (SENDER + "pusher: {pushTimeout: 1ms}\n", ("pusher.pushTimeout", "6:10", "must be at least 0.1s", "")),
+    (SENDER + "pusher: {batchWait: 5}\n", ("pusher.batchWait", "6:10", "must be a duration with a unit", DURATION)),
+    (SENDER + "pusher: {batchWait: -1s}\n", ("pusher.batchWait", "6:10", "`-1s` is no duration", DURATION)),
     (
         SENDER + "queue: {eventsMaxAge: true}\n",
         ("queue.eventsMaxAge", "6:9", "must be a duration with a unit", DURATION),

@@ -13,6 +13,7 @@ from kigeon.config.settings import (
     FilterSettings,
     GlobalSettings,
     HookSettings,
+    HttpSettings,
     PusherSettings,
     QueueSettings,
     SenderSettings,
@@ -27,7 +28,8 @@ LOKI = LokiSettings("http://loki:3100")
 EVERYTHING = """\
 global: {dataDir: /data, logLevel: debug, logFormat: text}
 queue: {eventsMaxAge: 1h30m, eventsMaxBytes: 1Gi, kubernetesEventsMaxLifetime: 90s}
-pusher: {pushTimeout: 500ms}
+pusher: {pushTimeout: 500ms, batchWait: 1s}
+http: {listen: "[::1]:9090", namespaceLabel: true}
 eventsenders:
 - name: loki
   type: loki
@@ -43,6 +45,7 @@ eventsenders:
     tlsConfig: {insecureSkipVerify: true}
     eventLabels: [reason, namespace, reason]
     structuredMetadata: []
+    encoding: json
     hook: {script: hooks/a.star, timeout: 1s, onError: fail, enrichPod: true, skipOnPodNotFound: true,
            podLookupsPerSecond: 50}
 - name: out-1
@@ -63,7 +66,8 @@ def test_the_least_that_is_valid_has_every_default(tmp_path: Path) -> None:
         (SenderSettings("loki", "loki", None, None, LOKI, {"url": "http://loki:3100"}),),
         GlobalSettings(Path("/var/lib/kigeon/data"), "info", "json"),
         QueueSettings(24 * 3600.0, 500 * 2**20, 3600.0),
-        PusherSettings(5.0),
+        PusherSettings(5.0, 0.2),
+        HttpSettings("127.0.0.1:8080", False),
     )
 
 
@@ -71,7 +75,8 @@ def test_every_key_arrives_in_its_setting(tmp_path: Path, script: Path) -> None:
     loki, out = (found := load(tmp_path, EVERYTHING, {"LOKI_PASSWORD": "hunter2"})).senders
     assert found.global_ == GlobalSettings(Path("/data"), "debug", "text")
     assert found.queue == QueueSettings(5400.0, 2**30, 90.0)
-    assert found.pusher == PusherSettings(0.5)
+    assert found.pusher == PusherSettings(0.5, 1.0)
+    assert found.http == HttpSettings("[::1]:9090", True)
     assert (loki.name, loki.type) == ("loki", "loki")
     assert loki.filter == FilterSettings({"example.com/team": "shop", "empty": ""}, True, 600.0)
     assert loki.hook == HookSettings(script, 1.0, "fail", True, True, 50.0)
@@ -83,16 +88,18 @@ def test_every_key_arrives_in_its_setting(tmp_path: Path, script: Path) -> None:
         True,
         (("reason", "reason"), ("namespace", "namespace")),
         (),
+        "json",
     )
     assert out == SenderSettings("out-1", "stdout")
 
 
 @pytest.mark.parametrize("empty", ["", "{}", "null"])
 def test_an_empty_section_is_one_of_defaults(tmp_path: Path, empty: str) -> None:
-    sections = f"global: {empty}\nqueue: {empty}\npusher: {empty}\n"
+    sections = f"global: {empty}\nqueue: {empty}\npusher: {empty}\nhttp: {empty}\n"
     more = f"    tlsConfig: {empty}\n    streamLabels: {empty}\n    basicAuth: {empty}\n"
     found = load(tmp_path, f"{sections}{SENDER}{more}")
     assert (found.global_, found.queue, found.pusher) == (GlobalSettings(), QueueSettings(), PusherSettings())
+    assert found.http == HttpSettings()
     assert found.senders[0].settings == LOKI
 
 
@@ -101,6 +108,10 @@ def test_a_filter_of_which_nothing_is_said_is_none(tmp_path: Path, said: str, fi
     """One that says ``{}`` selects every namespace, and leaves out what is in none."""
     (sender,) = load(tmp_path, f"{SENDER}  filter: {said}\n").senders
     assert sender.filter == filter_
+
+
+def test_the_zero_of_the_wait_for_a_batch_is_none(tmp_path: Path) -> None:
+    assert load(tmp_path, SENDER + "pusher: {batchWait: 0}\n").pusher == PusherSettings(5.0, 0.0)
 
 
 def test_the_zero_of_hard_refresh_is_off(tmp_path: Path) -> None:
@@ -168,6 +179,7 @@ def test_a_hook_is_given_the_config_as_in_the_file_without_itself(tmp_path: Path
         "tlsConfig": {"insecureSkipVerify": True},
         "eventLabels": ["reason", "namespace", "reason"],
         "structuredMetadata": [],
+        "encoding": "json",
     }
     assert parse_config(TYPES["loki"].config, sender.config) == sender.settings
 
@@ -205,6 +217,7 @@ def test_no_repr_shows_a_password(tmp_path: Path, script: Path) -> None:
                 structured_metadata=(("level", "level"),),
             ),
         ),
+        ({"encoding": "json"}, LokiSettings("http://loki:3100", encoding="json")),
         ({"streamLabels": {"app": "web"}}, LokiSettings("http://loki:3100", stream_labels={"app": "web"})),
         (
             {"basicAuth": {"username": "a", "password": "p"}},
@@ -266,7 +279,17 @@ YAML = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8) | st.integers(), inner, max_size=3),
     max_leaves=5,
 )
-KEYS = ["url", "tenantID", "streamLabels", "basicAuth", "tlsConfig", "eventLabels", "structuredMetadata", "hook"]
+KEYS = [
+    "url",
+    "tenantID",
+    "streamLabels",
+    "basicAuth",
+    "tlsConfig",
+    "eventLabels",
+    "structuredMetadata",
+    "encoding",
+    "hook",
+]
 SENDERS = st.fixed_dictionaries(
     {"name": st.just("a") | YAML, "type": st.just("loki") | YAML},
     optional={

@@ -13,8 +13,10 @@ from typing import Any
 import orjson
 import requests
 
+from kigeon.senders.loki.settings import JSON
 from tests.conformance.loki import RealLoki
 from tests.support.loki import Loki
+from tests.support.loki.protobuf import write_push
 
 MEBI = 1024 * 1024
 Shape = Callable[[Any], Any]
@@ -41,6 +43,7 @@ class Both:
     def __init__(self, real: RealLoki, standin: Loki) -> None:
         self.real = real
         self.standin = standin
+        self.encoding = JSON
 
     def limit(self, *tenants: str, **limits: Any) -> None:
         """Limit *tenants* by what are the names of the stand-in's limits."""
@@ -49,7 +52,7 @@ class Both:
 
     def push(self, tenant: str, *streams: Mapping[str, Any]) -> tuple[int, str]:
         """Push *streams* to both; return status and text, which are the same."""
-        real, standin = (post(url, tenant, streams) for url in (self.real.url, self.standin.url))
+        real, standin = (post(url, tenant, streams, self.encoding) for url in (self.real.url, self.standin.url))
         assert real[0] == standin[0], f"Loki answers {real}, the stand-in {standin}"
         assert comparable(real[1]) == comparable(standin[1])
         return standin
@@ -78,10 +81,11 @@ def real_limits(limits: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def post(url: str, tenant: str, streams: Sequence[Mapping[str, Any]]) -> tuple[int, str]:
+def post(url: str, tenant: str, streams: Sequence[Mapping[str, Any]], encoding: str) -> tuple[int, str]:
     """Push *streams*; return status and text."""
-    headers = {"Content-Type": "application/json", "X-Scope-OrgID": tenant}
-    body = orjson.dumps({"streams": streams})
+    kind = "json" if encoding == JSON else "x-protobuf"
+    headers = {"Content-Type": f"application/{kind}", "X-Scope-OrgID": tenant}
+    body = orjson.dumps({"streams": streams}) if encoding == JSON else write_push(streams)
     response = requests.post(f"{url}/loki/api/v1/push", data=body, headers=headers, timeout=30)
     return response.status_code, response.text
 

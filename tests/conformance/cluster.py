@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -150,14 +151,9 @@ class Cluster:
 
     def store_events(self, events: Iterable[Mapping[str, Any]]) -> None:
         """Write *events* to etcd, a hundred in a transaction: the API server would take a few hundred a second."""
-        operations = []
-        for event in events:
-            metadata = event["metadata"]
-            key = f"/registry/events/{metadata['namespace']}/{metadata['name']}"
-            value = json.dumps({"kind": "Event", "apiVersion": "v1", **event})
-            operations.append({"request_put": {"key": _base64(key), "value": _base64(value)}})
-        for start in range(0, len(operations), 100):
-            self._etcd_ask("/v3/kv/txn", {"success": operations[start : start + 100]})
+        rest = iter(events)
+        while operations := [_put_of(event) for event in islice(rest, 100)]:
+            self._etcd_ask("/v3/kv/txn", {"success": operations})
 
     def clear(self) -> None:
         """Delete every Event, as quickly as etcd can."""
@@ -218,6 +214,13 @@ class Cluster:
             return self._session.get(f"{self.url}/readyz", headers=headers, verify=str(self.authority), timeout=5).ok
         except (requests.RequestException, OSError):
             return False
+
+
+def _put_of(event: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = event["metadata"]
+    key = f"/registry/events/{metadata['namespace']}/{metadata['name']}"
+    value = json.dumps({"kind": "Event", "apiVersion": "v1", **event})
+    return {"request_put": {"key": _base64(key), "value": _base64(value)}}
 
 
 def _base64(text: str) -> str:

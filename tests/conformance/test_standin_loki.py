@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kigeon.senders.loki.settings import ENCODINGS
 from tests.conformance.both import Both, stream
 from tests.conformance.loki import RealLoki
 from tests.support.loki import Loki
@@ -23,6 +24,13 @@ ODD = 'quote " and \\ and\nline\u2028ü'
 def both(real_loki: RealLoki, loki: Loki) -> Iterator[Both]:
     yield Both(real_loki, loki)
     real_loki.limit({})
+
+
+@pytest.fixture(params=ENCODINGS)
+def coded(both: Both, request: pytest.FixtureRequest) -> Both:
+    """Both, pushed to in each encoding."""
+    both.encoding = request.param
+    return both
 
 
 def tenants_of(tenant: str) -> list[str]:
@@ -119,12 +127,12 @@ def test_what_the_distributor_refuses(both: Both, tenant: str, bad: Mapping[str,
     assert all(status == 400 and said in text for status, text in answers)
 
 
-def test_labels_as_many_as_are_allowed(both: Both, tenant: str) -> None:
+def test_labels_as_many_as_are_allowed(coded: Both, tenant: str) -> None:
     """The name of the service is not counted."""
     labels = {f"l{number}": "1" for number in range(15)}
-    assert both.push(tenant, {**stream("", "1"), "stream": labels})[0] == 204
-    assert both.push(tenant, {**stream("", "2"), "stream": {**labels, "service_name": "s"}})[0] == 204
-    assert both.held(tenant).total() == 2
+    assert coded.push(tenant, {**stream("", "1"), "stream": labels})[0] == 204
+    assert coded.push(tenant, {**stream("", "2"), "stream": {**labels, "service_name": "s"}})[0] == 204
+    assert coded.held(tenant).total() == 2
 
 
 def test_structured_metadata_that_is_not_allowed(both: Both, tenant: str) -> None:
@@ -176,36 +184,36 @@ def test_odd_names_of_tenants(both: Both, tenant: str) -> None:
 @pytest.mark.parametrize(
     "labels", [{}, {"namespace": "n"}, {"job": "j"}, {"job": "j", "app": "a"}, {"app": ""}, {"service_name": ""}]
 )
-def test_the_name_of_a_service(both: Both, tenant: str, labels: dict[str, str]) -> None:
-    assert both.push(tenant, {**stream("", "1"), "stream": labels})[0] == 204
-    assert both.held(tenant).total() == 1
+def test_the_name_of_a_service(coded: Both, tenant: str, labels: dict[str, str]) -> None:
+    assert coded.push(tenant, {**stream("", "1"), "stream": labels})[0] == 204
+    assert coded.held(tenant).total() == 1
 
 
 @pytest.mark.parametrize("labels", [{"a-b": "x"}, {"1a": "x"}, {"": "x"}, {"a": "\ufffd"}], ids=str)
-def test_labels_that_are_none(both: Both, tenant: str, labels: dict[str, str]) -> None:
-    assert both.push(tenant, stream("a", "1"), {**stream("", "2"), "stream": labels})[0] == 400
-    assert both.held(tenant).total() == 0
+def test_labels_that_are_none(coded: Both, tenant: str, labels: dict[str, str]) -> None:
+    assert coded.push(tenant, stream("a", "1"), {**stream("", "2"), "stream": labels})[0] == 400
+    assert coded.held(tenant).total() == 0
 
 
-def test_how_labels_are_written(both: Both, tenant: str) -> None:
-    both.limit(tenant, max_streams=1)
-    both.push(tenant, stream("a", "1"))
-    assert both.push(tenant, {**stream("", "2"), "stream": {"z": ODD, "b": "\U0001f600\x7f\t\x01"}})[0] == 429
+def test_how_labels_are_written(coded: Both, tenant: str) -> None:
+    coded.limit(tenant, max_streams=1)
+    coded.push(tenant, stream("a", "1"))
+    assert coded.push(tenant, {**stream("", "2"), "stream": {"z": ODD, "b": "\U0001f600\x7f\t\x01"}})[0] == 429
 
 
-def test_pushes_without_anything(both: Both, tenant: str) -> None:
-    assert both.push(tenant)[0] == 422
-    assert both.push(tenant, stream("a"))[0] == 204
-    assert both.push(tenant, stream("a"), stream("b", "1"))[0] == 204
-    assert both.held(tenant).total() == 1
+def test_pushes_without_anything(coded: Both, tenant: str) -> None:
+    assert coded.push(tenant)[0] == 422
+    assert coded.push(tenant, stream("a"))[0] == 204
+    assert coded.push(tenant, stream("a"), stream("b", "1"))[0] == 204
+    assert coded.held(tenant).total() == 1
 
 
-def test_repeats(both: Both, tenant: str) -> None:
+def test_repeats(coded: Both, tenant: str) -> None:
     same = stream("a", "1", "2", "3", metadata={"pod": "web-1"})
     for _ in range(3):
-        assert both.push(tenant, same)[0] == 204
-    assert both.held(tenant).total() == 3
-    assert both.real.count(tenant) == 3
+        assert coded.push(tenant, same)[0] == 204
+    assert coded.held(tenant).total() == 3
+    assert coded.real.count(tenant) == 3
 
 
 def test_a_repeat_that_is_late(both: Both, tenant: str) -> None:

@@ -107,6 +107,8 @@ class Pod:
 
     def configure_senders(self, *senders: Mapping[str, Any], **sections: Any) -> None:
         """Configure, but for the *senders* and *sections*, as the ConfigMap does; kigeon logs at debug."""
+        # On the host's network, its addresses are everybody's.
+        sections = {"http": {"listen": ""}, **sections}
         self.configure(yaml.safe_dump({"global": {"logLevel": "debug"}, "eventsenders": list(senders), **sections}))
 
     def reach(self, write_kubeconfig: Callable[[Path], Path]) -> None:

@@ -37,7 +37,7 @@ CONFIG: dict[str, Any] = {
 FILE: dict[str, Any] = {
     "global": {"dataDir": "/data", "logLevel": "info", "logFormat": "json"},
     "queue": {"eventsMaxAge": "24h", "eventsMaxBytes": "500Mi", "kubernetesEventsMaxLifetime": "1h30m"},
-    "pusher": {"pushTimeout": "5s"},
+    "pusher": {"pushTimeout": "5s", "batchWait": "200ms"},
     "eventsenders": [
         {
             "name": "one",

@@ -22,7 +22,9 @@ from kigeon.queue.log import compaction
 from kigeon.queue.log import end as log_end
 from kigeon.queue.log.protocol import LogEnd
 from kigeon.queue.stores import dead_letter, outcomes, retry
-from kigeon.senders.progress.ledger import EnvelopeProgress, Ledger, Outcome, Position
+from kigeon.senders.progress.envelope import EnvelopeProgress, Position
+from kigeon.senders.progress.ledger import Ledger
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.position import read_position, write_position
 from tests.fuzz.account import Account
 from tests.fuzz.lines import LineMaker
@@ -96,8 +98,8 @@ def _position(record: bytes) -> None:
     ledger = Ledger(read_position(record))
     ledger.balance(Outcome.EVICTED)
     ledger.admit(max(ledger.read_from, 1), 1, 3, 0.0)
-    ledger.restore_retry(1, 2)
-    ledger.load_retry(EnvelopeProgress(1, 1, 2, offsets=(1, 2)))
+    ledger.retry.restore(1, 2)
+    ledger.retry.load(EnvelopeProgress(1, 1, 2, offsets=(1, 2)))
     assert ledger.open_events >= 0
     assert all(count >= 0 for count in ledger.counts.values())
     read_position(write_position(ledger.position()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -18,13 +17,14 @@ from kigeon.kube.pods import pod_key_of
 from kigeon.queue.dedup.digests import DigestMemory
 from kigeon.queue.dedup.index import Deduplication
 from kigeon.senders.delivery.lane import Item, Lane
-from kigeon.senders.loki.body import body_of
+from kigeon.senders.loki.body import HEADERS, body_of
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
-from kigeon.senders.loki.settings import LokiSettings
+from kigeon.senders.loki.settings import ENCODINGS, LokiSettings
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.progress.ledger import EnvelopeProgress
+from kigeon.senders.progress.envelope import EnvelopeProgress
 from kigeon.senders.steps import Event, Preparer
 from tests.fuzz.oracle import Kind, Opinion
+from tests.support.loki.request import parse
 
 MAX_LABEL_BYTES = 2048
 MAX_MESSAGE = 8 * 1024 * 1024 - 64 * 1024
@@ -112,10 +112,11 @@ class Way:
         while push := lane.take():
             self.pushes += 1
             taken = [item.entry for item in push if item.entry is not None]
-            streams = orjson.loads(gzip.decompress(body_of(taken)))["streams"]
-            found = sorted(value[1] for stream in streams for value in stream["values"])
-            if found != sorted(left.popleft().line for _ in taken):
-                self._say("a body has other lines than its entries")
+            wanted = sorted(left.popleft().line for _ in taken)
+            for encoding in ENCODINGS:
+                streams = parse("", HEADERS[encoding], body_of(taken, encoding))
+                if sorted(line.line for stream in streams for line in stream.lines) != wanted:
+                    self._say(f"a body in {encoding} has other lines than its entries")
 
     def _check_entry(self, event: bytes, entry: LokiEntry) -> None:
         found, line = orjson.loads(event), orjson.loads(entry.line)

@@ -311,3 +311,25 @@ def test_an_api_server_in_trouble_is_asked_again(api: ApiServer, tmp_path: Path,
         wait_for(seen, 1)
     assert seen.names == [name(1)]
     assert len(seen.pauses) == 1
+
+
+def test_it_tells_when_the_server_was_heard_and_what_it_refuses(api: ApiServer, tmp_path: Path) -> None:
+    access = ClusterAccess(ClusterSource(api.write_kubeconfig(tmp_path / "config")))
+    seen = Seen()
+    informer = Informer(access, EVENTS, seen)
+    api.faults.fail_next(2, 403)
+    thread = Thread(target=informer.run)
+    thread.start()
+    try:
+        problem = wait_until(lambda: informer.report()["problem"], what="a refusal")
+        assert "403" in str(problem)
+        api.wait_for_watches()
+        wait_until(lambda: informer.report()["watching"], what="a watch")
+        listed = informer.report()
+        assert (listed["lists"], listed["errors"], listed["problem"]) == (1, 2, "")
+        put(api, 1)
+        wait_until(lambda: informer.report()["heardAt"] > listed["heardAt"], what="another sign of life")
+    finally:
+        informer.stop()
+        thread.join(10)
+    assert not thread.is_alive()

@@ -1,8 +1,19 @@
 from threading import Thread
 
+import pytest
+
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.envelope import unpack
-from kigeon.kube.outbox import MAX_BATCH_EVENTS, MAX_WAITING_EVENTS, TELL_EVERY, WINDOW, Batch, Outbox, Received
+from kigeon.kube.outbox import (
+    MAX_BATCH_BYTES,
+    MAX_BATCH_EVENTS,
+    MAX_WAITING_EVENTS,
+    TELL_EVERY,
+    WINDOW,
+    Batch,
+    Outbox,
+    Received,
+)
 
 
 def received(batch_seq: int) -> Received:
@@ -188,3 +199,160 @@ def test_a_closed_outbox_takes_nothing() -> None:
     outbox.close()
     assert not outbox.offer([received(1)])
     assert outbox.is_empty
+
+
+class Clock:
+    """A steady clock that goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Paced:
+    """An outbox that rests for a quarter of a second, and how often it asked for something to be taken."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.asked = 0
+        self.outbox = Outbox(self._ask, wait=0.25, clock=self.clock)
+        self.outbox.connect(1)
+
+    def _ask(self) -> None:
+        self.asked += 1
+
+    def store(self) -> list[bytes]:
+        """Take a batch and have it stored; return what is in it."""
+        batch = taken(self.outbox)
+        self.outbox.stored(1, batch.batch_seq)
+        return texts(batch)
+
+
+def test_the_first_event_after_a_silence_goes_at_once() -> None:
+    paced = Paced()
+    for batch_seq in range(3):
+        paced.clock.now += 5
+        paced.outbox.offer([received(batch_seq)])
+        assert paced.asked == batch_seq + 1
+        assert paced.store() == [str(batch_seq).encode()]
+        paced.clock.now += 0.25
+        assert paced.outbox.take() is None
+
+
+def test_after_a_batch_the_next_one_waits_and_nobody_is_asked_meanwhile() -> None:
+    paced = Paced()
+    paced.outbox.offer([received(1)])
+    paced.store()
+    assert paced.outbox.rest == pytest.approx(0.25)
+    for batch_seq in range(2, 5):
+        paced.clock.now += 0.0625
+        paced.outbox.offer([received(batch_seq)])
+        assert paced.outbox.take() is None
+    assert paced.asked == 1
+    assert paced.outbox.rest == pytest.approx(0.0625)
+    paced.clock.now += 0.0625
+    assert paced.store() == [b"2", b"3", b"4"]
+    assert paced.outbox.rest == pytest.approx(0.25)
+
+
+def test_a_batch_that_is_full_does_not_wait() -> None:
+    paced = Paced()
+    paced.outbox.offer([received(1)])
+    paced.store()
+    paced.outbox.offer(received(batch_seq) for batch_seq in range(MAX_BATCH_EVENTS - 1))
+    assert (paced.asked, paced.outbox.take()) == (1, None)
+    paced.outbox.offer(received(batch_seq) for batch_seq in range(2))
+    assert paced.asked == 2
+    assert len(paced.store()) == MAX_BATCH_EVENTS
+    assert paced.outbox.take() is None
+
+
+def test_a_batch_of_many_bytes_does_not_wait() -> None:
+    paced = Paced()
+    paced.outbox.offer([received(1)])
+    paced.store()
+    paced.outbox.offer([Received(bytes(8), bytes(MAX_BATCH_BYTES))])
+    assert paced.asked == 2
+    assert len(paced.store()) == 1
+
+
+def test_after_the_rest_who_took_takes_again_without_being_asked() -> None:
+    paced = Paced()
+    paced.outbox.offer([received(1)])
+    paced.store()
+    paced.clock.now += 0.3
+    paced.outbox.offer([received(2)])
+    assert (paced.asked, paced.outbox.rest) == (1, 0)
+    assert paced.store() == [b"2"]
+
+
+def test_while_as_much_as_may_be_is_on_its_way_nobody_is_asked() -> None:
+    outbox = Outbox(lambda: asked.append(None))
+    asked: list[None] = []
+    outbox.connect(1)
+    for batch_seq in range(WINDOW):
+        outbox.offer([received(batch_seq)])
+        outbox.take()
+    assert len(asked) == WINDOW
+    outbox.offer([received(9)])
+    assert len(asked) == WINDOW
+    outbox.stored(1, 1)
+    assert texts(outbox.take()) == [b"9"]
+
+
+def test_what_could_not_be_read_waits_for_its_turn_too() -> None:
+    paced = Paced()
+    paced.outbox.offer([received(1)])
+    paced.store()
+    paced.outbox.note(unreadable=3)
+    assert paced.outbox.take() is None
+    paced.clock.now += 0.25
+    assert taken(paced.outbox).delta.unreadable == 3
+
+
+def test_what_is_sent_again_does_not_wait() -> None:
+    paced = Paced()
+    paced.outbox.offer([received(1)])
+    taken(paced.outbox)
+    paced.outbox.connect(2)
+    assert texts(paced.outbox.take()) == [b"1"]
+
+
+def test_once_closed_nothing_waits() -> None:
+    paced = Paced()
+    paced.outbox.offer([received(1)])
+    paced.store()
+    paced.outbox.offer([received(2)])
+    paced.outbox.close()
+    assert paced.store() == [b"2"]
+
+
+def due(paced: Paced) -> bool:
+    return paced.outbox.is_due
+
+
+def test_what_only_waits_for_its_turn_is_not_late() -> None:
+    paced = Paced()
+    assert not due(paced)
+    paced.outbox.offer([received(1)])
+    assert due(paced)
+    batch = taken(paced.outbox)
+    assert due(paced)
+    paced.outbox.stored(1, batch.batch_seq)
+    paced.outbox.offer([received(2)])
+    assert not due(paced)
+    paced.clock.now += 0.25
+    assert due(paced)
+
+
+def test_that_nothing_happened_makes_no_event_wait() -> None:
+    paced = Paced()
+    paced.outbox.note(watched_until=1000.0)
+    quiet = taken(paced.outbox)
+    assert quiet.envelope.count == 0
+    paced.outbox.stored(1, quiet.batch_seq)
+    paced.outbox.offer([received(1)])
+    assert paced.asked == 1
+    assert paced.store() == [b"1"]

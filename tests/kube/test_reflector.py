@@ -58,6 +58,7 @@ def test_a_cluster_that_went_back_in_time_is_listed() -> None:
     reflector.probed("40")
     assert reflector.next().action == ListPage("")
     assert "went back" in reflector.relisted
+    assert reflector.cause == "went_back"
 
 
 def doubting() -> Reflector:
@@ -73,6 +74,7 @@ def test_after_a_list_for_a_doubt_it_watches_from_where_it_was() -> None:
     """What was written more than once since then, the list showed once."""
     reflector = doubting()
     assert "seen last" in reflector.relisted
+    assert reflector.cause == "object_gone"
     assert reflector.version_after_list("700") == "500"
     reflector.page("700", "")
     assert reflector.next().action == Watch("500")

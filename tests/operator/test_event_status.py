@@ -20,7 +20,8 @@ from kigeon.queue.log.protocol import LogEnd
 from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.outcomes import OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
-from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome, Position
+from kigeon.senders.progress.envelope import EnvelopeProgress, Position
+from kigeon.senders.progress.outcome import Outcome
 from tests.support.crowd import put_position
 from tests.support.operating import SilentAnswer
 from tests.support.settings import QUEUE_SETTINGS

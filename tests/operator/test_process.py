@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import orjson
 import pytest
 
+from kigeon.kube.reflector import PAGE_SIZE
 from kigeon.kube.source import ClusterSource
 from kigeon.operator import process
 from kigeon.operator.address import SOCKET, short_path
@@ -25,7 +26,7 @@ from kigeon.operator.senders import serve
 from kigeon.processes import descendants
 from kigeon.queue.broker.connection import connected
 from tests.support.crowd import Crowd
-from tests.support.filled_queue import Filled, assert_status_holds_nothing_that_waits, audited
+from tests.support.filled_queue import Filled, assert_status_holds_nothing_that_waits, audited, audited_in_loki, held_of
 from tests.support.operating import Door, Told, door_to
 from tests.support.processes import title, wait_until
 
@@ -49,6 +50,13 @@ def test_an_audit_of_many_takes_little_memory(filled: Filled) -> None:
     assert told.answer["senders"] == {"loki": {"sent": sent, "parked": fifth, "filtered": fifth, "waiting": 100}}
     reasons = {event["number"]: event["senders"]["loki"]["reason"] for event in told.answer["events"]}
     assert reasons[10_000] == "400 entry too old 10000"
+    assert 0 < told.memory < MOST / 2
+
+
+def test_an_audit_that_asks_loki_of_many_takes_little_memory(filled: Filled) -> None:
+    told = audited_in_loki(filled)
+    assert told.answer["loki"] == {"loki": held_of(COUNT)}
+    assert told.answer["unaccounted"] == len(told.answer["events"]) == 3 + 2
     assert 0 < told.memory < MOST / 2
 
 
@@ -150,6 +158,21 @@ def scores() -> list[int]:
     return [int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in pids]
 
 
+def test_what_was_freed_goes_back_to_the_kernel() -> None:
+    """An answer's pages are read in threads; what they took is not kept for the next page of the same thread."""
+    code = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from kigeon.operator.memory import data_bytes, limit_memory\n"
+        "limit_memory()\n"
+        "before = data_bytes()\n"
+        "def take(_): return [bytes(100_000) for _ in range(150)][-1]\n"
+        "with ThreadPoolExecutor(3) as threads: kept = list(threads.map(take, range(9)))\n"
+        "print((data_bytes() - before) // 2**20)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert int(done.stdout) < 8
+
+
 def test_what_needs_more_memory_than_the_kernel_allows_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,3 +195,24 @@ def test_what_needs_more_memory_than_the_kernel_allows_is_an_error(
     with ours, theirs:
         ours.sendall(orjson.dumps({"command": "audit"}) + b"\n")
         assert "more memory than an answer may" in process._serve(theirs, None)  # type: ignore[arg-type]
+
+
+class Expiring(ApiServer):
+    """Has forgotten the version of a list by the time that its second page is asked for, once."""
+
+    def note(self, method: str, path: str, query: Mapping[str, str]) -> None:
+        super().note(method, path, query)
+        if "continue" in query and not any(request.query.get("continue") for request in list(self.requests)[:-1]):
+            self.put_events([make_event(0, count=2)])
+            self.store.expire_tokens()
+
+
+def test_an_audit_goes_on_with_a_list_that_expires_meanwhile(filled: Filled, tmp_path: Path) -> None:
+    """Nothing of it was seen: what counts is that each is listed, once."""
+    with Expiring() as cluster:
+        cluster.put_events([make_event(number) for number in range(PAGE_SIZE + 50)])
+        source = ClusterSource(cluster.write_kubeconfig(tmp_path / "kubeconfig"))
+        with door_to(filled.server, filled.settings, source) as admin_socket:
+            told = admin_socket.ask({"command": "audit", "wrong": True})
+    assert told.answer["listed"] == PAGE_SIZE + 50
+    assert len({event["name"] for event in told.answer["events"]}) == PAGE_SIZE + 50

@@ -90,6 +90,28 @@ def test_labels_are_kept_by_several_that_write_the_same_record(tmp_path: Path, n
         asyncio.run(test(server))
 
 
+def test_labels_that_were_listed_before_they_are_kept_are_kept(tmp_path: Path, namespaces: Namespaces) -> None:
+    """The informer runs already when the record is taken over: its first list may be quicker."""
+    settings = QueueSettings()
+    access = namespaces._access
+
+    async def test(server: NatsServer) -> None:
+        async with connected(server.url, server.token, "test") as client:
+            await declare(client, settings)
+            record = StateRecord(client, LABELS_KEY)
+            listed = Namespaces(access, 60.0)
+            listed.recall(await record.read())
+            listed.on_list_page([({"metadata": {"name": "shop", "labels": {"team": "web"}}}, b"")], "7")
+            await KeptLabels(record, listed).save()
+            again = Namespaces(access, 60.0)
+            again.recall(await StateRecord(client, LABELS_KEY).read())
+            assert again._book.last_known("shop") == {"team": "web"}
+
+    with NatsServer(tmp_path / "data", file_store_bytes(settings)) as server:
+        server.start()
+        asyncio.run(test(server))
+
+
 @pytest.mark.parametrize("on_error", ["use-default", "skip", "fail"])
 def test_a_hook_that_fails_for_each_event_does_not_fill_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, on_error: OnError
@@ -104,3 +126,18 @@ def test_a_hook_that_fails_for_each_event_does_not_fill_the_log(
     finally:
         transform.close()
     assert len([record for record in caplog.records if record.message == "the hook failed"]) == MOST
+
+
+def test_a_hook_tells_what_it_took(tmp_path: Path) -> None:
+    script = tmp_path / "hook.star"
+    script.write_text("def transform(config, event):\n    return config\n")
+    transform = HookTransform(SenderSettings("one", "loki"), HookSettings(script, timeout=1.0), None)
+    try:
+        transform([make_event(number) for number in range(40)])
+        report = transform.report()
+    finally:
+        transform.close()
+    assert report["hookSeconds"]["counts"][-1] == 40
+    assert 0 < report["hookSeconds"]["sum"] < 40
+    assert report["hookPid"] > 0
+    assert report["hookKills"] == 0

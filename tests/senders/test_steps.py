@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kigeon.senders.loki.entry import LokiEntry
 from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.progress.ledger import Outcome
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.steps import AT_ONCE, Deferred, Event, Final, Preparer, SendWith
 from tests.support.events import make_event
 

@@ -24,7 +24,7 @@ ASKER = "asker"
 """The address that a message comes from where a test does not say another."""
 
 LOOP_AGE = 0.25
-"""Seconds that a recording loop says it last turned ago."""
+"""Seconds for which a recording loop says that it has owed a sign of life."""
 
 
 class Crashed(Exception):
@@ -49,10 +49,12 @@ class ManualTime:
 class RecordingLoop:
     """Stands for an actor's loop: keeps what it is to run until a test has it run."""
 
-    beat_age = LOOP_AGE
-
     def __init__(self) -> None:
         self.spawned: list[Coroutine[Any, Any, None]] = []
+
+    def ask(self) -> float:
+        """Return for how many seconds the loop has owed a sign of life."""
+        return LOOP_AGE
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Keep *work*."""

@@ -20,17 +20,18 @@ from kigeon.queue.broker.streams import DEAD_LETTER_SUBJECT, EVENTS, EVENTS_SUBJ
 from kigeon.queue.stores.dead_letter import NOTE
 from kigeon.queue.stores.outcomes import OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
-from kigeon.senders.progress.ledger import Position
+from kigeon.senders.progress.envelope import Position
 from kigeon.senders.progress.position import write_position
 
 PAGE = 500
 BEGAN = 1_795_500_000
+PER_SECOND = 1000
 AT_ONCE = 256
 
 
 def crowd_event(number: int) -> dict[str, Any]:
     """Return the Event with running *number*; a thousand of them happen in a second."""
-    second = BEGAN + number // 1000
+    second = BEGAN + number // PER_SECOND
     stamp = f"2026-11-24T{second // 3600 % 24:02}:{second // 60 % 60:02}:{second % 60:02}Z"
     return {
         "metadata": {

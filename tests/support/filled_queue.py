@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from kigeon.config.settings import GlobalSettings, QueueSettings, SenderSettings, Settings
@@ -12,8 +13,10 @@ from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import declare, file_store_bytes
 from kigeon.senders.loki.settings import LokiSettings
-from kigeon.senders.progress.ledger import Position
+from kigeon.senders.progress.envelope import Position
+from kigeon.senders.progress.outcome import Outcome
 from tests.support.crowd import Crowd, fill_events, fill_letters, fill_notes, fill_waiting, put_position
+from tests.support.crowd_loki import CrowdLoki
 from tests.support.operating import Told, door_to
 
 
@@ -41,6 +44,14 @@ class Filled:
             position = Position(10**6, self.count + 1, 1, retry_sequence=last, counts=counts, explained=self.count)  # type: ignore[arg-type]
             await put_position(client, "loki", position)
 
+    async def fill_letters(self) -> None:
+        """Have all of them parked instead."""
+        async with connected(self.server.url, self.server.token, "test") as client:
+            await declare(client, self.settings.queue, "loki")
+            await fill_letters(client, "loki", iter(range(1, self.count + 1)), "400 entry too old")
+            position = Position(10**6, self.count + 1, 1, counts={Outcome.PARKED: self.count}, explained=self.count)
+            await put_position(client, "loki", position)
+
     async def fill_waiting(self) -> None:
         """Have all of them wait in the retry stream instead."""
         async with connected(self.server.url, self.server.token, "test") as client:
@@ -54,6 +65,27 @@ def audited(filled: Filled, keeps: bool = True) -> Told:
         source = ClusterSource(cluster.write_kubeconfig(filled.folder / "kubeconfig"))
         with door_to(filled.server, filled.settings, source) as admin_socket:
             return admin_socket.ask({"command": "audit"}, keeps)
+
+
+def audited_in_loki(filled: Filled) -> Told:
+    """Return the audit where Loki holds what was sent, but for the first three, and the next two twice."""
+    sent = (number for number in range(1, filled.count - 99) if number % 5 in (2, 3, 4))
+    times = dict(zip(sent, (0, 0, 0, 2, 2), strict=False))
+
+    def holds(number: int) -> int:
+        return times.get(number, int(number % 5 in (2, 3, 4) and number < filled.count - 99))
+
+    with Crowd(filled.count) as cluster, CrowdLoki(filled.count, holds) as loki:
+        source = ClusterSource(cluster.write_kubeconfig(filled.folder / "kubeconfig"))
+        sender = replace(filled.settings.senders[0], settings=LokiSettings(loki.url))
+        with door_to(filled.server, replace(filled.settings, senders=(sender,)), source) as admin_socket:
+            return admin_socket.ask({"command": "audit", "loki": True, "wrong": True})
+
+
+def held_of(count: int) -> dict[str, int]:
+    """Return what an audit is to find of so many in Loki."""
+    sent = count - 100 - 2 * ((count - 100) // 5)
+    return {"once": sent - 3 - 2, "missing": 3, "doubled": 2}
 
 
 def assert_status_holds_nothing_that_waits(folder: Path, count: int) -> None:

@@ -40,6 +40,8 @@ class Kigeon:
         """The interpreter, and with it the installation, that it is run by."""
         self.environ: dict[str, str] = {}
         settings = {"dataDir": str(folder / "data"), "logLevel": "debug", **sections.pop("global_", {})}
+        # Two that run side by side would want the same address.
+        sections = {"http": {"listen": ""}, **sections}
         self.config.write_text(yaml.safe_dump({"global": settings, "eventsenders": senders, **sections}))
         self._process: subprocess.Popen[bytes] | None = None
         self._seen: set[int] = set()

@@ -41,7 +41,7 @@ def end_with(parent: int) -> Callable[[], None]:
     return arrange
 
 
-def wait_until(condition: Callable[..., T], timeout: float = 20.0, what: str = "it") -> T:
+def wait_until(condition: Callable[..., T], timeout: float = 40.0, what: str = "it") -> T:
     """Return what *condition* returns once that is true; :class:`TimeoutError` when it is not in time."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:

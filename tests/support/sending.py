@@ -12,14 +12,15 @@ from nats.aio.client import Client
 
 from kigeon.events.envelope import Envelope, pack, write_headers
 from kigeon.events.occurrence import identity_of
-from kigeon.queue.broker.streams import EVENTS_SUBJECT
+from kigeon.queue.broker.streams import EVENTS_SUBJECT, STATE
 from kigeon.queue.log.history import EventHistory
 from kigeon.queue.log.reader import EventLog
 from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.outcomes import OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
-from kigeon.senders.engine.engine import Engine, SenderSpec, Stores, open_engine
+from kigeon.senders.engine.engine import Engine, open_engine
+from kigeon.senders.engine.spec import SenderSpec, Stores
 from kigeon.senders.entry import Answer
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
 from kigeon.senders.loki.settings import LokiSettings
@@ -80,6 +81,8 @@ async def sending(client: Client, loki: Loki, hanging: HangingSink | None = None
     )
     sink = hanging or LokiSink(LokiSettings(loki.url))
     prepare = hanging.prepare if hanging else Preparer(sink).prepare
+    # What another wrote last is stored by then: the server takes what is published in its order.
+    await client.jetstream().publish(f"$KV.{STATE}.test", b"")
     engine = await open_engine(stores, SenderSpec(sink, prepare, hanging is not None, 3600.0))
     task = asyncio.get_running_loop().create_task(engine.run())
     try:
@@ -92,6 +95,6 @@ async def sending(client: Client, loki: Loki, hanging: HangingSink | None = None
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         while not condition():
             await asyncio.sleep(0.01)

@@ -84,7 +84,7 @@ def test_the_root_is_killed(tmp_path: Path, api: ApiServer, loki: Loki, flow: Fl
 
 
 def test_a_hung_actor_is_replaced(tmp_path: Path, api: ApiServer, loki: Loki, flow: Flow) -> None:
-    with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
+    with Kigeon(tmp_path, api, [loki_sender(loki)], global_={"logLevel": "info"}) as kigeon:
         loki.wait_for(50)
         before = kigeon.actor("sender/loki")
         os.kill(before, signal.SIGSTOP)

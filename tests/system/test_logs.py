@@ -10,7 +10,7 @@ from tests.support.loki import Loki
 from tests.support.processes import wait_until
 
 OWN = {
-    "actors.system": "root",
+    "actors.root": "root",
     "kigeon.cli.start": "root",
     "kigeon.queue.broker.process": "root",
     "kigeon.kube.informer": "watcher",
@@ -40,3 +40,19 @@ def test_every_record_names_its_actor_and_of_a_sender_the_sender(tmp_path: Path,
         if line["actor"] == "sender/loki" and line["component"] != "actors.supervisor":
             assert line["sender"] == "loki", line
     assert {"root", "watcher", "sender/loki"} <= {line["actor"] for line in lines}
+
+
+def test_at_info_nothing_is_said_by_the_event(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    with Kigeon(tmp_path, api, [loki_sender(loki)], global_={"logLevel": "info"}) as kigeon:
+        api.wait_for_watches()
+        api.put_events([make_event(0)])
+        loki.wait_for(1)
+        before = len(kigeon.log())
+        for number in range(1, 201):
+            api.put_events([make_event(number)])
+        loki.wait_for(201)
+        assert [line for line in kigeon.log()[before:] if line["level"] == "info"] == []
+        assert [line["path"] for line in kigeon.log() if line["message"] == "the watch is established"] == [
+            "/api/v1/events"
+        ]
+        assert kigeon.stop() == 0

@@ -135,11 +135,14 @@ def test_a_letter_that_is_destroyed_is_not_taken_for_sent(tmp_path: Path, api: A
         first, *summary = done.stdout.splitlines()
         assert "UNACCOUNTED FOR; loki unknown (it was parked, and is not in the dead-letter stream any more)" in first
         assert summary == [
-            "loki: 1 parked, 7 sent, 1 unknown",
+            "",
+            "SENDER   SENT   PARKED   UNKNOWN",
+            "loki     7      1        1",
+            "",
             "9 Events are in the cluster, 1 of them unaccounted for",
         ]
         done = subprocess.run([*command, "--all"], capture_output=True, text=True, timeout=60, check=False)
-        assert len(done.stdout.splitlines()) == 9 + 2
+        assert len(done.stdout.splitlines()) == 9 + 5
         assert kigeon.stop() == 0
 
 
@@ -316,4 +319,50 @@ def test_what_a_loki_lost_is_sent_again_from_the_queue(tmp_path: Path, api: ApiS
         kigeon.start()
         found = kigeon.ask("status")["senders"]["loki"]
         assert (found["sent"], found["resent"], found["waiting"], found["unaccounted"]) == (60, 90, 0, 0)
+        assert kigeon.stop() == 0
+
+
+def test_status_says_why_a_sender_waits_and_since_when(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    """And the log says that its destination takes events again: how long it did not, and how many waited."""
+    loki.credentials = ("me", "secret")
+    with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        api.wait_for_watches()
+        api.put_events([make_event(number) for number in range(7)])
+        (wait,) = wait_until(lambda: kigeon.ask("status")["waits"]["loki"], what="something to wait for")
+        assert (wait["destination"], wait["held"], wait["reason"]) == (loki.url, True, "401 no org id")
+        assert wait["cure"] == "check basicAuth and tenantID"
+        assert wait["since"] <= wait["nextTry"]
+        command = [sys.executable, "-P", "-m", "kigeon", "status", "--config", str(kigeon.config)]
+        with subprocess.Popen([*command, "--watch"], stdout=subprocess.PIPE, text=True) as watching:
+            assert watching.stdout is not None
+            first = [watching.stdout.readline() for _ in range(10)]
+            assert first[0].startswith("RECEIVED   STORED")
+            assert "  why   401 no org id\n" in first
+            loki.credentials = None
+            loki.wait_for(7)
+            while "loki     7        7      0 " not in watching.stdout.readline():
+                pass
+            watching.terminate()
+            watching.stdout.read()
+        wait_until(lambda: kigeon.ask("status")["waits"] == {"loki": []})
+        assert kigeon.stop() == 0
+        (back,) = [line for line in kigeon.log() if line["message"] == "the destination takes events again"]
+    assert (back["events"], back["destination"], back["level"]) == (7, loki.url, "info")
+    assert back["seconds"] > 0
+
+
+def test_dead_letters_are_shown_by_their_reason(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    loki.limits.max_line = 100
+    with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
+        api.wait_for_watches()
+        api.put_events([make_event(number) for number in range(30)])
+        parked(kigeon, 30)
+        command = [sys.executable, "-P", "-m", "kigeon", "dead-letter", "list", "--config", str(kigeon.config)]
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()
+        assert shown[0].startswith("loki: 30 parked ")
+        assert "max entry size '100' bytes exceeded" in shown[1]
+        assert shown[2].split() == ["ID", "AGE", "EVENT"]
+        assert shown[6:] == ["  … and 27 more", "", "30 dead letters; --all shows each"]
+        every = subprocess.run([*command, "--all"], capture_output=True, text=True, timeout=60, check=True).stdout
+        assert len(every.splitlines()) == 30
         assert kigeon.stop() == 0

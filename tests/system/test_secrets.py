@@ -12,6 +12,7 @@ import pytest
 
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import make_event
+from tests.support.http import LISTEN, get
 from tests.support.kigeon import Kigeon, accounts, loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import descendants, is_running, title, wait_until
@@ -60,6 +61,7 @@ class Open:
                 loki_sender(hooked, "hooked", basicAuth=auth, hook={"script": str(script), "onError": "skip"}),
                 {"name": "proxied", "type": "loki", "config": {"url": "http://loki.invalid", "basicAuth": auth}},
             ],
+            http=LISTEN,
         )
         self.out: dict[str, bytes] = {}
 
@@ -101,6 +103,9 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
             for question in (["status"], ["dead-letter", "list"], ["dead-letter", "show", *letters]):
                 opened.out[" ".join(question)] = repr(kigeon.ask(*question)).encode()
             opened.out["audit"] = repr(kigeon.ask("audit", "--loki")).encode()
+            wait_until(lambda: '"no answer: ' in get(kigeon, "/api/status")[1], what="a reason on the page")
+            for path in ("/metrics", "/api/status", "/readyz?verbose", "/"):
+                opened.out[path] = get(kigeon, path)[1].encode()
             named.always = lambda tenant: 401
             api.put_events([make_event(100)])
             api.rotate_token()
@@ -128,7 +133,17 @@ def test_no_byte_that_comes_out_is_secret(everything: Open, secret: str) -> None
 def test_what_was_looked_at_is_what_there_is(everything: Open) -> None:
     """A log at debug, files, answers, command lines; what should be in them is."""
     names = " ".join(everything.out)
-    for part in ("kigeon.log", "jetstream", "nats-server.conf", "status", "dead-letter show", "audit", "worker.py"):
+    for part in (
+        "kigeon.log",
+        "jetstream",
+        "nats-server.conf",
+        "status",
+        "dead-letter show",
+        "audit",
+        "worker.py",
+        "/metrics",
+        "/api/status",
+    ):
         assert part in names
     assert b"the hook printed" in everything.out[str(everything.kigeon.log_path)]
     assert b"HTTP_PROXY" in everything.out[str(everything.kigeon.log_path)]

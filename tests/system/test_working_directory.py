@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.system import _fresh_directory
+from actors.actor_system import _fresh_directory
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import assert_once, make_event
 from tests.support.kigeon import Kigeon, loki_sender

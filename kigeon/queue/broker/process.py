@@ -122,7 +122,7 @@ class NatsServer:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={"KIGEON_NATS_TOKEN": self.token, "GOMEMLIMIT": "64MiB", "PATH": os.defpath},
+                env={"KIGEON_NATS_TOKEN": self.token, "GOMEMLIMIT": "64MiB", "GOMAXPROCS": "1", "PATH": os.defpath},
                 cwd="/",
                 pass_fds=[self._lock] if self._lock is not None else [],
                 start_new_session=True,

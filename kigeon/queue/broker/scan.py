@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from email.header import Header, decode_header
@@ -13,8 +14,12 @@ from nats.js.client import JetStreamContext
 from kigeon.errors import QueueError
 from kigeon.queue.broker.connection import queue_errors
 
+log = logging.getLogger(__name__)
+
 FETCH_TIMEOUT = 2.0
 """Seconds that one fetch waits for messages; the reference measured that longer ones hide a lost consumer."""
+
+DELETE_CONSUMER = "$JS.API.CONSUMER.DELETE"
 
 AT_ONCE = 256
 """Messages that a scan reads at once, where nothing else is said."""
@@ -33,7 +38,7 @@ class StreamMessage:
     """The consumer's sequence of it, from 1; a gap means that a delivery was lost."""
 
 
-def consumer(start: int, headers_only: bool = False) -> api.ConsumerConfig:
+def _consumer(start: int, headers_only: bool) -> api.ConsumerConfig:
     """Return a consumer from *start* on: no acknowledgements, in memory, gone soon after its reader is."""
     return api.ConsumerConfig(
         deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
@@ -44,6 +49,28 @@ def consumer(start: int, headers_only: bool = False) -> api.ConsumerConfig:
         mem_storage=True,
         num_replicas=1,
     )
+
+
+async def subscribe(
+    client: Client, stream: str, subject: str, start: int, headers_only: bool = False
+) -> JetStreamContext.PullSubscription:
+    """Begin to read what *stream* holds under *subject* from sequence *start* on; :func:`leave` ends it."""
+    config = _consumer(start, headers_only)
+    return await client.jetstream().pull_subscribe(subject, stream=stream, config=config)
+
+
+async def leave(client: Client, subscription: JetStreamContext.PullSubscription) -> None:
+    """Have the server forget a reader; it takes a thousand of a stream, and keeps one that is not used for a minute.
+
+    Nobody waits for that: the connection may be lost, and the reader with it.
+    """
+    # nats-py made the name up, and tells it nowhere.
+    name = f"{subscription._stream}.{subscription._consumer}"
+    try:
+        await subscription.unsubscribe()
+        await client.publish(f"{DELETE_CONSUMER}.{name}", reply=client.new_inbox())
+    except Exception as error:  # noqa: BLE001 - a subscription of a lost connection: nothing to save
+        log.debug("leaving a lost consumer", extra={"error": repr(error)})
 
 
 async def fetch(subscription: JetStreamContext.PullSubscription, most: int, timeout: float) -> list[StreamMessage]:
@@ -108,9 +135,8 @@ async def scan(
     end = await last_sequence(client, stream)
     if end < start:
         return
-    js = client.jetstream()
     with queue_errors(f"reading {stream}"):
-        subscription = await js.pull_subscribe(subject, stream=stream, config=consumer(start, headers_only))
+        subscription = await subscribe(client, stream, subject, start, headers_only)
     try:
         reached, deliveries = start - 1, 0
         while reached < end:
@@ -130,4 +156,4 @@ async def scan(
             if not messages and sent > deliveries:
                 raise QueueError(f"reading {stream}: the last messages were lost on their way")
     finally:
-        await subscription.unsubscribe()
+        await leave(client, subscription)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kigeon.clock import SteadyClock
@@ -11,10 +12,14 @@ from kigeon.queue.dedup.digests import DigestMemory, integers
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What became of a batch: ``envelope`` holds the events that are new (None: there are none)."""
+    """What became of a batch: ``envelope`` holds the events that are new (None: there are none).
+
+    ``new`` are their indexes in the batch.
+    """
 
     envelope: Envelope | None
     repeated: int
+    new: Sequence[int] = ()
 
 
 class Deduplication:
@@ -40,8 +45,8 @@ class Deduplication:
             return Examined(None, len(values))
         self._passing[batch_seq] = frozenset(new)
         if len(new) == len(values):
-            return Examined(envelope, 0)
-        return Examined(keep(envelope, new.values()), len(values) - len(new))
+            return Examined(envelope, 0, range(len(values)))
+        return Examined(keep(envelope, new.values()), len(values) - len(new), tuple(new.values()))
 
     def stored(self, batch_seq: int) -> None:
         """Remember the digests of batch *batch_seq* for as long as they have to be."""

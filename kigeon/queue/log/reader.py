@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from nats.aio.client import Client
 from nats.js.client import JetStreamContext
 from nats.js.errors import NotFoundError
@@ -11,11 +9,9 @@ from nats.js.errors import NotFoundError
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import QueueError
 from kigeon.queue.broker.connection import queue_errors
-from kigeon.queue.broker.scan import FETCH_TIMEOUT, StreamMessage, consumer, fetch, last_sequence
+from kigeon.queue.broker.scan import FETCH_TIMEOUT, StreamMessage, fetch, last_sequence, leave, subscribe
 from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare
 from kigeon.queue.log.end import stream_was_recreated
-
-log = logging.getLogger(__name__)
 
 
 class EventLog:
@@ -54,7 +50,8 @@ class EventLog:
         try:
             with queue_errors("reading events"):
                 if self._subscription is None:
-                    self._subscription = await self._subscribe()
+                    self._deliveries = 0
+                    self._subscription = await subscribe(self._client, EVENTS, EVENTS_SUBJECT, self._next)
                 messages = await fetch(self._subscription, most, FETCH_TIMEOUT)
                 if not messages:
                     await self._check(self._subscription)
@@ -80,15 +77,7 @@ class EventLog:
         if await self.last_sequence() + 1 < self._next:
             raise QueueError("the events stream ends before the sender's position")
 
-    async def _subscribe(self) -> JetStreamContext.PullSubscription:
-        self._deliveries = 0
-        js = self._client.jetstream()
-        return await js.pull_subscribe(EVENTS_SUBJECT, stream=EVENTS, config=consumer(self._next))
-
     async def _drop(self) -> None:
         if self._subscription is not None:
             subscription, self._subscription = self._subscription, None
-            try:
-                await subscription.unsubscribe()
-            except Exception as error:  # noqa: BLE001 - a subscription of a lost connection: nothing to save
-                log.debug("dropping a lost consumer", extra={"error": repr(error)})
+            await leave(self._client, subscription)

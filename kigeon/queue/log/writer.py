@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -45,6 +46,9 @@ class Writer:
         self._books = CheckpointRecord(client)
         self._gone = GoneSenders(client, settings.queue, {sender.name for sender in settings.senders})
         self._jobs: asyncio.Queue[Store | int] = asyncio.Queue()
+        self.is_open = False
+        self.storing_since = 0.0
+        """Since when, on the steady clock, something is being made durable; 0 where nothing is."""
         self._epoch = 0
         self._opened = 0
         self._next_store_seq = 1
@@ -92,7 +96,9 @@ class Writer:
             batch_seq = max(log_end.next_offset, self.log_end.next_offset)
             return replace(log_end, next_offset=batch_seq, checkpoint=await self._books.latest(log_end))
 
+        self.is_open, self.storing_since = False, time.monotonic()
         self._publisher.begin(await persistently("opening the events stream", open_))
+        self.is_open, self.storing_since = True, 0.0
         log.info("the events stream is open", extra={"sequence": self._publisher.log_end.sequence})
 
     async def _store(self, batch: Store) -> None:
@@ -102,7 +108,9 @@ class Writer:
             self._report(Disturbed(f"batch {batch.store_seq} came where {self._next_store_seq} was due"))
             return
         try:
+            self.storing_since = time.monotonic()
             sequence = await self._settle(batch)
+            self.storing_since = 0.0
         except Fenced as error:
             log.error("the events stream is not as it was left", extra={"error": str(error)})
             self._epoch = self._opened = 0

@@ -6,26 +6,32 @@ import asyncio
 import logging
 import math
 import time
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter, OrderedDict, deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from kigeon.backoff import persistently
 from kigeon.errors import QueueFull
-from kigeon.senders.delivery.lane import Item, Lane
-from kigeon.senders.delivery.planner import Hold, PushPlanner, PushResult
-from kigeon.senders.delivery.pool import PushPool
+from kigeon.senders.delivery.figures import PushFigures
+from kigeon.senders.delivery.lane import Blockage, Item, Lane
+from kigeon.senders.delivery.planner import COMMON, Hold, PushPlanner, PushResult
+from kigeon.senders.delivery.pool import SIDE_BY_SIDE, PushPool
 from kigeon.senders.delivery.sink import Sink
 from kigeon.senders.entry import Answer, Destination, Entry, PushStatus
 from kigeon.senders.ports import DeadLetterStore
-from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome
+from kigeon.senders.progress.envelope import EnvelopeProgress
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.progress import Progress
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
 
 MAX_PLANNERS = 4096
+
+REMEMBERED_FOR = 60.0
+"""Seconds for which a destination may still count what an earlier run of the sender pushed."""
 
 SAY_FULL_EVERY = 60.0
 """Seconds between two errors that say that the dead-letter stream is full."""
@@ -39,12 +45,14 @@ class Elsewhere:
 
     ``hold`` puts events into a queue of their own, ``reroute`` returns those that still belong to a lane, ``postpone``
     takes those whose time is to come, ``doubt`` the numbers of those that were booked as sent and may not be held.
+    ``retrying`` tells how many wait in the retry stream for a lane.
     """
 
     hold: Callable[[Lane, Sequence[Item], Hold], Awaitable[None]]
     reroute: Callable[[Lane, Sequence[Item]], list[Item]]
     postpone: Callable[[Sequence[Item]], Awaitable[None]]
     doubt: Callable[[Sequence[int]], None]
+    retrying: Callable[[str], int] = lambda label: 0
 
 
 @dataclass(slots=True)
@@ -80,17 +88,33 @@ class Delivery:
         self._planners: OrderedDict[Destination, PushPlanner] = OrderedDict()
         self._said_full_at = -math.inf
         self._few = Limited(log)
+        self._began = time.monotonic()
+        self._has_predecessor = progress.ledger.counts[Outcome.SENT] > 0
+        self._figures = PushFigures()
 
     def planner(self, destination: Destination) -> PushPlanner:
         """Return the planner of *destination*."""
         planner = self._planners.get(destination)
         if planner is None:
             planner = self._planners[destination] = self._sink.planner(destination)
+            if self._has_predecessor and time.monotonic() - self._began < REMEMBERED_FOR:
+                planner.succeed()
             while len(self._planners) > MAX_PLANNERS:
-                self._planners.popitem(last=False)
+                _, forgotten = self._planners.popitem(last=False)
+                self._progress.ledger.doubts.discard(forgotten.unproven())
         else:
             self._planners.move_to_end(destination)
         return planner
+
+    def report(self) -> Mapping[str, Any]:
+        """Return what the pushes came to, and what is known of the destinations' streams, as plain data."""
+        return {**self._figures.report(), "streams": self._streams()}
+
+    def _streams(self) -> dict[str, int]:
+        found: Counter[str] = Counter()
+        for planner in self._planners.values():
+            found.update(planner.figures())
+        return dict(found)
 
     def close(self) -> None:
         """Let go of the threads."""
@@ -115,14 +139,29 @@ class Delivery:
             await self._elsewhere.hold(lane, work.rest(), work.hold)
         return []
 
-    async def prove(self) -> None:
-        """Have everything proven that was sent without a proof of its own a while ago."""
+    async def prove(self, after: float | None = None) -> None:
+        """Have everything proven that was sent without a proof of its own a while ago, *after* so many seconds."""
         for destination, planner in list(self._planners.items()):
-            for entry in planner.overdue():
-                answer = await self._ask(destination, [entry])
-                self._elsewhere.doubt(planner.proven(entry, answer))
-                if answer.status is not PushStatus.DELIVERED:
+            entries = planner.overdue(after)
+            for first in range(0, len(entries), SIDE_BY_SIDE):
+                if not await self._prove(destination, planner, entries[first : first + SIDE_BY_SIDE]):
                     break
+
+    async def _prove(self, destination: Destination, planner: PushPlanner, entries: Sequence[Entry]) -> bool:
+        """Repeat *entries*, each in a push of its own; return whether the destination says anything about them."""
+        answers = await asyncio.gather(*(self._ask(destination, [entry]) for entry in entries))
+        told = True
+        for entry, answer in zip(entries, answers, strict=True):
+            result = planner.proven(entry, answer)
+            self._note_doubts(result)
+            told &= answer.status is PushStatus.DELIVERED or bool(result.doubted)
+        return told
+
+    def _note_doubts(self, result: PushResult) -> None:
+        doubts = self._progress.ledger.doubts
+        doubts.add(result.unproven)
+        doubts.discard(result.certain)
+        self._elsewhere.doubt(result.doubted)
 
     async def park(self, item: Item, reason: str) -> bool:
         """Keep *item* in the dead-letter stream, and book its end; False when there is no room: it is to wait.
@@ -209,29 +248,34 @@ class Delivery:
         return await self._ask(destination, [item.entry for item in push if item.entry is not None])
 
     async def _ask(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
-        return await self._pool.run(destination.origin, partial(self._sink.push, destination, entries))
+        return await self._pool.run(
+            destination.origin, partial(self._figures.timed, partial(self._sink.push, destination, entries))
+        )
 
-    async def _settle(self, lane: Lane, settlement: PushResult, answer: Answer, work: Delivering) -> None:
-        for item in settlement.sent:
+    async def _settle(self, lane: Lane, result: PushResult, answer: Answer, work: Delivering) -> None:
+        # With what is booked as sent, in one save.
+        self._note_doubts(result)
+        for item in result.sent:
             self._progress.ledger.end(item.page, item.index, Outcome.SENT)
-        unparked = [item for item, reason in settlement.parked if not await self.park(item, reason)]
-        if settlement.sent or settlement.parked:
-            lane.succeeded(sum(item.entry.size for item in settlement.sent if item.entry is not None))
-        work.accused += settlement.accused
-        work.pieces.extendleft(reversed(settlement.pieces))
-        work.todo[:0] = settlement.again
-        if settlement.later or unparked:
-            await self._elsewhere.postpone([*settlement.later, *unparked])
-        if settlement.hold is not None:
-            self._tell_held(lane, settlement.hold, len(settlement.held))
-            if settlement.hold.key == lane.key:
-                work.away, work.hold = [*work.away, *settlement.held], settlement.hold
+        self._figures.sent(result.sent)
+        unparked = [item for item, reason in result.parked if not await self.park(item, reason)]
+        if result.sent or result.parked:
+            self._tell_back(lane, len(result.sent) + len(work.todo))
+            lane.succeeded(sum(item.entry.size for item in result.sent if item.entry is not None))
+        work.accused += result.accused
+        work.pieces.extendleft(reversed(result.pieces))
+        work.todo[:0] = result.again
+        if result.later or unparked:
+            await self._elsewhere.postpone([*result.later, *unparked])
+        if result.hold is not None:
+            self._tell_held(lane, result.hold, len(result.held))
+            if result.hold.key == lane.key:
+                work.away, work.hold = [*work.away, *result.held], result.hold
             else:
-                await self._elsewhere.hold(lane, settlement.held, settlement.hold)
-        self._elsewhere.doubt(settlement.doubted)
-        if settlement.away or settlement.is_hopeless:
-            work.away += settlement.away
-            work.refusal = _as_held(answer) if settlement.is_hopeless else answer
+                await self._elsewhere.hold(lane, result.held, result.hold)
+        if result.away or result.is_hopeless:
+            work.away += result.away
+            work.refusal = _as_held(answer) if result.is_hopeless else answer
 
     @staticmethod
     def _judge(planner: PushPlanner, work: Delivering) -> None:
@@ -246,8 +290,8 @@ class Delivery:
             work.refusal = _as_held(Answer(PushStatus.HOLD, work.accused[0].accused_for))
 
     def _refused(self, lane: Lane, answer: Answer, items: list[Item]) -> list[Item]:
-        delay, unloaded = lane.refused(items, answer.retry_after)
         held = answer.status is PushStatus.HOLD
+        delay, unloaded = lane.refused(items, answer.retry_after, Blockage(answer.reason, answer.cure, held))
         told = logging.ERROR if held else logging.WARNING
         log.log(
             told if lane.is_news(answer.status.name) else logging.DEBUG,
@@ -263,6 +307,13 @@ class Delivery:
             },
         )
         return unloaded
+
+    def _tell_back(self, lane: Lane, taken: int) -> None:
+        """Say that a destination takes events again, for how long it did not, and how many waited."""
+        if lane.is_blocked and lane.key == COMMON:
+            events = taken + len(lane.items) + self._elsewhere.retrying(lane.label)
+            context = {"destination": lane.label, "seconds": round(lane.blocked_for, 1), "events": events}
+            log.info("the destination takes events again", extra=context)
 
     @staticmethod
     def _tell_held(lane: Lane, hold: Hold, events: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from kigeon.backoff import Backoff
 from kigeon.senders.entry import Destination
-from kigeon.senders.progress.ledger import EnvelopeProgress
+from kigeon.senders.progress.envelope import EnvelopeProgress
 
 MAX_PUSH_BYTES = 1024 * 1024
 """Uncompressed bytes of one push. Loki's distributor passes a push on in messages of at most 4 MiB."""
@@ -48,6 +48,15 @@ class Item:
         return self.page.offset(self.index)
 
 
+@dataclass(frozen=True, slots=True)
+class Blockage:
+    """Why a lane's last try failed, what an operator can do about it, and whether nothing goes until that is done."""
+
+    reason: str = ""
+    cure: str = ""
+    held: bool = False
+
+
 class Lane:
     """The way to one destination, or what of it waits for something of its own: *key* says what, "" is the common way.
 
@@ -66,7 +75,9 @@ class Lane:
         self._asked_at = math.inf
         self._asked: Sequence[Item] = ()
         self._told: tuple[str, float] = ("", -math.inf)
-        self.failures = 0
+        self._blocked_at = 0.0
+        self.blockage: Blockage | None = None
+        """Why the last try failed; None where it did not."""
 
     @property
     def label(self) -> str:
@@ -81,7 +92,17 @@ class Lane:
     @property
     def is_blocked(self) -> bool:
         """Whether the last try failed."""
-        return self.failures > 0
+        return self.blockage is not None
+
+    @property
+    def blocked_for(self) -> float:
+        """Seconds since the first try of those in a row that failed; 0 where the last one did not."""
+        return self._clock() - self._blocked_at if self.is_blocked else 0.0
+
+    @property
+    def waiting(self) -> int:
+        """How many events are on it, those of a push that is under way among them."""
+        return len(self.items) + len(self._asked)
 
     @property
     def stalled(self) -> Sequence[Item]:
@@ -145,7 +166,7 @@ class Lane:
         """Note that the destination answered and stored *size* bytes. A lane with a pace rests; it quickens slowly."""
         self._backoff.succeeded()
         self._told = ("", -math.inf)
-        self.failures, self._due = 0, self._clock() + size / self._pace if self._pace else 0.0
+        self.blockage, self._due = None, self._clock() + size / self._pace if self._pace else 0.0
         self._most = min(int(self._most * QUICKER) + 1, MAX_PUSH_BYTES)
         self._pace *= QUICKER
 
@@ -155,6 +176,11 @@ class Lane:
         self._most = max(most, 1) if most else self._most
         return self._most / pace if pace else 0.0
 
+    @property
+    def due(self) -> float:
+        """When it is tried next, on its clock."""
+        return self._due
+
     def is_news(self, what: str) -> bool:
         """Whether *what* is to be told: it is not what was told last, or that was a while ago."""
         told, at = self._told
@@ -163,7 +189,9 @@ class Lane:
         self._told = (what, self._clock())
         return True
 
-    def refused(self, items: Iterable[Item], retry_after: float | None) -> tuple[float, list[Item]]:
+    def refused(
+        self, items: Iterable[Item], retry_after: float | None, blockage: Blockage = Blockage()
+    ) -> tuple[float, list[Item]]:
         """Put *items* back and wait; return for how long, and the events that are unloaded.
 
         Those from the retry stream are unloaded: they are safe there, and the way back may be long.
@@ -171,5 +199,7 @@ class Lane:
         self.items.extendleft(reversed(list(items)))
         unloaded = self.take_if(lambda item: item.page.is_retry)
         delay = self._backoff.failed(retry_after)
-        self.failures, self._due = self.failures + 1, self._clock() + delay
+        if self.blockage is None:
+            self._blocked_at = self._clock()
+        self.blockage, self._due = blockage, self._clock() + delay
         return delay, unloaded

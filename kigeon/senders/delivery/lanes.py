@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from heapq import nlargest
 
-from kigeon.senders.delivery.lane import Item, Lane
+from kigeon.errors import shorten
+from kigeon.senders.delivery.lane import Blockage, Item, Lane
 from kigeon.senders.delivery.planner import COMMON, Hold, PushPlanner
 from kigeon.senders.entry import Destination
+
+MOST_TOLD = 20
+"""Lanes on which nothing goes of which it is told why."""
 
 LaneKey = tuple[Destination, str]
 """A destination, and the key of the queue there."""
@@ -74,7 +79,28 @@ class Lanes:
         strays = set(map(id, self._strays(lane, lane.items)))
         held.items.extend(lane.take_if(lambda item: id(item) in strays) if strays else ())
         delay = held.slow_down(hold.pace, hold.most)
-        return held, held.refused(items, delay or None)[1]
+        return held, held.refused(items, delay or None, Blockage(hold.reason))[1]
+
+    def report(self, waiting: Callable[[str], int]) -> list[dict[str, object]]:
+        """Return why nothing goes where nothing goes, those first on which the most waits, as plain data.
+
+        *waiting* says how many events wait elsewhere for a label.
+        """
+        found: list[dict[str, object]] = [
+            {
+                "destination": lane.destination.label,
+                "stream": lane.key.strip(),
+                "state": "stream" if lane.key else "held" if blockage.held else "away",
+                "reason": shorten(blockage.reason),
+                "cure": blockage.cure,
+                "since": self._clock() - lane.blocked_for,
+                "next": lane.due,
+                "events": len(lane.items) + waiting(lane.label),
+            }
+            for lane in self._lanes.values()
+            if (blockage := lane.blockage) is not None
+        ]
+        return nlargest(MOST_TOLD, found, key=lambda lane: int(str(lane["events"])))
 
     def hanging(self, lane: Lane) -> Sequence[Item]:
         """Return what a push on *lane* holds that hangs; nothing where it holds up nobody else, being the only way."""

@@ -6,7 +6,7 @@ for those where it does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -52,10 +52,17 @@ class PushResult:
     """Whether the destination refuses event after event: nothing more is to be tried now."""
     doubted: list[int] = field(default_factory=list)
     """Offsets of events that were booked as sent, and that the destination may have refused unnoticed."""
+    unproven: list[int] = field(default_factory=list)
+    """Offsets of those of ``sent`` of which the answer does not say that they are held."""
+    certain: list[int] = field(default_factory=list)
+    """Offsets of events that were unproven, and are not any more."""
 
 
 class PushPlanner(Protocol):
     """One destination's; owned by one event loop."""
+
+    def succeed(self) -> None:
+        """Reckon with a predecessor, of whose pushes up to now nothing is known."""
 
     def route(self, entry: Any) -> str:
         """Return the key of the queue in which *entry* waits."""
@@ -72,15 +79,27 @@ class PushPlanner(Protocol):
     def released(self, key: str) -> None:
         """Note that nothing waits in the queue *key* any more."""
 
-    def overdue(self) -> Sequence[Entry]:
-        """Return entries, each sent before, whose repeat would prove what was sent without a proof of its own."""
+    def overdue(self, after: float | None = None) -> Sequence[Entry]:
+        """Return entries, each sent before, whose repeat would prove what was sent without a proof of its own.
 
-    def proven(self, entry: Any, answer: Answer) -> list[int]:
-        """Take the *answer* to the repeat of *entry*; return what is in doubt as :attr:`PushResult.doubted`."""
+        *after* is for how many seconds that was not proven; None: for as long as the planner thinks is long.
+        """
+
+    def proven(self, entry: Any, answer: Answer) -> PushResult:
+        """Take the *answer* to the repeat of *entry*; return what it means for what was sent before."""
+
+    def unproven(self) -> list[int]:
+        """Return the offsets of all that was sent, and is neither proven nor doubted."""
+
+    def figures(self) -> Mapping[str, int]:
+        """Return how many streams are ``known``, ``proven``, ``held``, and how many events ``unproven``."""
 
 
 class PlainPlanner:
     """An answer speaks for all of a push, and a push is all that waits."""
+
+    def succeed(self) -> None:
+        """Nothing depends on what was written before."""
 
     def route(self, entry: Any) -> str:
         """There is one queue."""
@@ -103,10 +122,18 @@ class PlainPlanner:
     def released(self, key: str) -> None:
         """There is one queue."""
 
-    def overdue(self) -> Sequence[Entry]:
+    def overdue(self, after: float | None = None) -> Sequence[Entry]:
         """Everything is proven."""
         return []
 
-    def proven(self, entry: Any, answer: Answer) -> list[int]:
+    def proven(self, entry: Any, answer: Answer) -> PushResult:
         """Everything was proven."""
+        return PushResult()
+
+    def unproven(self) -> list[int]:
+        """Everything is proven."""
         return []
+
+    def figures(self) -> Mapping[str, int]:
+        """There are no streams."""
+        return {}

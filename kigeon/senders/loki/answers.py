@@ -50,6 +50,7 @@ _CURES = {
     403: "check basicAuth and tenantID",
     404: "check url: /loki/api/v1/push is appended to it",
     405: "check url: it is not Loki that answers there",
+    415: "what answers there takes no protobuf: configure `encoding: json`",
 }
 
 

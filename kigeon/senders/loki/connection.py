@@ -16,6 +16,7 @@ from requests.utils import check_header_validity
 
 from kigeon import __version__
 from kigeon.senders.delivery.pool import SIDE_BY_SIDE
+from kigeon.senders.loki.body import HEADERS
 from kigeon.senders.loki.entry import LokiDestination
 
 PUSH_PATH = "/loki/api/v1/push"
@@ -23,7 +24,6 @@ TIMEOUT = (5.0, 15.0)
 """Seconds to connect, and for Loki to answer."""
 
 TENANT = "X-Scope-OrgID"
-HEADERS = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
 
 
 class NoAuth(AuthBase):
@@ -48,7 +48,7 @@ class Connection:
     def __init__(self, destination: LokiDestination) -> None:
         self._session = new_session(destination)
         request = self._session.prepare_request(
-            requests.Request("POST", destination.url + PUSH_PATH, headers={**HEADERS})
+            requests.Request("POST", destination.url + PUSH_PATH, headers={**HEADERS[destination.encoding]})
         )
         del request.headers["Content-Length"]
         url = str(request.url)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from kigeon.senders.loki.settings import PROTOBUF
+
 
 @dataclass(frozen=True, slots=True)
 class LokiDestination:
@@ -17,6 +19,7 @@ class LokiDestination:
     password: str = field(default="", repr=False)
     authenticates: bool = False
     insecure_skip_verify: bool = False
+    encoding: str = PROTOBUF
 
     @property
     def origin(self) -> str:
@@ -28,7 +31,9 @@ class LokiDestination:
         """Its name in logs, reports and the retry stream."""
         tenant = f" tenant {self.tenant_id}" if self.tenant_id else ""
         user = f" as {self.username}" if self.username else ""
-        return f"{self.url}{tenant}{user}{' unverified' if self.insecure_skip_verify else ''}"
+        # Earlier versions knew no encodings: without a word there, what waits under a label is found again.
+        encoding = "" if self.encoding == PROTOBUF else f" by {self.encoding}"
+        return f"{self.url}{tenant}{user}{' unverified' if self.insecure_skip_verify else ''}{encoding}"
 
 
 class LokiEntry(NamedTuple):

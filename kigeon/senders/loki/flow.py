@@ -7,6 +7,7 @@ each of :data:`RATES`: by its level, the bytes that it would still have to work 
 
 from __future__ import annotations
 
+from math import inf
 from operator import le
 
 RATES = (1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6)
@@ -25,13 +26,16 @@ Levels = tuple[float, ...]
 
 
 class Flow:
-    """The levels that one stream's bytes have in the modelled buckets."""
+    """The levels that one stream's bytes have in the modelled buckets.
+
+    *full_at* is when somebody else may have filled them to the floor; of what he took beyond that nothing is known.
+    """
 
     __slots__ = ("_at", "_levels")
 
-    def __init__(self) -> None:
-        self._levels: Levels = (0.0,) * len(RATES)
-        self._at = 0.0
+    def __init__(self, full_at: float = -inf) -> None:
+        self._levels: Levels = (FLOOR if full_at > -inf else 0.0,) * len(RATES)
+        self._at = max(full_at, 0.0)
 
     def with_more(self, size: int, now: float) -> Levels:
         """Return the levels as they would be with *size* bytes more."""

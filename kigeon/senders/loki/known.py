@@ -7,7 +7,7 @@ was pushed to it is held. Other streams of a push *ride along*: only where they 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -29,6 +29,9 @@ MOST_APART = 15 * 60 * 10**9
 """Nanoseconds between the oldest and the newest line of a stream in a push: a quarter of what Loki takes by default."""
 
 MAX_STREAMS = 20_000
+FIGURES_EVERY = 5.0
+"""Seconds between two counts of what is proven: there may be many streams."""
+
 MAX_DOUBTS = 50_000
 """Events in doubt of one destination from which on proofs are asked for more eagerly."""
 
@@ -59,6 +62,11 @@ class KnownStreams:
         self._floor = FLOOR
         self._behind = BEHIND
         self._doubtful = 0
+        self._full_at = -inf
+        self._unproven: list[int] = []
+        self._certain: list[int] = []
+        self._figures: Mapping[str, int] = {}
+        self._figures_due = -inf
 
     @property
     def is_doubtful(self) -> bool:
@@ -69,12 +77,20 @@ class KnownStreams:
         """Return what is known of *stream*."""
         state = self._streams.get(stream)
         if state is None:
-            state = self._streams[stream] = StreamState()
+            state = self._streams[stream] = StreamState(flow=Flow(self._full_at))
             while len(self._streams) > MAX_STREAMS:
-                self._settle(self._streams.popitem(last=False)[1])
+                self._certain += self._settle(self._streams.popitem(last=False)[1])
         else:
             self._streams.move_to_end(stream)
         return state
+
+    def figures(self, now: float) -> Mapping[str, int]:
+        """Return how many streams are ``known`` and ``proven``, how many events ``unproven``, lately."""
+        if now >= self._figures_due:
+            proven = sum(now - state.proven_at < KNOWN_FOR for state in self._streams.values())
+            self._figures = {"known": len(self._streams), "proven": proven, "unproven": self._doubtful}
+            self._figures_due = now + FIGURES_EVERY
+        return self._figures
 
     def exists(self, stream: Stream, now: float) -> bool:
         """Whether Loki is known to have *stream*."""
@@ -104,7 +120,7 @@ class KnownStreams:
         state = self.state(stream)
         state.flow.add(size_of(group), now)
         self._note(state, group)
-        self._settle(state)
+        self._certain += self._settle(state)
         state.proven_at, state.refused_at = now, -inf
 
     def ride(self, stream: Stream, group: Sequence[Item], now: float) -> None:
@@ -113,13 +129,15 @@ class KnownStreams:
         state.flow.add(size_of(group), now)
         self._note(state, group)
         state.oldest = min(state.oldest, _oldest(group)) if state.doubts else _oldest(group)
-        state.doubts.append((now, [item.offset for item in group]))
-        self._doubtful += len(group)
+        offsets = [item.offset for item in group]
+        state.doubts.append((now, offsets))
+        self._doubtful += len(offsets)
+        self._unproven += offsets
 
     def prove_again(self, stream: Stream, now: float) -> None:
         """Note that *stream* took a repeat of its last line."""
         state = self.state(stream)
-        self._settle(state)
+        self._certain += self._settle(state)
         state.proven_at, state.refused_at = now, -inf
 
     def lost(self, stream: Stream, now: float) -> list[int]:
@@ -151,15 +169,34 @@ class KnownStreams:
             self._behind = behind // 2
         return self._doubted([state])
 
+    def assume_full(self, now: float) -> None:
+        """Note that up to now somebody else may have pushed to any stream, as much as Loki took."""
+        self._full_at = now
+
     def forget(self) -> None:
         """Note that Loki may have been restarted: every stream has to be proven anew."""
         for state in self._streams.values():
             state.proven_at = -inf
 
-    def overdue(self, now: float) -> list[LokiEntry]:
-        """Return the newest line of each stream whose doubts are old."""
-        due = (s for s in self._streams.values() if s.doubts and s.last and now - s.doubts[0][0] > DOUBTED_FOR)
+    def refused_alone(self, stream: Stream) -> list[int]:
+        """Note that the line that was to prove *stream* is not valid any more; return what is in doubt of it."""
+        return self._doubted([self.state(stream)])
+
+    def overdue(self, now: float, after: float | None = None) -> list[LokiEntry]:
+        """Return the newest line of each stream whose doubts are older than *after* seconds."""
+        after = DOUBTED_FOR if after is None else after
+        due = (s for s in self._streams.values() if s.doubts and s.last and now - s.doubts[0][0] > after)
         return [state.last for state in due if state.last is not None]
+
+    def unproven(self) -> list[int]:
+        """Return the offsets of all that rode along, and is neither proven nor doubted."""
+        return [offset for state in self._streams.values() for _, some in state.doubts for offset in some]
+
+    def take_news(self) -> tuple[list[int], list[int]]:
+        """Return the offsets of what rode along since this was last called, and of what is proven since."""
+        news = self._unproven, self._certain
+        self._unproven, self._certain = [], []
+        return news
 
     def _doubted(self, states: Iterable[StreamState]) -> list[int]:
         return [offset for state in states for offset in self._settle(state)]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from heapq import nsmallest
@@ -63,6 +63,11 @@ class LokiPlanner:
         self._answers = 0
         self._took_last = 0
         self._lone = 0
+
+    def succeed(self) -> None:
+        """Reckon with what a predecessor pushed up to now: Loki may take little more of a stream."""
+        self._refused_at = self._clock()
+        self._known.assume_full(self._refused_at)
 
     def route(self, entry: LokiEntry) -> str:
         """Return the queue of a stream that is held up, of new streams where there is no room, or the common one."""
@@ -152,6 +157,11 @@ class LokiPlanner:
 
     def settle(self, push: Sequence[Item], answer: Answer) -> PushResult:
         """Return what *answer* means for each event of *push*."""
+        result = self._meaning(push, answer)
+        result.unproven, result.certain = self._known.take_news()
+        return result
+
+    def _meaning(self, push: Sequence[Item], answer: Answer) -> PushResult:
         self._answers += 1
         if answer.status is PushStatus.DELIVERED:
             self._took(push)
@@ -167,17 +177,30 @@ class LokiPlanner:
             self._known.forget()
         return PushResult(away=list(push))
 
-    def overdue(self) -> list[LokiEntry]:
+    def overdue(self, after: float | None = None) -> list[LokiEntry]:
         """Return the newest line of each stream whose proof is overdue."""
-        return self._known.overdue(self._clock())
+        return self._known.overdue(self._clock(), after)
 
-    def proven(self, entry: LokiEntry, answer: Answer) -> list[int]:
-        """Take the answer to a repeat of *entry*; return what is in doubt then."""
+    def proven(self, entry: LokiEntry, answer: Answer) -> PushResult:
+        """Take the answer to a repeat of *entry*: its stream is proven, or what went to it is in doubt."""
+        result = PushResult()
         if answer.status is PushStatus.DELIVERED:
             self._known.prove_again(entry.stream, self._clock())
         elif answer.status is PushStatus.STREAM:
-            return self._doubts(entry.stream, [], answer.refusals[0])
-        return []
+            result.doubted = self._doubts(entry.stream, [], answer.refusals[0])
+        elif answer.status is PushStatus.INVALID and answer.refusals:
+            # No repeat of it will ever prove anything.
+            result.doubted = self._known.refused_alone(entry.stream)
+        result.unproven, result.certain = self._known.take_news()
+        return result
+
+    def unproven(self) -> list[int]:
+        """Return the offsets of what rode along, and is neither proven nor doubted."""
+        return self._known.unproven()
+
+    def figures(self) -> Mapping[str, int]:
+        """Return how many streams are known, proven and held, and how many events are in doubt."""
+        return {**self._known.figures(self._clock()), "held": len(self._held)}
 
     def _took(self, push: Sequence[Item]) -> None:
         now = self._clock()
@@ -198,12 +221,12 @@ class LokiPlanner:
         doubted = self._doubts(stream, group, refusal)
         others = [item for item in push if item.entry and item.entry.stream != stream]
         if refusal.fault is Fault.BEHIND:
-            settlement = self._late(group, answer, refusal)
+            result = self._late(group, answer, refusal)
         else:
-            settlement = PushResult(held=group, hold=self._hold(stream, group, answer, refusal))
-        settlement.doubted = doubted
-        settlement.again += others
-        return settlement
+            result = PushResult(held=group, hold=self._hold(stream, group, answer, refusal))
+        result.doubted = doubted
+        result.again += others
+        return result
 
     def _doubts(self, stream: Stream, group: Sequence[Item], refusal: Refusal) -> list[int]:
         if refusal.fault is Fault.STREAMS:
@@ -229,22 +252,22 @@ class LokiPlanner:
         late, taken = ordered[: refusal.count], ordered[refusal.count :]
         if taken:
             self._known.prove(taken[0].entry.stream, taken, self._clock())
-        settlement = PushResult(sent=taken)
+        result = PushResult(sent=taken)
         for item in late:
             if item.entry is None or not item.page.may_be_late or dict(item.entry.stream).get(LATE):
-                settlement.parked.append((item, answer.reason))
+                result.parked.append((item, answer.reason))
             else:
                 item.entry = in_late_stream(item.entry)
-                settlement.again.append(item)
-        return settlement
+                result.again.append(item)
+        return result
 
-    def _halve(self, settlement: PushResult, group: Sequence[Item]) -> None:
+    def _halve(self, result: PushResult, group: Sequence[Item]) -> None:
         middle = max(len(group) // 2, 1)
-        settlement.pieces += [list(half) for half in (group[:middle], group[middle:]) if half]
+        result.pieces += [list(half) for half in (group[:middle], group[middle:]) if half]
 
     def _sort_out(self, push: Sequence[Item], answer: Answer) -> PushResult:
         """Loki names the lines that are not valid, and holds the others."""
-        settlement = PushResult()
+        result = PushResult()
         groups = grouped(push)
         named: dict[int, Fault] = {}
         for refusal in answer.refusals:
@@ -256,14 +279,14 @@ class LokiPlanner:
         valid = [item for item in push if id(item) not in named]
         if valid:
             self._took(valid)
-        settlement.sent = valid
+        result.sent = valid
         for item in push:
             fault = named.get(id(item))
             if fault is Fault.NEW:
-                settlement.later.append(item)
+                result.later.append(item)
             elif fault is not None:
-                settlement.parked.append((item, answer.reason))
-        return settlement
+                result.parked.append((item, answer.reason))
+        return result
 
     def _narrow_down(self, push: Sequence[Item], answer: Answer) -> PushResult:
         """Something of *push* is refused, and nothing says what: an event alone first, and where that goes, halves."""
@@ -272,12 +295,12 @@ class LokiPlanner:
             return self._accuse(push[0], answer)
         if self._lone >= SUSPICIOUS:
             return PushResult(away=list(push), is_hopeless=True)
-        settlement = PushResult()
+        result = PushResult()
         if answer.status is PushStatus.SPLIT or (self._lone == 0 and self._clock() - self._took_at < CALM_AFTER):
-            self._halve(settlement, push)
+            self._halve(result, push)
         else:
-            settlement.pieces = [list(push[:1]), list(push[1:])]
-        return settlement
+            result.pieces = [list(push[:1]), list(push[1:])]
+        return result
 
     def _accuse(self, item: Item, answer: Answer) -> PushResult:
         """Park an event that was refused alone before and after others were taken; accuse it else."""

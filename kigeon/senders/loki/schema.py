@@ -8,7 +8,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kigeon.config.types import ConfigType
-from kigeon.config.validators import Key, Problems, Section, Validator, Wrong, boolean, labels, refuse, some_text, text
+from kigeon.config.validators import (
+    Key,
+    Problems,
+    Section,
+    Validator,
+    Wrong,
+    boolean,
+    labels,
+    one_of,
+    refuse,
+    some_text,
+    text,
+)
 from kigeon.senders.loki.labels import (
     DEFAULT_EVENT_LABELS,
     DEFAULT_STRUCTURED_METADATA,
@@ -19,7 +31,7 @@ from kigeon.senders.loki.labels import (
     wrong_with_stream_label,
     wrong_with_tenant,
 )
-from kigeon.senders.loki.settings import BasicAuth, LokiSettings
+from kigeon.senders.loki.settings import ENCODINGS, PROTOBUF, BasicAuth, LokiSettings
 
 
 def tenant(given: Any) -> str:
@@ -94,6 +106,7 @@ KEYS: Mapping[str, Key] = {
     "tlsConfig": (Section({"insecureSkipVerify": (boolean, False)}), {"insecureSkipVerify": False}),
     "eventLabels": (label_fields(wrong_with_stream_label), DEFAULT_EVENT_LABELS),
     "structuredMetadata": (label_fields(wrong_with_metadata), DEFAULT_STRUCTURED_METADATA),
+    "encoding": (one_of(*ENCODINGS), PROTOBUF),
 }
 
 
@@ -148,6 +161,7 @@ class LokiConfig(ConfigType):
             found["tlsConfig"]["insecureSkipVerify"],
             found["eventLabels"],
             found["structuredMetadata"],
+            found["encoding"],
         )
 
     def shown(self, raw: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:

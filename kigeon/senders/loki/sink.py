@@ -34,6 +34,12 @@ MAX_ANSWER = 1024 * 1024
 MAX_CONNECTIONS = 64
 MAX_ROUTES = 4096
 
+LATEST = 2**63 - 1
+"""Nanoseconds since the epoch of the latest time that Loki knows (2262); it refuses that as too new, line by line.
+
+Of what is later it would refuse a whole push in JSON, and in protobuf it would take another time for it.
+"""
+
 _ENTRY_OVERHEAD = 48
 """Bytes of a body around a line and its metadata: the timestamp, quotes, brackets."""
 
@@ -71,7 +77,8 @@ class LokiSink:
         size = len(line) + _ENTRY_OVERHEAD
         for name, value in metadata.items():
             size += len(name) + (len(value) if value.isascii() else len(value.encode())) + 6
-        return LokiEntry(route.destination, stream, timestamp_of(event), line.decode(), metadata, size)
+        timestamp = min(timestamp_of(event), LATEST)
+        return LokiEntry(route.destination, stream, timestamp, line.decode(), metadata, size)
 
     def planner(self, destination: LokiDestination) -> LokiPlanner:
         """Return the planner of a destination: an answer does not speak for all of a push."""
@@ -79,17 +86,23 @@ class LokiSink:
 
     def push(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> Answer:
         """POST *entries* and return what the answer means."""
+        return self.ask(destination, entries)[0]
+
+    def ask(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> tuple[Answer, str]:
+        """POST *entries*; return what the answer means, and its Date, "" where it has none."""
         try:
-            response = self._connection(destination).post(body_of(entries), destination.tenant_id)
+            body = body_of(entries, destination.encoding)
+            response = self._connection(destination).post(body, destination.tenant_id)
             try:
-                body = response.read(MAX_ANSWER, decode_content=True)
+                answer = response.read(MAX_ANSWER, decode_content=True)
             finally:
                 response.close()
-            return answer_of(response.status, body, response.headers.get("Retry-After"))
+            found = answer_of(response.status, answer, response.headers.get("Retry-After"))
+            return found, response.headers.get("Date", "")
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, OverflowError) as error:
             if _is_distrust(error):
-                return Answer(PushStatus.HOLD, f"TLS: {shorten(str(error))}", cure=_tls_cure(str(error)))
-            return Answer(PushStatus.RETRY, f"no answer: {shorten(str(error))}", answered=False)
+                return Answer(PushStatus.HOLD, f"TLS: {shorten(str(error))}", cure=_tls_cure(str(error))), ""
+            return Answer(PushStatus.RETRY, f"no answer: {shorten(str(error))}", answered=False), ""
 
     def close(self) -> None:
         """Close every connection."""
@@ -148,6 +161,7 @@ def destination_of(settings: LokiSettings) -> LokiDestination:
         auth.password if auth else "",
         auth is not None,
         settings.insecure_skip_verify,
+        settings.encoding,
     )
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from kigeon.finding import Finding
 from kigeon.senders.delivery.sink import Sink
 from kigeon.senders.loki.labels import SERVICE_LABELS, Labels
 from kigeon.senders.loki.schema import KEYS, LokiConfig
-from kigeon.senders.loki.settings import LokiSettings
+from kigeon.senders.loki.settings import PROTOBUF, LokiSettings
 from kigeon.senders.type import SenderType
 
 
@@ -21,6 +25,7 @@ def describe(loki: LokiSettings) -> list[str]:
     auth = f", as {loki.basic_auth.username}" if loki.basic_auth else ""
     return [
         f"to        {loki.url}{tenant}{auth}",
+        f"encoding  {loki.encoding}",
         f"labels    {', '.join(_labels(loki))}",
         f"metadata  {', '.join(_shown(loki.structured_metadata)) or 'none'}",
     ]
@@ -37,4 +42,16 @@ def _shown(labels: Labels) -> list[str]:
     return [name if name == field else f"{name} ({field})" for name, field in labels]
 
 
-LOKI = SenderType("loki", LokiConfig(KEYS), _sink, describe)
+def modules(loki: LokiSettings) -> Sequence[str]:
+    """Return what a sink and its pushes import; a hook that has events pushed otherwise has the rest imported then."""
+    of_bodies = ("cramjam", "kigeon.senders.loki.push_messages") if loki.encoding == PROTOBUF else ()
+    return ("kigeon.senders.loki.sink", *of_bodies)
+
+
+def _check(settings: LokiSettings, event: Mapping[str, Any]) -> Iterable[Finding]:
+    from kigeon.senders.loki.check import check_loki
+
+    return check_loki(settings, event)
+
+
+LOKI = SenderType("loki", LokiConfig(KEYS), _sink, describe, modules=modules, check=_check)

@@ -2,13 +2,13 @@
 
 Every event of the queue has an offset, and ends in exactly one :class:`Outcome` for each sender. The ledger
 knows the *pages* that are open: an envelope, or a message of the retry stream, with a bit for each event that has
-ended (or moved on to the retry stream). What lies before the lowest open envelope has ended. From the numbers follows
+ended (or moved on to the retry stream). What lies before the lowest open envelope has ended. From the offsets follows
 exactly how many events the queue's retention evicted before the sender had them, and that the books balance:
 
-    the next number - the first = the counts of all outcomes + what is open + what waits in the retry stream
+    the next offset - the first = the counts of all outcomes + what is open + what waits in the retry stream
 
 Of what ended otherwise than sent it also notes how and why, to be stored before the position: of an event without such
-a note it can be said that it was sent, as long as its note would still be held. From ``explained`` on no number has a
+a note it can be said that it was sent, as long as its note would still be held. From ``explained`` on no offset has a
 note yet.
 
 Pure: no I/O. :mod:`kigeon.senders.progress.position` makes it durable.
@@ -17,121 +17,12 @@ Pure: no I/O. :mod:`kigeon.senders.progress.position` makes it durable.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Iterable, Sequence
 
-
-class Outcome(StrEnum):
-    """How an event ended for a sender."""
-
-    SENT = "sent"
-    FILTERED = "filtered"
-    SKIPPED = "skipped"
-    PARKED = "parked"
-    EVICTED = "evicted"
-
-
-EVICTED_UNREAD = "the queue evicted it before the sender had it"
-
-REPLAYED = "replayed"
-"""What is noted of a parked event that an operator has tried again: what came of it follows, or it was sent."""
-
-DROPPED = "dropped"
-"""What is noted of a parked event that an operator has deleted: the accounts have it among the parked ones."""
-
-UNKNOWN = "unknown"
-"""What is noted of events of which some are known to be gone, but not which."""
-
-GONE_WAITING = "events that waited in the retry stream are gone, it may be one of them"
-
-Otherwise = tuple[int, int, str, str]
-"""First and last offset of events that ended alike, how, and why.
-
-Of parked ones it is where they are parked instead: the names of the letters that hold a whole envelope of them,
-comma-separated; "" where each has one of its own.
-"""
-
-
-def whole(sequence: int) -> str:
-    """Return the name of the letter that the envelope at *sequence* is parked as, whole."""
-    return f"e{sequence}"
-
-
-@dataclass(slots=True, eq=False)
-class EnvelopeProgress:
-    """``count`` events at ``sequence`` of a stream; bit *i* of ``ended`` says that event *i* is done with.
-
-    ``first`` is the running offset of the first; a page of the retry stream has the offset of each in ``offsets``.
-    ``stored_at`` is when its oldest event was stored in the queue, seconds since the epoch. Of a page of the retry
-    stream, ``key`` is what it waits for, ``loaded`` has a bit for each event that was taken into memory, and ``waits``
-    says that others of it are to be loaded.
-
-    A page that ``is_repeat`` holds events that were sent before, and stay so; ``resent`` of them were sent again.
-    ``may_be_late`` says that they may go to a stream of late lines, which does not know what their own stream holds.
-    """
-
-    sequence: int
-    first: int
-    count: int
-    ended: int = 0
-    offsets: tuple[int, ...] = ()
-    stored_at: float = 0.0
-    key: str = ""
-    loaded: int = 0
-    waits: bool = False
-    is_repeat: bool = False
-    resent: int = 0
-    may_be_late: bool = True
-
-    @property
-    def is_retry(self) -> bool:
-        """Whether it is a message of the retry stream."""
-        return bool(self.offsets)
-
-    @property
-    def is_done(self) -> bool:
-        """Whether every event of it has ended."""
-        return self.ended == (1 << self.count) - 1
-
-    @property
-    def open_count(self) -> int:
-        """How many events of it have not ended."""
-        return self.count - self.ended.bit_count()
-
-    @property
-    def in_memory(self) -> int:
-        """How many events of a page of the retry stream are in memory."""
-        return (self.loaded & ~self.ended).bit_count()
-
-    def open_indexes(self) -> Iterator[int]:
-        """Yield the index of each event that has not ended."""
-        return (index for index in range(self.count) if not self.ended >> index & 1)
-
-    def offset(self, index: int) -> int:
-        """Return the offset of the event at *index*."""
-        return self.offsets[index] if self.offsets else self.first + index
-
-
-@dataclass(slots=True)
-class Position:
-    """What is durable of a ledger: the next envelope to read, the open pages, the counts of outcomes."""
-
-    next_sequence: int = 1
-    next_offset: int = 0
-    """0 for a new sender: it begins with what the queue still holds, whatever its number."""
-    first_offset: int = 0
-    """With which number it began; 0 as above."""
-    open: list[EnvelopeProgress] = field(default_factory=list)
-    retry_sequence: int = 0
-    """The highest sequence in the retry stream whose events are booked as moved there."""
-    retry: dict[int, int] = field(default_factory=dict)
-    """The ended bits of pages of the retry stream, by sequence; only of those that have any."""
-    counts: dict[Outcome, int] = field(default_factory=dict)
-    explained: int = 0
-    """From which number on no event has a note of how it ended."""
-    resent: int = 0
-    """How many events were sent again on an operator's request."""
+from kigeon.senders.progress.doubts import Doubts
+from kigeon.senders.progress.envelope import EnvelopeProgress, Position
+from kigeon.senders.progress.outcome import EVICTED_UNREAD, GONE_WAITING, REPLAYED, UNKNOWN, Notes, Outcome, whole
+from kigeon.senders.progress.retry_pages import RetryPages
 
 
 class Ledger:
@@ -141,23 +32,20 @@ class Ledger:
         self._next_sequence = position.next_sequence
         self._next_offset = position.next_offset
         self._first_offset = position.first_offset
-        # Open pages of a stream that was made anew or cut short since, by their first numbers.
+        # Open pages of a stream that was made anew or cut short since, by their first offsets.
         self._old: dict[int, EnvelopeProgress] = {}
         self._rewound_at = 0
         self._newest = math.inf
         self._pages = {page.sequence: page for page in sorted(position.open, key=lambda page: page.sequence)}
         self._unread = set(self._pages.values())
-        # Pages of the retry stream that are in memory; of the others, how many events are open, and which have ended.
-        self._retry: dict[int, EnvelopeProgress] = {}
-        self._retry_bits = dict(position.retry)
-        self._retry_found: set[int] = set()
-        self._retry_open = 0
-        self._retry_sequence = position.retry_sequence
+        self.retry = RetryPages(position.retry, position.retry_sequence)
         self._unreadable_before = ""
-        self._otherwise: list[Otherwise] = []
-        self._explained = position.explained
+        self.notes = Notes(position.explained)
         self.counts: dict[Outcome, int] = {outcome: position.counts.get(outcome, 0) for outcome in Outcome}
+        self.ended: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
+        """How many events have ended since this ledger was opened; unlike ``counts`` it never goes down."""
         self.resent = position.resent
+        self.doubts = Doubts(position.doubted)
 
     @property
     def read_from(self) -> int:
@@ -192,56 +80,10 @@ class Ledger:
         pages = [*list(self._pages.values()), *list(self._old.values())]
         return sum(page.open_count for page in pages if page not in self._unread)
 
-    @property
-    def retry_open(self) -> int:
-        """How many events wait in the retry stream, in memory or not."""
-        return self._retry_open
-
-    @property
-    def retry_pages(self) -> list[EnvelopeProgress]:
-        """The pages of the retry stream that are in memory."""
-        return list(self._retry.values())
-
-    def restore_retry(self, sequence: int, count: int) -> int | None:
-        """Take over what the retry stream holds; return how many of its *count* events are open.
-
-        None is for a copy that was never booked. It is to be deleted: its events are open where they came from.
-        """
-        if sequence > self._retry_sequence:
-            return None
-        if sequence in self._retry_bits:
-            self._retry_found.add(sequence)
-        waiting = count - self._ended_of(sequence, count).bit_count()
-        self._retry_open += waiting
-        return waiting
-
-    def load_retry(self, page: EnvelopeProgress) -> None:
-        """Take a page of the retry stream into memory, with what of it has ended."""
-        page.ended = self._ended_of(page.sequence, page.count)
-        self._retry_bits.pop(page.sequence, None)
-        self._retry[page.sequence] = page
-
-    def unload_retry(self, page: EnvelopeProgress) -> None:
-        """Keep of a page of the retry stream only which of its events have ended."""
-        # It may have been loaded anew since.
-        if self._retry.get(page.sequence) is page:
-            del self._retry[page.sequence]
-            if page.ended:
-                self._retry_bits[page.sequence] = page.ended
-
-    def loaded_retry(self, sequence: int) -> EnvelopeProgress | None:
-        """Return a page of the retry stream that is in memory."""
-        return self._retry.get(sequence)
-
     def lose_retry(self, events: int, outcome: Outcome) -> None:
         """Book events that should wait in the retry stream, and are not there."""
-        self._retry_open -= events
+        self.retry.open_events -= events
         self._count(outcome, events)
-
-    def _ended_of(self, sequence: int, count: int) -> int:
-        page = self._retry.get(sequence)
-        bits = page.ended if page is not None else self._retry_bits.get(sequence, 0)
-        return bits & ((1 << count) - 1)
 
     def admit(self, sequence: int, first: int, count: int, stored_at: float) -> EnvelopeProgress | None:
         """Open the envelope at *sequence*; None when all of it has ended.
@@ -264,7 +106,7 @@ class Ledger:
         if not self._next_offset:
             self._first_offset = first
         elif first < self._next_offset:
-            # Numbers went back: what was booked keeps its place before this envelope.
+            # Offsets went back: what was booked keeps its place before this envelope.
             self._first_offset -= self._next_offset - first
         page = EnvelopeProgress(sequence, first, count, stored_at=stored_at)
         self._next_sequence, self._next_offset, self._newest = sequence + 1, first + count, stored_at
@@ -292,14 +134,14 @@ class Ledger:
             self._evict(self._old.pop(page.first))
 
     def admit_unreadable(self, sequence: int) -> None:
-        """Pass by an envelope whose headers can't be read: the next one's number tells how many it held."""
+        """Pass by an envelope whose headers can't be read: the next one's offset tells how many it held."""
         self._evict_before(sequence)
         known = self._pages.get(sequence)
         if known is not None and known in self._unread:
             self._unread.discard(known)
             self._count(Outcome.PARKED, self._pages.pop(sequence).open_count)
             for index in known.open_indexes():
-                self._explain(known.offset(index), known.offset(index), Outcome.PARKED, whole(sequence))
+                self.notes.add(known.offset(index), known.offset(index), Outcome.PARKED, whole(sequence))
         elif sequence >= self._next_sequence:
             self._next_sequence = sequence + 1
             self._unreadable_before = ",".join(filter(None, (self._unreadable_before, whole(sequence))))
@@ -321,12 +163,12 @@ class Ledger:
 
         Nothing is, unless a part of the retry stream (or of a stream that was made anew) is gone.
         """
-        self._retry_bits = {sequence: self._retry_bits[sequence] for sequence in sorted(self._retry_found)}
+        self.retry.restored()
         known = self.open_everywhere + sum(self.counts.values())
         missing = max(self._next_offset - self._first_offset - known, 0)
         self._count(missing_are, missing)
         if missing:
-            self._explain(max(self._first_offset, 1), self._next_offset - 1, UNKNOWN, GONE_WAITING)
+            self.notes.add(max(self._first_offset, 1), self._next_offset - 1, UNKNOWN, GONE_WAITING)
         return missing
 
     @property
@@ -338,18 +180,7 @@ class Ledger:
     def open_everywhere(self) -> int:
         """How many admitted events have not ended: in memory, to be read again, or in the retry stream."""
         pages = [*list(self._pages.values()), *list(self._old.values())]
-        return sum(page.open_count for page in pages) + self._retry_open
-
-    @property
-    def retry_sequence(self) -> int:
-        """The highest sequence in the retry stream whose events are booked as moved there."""
-        return self._retry_sequence
-
-    def forget_retry(self, sequence: int) -> None:
-        """Close a page that was deleted from the retry stream."""
-        self._retry.pop(sequence, None)
-        self._retry_bits.pop(sequence, None)
-        self._retry_found.discard(sequence)
+        return sum(page.open_count for page in pages) + self.retry.open_events
 
     def end(self, page: EnvelopeProgress, index: int, outcome: Outcome, reason: str = "") -> None:
         """Book the end of the event at *index* of *page*; a second end of the same event is a mistake."""
@@ -360,63 +191,49 @@ class Ledger:
             return
         self._set(page, index)
         self._count(outcome, 1)
-        self._explain(page.offset(index), page.offset(index), outcome, reason)
+        self.notes.add(page.offset(index), page.offset(index), outcome, reason)
 
     def is_open(self, offset: int) -> bool:
         """Whether the event with this offset is in memory, or to be read, and has not ended."""
-        pages = [*self._pages.values(), *self._old.values(), *self._retry.values()]
+        pages = [*self._pages.values(), *self._old.values(), *self.retry.pages]
         return any(offset == page.offset(index) for page in pages for index in page.open_indexes())
 
     def evict_sent(self, offsets: Sequence[int], reason: str) -> None:
         """Book that events that were booked as sent may not be held, and can't be sent again."""
         self._count(Outcome.SENT, -len(offsets))
         self._count(Outcome.EVICTED, len(offsets))
+        self.doubts.discard(offsets)
         for offset in offsets:
-            self._explain(offset, offset, Outcome.EVICTED, reason)
+            self.notes.add(offset, offset, Outcome.EVICTED, reason)
 
     def replay(self, copy: EnvelopeProgress, outcome: Outcome = Outcome.PARKED) -> None:
         """Book that events which had ended with *outcome* go on as *copy*, a page of the retry stream."""
         self._count(outcome, -copy.count)
+        self.doubts.discard(copy.offsets)
         for index in range(copy.count):
-            self._explain(copy.offset(index), copy.offset(index), REPLAYED, "")
-        self._booked(copy)
-
-    def take_otherwise(self) -> list[Otherwise]:
-        """Return what ended otherwise than sent since this was last called, or was made good for."""
-        taken, self._otherwise = self._otherwise, []
-        if taken:
-            self._explained = max(self._explained, self._next_offset)
-        return taken
-
-    @property
-    def explained(self) -> int:
-        """From which number on no event was among what :meth:`take_otherwise` has returned, ever."""
-        return self._explained
+            self.notes.add(copy.offset(index), copy.offset(index), REPLAYED, "")
+        self.retry.booked(copy)
 
     def move(self, moved: Iterable[tuple[EnvelopeProgress, int]], copy: EnvelopeProgress) -> None:
         """Book that events of open pages, also of the retry stream, go on as *copy*, a page of the retry stream."""
         for page, index in moved:
             self._set(page, index)
-        self._booked(copy)
-
-    def _booked(self, copy: EnvelopeProgress) -> None:
-        self._retry_open += copy.count
-        self._retry_sequence = max(self._retry_sequence, copy.sequence)
+        self.retry.booked(copy)
 
     def position(self) -> Position:
         """Return what has to be durable now."""
-        loaded = {sequence: page.ended for sequence, page in self._retry.items() if page.ended}
         pages = list(self._pages.values())
         return Position(
             self._rewound_at or self._next_sequence,
             self._next_offset,
             open=[*pages, *self._old.values()] if self._rewound_at else pages,
-            retry_sequence=self._retry_sequence,
-            retry=self._retry_bits | loaded,
+            retry_sequence=self.retry.sequence,
+            retry=self.retry.bits,
             counts=dict(self.counts),
             first_offset=self._first_offset,
-            explained=self._explained,
+            explained=self.notes.explained,
             resent=self.resent,
+            doubted=self.doubts.chunks(),
         )
 
     def _set(self, page: EnvelopeProgress, index: int) -> None:
@@ -425,7 +242,7 @@ class Ledger:
             raise AssertionError(f"event {page.offset(index)} has ended before")
         page.ended |= bit
         if page.is_retry:
-            self._retry_open -= 1
+            self.retry.open_events -= 1
         elif page.is_done:
             if self._old.get(page.first) is page:
                 del self._old[page.first]
@@ -441,22 +258,14 @@ class Ledger:
         self._unread.discard(page)
         self._count(Outcome.EVICTED, page.open_count)
         for index in page.open_indexes():
-            self._explain(page.offset(index), page.offset(index), Outcome.EVICTED, EVICTED_UNREAD)
+            self.notes.add(page.offset(index), page.offset(index), Outcome.EVICTED, EVICTED_UNREAD)
 
     def _skip(self, first: int, last: int) -> None:
-        """Book numbers that no envelope holds any more, or one that can't be read."""
+        """Book offsets that no envelope holds any more, or one that can't be read."""
         outcome = Outcome.PARKED if self._unreadable_before else Outcome.EVICTED
         self._count(outcome, last - first + 1)
-        self._explain(first, last, outcome, self._unreadable_before or EVICTED_UNREAD)
-
-    def _explain(self, first: int, last: int, outcome: str, reason: str) -> None:
-        if outcome == Outcome.SENT or first > last:
-            return
-        before = self._otherwise[-1] if self._otherwise else None
-        if before is not None and before[1:] == (first - 1, outcome, reason):
-            self._otherwise[-1] = (before[0], last, outcome, reason)
-        else:
-            self._otherwise.append((first, last, outcome, reason))
+        self.notes.add(first, last, outcome, self._unreadable_before or EVICTED_UNREAD)
 
     def _count(self, outcome: Outcome, events: int) -> None:
         self.counts[outcome] += events
+        self.ended[outcome] += max(events, 0)

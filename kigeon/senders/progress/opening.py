@@ -8,7 +8,7 @@ from dataclasses import replace
 from kigeon.backoff import persistently
 from kigeon.errors import UnreadablePosition
 from kigeon.senders.ports import PositionRecord, RetryStore
-from kigeon.senders.progress.ledger import Position
+from kigeon.senders.progress.envelope import Position
 from kigeon.senders.progress.position import read_position, write_position
 
 log = logging.getLogger(__name__)

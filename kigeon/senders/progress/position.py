@@ -7,9 +7,11 @@
      "retrySequence": 9, "retry": {"7": "3f"},  what moved to the retry stream, and what of it has ended
      "counts": {"sent": 8400, "filtered": 99},
      "explained": 8800,                         from this number on no event has a record of how it ended
-     "resent": 12}                              how many were sent again on an operator's request
+     "resent": 12,                              how many were sent again on an operator's request
+     "doubted": [[8192, "7f"]]}                 first number and hexadecimal bits of what is not proven to be held
 
-A record of an earlier version has neither ``explained`` nor ``resent``.
+A record of an earlier version has none of ``explained``, ``resent`` and ``doubted``: of what was in doubt when it was
+written, nothing is known.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from typing import Any
 import orjson
 
 from kigeon.errors import UnreadablePosition, shorten
-from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome, Position
+from kigeon.senders.progress.doubts import WIDTH
+from kigeon.senders.progress.envelope import EnvelopeProgress, Position
+from kigeon.senders.progress.outcome import Outcome
 
 FORMAT = 1
 MOST = 10**18 - 1
@@ -43,6 +47,11 @@ def write_position(position: Position) -> bytes:
             "counts": {str(outcome): count for outcome, count in position.counts.items()},
             "explained": position.explained,
             **({"resent": position.resent} if position.resent else {}),
+            **(
+                {"doubted": [[first, f"{bits:x}"] for first, bits in position.doubted.items()]}
+                if position.doubted
+                else {}
+            ),
         }
     )
 
@@ -82,7 +91,16 @@ def _read(found: dict[str, Any]) -> Position:
         counts,
         _number(found.get("explained", _all_of(found["number"], counts))),
         _number(found.get("resent", 0)),
+        _doubted(found.get("doubted", []), counts.get(Outcome.SENT, 0)),
     )
+
+
+def _doubted(chunks: list[Any], sent: int) -> dict[int, int]:
+    """Read what is in doubt; more than was sent can't be."""
+    doubted = {_number(first): _bits(bits, WIDTH) for first, bits in chunks}
+    if any(first % WIDTH for first in doubted):
+        raise ValueError("what is in doubt begins anywhere")
+    return doubted if sum(bits.bit_count() for bits in doubted.values()) <= sent else {}
 
 
 def _all_of(next_offset: int, counts: dict[Outcome, int]) -> int:
@@ -97,9 +115,9 @@ def _read_page(sequence: Any, first: Any, count: Any, bits: Any) -> EnvelopeProg
     return page
 
 
-def _bits(value: Any) -> int:
+def _bits(value: Any, most: int = MOST_EVENTS) -> int:
     bits = int(value, 16)
-    if bits < 0:
+    if bits < 0 or bits >> most:
         raise ValueError(f"{value!r} are no bits")
     return bits
 

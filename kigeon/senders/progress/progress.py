@@ -32,8 +32,8 @@ class Progress:
         async with self._lock:
             if self._saved >= ticket:
                 return
-            covers, complete_from = self._asked, self.ledger.explained
-            otherwise = self.ledger.take_otherwise()
+            covers, complete_from = self._asked, self.ledger.notes.explained
+            otherwise = self.ledger.notes.take(self.ledger.next_offset)
             position = write_position(self.ledger.position())
             if otherwise:
                 await persistently(

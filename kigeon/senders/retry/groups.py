@@ -11,7 +11,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome
+from kigeon.senders.progress.envelope import EnvelopeProgress
+from kigeon.senders.progress.outcome import Outcome
 
 UNDECIDED = "hook"
 """The key of pages whose events have no destination yet."""

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from kigeon.backoff import persistently
 from kigeon.senders.ports import DeadLetterStore, OutcomeStore, Parked
-from kigeon.senders.progress.ledger import EnvelopeProgress
+from kigeon.senders.progress.envelope import EnvelopeProgress
 from kigeon.senders.progress.progress import Progress
 from kigeon.senders.retry.groups import REPLAY
 from kigeon.senders.retry.scheduler import MAX_PAGE_BYTES, RetryScheduler, in_pages
@@ -84,7 +84,7 @@ class ParkedEvents:
                 else:
                     dropped[name] = _why_gone(parked)
             if dropped:
-                await self._outcomes.write_dropped(dropped, self._progress.ledger.explained)
+                await self._outcomes.write_dropped(dropped, self._progress.ledger.notes.explained)
                 log.warning("an operator drops what is parked", extra=_said(dropped))
             for name in dropped:
                 await self._store.delete(name)

@@ -21,7 +21,8 @@ from kigeon.events.envelope import Headers, read_headers, unpack
 from kigeon.events.fields import namespace_of
 from kigeon.senders.delivery.lane import Item
 from kigeon.senders.ports import EventHistory, StoredEnvelope
-from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome
+from kigeon.senders.progress.envelope import EnvelopeProgress
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.progress import Progress
 from kigeon.senders.retry.groups import AGAIN
 from kigeon.senders.retry.scheduler import RetryScheduler, in_pages
@@ -35,6 +36,9 @@ PATIENCE = 10.0
 """Seconds that a slice is waited for: what is on its way then goes on, and the next slice waits for it."""
 
 UNNOTICED = "its destination may have refused it unnoticed, and the queue does not hold it any more"
+
+Found = tuple[int, bytes, float]
+"""An event that is read again: its offset, its raw JSON, when it was stored (seconds since the epoch)."""
 
 Enter = Callable[[Sequence[Item]], Awaitable[None]]
 """Prepares items and puts them on their lanes."""
@@ -77,23 +81,27 @@ class Resending:
         self._under_way: dict[EnvelopeProgress, int] = {}
 
     async def send_doubted(self, offsets: Sequence[int]) -> None:
-        """Book the events with these offsets as waiting again; raises :class:`QueueError`: none of the rest."""
-        wanted = set(offsets)
-        found: list[tuple[int, bytes, float]] = []
+        """Book those of the events with these offsets that are still in doubt as waiting again.
+
+        Raises :class:`QueueError`: the rest is in doubt as before.
+        """
+        doubts = self._progress.ledger.doubts
+        wanted = {offset for offset in offsets if offset in doubts}
+        if not wanted:
+            return
+        last, found = max(wanted), list[Found]()
         async for stored in self._history.read(await self._history.sequence_of(min(wanted))):
-            opened = _opened(stored)
-            if opened is None:
+            headers, events = _opened(stored) or (None, [])
+            if headers is None:
                 continue
-            headers, events = opened
-            for offset, raw in enumerate(events, headers.first):
-                if offset in wanted:
-                    found.append((offset, raw, stored.timestamp))
-            if headers.first + headers.count > max(wanted):
+            found += [(at, raw, stored.timestamp) for at, raw in enumerate(events, headers.first) if at in wanted]
+            if len(found) >= SLICE_EVENTS:
+                await self._book(found)
+                found.clear()
+            if headers.first + headers.count > last:
                 break
-        for part in in_pages([len(raw) for _, raw, _ in found]):
-            await self._book(found[part])
-        gone = sorted(wanted - {offset for offset, _, _ in found})
-        self._progress.ledger.evict_sent(gone, UNNOTICED)
+        await self._book(found)
+        self._progress.ledger.evict_sent([offset for offset in sorted(wanted) if offset in doubts], UNNOTICED)
         await self._progress.save()
 
     async def resend(self, wanted: Wanted) -> Slice:
@@ -116,12 +124,14 @@ class Resending:
     def _open_events(self) -> int:
         return sum(page.open_count for page in self._under_way)
 
-    async def _book(self, events: Sequence[tuple[int, bytes, float]]) -> None:
-        offsets = tuple(offset for offset, _, _ in events)
-        page = await self._scheduler.copy(AGAIN, [raw for _, raw, _ in events], offsets, max(at for _, _, at in events))
-        self._progress.ledger.replay(page, Outcome.SENT)
-        await self._progress.save()
-        self._scheduler.queue(page)
+    async def _book(self, events: Sequence[Found]) -> None:
+        for part in in_pages([len(raw) for _, raw, _ in events]):
+            offsets = tuple(offset for offset, _, _ in events[part])
+            raw, stored_at = [raw for _, raw, _ in events[part]], max(at for _, _, at in events[part])
+            page = await self._scheduler.copy(AGAIN, raw, offsets, stored_at)
+            self._progress.ledger.replay(page, Outcome.SENT)
+            await self._progress.save()
+            self._scheduler.queue(page)
 
     async def _read_slice(self, wanted: Wanted) -> int:
         """Read a slice and have it sent; return the sequence after it, 0 where there is no more."""

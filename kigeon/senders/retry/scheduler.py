@@ -21,11 +21,14 @@ from kigeon.events.envelope import unpack
 from kigeon.senders.delivery.delivery import Delivery
 from kigeon.senders.delivery.lane import Item
 from kigeon.senders.ports import RetryStore, WaitingMessage
-from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome
+from kigeon.senders.progress.envelope import EnvelopeProgress
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.progress import Progress
-from kigeon.senders.retry.groups import REPLAY, ROUNDS, UNDECIDED, Group, retry_delay
+from kigeon.senders.retry.groups import AGAIN, REPLAY, ROUNDS, UNDECIDED, Group, retry_delay
+from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
+few = Limited(log)
 
 TOO_OLD = "it waited for longer than the queue keeps any event"
 
@@ -90,7 +93,7 @@ class RetryScheduler:
                 await self._park_damaged(message)
                 missing_are = Outcome.PARKED
                 continue
-            waiting = self._ledger.restore_retry(message.sequence, len(message.offsets))
+            waiting = self._ledger.retry.restore(message.sequence, len(message.offsets))
             if waiting:
                 self._group(message.key).add(message.sequence, waiting, time.monotonic())
             else:
@@ -104,13 +107,13 @@ class RetryScheduler:
         start = 1
         while True:
             message = await self._next(REPLAY, start)
-            if message is None or message.sequence > self._ledger.retry_sequence:
+            if message is None or message.sequence > self._ledger.retry.sequence:
                 return
             start = message.sequence + 1
             if not message.problem:
                 page = page_of(message)
-                self._ledger.load_retry(page)
-                self._ledger.unload_retry(page)
+                self._ledger.retry.load(page)
+                self._ledger.retry.unload(page)
                 yield page
 
     async def _messages(self, after: int = 0) -> AsyncIterator[WaitingMessage]:
@@ -131,17 +134,37 @@ class RetryScheduler:
     @property
     def waiting_events(self) -> int:
         """How many events wait in the retry stream."""
-        return self._ledger.retry_open
+        return self._ledger.retry.open_events
 
     @property
     def loaded_events(self) -> int:
         """How many events of the retry stream are in memory."""
-        return sum(page.in_memory for page in self._ledger.retry_pages)
+        return sum(page.in_memory for page in self._ledger.retry.pages)
+
+    @property
+    def is_sending_again(self) -> bool:
+        """Whether anything that was booked as sent before is still to be tried again."""
+        return self.waits_for(AGAIN) or any(page.key == AGAIN for page in self._ledger.retry.pages)
+
+    def hurry(self, key: str) -> None:
+        """Have the pages that wait for *key* tried as soon as may be."""
+        if key in self._groups:
+            self._groups[key].due = 0.0
 
     def waits_for(self, label: str) -> bool:
         """Whether pages wait for the destination *label*."""
         group = self._groups.get(label)
         return group is not None and group.pages > 0
+
+    def events_for(self, label: str) -> int:
+        """Return how many events wait for the destination *label*, or the key of a round, and are not in memory."""
+        group = self._groups.get(label)
+        return group.events if group is not None else 0
+
+    def due(self, key: str) -> float:
+        """Return in how many seconds what waits for the *key* of a round is tried again."""
+        group = self._groups.get(key)
+        return max(group.due - time.monotonic(), 0.0) if group is not None else 0.0
 
     def labels(self) -> list[str]:
         """Return the destinations for which pages wait."""
@@ -192,7 +215,7 @@ class RetryScheduler:
         """Delete a page of which every event has ended."""
         await self._progress.save()
         await self._delete(page.sequence)
-        self._ledger.forget_retry(page.sequence)
+        self._ledger.retry.forget(page.sequence)
 
     def queue(self, page: EnvelopeProgress) -> None:
         """Have *page*, which is not in memory, tried when its time has come."""
@@ -219,7 +242,7 @@ class RetryScheduler:
                 raise
             if self._strays:
                 # By now the stream holds whatever earlier attempts have stored: they are the ones below this one.
-                async for stray in self._messages(self._ledger.retry_sequence):
+                async for stray in self._messages(self._ledger.retry.sequence):
                     if stray.sequence < sequence:
                         await self._delete(stray.sequence)
                 self._strays = False
@@ -230,13 +253,13 @@ class RetryScheduler:
             self._group(item.page.key).put_back(item.page, item.index)
         for page in {item.page for item in items}:
             if not page.in_memory:
-                self._ledger.unload_retry(page)
+                self._ledger.retry.unload(page)
 
     async def _let_go(self, page: EnvelopeProgress) -> None:
         if page.is_done:
             await self.close(page)
         elif not page.in_memory:
-            self._ledger.unload_retry(page)
+            self._ledger.retry.unload(page)
 
     async def _delete(self, sequence: int) -> None:
         await persistently("deleting from the retry stream", lambda: self._store.delete(sequence))
@@ -287,7 +310,7 @@ class RetryScheduler:
             return 0
         page, indexes, payload = found
         if self._clock.now() - page.stored_at > self._max_age:
-            log.warning("events waited for longer than the queue keeps any", extra={"events": len(indexes)})
+            few.warning("events waited for longer than the queue keeps any", extra={"events": len(indexes)})
             await self._end(page, indexes, Outcome.EVICTED, TOO_OLD)
             return len(indexes)
         try:
@@ -319,10 +342,10 @@ class RetryScheduler:
         return None
 
     def _take(self, group: Group, message: WaitingMessage) -> tuple[EnvelopeProgress, list[int]] | None:
-        page = self._ledger.loaded_retry(message.sequence)
+        page = self._ledger.retry.loaded(message.sequence)
         if page is None:
             page = page_of(message)
-            self._ledger.load_retry(page)
+            self._ledger.retry.load(page)
             # It may say another key than its subject does.
             page.key = group.key
         elif not page.waits:

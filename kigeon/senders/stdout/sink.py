@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from kigeon.events.occurrence import timestamp_of
 from kigeon.senders.delivery.planner import PlainPlanner
 from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.line import fields_to_send, line_of
@@ -24,11 +25,12 @@ STDOUT = Descriptor()
 
 
 class Written(NamedTuple):
-    """An event as it is written; ``size`` is in bytes."""
+    """An event as it is written; ``size`` is in bytes, ``timestamp`` in nanoseconds."""
 
     destination: Descriptor
     line: str
     size: int
+    timestamp: int
 
 
 class StdoutSink:
@@ -40,7 +42,7 @@ class StdoutSink:
     def entry(self, event: Mapping[str, Any], settings: Any) -> Written:
         """Return the line of *event*; *settings* of a hook have no meaning here."""
         line = line_of(fields_to_send(event))
-        return Written(STDOUT, line, len(line) + 1)
+        return Written(STDOUT, line, len(line) + 1, timestamp_of(event))
 
     def planner(self, destination: Descriptor) -> PlainPlanner:
         """What is written is written."""

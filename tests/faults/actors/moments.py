@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
@@ -94,14 +93,11 @@ MOMENTS = (
 OF_THESPIAN = (
     Moment("ChildActorExited", "supervisor", kill(SENDERS[0])),
     Moment("WakeupMessage", "supervisor"),
+    Moment("WakeupMessage", "watcher"),
 )
 """What Thespian tells: of one process to itself, or twice by its own doing."""
 
 
 def message_kinds() -> set[str]:
     """Return the names of all classes of messages."""
-    return {
-        name
-        for name, found in inspect.getmembers(messages, inspect.isclass)
-        if found.__module__ == messages.__name__ and is_dataclass(found) and name not in PARTS
-    }
+    return {name for name in messages.__all__ if is_dataclass(getattr(messages, name)) and name not in PARTS}

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.actors.rig import CHILDREN, GRACE, PIPELINE, SENDERS, Rig
+from tests.support.http import LISTEN, checks, get
 from tests.support.processes import is_running, wait_until
 
 POINTS = {
@@ -15,7 +16,7 @@ POINTS = {
 
 WAYS = [(name, point) for name, points in POINTS.items() for point in points]
 
-PATIENT = {"actors.system": {"TERMINATION_GRACE": GRACE}}
+PATIENT = {"actors.root": {"TERMINATION_GRACE": GRACE}}
 """The delays before restarts as they are."""
 
 
@@ -60,6 +61,19 @@ def test_an_actor_never_starts_again(tmp_path: Path, name: str, point: str) -> N
         rig.stop()
         rig.disarm()
         rig.kigeon.start()
+        rig.settle()
+
+
+def test_an_actor_system_that_keeps_failing_is_not_live(tmp_path: Path) -> None:
+    """A restart of the Pod is all that is left; it is live again as soon as it has run for a while."""
+    with Rig(tmp_path, PATIENT, http=LISTEN) as rig:
+        wait_until(lambda: get(rig.kigeon, "/readyz")[0] == 200)
+        fault = rig.arm("raise", "Supervise@supervisor", times=0)
+        rig.kill("supervisor")
+        rig.fired(fault)
+        wait_until(lambda: "does not stay" in checks(rig.kigeon, "/livez").get("actors", ""), 90)
+        rig.disarm()
+        wait_until(lambda: get(rig.kigeon, "/readyz")[0] == 200, 60)
         rig.settle()
 
 

@@ -7,6 +7,7 @@ from tests.faults.store.broker import Stored
 from tests.faults.store.disk import Disk
 from tests.support.events import assert_once, make_event
 from tests.support.flow import Flow, finish
+from tests.support.http import LISTEN, checks, get
 from tests.support.kigeon import loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import wait_until
@@ -46,6 +47,19 @@ def test_it_fills_up_while_loki_is_away(tmp_path: Path, api: ApiServer, loki: Lo
         loki.wait_for(3000, 90)
         assert kigeon.stop() == 0
     assert_once(loki.lines, events)
+
+
+def test_it_is_full_and_kigeon_is_live_and_not_ready(
+    tmp_path: Path, api: ApiServer, loki: Loki, flow: Flow, disk: Disk
+) -> None:
+    with Stored(tmp_path, api, [loki_sender(loki)], disk, **SMALL, http=LISTEN) as kigeon:
+        wait_until(lambda: get(kigeon, "/readyz")[0] == 200, what="a kigeon that is ready")
+        disk.fill()
+        wait_until(lambda: "store" in checks(kigeon, "/readyz"), 60, "a reason")
+        assert get(kigeon, "/livez")[0] == 200
+        disk.free()
+        wait_until(lambda: get(kigeon, "/readyz")[0] == 200, 60, "a kigeon that is ready again")
+        finish(kigeon, flow, loki)
 
 
 def test_it_is_full_when_kigeon_starts_again(tmp_path: Path, api: ApiServer, loki: Loki, disk: Disk) -> None:

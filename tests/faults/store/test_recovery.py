@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
@@ -38,7 +39,7 @@ pytestmark = pytest.mark.timeout(300)
 
 
 class Slow:
-    """A context manager: within it *server*, once it runs, gets a tenth of the time."""
+    """A context manager: *server*, from its start on, gets a fiftieth of the time for longer than was too long once."""
 
     def __init__(self, server: NatsServer) -> None:
         self._server = server
@@ -54,9 +55,10 @@ class Slow:
         self._signal(signal.SIGCONT)
 
     def _run(self) -> None:
-        while not self._over.wait(0.02):
+        until = time.monotonic() + FORMER_PATIENCE + 2.0
+        while time.monotonic() < until and not self._over.wait(0.005):
             self._signal(signal.SIGSTOP)
-            self._over.wait(0.18)
+            self._over.wait(0.245)
             self._signal(signal.SIGCONT)
 
     def _signal(self, number: int) -> None:

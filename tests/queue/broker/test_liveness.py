@@ -1,12 +1,13 @@
 """A server that greets is alive, whatever else it does; one that only is connected to is not."""
 
 import os
+import select
 import signal
 import socket
 from itertools import count
 from urllib.parse import urlsplit
 
-from kigeon.queue.broker.liveness import HUNG_AFTER, LOOKS, Liveness
+from kigeon.queue.broker.liveness import HUNG_AFTER, LOOKS, REST, Liveness
 from kigeon.queue.broker.process import NatsServer
 from tests.support.processes import freeze, wait_until
 
@@ -26,16 +27,32 @@ def looks_until_hung(port: int, seconds: float) -> int:
 
 
 def test_a_server_that_greets_does_not_hang(server: NatsServer) -> None:
-    liveness, port = Liveness(), urlsplit(server.url).port or 0
-    beats = []
+    now = 100.0
+    liveness, port = Liveness(lambda: now), urlsplit(server.url).port or 0
+    for _ in range(4):
+        wait_until(lambda: greets(liveness, port), what="a greeting")
+        now = liveness.due
 
-    def look() -> bool:
-        assert not liveness.is_hung(port)
-        beats.append(liveness._looks == 1)
-        return sum(beats) > 3
 
-    wait_until(look, what="some greetings")
-    liveness.forget()
+def greets(liveness: Liveness, port: int) -> bool:
+    """Look; return whether the server has greeted since the last connection."""
+    assert not liveness.is_hung(port)
+    return not liveness.descriptors
+
+
+def test_after_a_greeting_the_server_is_left_alone_for_a_while(server: NatsServer) -> None:
+    now = 100.0
+    liveness, port = Liveness(lambda: now), urlsplit(server.url).port or 0
+    assert liveness.due == 0
+    wait_until(lambda: greets(liveness, port), what="a greeting")
+    assert liveness.due == now + REST
+    now += REST - 0.1
+    assert greets(liveness, port)
+    now += 0.1
+    assert not greets(liveness, port)
+    assert liveness.due == 0
+    assert select.select(liveness.descriptors, [], [], 10.0)[0]
+    assert greets(liveness, port)
 
 
 def test_a_frozen_server_hangs_although_it_is_connected_to(server: NatsServer) -> None:

@@ -1,5 +1,7 @@
 """What was stored is known again after a restart, whatever became of the events themselves."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -283,7 +285,9 @@ def test_deduplication_is_a_set_of_what_is_stored_and_one_of_what_is_on_its_way(
         assert len(deduplication) == len(kept)
 
 
-def test_numbers_are_recalled_by_digest_wherever_it_is(server: NatsServer, settings: QueueSettings) -> None:
+def test_numbers_are_recalled_by_digest_wherever_it_is(
+    server: NatsServer, settings: QueueSettings, tmp_path: Path
+) -> None:
     async def test(client: Client) -> None:
         work = await storing(client, settings)
         await work.store([11, 12], [13])
@@ -298,7 +302,7 @@ def test_numbers_are_recalled_by_digest_wherever_it_is(server: NatsServer, setti
         async for found in find_offsets(client):
             listing.note(found)
         assert listing.missing == 1
-        listing.close()
+        listing.close(tmp_path)
         assert list(listing) == [6, 5, 4, 3, 2, 1, 0, 1]
         assert list(listing.sorted) == [1, 2, 3, 4, 5, 6]
 

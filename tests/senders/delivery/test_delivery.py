@@ -14,7 +14,7 @@ from kigeon.senders.loki.answers import answer_of, seconds_of
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
 from kigeon.senders.loki.settings import BasicAuth, LokiSettings
 from kigeon.senders.loki.sink import LokiSink
-from kigeon.senders.progress.ledger import EnvelopeProgress
+from kigeon.senders.progress.envelope import EnvelopeProgress
 from kigeon.senders.stdout.sink import StdoutSink
 from tests.support.events import make_event
 from tests.support.loki import Loki
@@ -53,12 +53,22 @@ def test_what_an_answer_means(loki: Loki, status: int, verdict: PushStatus) -> N
     assert push(LokiSettings(loki.url)) is verdict
 
 
-def test_a_push_carries_tenant_credentials_and_gzip(loki: Loki) -> None:
+@pytest.mark.parametrize(
+    ("encoding", "kind", "compression"),
+    [("protobuf", "application/x-protobuf", None), ("json", "application/json", "gzip")],
+)
+def test_a_push_carries_tenant_credentials_and_its_encoding(
+    loki: Loki, encoding: str, kind: str, compression: str | None
+) -> None:
     loki.credentials = ("me", "pässword")
     auth = BasicAuth("me", "pässword")
-    assert push(LokiSettings(loki.url, "tenant", {"app": "k"}, auth)) is PushStatus.DELIVERED
+    assert push(LokiSettings(loki.url, "tenant", {"app": "k"}, auth, encoding=encoding)) is PushStatus.DELIVERED
     (sent,) = loki.pushes
-    assert (sent.tenant, sent.headers["Content-Encoding"]) == ("tenant", "gzip")
+    assert (sent.tenant, sent.headers["Content-Type"], sent.headers.get("Content-Encoding")) == (
+        "tenant",
+        kind,
+        compression,
+    )
     assert sent.headers["User-Agent"].startswith("kigeon/")
 
 

@@ -1,9 +1,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kigeon.senders.delivery.lane import MAX_PUSH_BYTES, MAX_PUSH_EVENTS, PATIENCE, Item, Lane
+from kigeon.senders.delivery.lane import MAX_PUSH_BYTES, MAX_PUSH_EVENTS, PATIENCE, Blockage, Item, Lane
+from kigeon.senders.delivery.lanes import Lanes
+from kigeon.senders.delivery.planner import PlainPlanner
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
-from kigeon.senders.progress.ledger import EnvelopeProgress
+from kigeon.senders.progress.envelope import EnvelopeProgress
 
 DESTINATION = LokiDestination("http://loki")
 SIZES = st.sampled_from([1, MAX_PUSH_BYTES // 3, MAX_PUSH_BYTES, 2 * MAX_PUSH_BYTES])
@@ -104,3 +106,26 @@ def test_a_lane_knows_when_it_holds_as_much_as_a_push() -> None:
     other = Lane(DESTINATION)
     other.add([item(1, MAX_PUSH_BYTES)])
     assert other.fills_a_push
+
+
+def test_a_lane_is_blocked_since_the_first_of_the_tries_that_failed_until_a_success() -> None:
+    now = 100.0
+    lane = Lane(DESTINATION, clock=lambda: now)
+    lane.refused([], None, Blockage("503"))
+    now = 130.0
+    lane.refused([], None, Blockage("401", "check basicAuth", held=True))
+    assert (lane.blockage, lane.blocked_for) == (Blockage("401", "check basicAuth", held=True), 30.0)
+    lane.succeeded()
+    assert (lane.blockage, lane.blocked_for) == (None, 0.0)
+
+
+def test_where_nothing_goes_is_told_with_what_waits_there_the_most_first() -> None:
+    lanes = Lanes(lambda destination: PlainPlanner(), lambda lane: None, clock=lambda: 50.0)
+    few, many = (lanes.lane(LokiDestination(f"http://{name}")) for name in ("few", "many"))
+    lanes.lane(LokiDestination("http://well")).add([item(1)])
+    for lane, events in ((few, 1), (many, 3)):
+        lane.refused([item(number) for number in range(events)], 7.0, Blockage("503"))
+    told = lanes.report(lambda label: 10 if "few" in label else 0)
+    assert [(lane["destination"], lane["events"]) for lane in told] == [("http://few", 11), ("http://many", 3)]
+    assert {(lane["state"], lane["reason"], lane["since"]) for lane in told} == {("away", "503", 50.0)}
+    assert {lane["next"] for lane in told} == {few.due, many.due}

@@ -17,8 +17,10 @@ from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, EVENTS
 from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
-from kigeon.senders.engine.engine import MAX_WINDOW_EVENTS, Engine
-from kigeon.senders.progress.ledger import EnvelopeProgress, Outcome, Position
+from kigeon.senders.engine.engine import Engine
+from kigeon.senders.engine.window import MAX_WINDOW_EVENTS
+from kigeon.senders.progress.envelope import EnvelopeProgress, Position
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.position import write_position
 from kigeon.senders.retry.scheduler import MAX_PAGE_BYTES, MAX_PAGE_EVENTS, in_pages
 from tests.support.events import assert_once, make_event
@@ -119,7 +121,7 @@ def test_a_page_of_the_retry_stream_with_other_events_than_it_says_is_parked(ser
             moved = Position(2, 4, 1, [EnvelopeProgress(1, 1, 3, 0b110)], retry_sequence=sequence)
             await StateRecord(client, "position.loki").write(write_position(moved))
             async with sending(client, loki) as engine:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(40):
                     while engine.report()["parked"] != 2:
                         await asyncio.sleep(0.01)
                 await until_sent(engine, 1)

@@ -49,7 +49,7 @@ def waiting(engine: Engine) -> int:
 def test_what_is_to_be_parked_waits_and_the_others_go(
     server: NatsServer, loki: Loki, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, window: int
 ) -> None:
-    monkeypatch.setattr("kigeon.senders.engine.engine.MAX_WINDOW_EVENTS", window)
+    monkeypatch.setattr("kigeon.senders.engine.window.MAX_WINDOW_EVENTS", window)
     events = events_of()
     loki.limits.max_line = 4000
 

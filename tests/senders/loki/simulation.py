@@ -12,10 +12,12 @@ from kigeon.senders.delivery.lanes import Lanes
 from kigeon.senders.delivery.planner import Hold, PushPlanner
 from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.loki.answers import answer_of
-from kigeon.senders.loki.body import body_of
+from kigeon.senders.loki.body import HEADERS, body_of
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
 from kigeon.senders.loki.planner import LokiPlanner
-from kigeon.senders.progress.ledger import Ledger, Outcome, Position
+from kigeon.senders.progress.envelope import Position
+from kigeon.senders.progress.ledger import Ledger
+from kigeon.senders.progress.outcome import Outcome
 from tests.support.loki import Loki
 
 DESTINATION = LokiDestination("http://loki", "t")
@@ -47,8 +49,8 @@ class InProcessSink:
 
     def push(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> Answer:
         self.requests += 1
-        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-        status, text, retry_after = self._loki.take(destination.tenant_id or "", headers, body_of(entries))
+        body = body_of(entries, destination.encoding)
+        status, text, retry_after = self._loki.take(destination.tenant_id or "", HEADERS[destination.encoding], body)
         self.ever_held |= {(line.line, line.timestamp) for line in self._loki.lines}
         if self.lose_next:
             self.lose_next -= 1
@@ -90,9 +92,24 @@ class Simulation:
         self.later: list[Item] = []
         self.items: dict[int, Item] = {}
         self._saving = Saving()
+        self._entries: dict[int, LokiEntry] = {}
+        self._begin()
+
+    def _begin(self) -> None:
         elsewhere = Elsewhere(self._hold, self._reroute, self._postpone, self._doubt)
         self.delivery = Delivery(self.sink, self._saving, self.letters, elsewhere)  # type: ignore[arg-type]
         self._ways = Lanes(self.delivery.planner, lambda lane: None, self.clock)
+
+    def crash(self) -> None:
+        """Have the sender forget all but its position, and its successor begin with what that says."""
+        self.delivery.close()
+        self.later = []
+        self._begin()
+        self._doubt(list(self._saving.ledger.doubts))
+        waiting = [n for n, item in self.items.items() if not item.page.ended and n not in self.letters.reasons]
+        self.items.update({n: Item(self.items[n].page, 0, b"{}", self._entries[n]) for n in waiting})
+        self._ways = Lanes(self.delivery.planner, lambda lane: None, self.clock)
+        self._ways.enter([self.items[n] for n in waiting])
 
     def close(self) -> None:
         """Let go of threads and socket."""
@@ -115,6 +132,7 @@ class Simulation:
             entry = LokiEntry(
                 DESTINATION, labels, self.now() - behind * 10**9 + number, text, {"n": str(number)}, size + 60
             )
+            self._entries[number] = entry
             self.items[number] = Item(page, 0, b"{}", entry)
             self._ways.enter([self.items[number]])
 
@@ -126,6 +144,12 @@ class Simulation:
     @property
     def sent(self) -> set[int]:
         return {n for n, item in self.items.items() if item.page.ended} - self.letters.reasons.keys()
+
+    @property
+    def doubts_are_booked(self) -> bool:
+        """Whether what would be doubted after a crash is what the planner has no proof of."""
+        booked = set(self._saving.ledger.doubts)
+        return booked == set(self.delivery.planner(DESTINATION).unproven()) and booked <= self.sent
 
     @property
     def not_held(self) -> set[int]:
@@ -171,4 +195,5 @@ class Simulation:
             assert item.page.ended
             item.page.ended = 0
             self._saving.ledger.counts[Outcome.SENT] -= 1
+            self._saving.ledger.doubts.discard([number])
             self._ways.enter([item])

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.line import fields_to_send, line_of
 from kigeon.senders.loki.answers import answer_of, seconds_of
-from kigeon.senders.loki.settings import BasicAuth, LokiSettings
+from kigeon.senders.loki.settings import ENCODINGS, BasicAuth, LokiSettings
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.stdout.sink import StdoutSink
 from tests.support.events import make_event
+from tests.support.loki.request import parse
 
 
 @dataclass
@@ -84,14 +85,15 @@ def push(settings: LokiSettings, times: int = 1) -> Answer:
         return [sink.push(entries[0].destination, entries) for _ in range(times)][-1]
 
 
-def test_a_push_without_tenant_and_credentials_says_nothing_of_them(gateway: Gateway) -> None:
-    assert push(LokiSettings(f"{gateway.url}/")).status is PushStatus.DELIVERED
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_push_without_tenant_and_credentials_says_nothing_of_them(gateway: Gateway, encoding: str) -> None:
+    assert push(LokiSettings(f"{gateway.url}/", encoding=encoding)).status is PushStatus.DELIVERED
     ((path, headers, body),) = gateway.requests
     assert path == "/loki/api/v1/push"
-    assert headers["content-type"] == "application/json"
+    assert headers["content-type"] == f"application/{'json' if encoding == 'json' else 'x-protobuf'}"
     assert not {"x-scope-orgid", "authorization"} & set(headers)
-    streams = json.loads(gzip.decompress(body))["streams"]
-    assert sum(len(stream["values"]) for stream in streams) == 2
+    streams = parse("", {name.title(): value for name, value in headers.items()}, body)
+    assert sum(len(stream.lines) for stream in streams) == 2
 
 
 def test_a_push_with_credentials_has_them_as_utf_8(gateway: Gateway) -> None:
@@ -101,8 +103,9 @@ def test_a_push_with_credentials_has_them_as_utf_8(gateway: Gateway) -> None:
     assert headers["authorization"] == f"Basic {base64.b64encode('me:pä:ss'.encode()).decode()}"
 
 
-def test_a_repeated_push_has_the_same_bytes(gateway: Gateway) -> None:
-    push(LokiSettings(gateway.url), times=2)
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_repeated_push_has_the_same_bytes(gateway: Gateway, encoding: str) -> None:
+    push(LokiSettings(gateway.url, encoding=encoding), times=2)
     (_, _, first), (_, _, second) = gateway.requests
     assert first == second
 

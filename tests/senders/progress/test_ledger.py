@@ -3,7 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kigeon.errors import UnreadablePosition
-from kigeon.senders.progress.ledger import EnvelopeProgress, Ledger, Outcome, Position
+from kigeon.senders.progress.envelope import EnvelopeProgress, Position
+from kigeon.senders.progress.ledger import Ledger
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.position import read_position, write_position
 
 PAGES = st.lists(st.integers(1, 5), min_size=1, max_size=8)
@@ -48,7 +50,7 @@ class Books:
                 if not page.is_retry and self.data.draw(st.booleans(), label="move"):
                     copy = EnvelopeProgress(len(self.copies) + 1, 0, 1, offsets=(page.offset(index),))
                     self.ledger.move([(page, index)], copy)
-                    self.ledger.load_retry(copy)
+                    self.ledger.retry.load(copy)
                     self.copies[copy.sequence] = copy
                 else:
                     self.ledger.end(page, index, self.data.draw(st.sampled_from(ENDS)))
@@ -57,15 +59,15 @@ class Books:
     def restart(self, reached: int) -> None:
         self.ledger = restarted(self.ledger)
         copies = [EnvelopeProgress(copy.sequence, 0, 1, offsets=copy.offsets) for copy in self.copies.values()]
-        waiting = [self.ledger.restore_retry(copy.sequence, copy.count) for copy in copies]
+        waiting = [self.ledger.retry.restore(copy.sequence, copy.count) for copy in copies]
         assert self.ledger.balance(Outcome.EVICTED) == 0
-        assert self.ledger.retry_open == sum(filter(None, waiting))
+        assert self.ledger.retry.open_events == sum(filter(None, waiting))
         for copy in copies:
-            self.ledger.load_retry(copy)
+            self.ledger.retry.load(copy)
             if self.data.draw(st.booleans(), label="unload"):
-                self.ledger.unload_retry(copy)
-                assert self.ledger.loaded_retry(copy.sequence) is None
-                self.ledger.load_retry(copy)
+                self.ledger.retry.unload(copy)
+                assert self.ledger.retry.loaded(copy.sequence) is None
+                self.ledger.retry.load(copy)
         self.copies = {copy.sequence: copy for copy in copies}
         self.pages = {}
         for sequence in range(self.ledger.read_from, reached + 1):
@@ -139,7 +141,7 @@ def test_an_unreadable_envelope_is_parked_not_evicted() -> None:
 
 def test_a_copy_whose_move_was_never_booked_is_not_taken_over() -> None:
     ledger = restarted(started())
-    assert ledger.restore_retry(4, 1) is None
+    assert ledger.retry.restore(4, 1) is None
 
 
 def test_a_stream_that_was_made_anew_is_read_from_its_start() -> None:
@@ -294,14 +296,17 @@ def test_what_ends_otherwise_than_sent_is_noted_and_until_where_that_is_so() -> 
     page = ledger.admit(1, 11, 4, 0.0)
     assert page is not None
     ledger.end(page, 0, Outcome.SENT)
-    assert (ledger.take_otherwise(), ledger.explained) == ([], 0)
+    assert (ledger.notes.take(ledger.next_offset), ledger.notes.explained) == ([], 0)
     ledger.end(page, 1, Outcome.PARKED)
     ledger.end(page, 2, Outcome.PARKED)
     ledger.end(page, 3, Outcome.FILTERED, "the namespace filter")
-    assert ledger.take_otherwise() == [(12, 13, "parked", ""), (14, 14, "filtered", "the namespace filter")]
-    assert ledger.explained == ledger.position().explained == 15
+    assert ledger.notes.take(ledger.next_offset) == [
+        (12, 13, "parked", ""),
+        (14, 14, "filtered", "the namespace filter"),
+    ]
+    assert ledger.notes.explained == ledger.position().explained == 15
     ledger.replay(EnvelopeProgress(1, 12, 1, offsets=(12,)))
-    assert (ledger.take_otherwise(), ledger.explained) == ([(12, 12, "replayed", "")], 15)
+    assert (ledger.notes.take(ledger.next_offset), ledger.notes.explained) == ([(12, 12, "replayed", "")], 15)
 
 
 def test_events_of_envelopes_that_can_not_be_read_are_noted_with_their_letters() -> None:
@@ -312,12 +317,12 @@ def test_events_of_envelopes_that_can_not_be_read_are_noted_with_their_letters()
     ledger.admit(4, 9, 1, 0.0)
     again = Ledger(ledger.position())
     again.admit_unreadable(1)
-    assert ledger.take_otherwise() == [(3, 8, "parked", "e2,e3")]
-    assert again.take_otherwise() == [(1, 2, "parked", "e1")]
+    assert ledger.notes.take(ledger.next_offset) == [(3, 8, "parked", "e2,e3")]
+    assert again.notes.take(again.next_offset) == [(1, 2, "parked", "e1")]
 
 
 def test_where_it_is_not_known_which_events_are_gone_that_is_noted_of_all() -> None:
     ledger = Ledger(Position(next_sequence=3, next_offset=9, first_offset=2, counts={Outcome.SENT: 4}))
     assert ledger.balance(Outcome.EVICTED) == 3
-    ((first, last, outcome, _),) = ledger.take_otherwise()
+    ((first, last, outcome, _),) = ledger.notes.take(ledger.next_offset)
     assert (first, last, outcome) == (2, 8, "unknown")

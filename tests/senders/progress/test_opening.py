@@ -15,8 +15,10 @@ from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import RETRY, declare, former_retry_config, stream_state
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
-from kigeon.senders.progress.ledger import Ledger, Outcome, Position
+from kigeon.senders.progress.envelope import Position
+from kigeon.senders.progress.ledger import Ledger
 from kigeon.senders.progress.opening import open_position
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.position import write_position
 from tests.support.settings import QUEUE_SETTINGS
 
@@ -77,7 +79,7 @@ async def opened(client: Client, sender: str, store: Any = None, record: Any = N
     record = record or StateRecord(client, f"position.{sender}")
     ledger = Ledger(await open_position(record, store or RetryStore(client, sender)))
     async for message in RetryStore(client, sender).waiting():
-        assert ledger.restore_retry(message.sequence, len(message.offsets)) is not None
+        assert ledger.retry.restore(message.sequence, len(message.offsets)) is not None
     return ledger
 
 
@@ -106,7 +108,7 @@ async def assert_moved(client: Client) -> None:
         assert ledger.balance(Outcome.EVICTED) == 0
         assert await numbers_waiting(client, sender, ledger) == WANTED[sender]
         again = await opened(client, sender)
-        assert again.retry_open == len(WANTED[sender])
+        assert again.retry.open_events == len(WANTED[sender])
     assert await stream_state(client.jetstream(), RETRY) is None
 
 
@@ -150,7 +152,7 @@ def test_the_books_see_what_waits_before_and_after_it_moved(server: NatsServer) 
     async def test(client: Client) -> None:
         before = [found async for found in RetryStore(client, "a").booked(2 * PAGES)]
         ledger = await opened(client, "a")
-        after = [found async for found in RetryStore(client, "a").booked(ledger.retry_sequence)]
+        after = [found async for found in RetryStore(client, "a").booked(ledger.retry.sequence)]
         assert [message.offsets for message in before] == [message.offsets for message in after]
         assert len(after) == PAGES
         assert [found async for found in RetryStore(client, "c").booked(0)] == []
@@ -166,6 +168,6 @@ def test_what_is_booked_can_not_be_told_where_the_position_is_lost(server: NatsS
         await record.read()
         await record.write(b"rubbish")
         ledger = await opened(client, "a")
-        assert ledger.retry_open == 2 * PAGES + 2
+        assert ledger.retry.open_events == 2 * PAGES + 2
 
     run(server, test)

@@ -6,7 +6,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kigeon.errors import UnreadablePosition
-from kigeon.senders.progress.ledger import Ledger, Outcome, Position
+from kigeon.senders.progress.envelope import Position
+from kigeon.senders.progress.ledger import Ledger
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.position import read_position, write_position
 
 RECORD = {
@@ -18,6 +20,7 @@ RECORD = {
     "retrySequence": 9,
     "retry": {"7": "3f"},
     "counts": {"sent": 8400, "filtered": 99},
+    "doubted": [[8192, "7f"], [8704, "0"]],
 }
 VALUES = (
     st.none()
@@ -58,6 +61,7 @@ def use(record: bytes) -> None:
 @example("open", [[1, 1, 3, "ff"]])
 @example("open", [[1, 1, 3, "0"], [1, 1, 3, "0"]])
 @example("retry", {"7": "-1"})
+@example("doubted", [[512, "-1"]])
 def test_whatever_stands_there_a_sender_can_begin(key: str, value: object) -> None:
     use(orjson.dumps({**RECORD, key: value}))
 
@@ -86,6 +90,9 @@ def test_whatever_bytes_are_damaged_a_sender_can_begin(place: int, inserted: byt
         ("open", [[1, 1, 10**9, "0"]]),
         ("open", [[1, 1, 3, "8"]]),
         ("open", [[42, 1, 3, "0"]]),
+        ("doubted", [[8193, "1"]]),
+        ("doubted", [[8192, "f" * 129]]),
+        ("doubted", [[-512, "1"]]),
     ],
 )
 def test_numbers_that_were_never_counted_are_not_believed(key: str, value: object) -> None:
@@ -104,3 +111,17 @@ def test_a_record_of_an_earlier_version_explains_nothing_of_what_it_counts() -> 
     assert read_old({Outcome.SENT: 41, Outcome.PARKED: 0}) == 0
     assert read_old({Outcome.SENT: 40, Outcome.PARKED: 1}) == 42
     assert read_position(write_position(Position(7, 42, 1, explained=30))).explained == 30
+
+
+def test_what_is_in_doubt_is_kept_and_an_earlier_version_kept_nothing() -> None:
+    ledger = Ledger(Position(7, 9000, 1, counts={Outcome.SENT: 8999}))
+    ledger.doubts.add([1, 511, 512, 8999])
+    ledger.doubts.discard([1])
+    record = orjson.loads(write_position(ledger.position()))
+    assert list(Ledger(read_position(orjson.dumps(record))).doubts) == [511, 512, 8999]
+    del record["doubted"]
+    assert not read_position(orjson.dumps(record)).doubted
+
+
+def test_more_in_doubt_than_was_sent_is_not_believed() -> None:
+    assert not read_position(orjson.dumps({**RECORD, "counts": {"sent": 6}})).doubted

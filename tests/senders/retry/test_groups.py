@@ -1,6 +1,6 @@
 import pytest
 
-from kigeon.senders.progress.ledger import EnvelopeProgress
+from kigeon.senders.progress.envelope import EnvelopeProgress
 from kigeon.senders.retry.groups import REPLAY, UNDECIDED, Group
 
 AWAY = "http://loki tenant away"

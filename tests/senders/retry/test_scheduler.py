@@ -13,7 +13,9 @@ from kigeon.errors import QueueFull
 from kigeon.events.envelope import pack
 from kigeon.senders.delivery.delivery import Delivery
 from kigeon.senders.delivery.lane import Item
-from kigeon.senders.progress.ledger import Ledger, Outcome, Position
+from kigeon.senders.progress.envelope import Position
+from kigeon.senders.progress.ledger import Ledger
+from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.position import read_position, write_position
 from kigeon.senders.progress.progress import Progress
 from kigeon.senders.retry.groups import UNDECIDED
@@ -191,7 +193,7 @@ def test_what_is_away_comes_back_in_order_and_whole() -> None:
         assert offsets(loaded) == [1, 2, 4, 5]
         await at.send(loaded[:1])
         await at.scheduler.unload(loaded[1:], AWAY)
-        assert at.ledger.retry_pages == []
+        assert at.ledger.retry.pages == []
         assert at.scheduler.waiting_events == 5
         for _ in range(3):
             assert at.scheduler.waits_for(AWAY)

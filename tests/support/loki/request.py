@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from tests.support.loki.lines import Labels, Line, Refused, Stream, written_labels
+from tests.support.loki.protobuf import read_labels, read_push
 
 SERVICE_NAME = "service_name"
 NAMES_OF_A_SERVICE = (
@@ -59,14 +61,22 @@ def tenant_of(header: str) -> str:
 def parse(tenant: str, headers: Mapping[str, str], body: bytes) -> list[Stream]:
     """Return the streams of a body; raises :class:`Malformed`, or :class:`Refused` for labels that are none."""
     try:
-        raw = gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body
-        return [_stream(tenant, stream["stream"], stream["values"]) for stream in orjson.loads(raw)["streams"]]
+        return [_stream(tenant, stream["stream"], stream["values"]) for stream in _streams(headers, body)]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
         raise Malformed(f"couldn't parse push request: {error}") from error
 
 
-def _stream(tenant: str, given: Mapping[str, str], values: list[list[Any]]) -> Stream:
-    labels = _labels(given)
+def _streams(headers: Mapping[str, str], body: bytes) -> Iterable[Mapping[str, Any]]:
+    """Return the streams as JSON has them; labels of protobuf are a text still."""
+    if headers.get("Content-Type") == "application/x-protobuf":
+        return read_push(body)
+    raw = gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body
+    streams: list[Mapping[str, Any]] = orjson.loads(raw)["streams"]
+    return streams
+
+
+def _stream(tenant: str, given: Mapping[str, str] | str, values: Sequence[Sequence[Any]]) -> Stream:
+    labels = _labels(_parsed(given) if isinstance(given, str) else given)
     lines = [Line(tenant, labels, _timestamp(value[0]), value[1], _metadata(value)) for value in values]
     return Stream(labels, written_labels(labels), lines)
 
@@ -85,6 +95,14 @@ def _labels(given: Mapping[str, str]) -> Labels:
     return tuple(sorted(found.items()))
 
 
+@lru_cache(4096)
+def _parsed(text: str) -> Mapping[str, str]:
+    try:
+        return read_labels(text)
+    except ValueError as error:
+        raise Refused(400, f"couldn't parse labels: {error}") from error
+
+
 def _timestamp(value: Any) -> int:
     if not isinstance(value, str):
         raise TypeError("a timestamp is a string of nanoseconds")
@@ -94,7 +112,7 @@ def _timestamp(value: Any) -> int:
     return number
 
 
-def _metadata(value: list[Any]) -> tuple[tuple[str, str], ...]:
+def _metadata(value: Sequence[Any]) -> tuple[tuple[str, str], ...]:
     if not isinstance(value[1], str):
         raise TypeError("a line is a string")
     metadata = value[2] if len(value) > 2 else {}

@@ -52,10 +52,10 @@ def patch(call: str, step: Step) -> None:
     import nats.js.client
 
     import actors.queue
-    from kigeon.senders.engine import engine
+    from kigeon.senders.engine import window
 
     # The way is freed for others as soon as some events can't go.
-    engine.MAX_WINDOW_EVENTS = 40
+    window.MAX_WINDOW_EVENTS = 40
     owner: type = actors.queue.Queue if call == "_report" else nats.js.client.JetStreamContext
     original = getattr(owner, call)
 

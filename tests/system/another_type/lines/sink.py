@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kigeon.events.occurrence import timestamp_of
 from kigeon.senders.delivery.lane import Item
 from kigeon.senders.delivery.planner import PlainPlanner, PushResult
 from kigeon.senders.entry import Answer, PushStatus
@@ -35,6 +36,7 @@ class Line(NamedTuple):
     destination: File
     text: str
     size: int
+    timestamp: int
 
 
 class Planner(PlainPlanner):
@@ -60,7 +62,7 @@ class LinesSink:
         chosen = settings or self._settings
         text = line_of(fields_to_send(event))
         text = text.upper() if chosen.upper else text
-        return Line(File(chosen.path), text, len(text) + 1)
+        return Line(File(chosen.path), text, len(text) + 1, timestamp_of(event))
 
     def planner(self, destination: File) -> Planner:
         """Return a planner of its own for each file."""

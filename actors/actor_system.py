@@ -1,0 +1,154 @@
+"""One actor system: Thespian's admin and logger, the Supervisor, and their sockets."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from thespian.actors import ActorSystem, ActorSystemException
+
+from actors.messages import Ping, Status, Stop, Stopped, Supervise
+from actors.supervisor import Supervisor
+from actors.transport import DIRECTORY, SYSTEM_BASE, let_go
+from kigeon.observability.logs import definitions
+from kigeon.processes import is_running, kill_descendants, parents
+
+log = logging.getLogger(__name__)
+
+START_WITHIN = 15.0
+"""Seconds for the Supervisor's first Status."""
+
+ASK_FOR = 1.0
+"""Seconds that one question takes at the start: then signals are looked at."""
+
+_PREFIX = "kigeon-"
+
+
+class System:
+    """One actor system with its Supervisor, its sockets in a private directory.
+
+    ``note`` is a file that remembers the directory, for the next kigeon to remove after a crash. The constructor waits
+    for the Supervisor's first Status, unless *hurry* returns true.
+    """
+
+    def __init__(self, order: Supervise, note: Path, hurry: Callable[[], bool]) -> None:
+        self._order = order
+        self._nonce = 0
+        self._pids: tuple[int, ...] = ()
+        self.ends: list[int] = []
+        """Descriptors that are readable when one of these processes has ended."""
+        self._directory = _fresh_directory(note)
+        self._actors: ActorSystem | None = None
+        try:
+            capabilities = {DIRECTORY: self._directory}
+            logs = definitions(order.settings.global_.log_format)
+            self._actors = ActorSystem(SYSTEM_BASE, capabilities, logs, transientUnique=True)
+            self._supervisor = self._actors.createActor(Supervisor)
+            self._actors.tell(self._supervisor, order)
+            status = self._first_answer(hurry)
+        except (ActorSystemException, OSError) as error:
+            log.error("the actor system does not start", extra={"error": repr(error)})
+            return
+        if status is not None:
+            self._pids = _thespians(status.pid)
+            with suppress(OSError):
+                self.ends += map(os.pidfd_open, self._pids)
+
+    def _first_answer(self, hurry: Callable[[], bool]) -> Status | None:
+        deadline = time.monotonic() + START_WITHIN
+        while (asked := time.monotonic()) < deadline and not hurry():
+            status = self.ping(ASK_FOR)
+            # Only where nobody is there to give an answer does none come before the time is up.
+            if status is not None or time.monotonic() - asked < ASK_FOR * 0.9:
+                return status
+        return None
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The Supervisor, the admin and the logger; none before the Supervisor has answered."""
+        return self._pids
+
+    @property
+    def tells_its_end(self) -> bool:
+        """Whether the end of each of its processes makes one of :attr:`ends` readable: not every kernel can."""
+        return len(self.ends) == len(self._pids)
+
+    def is_alive(self) -> bool:
+        """Whether the admin, the logger and the Supervisor are there."""
+        if self._pids and self.tells_its_end:
+            return not select.select(self.ends, [], [], 0)[0]
+        return bool(self._pids) and all(is_running(pid) for pid in self._pids)
+
+    def ping(self, within: float) -> Status | None:
+        """Ask the Supervisor how things are; None without an answer *within* seconds."""
+        if self._actors is None:
+            return None
+        self._nonce += 1
+        deadline = time.monotonic() + within
+        answer = self._actors.ask(self._supervisor, Ping(self._nonce), within)
+        while answer is not None and time.monotonic() < deadline:
+            if isinstance(answer, Status) and answer.nonce == self._nonce:
+                if not answer.children:
+                    # It knows of none: what it was told to run was lost on the way.
+                    self._actors.tell(self._supervisor, self._order)
+                return answer
+            answer = self._actors.listen(deadline - time.monotonic())
+        return None
+
+    def stop(self, grace: float, hurry: Callable[[], bool]) -> Mapping[str, Mapping[str, Any]] | None:
+        """Have the actors finish within *grace* seconds, less when in a *hurry*; return their last reports."""
+        if not self.is_alive() or self._actors is None:
+            return None
+        deadline = time.monotonic() + grace
+        self._actors.tell(self._supervisor, Stop(grace - 0.5))
+        # When one of them ends meanwhile there is nobody to wait for.
+        while time.monotonic() < deadline and not hurry() and self.is_alive():
+            answer = self._actors.listen(0.1)
+            if isinstance(answer, Stopped):
+                return answer.report
+        log.warning("not everything finished in time; what was not sent is sent after the next start")
+        return None
+
+    def tear_down(self, spared: frozenset[int]) -> None:
+        """End every process below this one but *spared*, and remove the sockets."""
+        kill_descendants(os.getpid(), spared)
+        self._actors = None
+        let_go()
+        while self.ends:
+            os.close(self.ends.pop())
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _fresh_directory(note: Path) -> str:
+    """Make a private directory with a short path (a socket's has at most 107 bytes), and remove its forerunner."""
+    directory = tempfile.mkdtemp(prefix=_PREFIX, dir=_place_of(note))
+    try:
+        forerunner = Path(note.read_text()) if note.exists() else Path()
+        if forerunner.name.startswith(_PREFIX):
+            shutil.rmtree(forerunner, ignore_errors=True)
+        note.write_text(directory)
+    except OSError as error:
+        log.warning("the directory of sockets can't be noted", extra={"error": str(error)})
+    return directory
+
+
+def _place_of(note: Path) -> str:
+    """Return where the directory is made: beside *note* where there is nothing for temporary files but here."""
+    temporary = tempfile.gettempdir()
+    here = temporary == str(Path.cwd()) and "TMPDIR" not in os.environ
+    return str(note.parent.absolute()) if here else temporary
+
+
+def _thespians(supervisor: int) -> tuple[int, ...]:
+    """Return the processes that the actor system can't do without: the Supervisor, the admin and its logger."""
+    tree = parents()
+    admin = tree.get(supervisor, 0)
+    return (supervisor, admin, *(pid for pid, parent in tree.items() if parent == admin and pid != supervisor))

@@ -1,0 +1,75 @@
+"""What the root tells the world: how each part fares, gathered into a snapshot that the HTTP process serves."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from actors.restarts import Lifeline
+from kigeon import __version__
+from kigeon.config.settings import Settings
+from kigeon.http.child import HttpChild
+from kigeon.observability.snapshot import initial, moved, with_children
+
+THESPIAN = ("supervisor", "thespian-admin", "thespian-logger")
+
+
+class Outside:
+    """Owned by the root. What is noted is told at most once a second; nothing here blocks."""
+
+    def __init__(self, settings: Settings, http: HttpChild) -> None:
+        self._http = http
+        self._snapshot = initial(settings, __version__, time.time())
+        self._thespians: Sequence[int] = ()
+
+    @property
+    def pid(self) -> int:
+        """The process that serves, 0 where there is none."""
+        return self._http.pid
+
+    def server(self, is_ready: bool, life: Lifeline, pid: int) -> None:
+        """Note how nats-server fares."""
+        now, before = time.monotonic(), self._snapshot.nats_server
+        part = moved(before, is_ready, now, restarts=life.restarts, failures=life.in_a_row, pid=pid)
+        self._snapshot = replace(self._snapshot, nats_server=part)
+
+    def server_fails(self, problem: str) -> None:
+        """Note why nats-server does not store, or does not start; the Queue's report tells when it stores again."""
+        self._snapshot = replace(self._snapshot, nats_server=replace(self._snapshot.nats_server, problem=problem))
+
+    def actors(self, life: Lifeline, thespians: Sequence[int]) -> None:
+        """Note how the actor system fares; *thespians* are its processes, none where it does not run."""
+        now, before = time.monotonic(), self._snapshot.actors
+        part = moved(before, bool(thespians), now, restarts=life.restarts, failures=life.in_a_row)
+        self._thespians = thespians
+        self._snapshot = replace(self._snapshot, actors=part)
+
+    def actors_fail(self, problem: str) -> None:
+        """Note why the actor system is built again: until it is, none of its actors runs."""
+        now, children = time.monotonic(), self._snapshot.children
+        parts = {name: moved(part, False, now, pid=0) for name, part in children.items()}
+        self._snapshot = replace(self._snapshot, actors=replace(self._snapshot.actors, problem=problem), children=parts)
+
+    def children(self, children: Mapping[str, Mapping[str, Any]]) -> None:
+        """Note what the Supervisor tells."""
+        self._snapshot = with_children(self._snapshot, children, time.monotonic())
+
+    def stops(self) -> None:
+        """Note that kigeon ends."""
+        self._snapshot = replace(self._snapshot, stopping=True)
+
+    def tell(self) -> None:
+        """Tell what was noted, where it is time."""
+        self._http.tell(replace(self._snapshot, processes=self._processes()))
+
+    def _processes(self) -> dict[str, int]:
+        snapshot = self._snapshot
+        found = {"root": os.getpid(), "http": self._http.pid, "nats-server": snapshot.nats_server.pid}
+        found |= dict(zip(THESPIAN, self._thespians, strict=False))
+        for name, part in snapshot.children.items():
+            found[name] = part.pid
+            found[f"{name}/hook"] = int(part.report.get("hookPid", 0)) if part.ready else 0
+        return {name: pid for name, pid in found.items() if pid}

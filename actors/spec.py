@@ -1,0 +1,37 @@
+"""What the root runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from actors.messages import ChildSpec, Status
+from kigeon.config.settings import Settings
+from kigeon.kube.source import ClusterSource
+
+log = logging.getLogger(__name__)
+
+
+def children_of(settings: Settings) -> tuple[ChildSpec, ...]:
+    """Return the actors that *settings* ask for, in the order in which events flow."""
+    pipeline = (
+        ChildSpec("watcher", "actors.watcher.Watcher", pipeline=True),
+        ChildSpec("deduplicator", "actors.deduplicator.Deduplicator", pipeline=True),
+        ChildSpec("queue", "actors.queue.Queue", pipeline=True),
+    )
+    senders = (ChildSpec(f"sender/{sender.name}", "actors.sender.Sender", sender=sender) for sender in settings.senders)
+    return (*pipeline, *senders)
+
+
+@dataclass(slots=True)
+class RunSpec:
+    """What to run. ``observe`` sees every Status; True ends kigeon as a signal would (the demo uses it)."""
+
+    settings: Settings
+    cluster: ClusterSource | None
+    children: tuple[ChildSpec, ...]
+    observe: Callable[[Status], bool] = lambda status: False
+    last: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What every child reported last; filled in while running."""

@@ -1,0 +1,1 @@
+"""Whether what a configuration names works: the cluster, each destination, the volume, the rest."""

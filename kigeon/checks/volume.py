@@ -1,0 +1,80 @@
+"""The data directory: whether the queue can be written there, and has room."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from kigeon.config.settings import Settings
+from kigeon.finding import Finding, failed, well
+
+SUBJECT = "dataDir"
+
+
+def check_volume(settings: Settings) -> Iterator[Finding]:
+    """Yield whether a file can be written and synced in the data directory, and whether the queue has room there."""
+    data_dir = settings.global_.data_dir
+    place = _nearest(data_dir.absolute())
+    try:
+        _write(data_dir if data_dir.is_dir() else place)
+        for part in ("jetstream", "run"):
+            if (data_dir / part).exists():
+                _write(data_dir / part)
+    except OSError as error:
+        yield failed(SUBJECT, f"{data_dir}: {error.strerror}{_owner(place)}", _cure(error))
+        return
+    yield well(SUBJECT, f"{data_dir} can be written to")
+    yield _room(data_dir, place, settings.queue.events_max_bytes)
+
+
+def _room(data_dir: Path, place: Path, needed: int) -> Finding:
+    room = os.statvfs(place)
+    free = room.f_bavail * room.f_frsize
+    held = sum(_blocks(path) for path in data_dir.rglob("*")) if data_dir.is_dir() else 0
+    if free + held >= needed:
+        return well(SUBJECT, f"{_mebi(free)} are free")
+    said = f"{data_dir}: {_mebi(free)} are free, and the queue may grow to {_mebi(needed)}"
+    return failed(SUBJECT, said, "give it a larger volume, or lower queue.eventsMaxBytes")
+
+
+def _write(folder: Path) -> None:
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"kigeon")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _nearest(path: Path) -> Path:
+    """Return *path*, or the nearest folder above it that is there."""
+    return path if path.is_dir() else _nearest(path.parent)
+
+
+def _owner(place: Path) -> str:
+    found = place.stat()
+    if os.geteuid() == found.st_uid:
+        return ""
+    return f" ({place} belongs to the user {found.st_uid}, this is the user {os.geteuid()})"
+
+
+def _cure(error: OSError) -> str:
+    if error.errno == errno.EROFS:
+        return "mount the volume for writing (readOnly: false)"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "give the directory to the user that kigeon runs as (securityContext.fsGroup, or chown)"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "give it a larger volume, or lower queue.eventsMaxBytes"
+    return "name a directory that can be written to (global.dataDir)"
+
+
+def _blocks(path: Path) -> int:
+    try:
+        return path.lstat().st_blocks * 512
+    except OSError:
+        return 0
+
+
+def _mebi(size: int) -> str:
+    return f"{size // 2**20}Mi"

@@ -1,0 +1,45 @@
+"""What the cluster's events are counted by: type, reason, and namespace where that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from kigeon.events.fields import namespace_of, text
+
+OTHER = "other"
+"""What is told of a type, reason or namespace that is not told apart."""
+
+TYPES = frozenset({"Normal", "Warning"})
+
+MAX_KINDS = 10_000
+LONGEST = 128
+"""Characters of a reason or namespace. Kubernetes allows no more of those of its newer Events."""
+
+
+class EventKind(NamedTuple):
+    """``namespace`` is "" where it is not asked for, or there is none."""
+
+    type: str
+    reason: str
+    namespace: str = ""
+
+
+UNKNOWN = EventKind(OTHER, "")
+
+
+class EventKinds:
+    """Reads kinds of events. Equal ones are one object, so that a message that holds many of them is small."""
+
+    def __init__(self, with_namespace: bool = False) -> None:
+        self._with_namespace = with_namespace
+        self._known: dict[EventKind, EventKind] = {}
+
+    def of(self, event: Mapping[str, Any]) -> EventKind:
+        """Return the kind of *event*; never raises."""
+        told = text(event, "type")
+        namespace = (namespace_of(event) or "") if self._with_namespace else ""
+        kind = EventKind(told if told in TYPES else OTHER, text(event, "reason")[:LONGEST], namespace[:LONGEST])
+        if len(self._known) >= MAX_KINDS:
+            self._known.clear()
+        return self._known.setdefault(kind, kind)

@@ -1,0 +1,25 @@
+"""What a check found: that something works, or what is wrong with it and what cures that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """About one *subject*. ``said`` is what was found, ``cure`` what an operator can do where it is not well."""
+
+    subject: str
+    is_well: bool
+    said: str
+    cure: str = ""
+
+
+def well(subject: str, said: str) -> Finding:
+    """Return that *subject* works."""
+    return Finding(subject, True, said)
+
+
+def failed(subject: str, said: str, cure: str) -> Finding:
+    """Return what is wrong with *subject*."""
+    return Finding(subject, False, said, cure)

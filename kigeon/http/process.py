@@ -1,0 +1,76 @@
+"""The process that serves: reads what the root tells on standard input, answers by HTTP, ends with the root."""
+
+from __future__ import annotations
+
+import gc
+import os
+import selectors
+import signal
+import sys
+
+from kigeon.http.server import Server
+from kigeon.http.site import Site
+from kigeon.observability.logs import configure
+from kigeon.processes import die_with_parent
+
+CHUNK = 256 * 1024
+
+MAX_LINE = 16 * 1024 * 1024
+"""Bytes of what the root may tell at once; more is damage."""
+
+NICENESS = 5
+"""Whatever is asked of it, those that work with events come first."""
+
+
+class Feed:
+    """What the root tells: lines on a descriptor, of which the newest matters."""
+
+    def __init__(self, descriptor: int, site: Site) -> None:
+        self._descriptor = descriptor
+        self._site = site
+        self._begun = bytearray()
+        os.set_blocking(descriptor, False)
+
+    def read(self) -> bool:
+        """Read what is there; return whether the root still tells."""
+        try:
+            data = os.read(self._descriptor, CHUNK)
+        except BlockingIOError:
+            return True
+        self._begun += data
+        *lines, rest = bytes(self._begun).rsplit(b"\n", 1)
+        if lines:
+            self._site.tell(lines[0].rpartition(b"\n")[2])
+        self._begun = bytearray(rest)
+        return bool(data) and len(self._begun) <= MAX_LINE
+
+
+def main() -> None:
+    """Serve at the address; arguments are the process id of the root, the address, the level and format of the log."""
+    parent, listen, level, form = sys.argv[1:]
+    die_with_parent(int(parent))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(NICENESS)
+    configure(level, form, context={"actor": "http"})
+    site = Site()
+    with selectors.DefaultSelector() as selector:
+        feed = Feed(0, site)
+        selector.register(0, selectors.EVENT_READ, feed)
+        server = Server(listen, site.respond, selector)
+        gc.freeze()
+        _serve(selector, server, feed)
+
+
+def _serve(selector: selectors.BaseSelector, server: Server, feed: Feed) -> None:
+    while True:
+        for key, events in selector.select(server.look()):
+            if key.data is feed:
+                if not feed.read():
+                    return
+            elif not isinstance(key.fileobj, int):
+                server.serve(key.fileobj, events)  # type: ignore[arg-type]  # nothing but sockets is registered
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""What is said of a watch: that it is established, once, and not each time that it is made anew."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+MOST_SKEW = 30.0
+"""Seconds by which clocks may differ: the Date that a server tells has whole seconds, and takes a while to come."""
+
+
+class WatchNews:
+    """One watch's; *ahead* tells by how many seconds the API server's clock is ahead of this machine's."""
+
+    def __init__(
+        self, path: str, ahead: Callable[[], float] = lambda: 0.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._path = path
+        self._ahead = ahead
+        self._clock = clock
+        self._is_told = False
+        self._lost_at: float | None = None
+
+    def lost(self) -> None:
+        """Note that there is none: the API server is away or refuses, or has to be asked for a list."""
+        self._is_told = False
+        self._lost_at = self._clock() if self._lost_at is None else self._lost_at
+
+    def opened(self) -> None:
+        """Say that there is one, unless that was said and it was not lost since; and how long there was none."""
+        if self._is_told:
+            return
+        context: dict[str, object] = {"path": self._path}
+        if self._lost_at is not None:
+            context["away"] = round(self._clock() - self._lost_at, 1)
+        log.info("the watch is established", extra=context)
+        self._is_told, self._lost_at = True, None
+        if abs(ahead := self._ahead()) > MOST_SKEW:
+            cure = "have both set by NTP: events are kept, and said to be missing, by the clock"
+            log.error("this machine's clock is not the API server's", extra={"behind": round(ahead), "cure": cure})

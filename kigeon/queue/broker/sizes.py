@@ -1,0 +1,34 @@
+"""How large the streams are, and how old what they hold."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+from nats.aio.client import Client
+
+from kigeon.errors import QueueError
+from kigeon.queue.broker.connection import queue_errors
+from kigeon.queue.broker.streams import DEAD_LETTER, EVENTS, SEEN
+
+PATIENCE = 5.0
+
+
+async def stream_sizes(client: Client) -> dict[str, dict[str, float]]:
+    """Return for the events, seen and dead-letter streams ``messages``, ``bytes``, and the time of the ``oldest``.
+
+    That is in seconds since the epoch, 0 where the stream is empty. Raises :class:`QueueError`.
+    """
+    return {name: await _size(client, name) for name in (EVENTS, SEEN, DEAD_LETTER)}
+
+
+async def _size(client: Client, name: str) -> dict[str, float]:
+    # Asked for directly: nats-py leaves out of its answer when the first message was stored.
+    with queue_errors(f"asking for the stream {name}"):
+        answer = await client.request(f"$JS.API.STREAM.INFO.{name}", b"", timeout=PATIENCE)
+    state: dict[str, Any] | None = orjson.loads(answer.data).get("state")
+    if state is None:
+        raise QueueError(f"there is no stream {name}")
+    oldest = datetime.fromisoformat(state["first_ts"]).timestamp() if state["messages"] else 0.0
+    return {"messages": state["messages"], "bytes": state["bytes"], "oldest": oldest}

@@ -1,0 +1,60 @@
+"""What a sender's pushes come to: how many ended how, how long they took, how old events were when they were sent."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from kigeon.observability.histogram import AGE_SECONDS, PUSH_SECONDS, Histogram
+from kigeon.senders.delivery.lane import Item
+from kigeon.senders.entry import Answer, PushStatus
+
+SILENT = "no_answer"
+"""The outcome of a push that was not answered."""
+
+OUTCOMES: Mapping[PushStatus, str] = {
+    PushStatus.DELIVERED: "delivered",
+    PushStatus.RETRY: "retry",
+    PushStatus.HOLD: "refused",
+    PushStatus.SPLIT: "too_large",
+    PushStatus.INVALID: "invalid",
+    PushStatus.STREAM: "stream_refused",
+}
+
+
+class PushFigures:
+    """Counts since the sender's process began. :meth:`timed` may be called in any thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._outcomes: Counter[str] = Counter()
+        self._seconds = Histogram(PUSH_SECONDS)
+        self._since_event = Histogram(AGE_SECONDS)
+        self._since_stored = Histogram(AGE_SECONDS)
+
+    def timed(self, push: Callable[[], Answer]) -> Answer:
+        """Push, and count what came of it."""
+        began = time.monotonic()
+        answer = push()
+        self._seconds.observe(time.monotonic() - began)
+        self._outcomes[OUTCOMES[answer.status] if answer.answered else SILENT] += 1
+        return answer
+
+    def sent(self, items: Iterable[Item]) -> None:
+        """Note how old *items* are, which have just been sent; what was sent before tells nothing of that."""
+        now = self._clock()
+        for item in items:
+            if item.entry is not None and not item.page.is_repeat:
+                self._since_event.observe(now - item.entry.timestamp / 1e9)
+                self._since_stored.observe(now - item.page.stored_at)
+
+    def report(self) -> Mapping[str, Any]:
+        """Return everything as plain data."""
+        return {
+            "pushes": dict(self._outcomes),
+            "pushSeconds": self._seconds.report(),
+            "secondsSinceEvent": self._since_event.report(),
+            "secondsSinceStored": self._since_stored.report(),
+        }

@@ -1,0 +1,122 @@
+"""The events stream, read as a log: envelopes are admitted to the ledger and opened, or parked where damaged."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from kigeon.backoff import Backoff, persistently
+from kigeon.errors import QueueError, UnreadableEnvelope
+from kigeon.events.envelope import declared_count, read_headers, unpack
+from kigeon.senders.delivery.delivery import Delivery
+from kigeon.senders.delivery.lane import Item
+from kigeon.senders.engine import window
+from kigeon.senders.ports import EventLog, StoredEnvelope
+from kigeon.senders.progress.envelope import EnvelopeProgress
+from kigeon.senders.progress.ledger import Ledger
+from kigeon.senders.progress.outcome import Outcome, whole
+
+log = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 64
+"""Envelopes that are asked for in one go."""
+
+
+class EnvelopeReader:
+    """Reads on from where the *ledger* is. *start* runs a task beside; ``close`` ends :meth:`envelopes`."""
+
+    def __init__(
+        self,
+        events: EventLog,
+        ledger: Ledger,
+        delivery: Delivery,
+        room: window.Window,
+        start: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        self._log = events
+        self._ledger = ledger
+        self._delivery = delivery
+        self._window = room
+        self._start = start
+        self._most = 8
+        self._read: deque[StoredEnvelope] = deque()
+        self._backoff = Backoff(base=0.1, cap=5.0)
+
+    async def begin(self) -> None:
+        """Find the place to read on from."""
+        await persistently("looking at the events stream", self._check_stream)
+        await self._log.seek(self._ledger.read_from)
+
+    async def next(self) -> list[StoredEnvelope]:
+        """Return the next envelopes, as many as fit into the window; none where nothing has come, or reading failed."""
+        try:
+            if not self._read:
+                self._read.extend(await self._log.next(self._most))
+        except QueueError as error:
+            log.warning("reading events failed, trying again", extra={"error": str(error)})
+            await asyncio.sleep(self._backoff.failed())
+            await persistently("looking at the events stream", self._check_stream)
+            return []
+        self._backoff.succeeded()
+        return self._take_what_fits() if self._read else []
+
+    async def open(self, envelopes: list[StoredEnvelope]) -> list[Item]:
+        """Admit *envelopes*; return their events that have not ended."""
+        items = [item for envelope in envelopes for item in await self._open(envelope)]
+        self._most = max(
+            1, min(MOST_AT_ONCE, 2 * window.MAX_WINDOW_EVENTS * len(envelopes) // (3 * max(len(items), 1)))
+        )
+        return items
+
+    def _take_what_fits(self) -> list[StoredEnvelope]:
+        """Take the next envelopes that were read: how many they hold was not known when they were asked for."""
+        read = self._read
+        taken, events = [read.popleft()], self._ledger.open_events
+        while read and (events := events + declared_count(taken[-1].headers)) < 2 * window.MAX_WINDOW_EVENTS:
+            taken.append(read.popleft())
+        return taken
+
+    async def _check_stream(self) -> None:
+        """Begin at the start of a stream that was made anew or cut short: its sequences begin anew somewhere."""
+        if await self._log.stream_was_recreated(self._ledger.next_sequence, self._ledger.next_offset):
+            log.error("the events stream was damaged or made anew, reading it from its start")
+            self._ledger.rewind()
+            await self._log.seek(self._ledger.read_from)
+
+    async def _open(self, envelope: StoredEnvelope) -> list[Item]:
+        try:
+            headers = read_headers(envelope.headers)
+        except UnreadableEnvelope as error:
+            # How many events it holds is not known: until it is parked nothing after it can be booked.
+            while not await self._delivery.park_envelope(envelope.sequence, envelope.payload, str(error)):
+                await asyncio.sleep(window.TICK)
+            self._ledger.admit_unreadable(envelope.sequence)
+            return []
+        page = self._ledger.admit(envelope.sequence, headers.first, headers.count, envelope.timestamp)
+        if page is None:
+            return []
+        try:
+            raw = unpack(envelope.payload)
+            if len(raw) != page.count:
+                raise UnreadableEnvelope(f"the envelope holds {len(raw)} events, its headers say {page.count}")
+        except UnreadableEnvelope as error:
+            if await self._delivery.park_envelope(envelope.sequence, envelope.payload, str(error)):
+                self._end_page(page, whole(envelope.sequence))
+            else:
+                self._start(self._park_envelope(page, envelope, str(error)))
+            return []
+        return [Item(page, index, raw[index]) for index in page.open_indexes()]
+
+    async def _park_envelope(self, page: EnvelopeProgress, envelope: StoredEnvelope, problem: str) -> None:
+        """Park an envelope whose events can't be read, as soon as there is room; others do not wait for it."""
+        while not await self._delivery.park_envelope(envelope.sequence, envelope.payload, problem):
+            await asyncio.sleep(window.TICK)
+        self._end_page(page, whole(envelope.sequence))
+        self._window.freed()
+
+    def _end_page(self, page: EnvelopeProgress, reason: str) -> None:
+        for index in list(page.open_indexes()):
+            self._ledger.end(page, index, Outcome.PARKED, reason)

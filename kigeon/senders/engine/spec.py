@@ -1,0 +1,37 @@
+"""What an engine is made for: its parts of the queue, and what it does with events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from kigeon.senders.delivery.sink import Sink
+from kigeon.senders.ports import DeadLetterStore, EventHistory, EventLog, OutcomeStore, PositionRecord, RetryStore
+from kigeon.senders.steps import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The sender's own parts of the queue."""
+
+    log: EventLog
+    record: PositionRecord
+    retry: RetryStore
+    dead_letter: DeadLetterStore
+    outcomes: OutcomeStore
+    history: EventHistory
+
+
+@dataclass(frozen=True, slots=True)
+class SenderSpec:
+    """What an engine does with events.
+
+    ``prepare`` blocks and runs in a thread. ``may_route`` says that events may have other destinations than the
+    sender's own (it has a hook): only then is the way freed for others by moving events to the retry stream.
+    ``max_age`` is for how many seconds an event stays in the queue.
+    """
+
+    sink: Sink
+    prepare: Callable[[Sequence[bytes]], list[Prepared]]
+    may_route: bool
+    max_age: float

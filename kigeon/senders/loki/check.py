@@ -1,0 +1,99 @@
+"""Whether a Loki takes events: a sample Event is pushed, as any other would be, and the answer is read.
+
+Nothing less tells: what a tenant may not do, Loki says to whom pushes a line.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from email.utils import mktime_tz, parsedate_tz
+from typing import Any
+from urllib.parse import urlsplit
+
+from kigeon.finding import Finding, failed, well
+from kigeon.senders.entry import Answer, PushStatus
+from kigeon.senders.loki.settings import LokiSettings
+from kigeon.senders.loki.sink import LokiSink
+
+TIMEOUT = 5.0
+MOST_SKEW = 30.0
+"""Seconds by which clocks may differ."""
+
+_LIMITS = (
+    ("maximum active stream limit", "raise limits_config.max_global_streams_per_user for the tenant"),
+    ("ingestion rate limit", "raise limits_config.ingestion_rate_mb and ingestion_burst_size_mb for the tenant"),
+    ("per stream rate limit", "raise limits_config.per_stream_rate_limit for the tenant"),
+    ("max entry size", "raise limits_config.max_line_size for the tenant"),
+    ("label names; limit", "configure fewer streamLabels and eventLabels, or raise max_label_names_per_series"),
+    ("label name too long", "shorten the labels' names, or raise limits_config.max_label_name_length"),
+    ("label value too long", "shorten the labels' values, or raise limits_config.max_label_value_length"),
+    ("timestamp too new", "set this machine's clock, or Loki's: they differ by more than creation_grace_period"),
+    ("timestamp too old", "set this machine's clock, or Loki's: they differ by more than reject_old_samples_max_age"),
+    ("structured metadata", "configure less structuredMetadata, or raise the tenant's limits of it"),
+)
+"""Parts of what Loki says where a limit refuses, and what an operator can do."""
+
+
+def check_loki(settings: LokiSettings, event: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield whether *event* is taken by the Loki of *settings*, and whether its clock agrees with this machine's."""
+    sink = LokiSink(settings)
+    try:
+        entry = sink.entry(event, None)
+        answer, date = sink.ask(entry.destination, [entry])
+    finally:
+        sink.close()
+    where = entry.destination.label
+    if answer.status is PushStatus.DELIVERED:
+        yield well("loki", f"{where} takes events")
+    else:
+        yield failed("loki", f"{where}: {answer.reason}", cure_of(answer, settings.url))
+    yield from _clock(date, where)
+
+
+def cure_of(answer: Answer, url: str) -> str:
+    """Return what an operator can do about an *answer* of the Loki at *url*."""
+    for part, cure in _LIMITS:
+        if part in answer.reason.lower():
+            return answer.cure or cure
+    if answer.cure:
+        return answer.cure
+    if not answer.answered:
+        if url.startswith("http://") and speaks_tls(url):
+            return "begin the url with https://"
+        return "check the url's host and port, that Loki runs, and that no firewall or NetworkPolicy is in between"
+    if answer.status is PushStatus.SPLIT:
+        return "raise the size of a body that the gateway before Loki lets through"
+    if answer.status is PushStatus.RETRY:
+        return "see Loki's own log: events wait until it takes them"
+    return "raise the tenant's limit that the answer names"
+
+
+def speaks_tls(url: str) -> bool:
+    """Return whether TLS is spoken where *url*, which begins with http, leads to."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    address = urlsplit(url)
+    try:
+        with (
+            socket.create_connection((address.hostname or "", address.port or 80), TIMEOUT) as plain,
+            context.wrap_socket(plain, server_hostname=address.hostname),
+        ):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _clock(date: str, where: str) -> Iterator[Finding]:
+    told = parsedate_tz(date)
+    if told is None:
+        return
+    with suppress(ValueError, OverflowError):
+        ahead = time.time() - mktime_tz(told)
+        if abs(ahead) > MOST_SKEW:
+            way = "ahead of" if ahead > 0 else "behind"
+            said = f"this machine's clock is {abs(ahead):.0f}s {way} that of {where}"
+            yield failed("clock", said, "have both set by NTP")

@@ -1,0 +1,203 @@
+"""What an ordinary day costs: ``python -m tests.bench.steady [--rounds N] [--seconds S] [--other PYTHON]``.
+
+Events at 0, 20, 200 and 2,000 a second, one stream. kigeon runs as its user runs it; the stand-ins run in this process,
+on the same processors. It prints how much of a core each process of kigeon's takes, and all of them together; the
+latency of an event, from its creation in the API server to its being held, the n-th held being taken for the n-th
+made; that of an event after a silence; and the memory (PSS) of the whole tree. The *floor* is what
+:mod:`tests.bench.floor` takes for the same. ``--other`` is the Python of another installation of kigeon (an earlier
+version): it is measured in the same turns, so that what else the machine does falls on all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from statistics import median
+
+from kigeon.standin.apiserver import ApiServer
+from tests.bench.streams import wait_for_lines
+from tests.support.events import make_event
+from tests.support.kigeon import Kigeon, loki_sender
+from tests.support.loki import Loki
+from tests.support.processes import end_with, proportional_memory, title
+
+RATES = (0, 20, 200, 2000)
+STEP = 0.005
+"""Seconds between two puts, at the least; at high rates several events are put at once."""
+
+SETTLED = 2.0
+"""Seconds after the first event until nothing of the start goes on."""
+
+SILENCE = 0.6
+SINGLE_EVENTS = 9
+
+Figures = dict[str, float]
+Roles = Callable[[], dict[int, str]]
+"""Says what each process is for."""
+
+
+class Cluster:
+    """The stand-ins, and how many events were made so far."""
+
+    def __init__(self, api: ApiServer, loki: Loki) -> None:
+        self.api, self.loki = api, loki
+        self.made = 0
+
+    def put(self, count: int) -> None:
+        """Make *count* events."""
+        self.api.put_events(make_event(self.made + number) for number in range(count))
+        self.made += count
+
+    def await_all(self) -> None:
+        """Return when Loki holds every event."""
+        wait_for_lines(self.loki, self.made)
+
+    def latency(self) -> float:
+        """Return the seconds from an event's creation to its being held."""
+        began = time.monotonic()
+        self.put(1)
+        self.await_all()
+        return self.loki.pushes[-1].time - began
+
+
+Run = Callable[[Cluster], AbstractContextManager[Roles]]
+
+
+def _running(python: str) -> Run:
+    return lambda cluster: kigeon(python, cluster)
+
+
+@contextmanager
+def kigeon(python: str, cluster: Cluster) -> Iterator[Roles]:
+    """Run *python*'s kigeon."""
+    with tempfile.TemporaryDirectory() as folder:
+        running = Kigeon(
+            Path(folder) / "kigeon", cluster.api, [loki_sender(cluster.loki)], global_={"logLevel": "info"}
+        )
+        running.python = python
+        with running:
+            yield lambda: _roles(running)
+
+
+def _roles(running: Kigeon) -> dict[int, str]:
+    actors = {line["pid"]: line["actor"] for line in running.log() if line["message"] == "started"}
+    found = {pid: actors.get(pid, "thespian and supervisor") for pid in running.tree()}
+    return {**found, running.pid: "root", **{pid: "nats-server" for pid in found if "nats-server" in title(pid)}}
+
+
+@contextmanager
+def floor(cluster: Cluster) -> Iterator[Roles]:
+    """Run the least that does the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        kubeconfig = cluster.api.write_kubeconfig(Path(folder) / "kubeconfig")
+        command = [sys.executable, "-m", "tests.bench.floor", str(kubeconfig), cluster.loki.url, f"{folder}/events"]
+        process = subprocess.Popen(command, preexec_fn=end_with(os.getpid()))
+        try:
+            yield lambda: {process.pid: "floor"}
+        finally:
+            process.kill()
+            process.wait()
+
+
+def measure(cluster: Cluster, roles: Roles, seconds: float) -> dict[str, Figures]:
+    """Return the figures of each rate."""
+    cluster.api.wait_for_watches(timeout=30.0)
+    cluster.latency()
+    time.sleep(SETTLED)
+    found = {f"{rate} events/s": at_rate(cluster, roles(), rate, seconds) for rate in RATES}
+    time.sleep(SILENCE)
+    found["0 events/s"]["after a silence, ms"] = median(_after_silence(cluster) for _ in range(SINGLE_EVENTS)) * 1e3
+    return found
+
+
+def at_rate(cluster: Cluster, roles: dict[int, str], rate: int, seconds: float) -> Figures:
+    """Return the figures of one rate, over so many *seconds*."""
+    held, used, began = cluster.made, {pid: processor(pid) for pid in roles}, time.monotonic()
+    made = put_steadily(cluster, rate, seconds)
+    # What is on its way is not left to the next rate.
+    cluster.await_all()
+    took = time.monotonic() - began
+    figures = {f"% of a core: {role}": 0.0 for role in ("all", *sorted(set(roles.values())))}
+    for pid, role in roles.items():
+        share = (processor(pid) - used[pid]) / took * 100
+        figures[f"% of a core: {role}"] += share
+        figures["% of a core: all"] += share
+    times = [push.time for push in cluster.loki.pushes for _ in range(push.lines)][held:]
+    latencies = sorted(at - since for at, since in zip(times, made, strict=True))
+    if latencies:
+        figures["latency, p50, ms"] = median(latencies) * 1e3
+        figures["latency, p99, ms"] = latencies[len(latencies) * 99 // 100] * 1e3
+    figures["PSS, MiB"] = proportional_memory(list(roles)) / 2**20
+    return figures
+
+
+def put_steadily(cluster: Cluster, rate: int, seconds: float) -> list[float]:
+    """Make *rate* events a second, evenly; return when each was made."""
+    began = time.monotonic()
+    made: list[float] = []
+    while (now := time.monotonic()) < began + seconds:
+        due = min(int((now - began) * rate) + 1, int(rate * seconds)) - len(made)
+        if due > 0:
+            made += [now] * due
+            cluster.put(due)
+        time.sleep(max(STEP, 1 / rate) if rate else seconds)
+    return made
+
+
+def _after_silence(cluster: Cluster) -> float:
+    time.sleep(SILENCE)
+    return cluster.latency()
+
+
+def processor(pid: int) -> float:
+    """Return the seconds of processor time of a process, by its own clock: /proc counts in hundredths."""
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def tell(what: str, rounds: Sequence[dict[str, Figures]]) -> None:
+    """Print the least, the median and the most of each figure."""
+    for rate in rounds[0]:
+        for name in rounds[0][rate]:
+            found = sorted(figures[rate].get(name, 0.0) for figures in rounds)
+            line = f"{what:12.12} {rate:14} {name:38} {found[0]:9.2f} {median(found):9.2f} {found[-1]:9.2f}\n"
+            sys.stdout.write(line)
+
+
+def arguments() -> argparse.Namespace:
+    """Return what to measure."""
+    parser = argparse.ArgumentParser(description="what an ordinary day costs")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5.0, help="for each rate")
+    parser.add_argument("--other", action="append", default=[], help="the Python of another installation")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure in turns."""
+    asked = arguments()
+    kinds: dict[str, Run] = {
+        "kigeon": _running(sys.executable),
+        **{f"other {number}": _running(python) for number, python in enumerate(asked.other)},
+        "floor": floor,
+    }
+    found: dict[str, list[dict[str, Figures]]] = {}
+    for _ in range(asked.rounds):
+        for kind, run in kinds.items():
+            with ApiServer() as api, Loki() as loki:
+                cluster = Cluster(api, loki)
+                with run(cluster) as roles:
+                    found.setdefault(kind, []).append(measure(cluster, roles, asked.seconds))
+    sys.stdout.write(f"{'':66} {'least':>9} {'median':>9} {'most':>9}\n")
+    for kind, rounds in found.items():
+        tell(kind, rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""The metrics of a snapshot, read with Prometheus' own parser."""
+
+import os
+import re
+import string
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from kigeon.http.processes import process_metrics
+from kigeon.observability.exposition import Family, expose
+from kigeon.observability.metrics import health_metrics, metrics
+from kigeon.observability.snapshot import Snapshot
+from tests.observability.snapshots import NOW, WELL, with_child, with_report
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def parsed(snapshot: Snapshot) -> Samples:
+    text = expose([*metrics(snapshot, NOW), *health_metrics(True, False)]).decode()
+    families = text_string_to_metric_families(text)
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def value(samples: Samples, name: str, **labels: str) -> float | None:
+    return samples.get((name, tuple(sorted(labels.items()))))
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "expected"),
+    [
+        ("kigeon_events_received_total", {}, 14),
+        ("kigeon_events_stored_total", {}, 10),
+        ("kigeon_events_repeated_total", {}, 3),
+        ("kigeon_events_unreadable_total", {}, 1),
+        ("kigeon_cluster_events_total", {"type": "Warning", "reason": 'Back"Off\\\n'}, 7),
+        ("kigeon_watch_up", {}, 1),
+        ("kigeon_watch_relists_total", {"reason": "expired"}, 1),
+        ("kigeon_watch_last_heard_timestamp_seconds", {}, NOW.day - 5),
+        ("kigeon_watch_pending_events", {}, 3),
+        ("kigeon_queue_bytes", {"stream": "events"}, 900),
+        ("kigeon_queue_oldest_timestamp_seconds", {"stream": "events"}, 1_799_999_500),
+        ("kigeon_queue_limit_bytes", {}, 2**20),
+        ("kigeon_queue_digests", {}, 9),
+        ("kigeon_dead_letters", {}, 1),
+        ("kigeon_sender_account_events", {"sender": "loki", "account": "sent"}, 5),
+        ("kigeon_sender_account_events", {"sender": "loki", "account": "waiting"}, 2),
+        ("kigeon_sender_account_events", {"sender": "loki", "account": "stored"}, 10),
+        ("kigeon_sender_events_total", {"sender": "loki", "outcome": "parked"}, 1),
+        ("kigeon_sender_pushes_total", {"sender": "loki", "outcome": "no_answer"}, 1),
+        ("kigeon_sender_push_duration_seconds_bucket", {"sender": "loki", "le": "1"}, 2),
+        ("kigeon_sender_push_duration_seconds_bucket", {"sender": "loki", "le": "+Inf"}, 3),
+        ("kigeon_sender_push_duration_seconds_sum", {"sender": "loki"}, 3.5),
+        ("kigeon_sender_event_age_seconds_count", {"sender": "loki", "since": "arrival"}, 5),
+        ("kigeon_sender_hook_duration_seconds_count", {"sender": "loki"}, 4),
+        ("kigeon_sender_streams", {"sender": "loki", "state": "held"}, 1),
+        ("kigeon_sender_blocked_destinations", {"sender": "loki"}, 1),
+        ("kigeon_actor_restarts_total", {"actor": "sender/loki"}, 2),
+        ("kigeon_nats_server_up", {}, 1),
+        ("kigeon_config_hash", {}, 42),
+        ("kigeon_live", {}, 1),
+        ("kigeon_ready", {}, 0),
+    ],
+)
+def test_a_figure_is_told(name: str, labels: dict[str, str], expected: float) -> None:
+    assert value(parsed(WELL), name, **labels) == expected
+
+
+def test_what_is_not_known_yet_is_left_out() -> None:
+    told = {name for name, _ in parsed(Snapshot(senders=("loki",)))}
+    assert told >= {"kigeon_build_info", "kigeon_ready", "kigeon_nats_server_up"}
+    assert not {name for name in told if name.startswith(("kigeon_events", "kigeon_sender", "kigeon_watch"))}
+
+
+def test_accounts_that_were_told_at_different_times_are_never_negative() -> None:
+    found = parsed(with_report("sender/loki", number=14, sent=9))
+    assert value(found, "kigeon_sender_account_events", sender="loki", account="waiting") == 2
+    assert value(found, "kigeon_sender_account_events", sender="loki", account="stored") == 14
+
+
+def test_the_labels_are_bounded_by_the_configuration() -> None:
+    snapshot = with_child("sender/gone", WELL.child("sender/loki"), replace(WELL, senders=("loki",)))
+    senders = {dict(labels).get("sender") for name, labels in parsed(snapshot) if name.startswith("kigeon_sender_")}
+    assert senders == {"loki"}
+
+
+def test_the_document_names_each_metric_its_type_and_its_labels() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (gauge|counter|histogram) \| (.*?) \| (.*) \|$", page, re.MULTILINE)
+    families = [*metrics(WELL, NOW), *health_metrics(True, True), *process_metrics({"root": os.getpid()})]
+    assert rows == [
+        (family.name, family.type, ", ".join(f"`{name}`" for name in labels_of(family)), family.help)
+        for family in families
+    ]
+
+
+def labels_of(family: Family) -> list[str]:
+    return sorted({name for _, labels, _ in family.samples for name in labels} - {"le"})
+
+
+@given(st.dictionaries(st.text(string.ascii_lowercase, min_size=1, max_size=4), st.text()), st.floats(allow_nan=False))
+def test_any_label_and_any_value_can_be_read_again(labels: dict[str, str], number: float) -> None:
+    if number in (float("inf"), float("-inf")):
+        return
+    family = Family("kigeon_test", "gauge", "A\nhelp \\ text.")
+    family.add(number, **labels)
+    ((sample,),) = (found.samples for found in text_string_to_metric_families(expose([family]).decode()))
+    assert sample.value == number
+    assert sample.labels == {name: text.encode("utf-8", "replace").decode() for name, text in labels.items()}

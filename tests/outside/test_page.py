@@ -1,0 +1,92 @@
+"""The status page in a real browser, of a real run with an outage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+from kigeon.standin.apiserver import ApiServer
+from tests.outside.browser import DESKTOP, PHONE, Browser
+from tests.support.events import make_event
+from tests.support.http import LISTEN, address, get
+from tests.support.kigeon import Kigeon, loki_sender
+from tests.support.loki import Loki
+from tests.support.processes import wait_until
+
+WAYS = [(DESKTOP, "light"), (DESKTOP, "dark"), (PHONE, "light"), (PHONE, "dark")]
+
+
+@pytest.fixture
+def loki() -> Iterator[Loki]:
+    with Loki() as running:
+        yield running
+
+
+@pytest.fixture
+def away() -> Iterator[Loki]:
+    with Loki() as running:
+        running.always = lambda tenant: 401
+        yield running
+
+
+@pytest.fixture
+def kigeon(tmp_path: Path, loki: Loki, away: Loki) -> Iterator[Kigeon]:
+    senders = [loki_sender(loki), loki_sender(away, "archive")]
+    with ApiServer() as api, Kigeon(tmp_path / "kigeon", api, senders, http=LISTEN) as running:
+        wait_until(lambda: get(running, "/readyz")[0] == 200, what="a kigeon that is ready")
+        api.put_events([make_event(number) for number in range(1234)])
+        loki.wait_for(1234)
+        yield running
+
+
+def test_it_shows_an_outage_its_reason_and_its_end(kigeon: Kigeon, away: Loki) -> None:
+    with Browser(f"http://{address(kigeon)}/") as browser:
+        browser.wait_for(f"archive: {away.url} takes nothing", "#problems")
+        browser.wait_for("401", "#problems")
+        browser.wait_for("1,234 waiting", "#way")
+        browser.wait_for("1,234 sent", "#way")
+        browser.wait_for("401", "#held")
+        assert (browser.text("#live"), browser.text("#ready")) == ("live: yes", "ready: yes")
+        away.always = lambda tenant: 0
+        browser.wait_for("All is well.", "#problems")
+        assert not browser.ask("return document.getElementById('held-part').checkVisibility()")
+        kigeon.kill_tree()
+        browser.wait_for("kigeon does not answer", "#news")
+
+
+@pytest.mark.parametrize(("size", "scheme"), WAYS)
+def test_everybody_can_read_it(kigeon: Kigeon, size: tuple[int, int], scheme: str) -> None:
+    with Browser(f"http://{address(kigeon)}/", size, scheme) as browser:
+        browser.wait_for("takes nothing", "#problems")
+        assert browser.complaints() == []
+        assert browser.ask("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_what_can_not_be_read_is_complained_of(kigeon: Kigeon) -> None:
+    with Browser(f"http://{address(kigeon)}/") as browser:
+        browser.wait_for("takes nothing", "#problems")
+        browser.ask("document.querySelector('h2').style.color = '#ddd'")
+        assert [found for found in browser.complaints() if found.startswith("color-contrast")]
+
+
+def test_it_asks_nobody_else_and_breaks_no_policy(kigeon: Kigeon) -> None:
+    origin = f"http://{address(kigeon)}/"
+    with Browser(origin) as browser:
+        browser.wait_for("takes nothing", "#problems")
+        asked = browser.ask("return performance.getEntriesByType('resource').map((found) => found.name)")
+        assert {name.removeprefix(origin) for name in asked} >= {"status.js", "status.css", "api/status"}
+        assert all(name.startswith(origin) for name in asked)
+        assert browser.errors() == []
+
+
+def test_it_can_be_used_by_keyboard(kigeon: Kigeon) -> None:
+    with Browser(f"http://{address(kigeon)}/") as browser:
+        browser.wait_for("takes nothing", "#problems")
+        ActionChains(browser.driver).send_keys(Keys.TAB).perform()
+        assert browser.driver.switch_to.active_element.text == "Skip to the way of an event"
+        ActionChains(browser.driver).send_keys(Keys.ENTER).perform()
+        assert browser.ask("return document.activeElement.id") == "main"
