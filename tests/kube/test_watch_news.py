@@ -8,7 +8,7 @@ import pytest
 
 from kigeon.kube.watch_news import WatchNews
 from kigeon.standin.apiserver import ApiServer
-from tests.kube.test_informer import informing, put, wait_for
+from tests.support.informing import informing, put, wait_for
 from tests.support.processes import wait_until
 
 

@@ -25,7 +25,9 @@ from kigeon.operator.memory import MOST
 from kigeon.operator.senders import serve
 from kigeon.processes import descendants
 from kigeon.queue.broker.connection import connected
+from kigeon.standin.apiserver import ApiServer
 from tests.support.crowd import Crowd
+from tests.support.events import make_event
 from tests.support.filled_queue import Filled, assert_status_holds_nothing_that_waits, audited, audited_in_loki, held_of
 from tests.support.operating import Door, Told, door_to
 from tests.support.processes import title, wait_until

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,10 +12,10 @@ from nats.aio.client import Client
 
 from kigeon.config.settings import QueueSettings, Settings
 from kigeon.events.envelope import Envelope, pack
-from kigeon.queue.broker.connection import connected
+from kigeon.queue.broker.connection import connect, connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import StreamMessage, scan
-from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT
+from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare, declaring
 from kigeon.queue.log.protocol import Store, Stored
 from kigeon.queue.log.writer import Report, Writer
 
@@ -75,5 +75,17 @@ def run_with_client(server: NatsServer, test: Callable[[Client], Any]) -> None:
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
             await test(client)
+
+    asyncio.run(main())
+
+
+def run_with_streams(server: NatsServer, settings: QueueSettings, test: Callable[[Client], Awaitable[None]]) -> None:
+    async def main() -> None:
+        client = await connect(server.url, server.token, "test", declaring(settings, "a"))
+        try:
+            await declare(client, settings, "a")
+            await test(client)
+        finally:
+            await client.close()
 
     asyncio.run(main())

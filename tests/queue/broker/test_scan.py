@@ -9,7 +9,7 @@ from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import scan
 from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare
 from kigeon.queue.log.reader import EventLog
-from tests.queue.log.test_writer import run
+from tests.support.writing import run_with_client
 
 READERS = 1100
 """More than nats-server 2.15 has consumers of a stream at once; one that nobody uses ends after a minute."""
@@ -30,7 +30,7 @@ def test_any_number_of_scans_leave_no_reader(server: NatsServer, settings: Queue
         assert [stored.sequence async for stored in scan(client, EVENTS, EVENTS_SUBJECT, 1)] == [1, 2, 3]
         assert await readers(client) < READERS / 10
 
-    run(server, test)
+    run_with_client(server, test)
 
 
 def test_a_log_that_seeks_has_one_reader(server: NatsServer, settings: QueueSettings) -> None:
@@ -43,4 +43,4 @@ def test_a_log_that_seeks_has_one_reader(server: NatsServer, settings: QueueSett
             assert [stored.sequence for stored in await log.next()] == [1]
         assert await readers(client) == 1
 
-    run(server, test)
+    run_with_client(server, test)

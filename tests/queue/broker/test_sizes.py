@@ -10,7 +10,7 @@ from kigeon.errors import QueueError
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.sizes import stream_sizes
 from kigeon.queue.broker.streams import DEAD_LETTER, EVENTS, SEEN
-from tests.queue.broker.test_streams import run
+from tests.support.writing import run_with_streams
 
 
 def test_a_stream_is_as_large_and_as_old_as_what_it_holds(server: NatsServer, settings: QueueSettings) -> None:
@@ -23,7 +23,7 @@ def test_a_stream_is_as_large_and_as_old_as_what_it_holds(server: NatsServer, se
         assert 1000 < sizes[EVENTS]["bytes"] < 2000
         assert began - 0.1 <= sizes[EVENTS]["oldest"] <= time.time()
 
-    run(server, settings, test)
+    run_with_streams(server, settings, test)
 
 
 def test_a_stream_that_is_gone_is_an_error_of_the_queue(server: NatsServer, settings: QueueSettings) -> None:
@@ -32,4 +32,4 @@ def test_a_stream_that_is_gone_is_an_error_of_the_queue(server: NatsServer, sett
         with pytest.raises(QueueError, match=DEAD_LETTER):
             await stream_sizes(client)
 
-    run(server, settings, test)
+    run_with_streams(server, settings, test)

@@ -1,7 +1,6 @@
 """A stream that is deleted under way is declared again by whoever writes to it first, and nobody loses what he owns."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 from nats.aio.client import Client
@@ -10,27 +9,14 @@ from nats.js.errors import BucketNotFoundError
 from kigeon.backoff import persistently
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import Fenced, QueueError
-from kigeon.queue.broker.connection import connect
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import DEAD_LETTER, STATE, declare, declaring, retry_stream
+from kigeon.queue.broker.streams import DEAD_LETTER, STATE, declare, retry_stream
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
 from tests.support.queue_writes import WRITES
-from tests.support.writing import durable, envelope, writing
+from tests.support.writing import durable, envelope, run_with_streams, writing
 
 STREAMS = [DEAD_LETTER, retry_stream("a"), f"KV_{STATE}"]
-
-
-def run(server: NatsServer, settings: QueueSettings, test: Callable[[Client], Awaitable[None]]) -> None:
-    async def main() -> None:
-        client = await connect(server.url, server.token, "test", declaring(settings, "a"))
-        try:
-            await declare(client, settings, "a")
-            await test(client)
-        finally:
-            await client.close()
-
-    asyncio.run(main())
 
 
 @pytest.mark.parametrize("write", WRITES)
@@ -41,7 +27,7 @@ def test_whoever_writes_declares_it(server: NatsServer, settings: QueueSettings,
         async with asyncio.timeout(10):
             await persistently("writing", lambda: WRITES[write](client))
 
-    run(server, settings, test)
+    run_with_streams(server, settings, test)
 
 
 def test_what_waited_in_a_stream_that_is_gone_is_gone(server: NatsServer, settings: QueueSettings) -> None:
@@ -54,7 +40,7 @@ def test_what_waited_in_a_stream_that_is_gone_is_gone(server: NatsServer, settin
         async with asyncio.timeout(10):
             assert await persistently("reading", lambda: store.next("hook", sequence)) is None
 
-    run(server, settings, test)
+    run_with_streams(server, settings, test)
 
 
 def test_a_record_that_was_lost_is_still_its_owner_s(server: NatsServer, settings: QueueSettings) -> None:
@@ -71,7 +57,7 @@ def test_a_record_that_was_lost_is_still_its_owner_s(server: NatsServer, setting
         await record.write(b"3")
         assert await StateRecord(client, "position.a").read() == b"3"
 
-    run(server, settings, test)
+    run_with_streams(server, settings, test)
 
 
 def test_a_record_that_was_lost_and_written_by_another_is_the_other_s(
@@ -88,7 +74,7 @@ def test_a_record_that_was_lost_and_written_by_another_is_the_other_s(
             await first.write(b"3")
         assert await second.read() == b"2"
 
-    run(server, settings, test)
+    run_with_streams(server, settings, test)
 
 
 def test_positions_that_were_lost_are_told(
@@ -104,4 +90,4 @@ def test_positions_that_were_lost_are_told(
         await declare(client, settings)
         assert "positions were lost" in caplog.text
 
-    run(server, settings, test)
+    run_with_streams(server, settings, test)

@@ -88,7 +88,7 @@ def test_what_was_in_doubt_when_a_sender_ended_is_sent_again_by_the_next(
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS, "loki")
+            await declare(client, QUEUE_SETTINGS, "loki")
             await store(client, 1, *first)
             async with sending(client, loki) as engine:
                 await until(lambda: counts(engine) == (8, 0, 0))
@@ -123,7 +123,7 @@ def test_what_could_not_be_booked_is_booked_later_and_nothing_of_it_twice(
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS, "loki")
+            await declare(client, QUEUE_SETTINGS, "loki")
             await store(client, 1, *first)
             async with sending(client, loki) as engine:
                 await until(lambda: counts(engine) == (8, 0, 0))
@@ -144,7 +144,7 @@ def test_at_an_orderly_end_what_is_in_doubt_is_proven_and_nothing_is_sent_again(
 
     async def main() -> None:
         async with connected(server.url, server.token, "test") as client:
-            await declare(client, SETTINGS, "loki")
+            await declare(client, QUEUE_SETTINGS, "loki")
             await store(client, 1, *first)
             async with sending(client, loki) as engine:
                 await until(lambda: counts(engine) == (8, 0, 0))

@@ -20,9 +20,9 @@ from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.progress.envelope import EnvelopeProgress
 from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.steps import Final, Preparer
-from tests.events.test_fields import MALFORMED
 from tests.support.events import make_event
 from tests.support.loki.protobuf import read_labels
+from tests.support.malformed import MALFORMED_EVENTS
 
 Found = list[tuple[dict[str, str], list[tuple[int, str, dict[str, str]]]]]
 """Streams in the order of a body: labels, then time, line and metadata of each entry."""
@@ -111,7 +111,7 @@ def test_both_encodings_say_the_same_and_all_of_it(entries: list[LokiEntry]) -> 
     assert all(lines == sorted(lines, key=lambda line: line[0]) for _, lines in found)
 
 
-@given(st.lists(MALFORMED, min_size=1, max_size=8))
+@given(st.lists(MALFORMED_EVENTS, min_size=1, max_size=8))
 def test_events_of_any_shape_are_the_same_in_both_encodings(events: list[dict[str, Any]]) -> None:
     sink = LokiSink(LokiSettings("http://loki"))
     entries = [sink.entry(event, None) for event in events]
