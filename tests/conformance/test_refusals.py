@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kigeon.standin.apiserver import ApiServer
-from tests.conformance.holding import assert_held_once, sender, wait_for_sent
+from tests.conformance.holding import assert_held_once, sender, wait_for_held, wait_for_sent
 from tests.conformance.loki import RealLoki
 from tests.support.events import make_event
 from tests.support.kigeon import Kigeon, accounts
@@ -102,5 +102,7 @@ def test_history_of_hours_arrives_whole(api: ApiServer, real_loki: RealLoki, fol
         wait_until(lambda: accounts(kigeon).get("sent", 0) + accounts(kigeon).get("parked", 0) == 900, 120)
         assert accounts(kigeon).get("parked", 0) == 0
         assert kigeon.stop() == 0
+    # It answers before everything is in the store.
     real_loki.flush()
+    wait_for_held(real_loki, tenant, events)
     assert_held_once(real_loki, tenant, events)
