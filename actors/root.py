@@ -52,7 +52,7 @@ class Root:
         self._system: System | None = None
         self._system_life = Lifeline()
         self._server_life = Lifeline()
-        self._server_pulse = Liveness()
+        self._server_liveness = Liveness()
         self._pinged_at = 0.0
         self._clock = JumpWatch()
         self._orphans = Orphans()
@@ -75,12 +75,12 @@ class Root:
         if self._system is None or not self._system.tells_its_end or not self._server.is_ready:
             return TICK
         now = time.monotonic()
-        liveness = max(self._server_pulse.due - now, TICK)
+        liveness = max(self._server_liveness.due - now, TICK)
         return min(self._pinged_at + PING_EVERY - now, liveness)
 
     def _descriptors(self) -> list[int]:
         ends = self._system.ends if self._system is not None else []
-        return [*self._admin_socket.descriptors, *self._server_pulse.descriptors, *ends]
+        return [*self._admin_socket.descriptors, *self._server_liveness.descriptors, *ends]
 
     def _tell(self) -> None:
         server, system = self._server, self._system
@@ -91,7 +91,7 @@ class Root:
     def _keep_server(self) -> None:
         now = time.monotonic()
         self._await_server()
-        if self._server.is_ready and self._server_pulse.is_hung(self._server.port):
+        if self._server.is_ready and self._server_liveness.is_hung(self._server.port):
             log.error("nats-server does not answer, it is killed", extra={"pid": self._server.pid})
             self._server.stop(patience=0.0)
         if self._server.is_ready:
@@ -121,7 +121,7 @@ class Root:
                 self._server.look()
             except StartError as error:
                 self._server_fails(error)
-            self._server_pulse.forget()
+            self._server_liveness.forget()
 
     def _server_fails(self, error: StartError) -> None:
         log.error("nats-server can't be restarted", extra={"error": str(error)})
@@ -187,7 +187,7 @@ class Root:
         return 0
 
     def _hurries(self) -> bool:
-        """Whether a second signal came while kigeon stops."""
+        """Tell what is new, as :meth:`run` does, and return whether a second signal came while kigeon stops."""
         self._outside.tell()
         return self._signals.stops > 1
 

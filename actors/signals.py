@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import select
 import signal
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Self
-
-log = logging.getLogger(__name__)
 
 
 class Signals:

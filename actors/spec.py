@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,8 +9,6 @@ from typing import Any
 from actors.messages import ChildSpec, Status
 from kigeon.config.settings import Settings
 from kigeon.kube.source import ClusterSource
-
-log = logging.getLogger(__name__)
 
 
 def children_of(settings: Settings) -> tuple[ChildSpec, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
 from collections.abc import Sequence
 from importlib import import_module
@@ -23,8 +22,6 @@ from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import file_store_bytes
 from kigeon.senders.registry import TYPES
-
-log = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.005
 """Seconds between two looks at a nats-server that starts."""
@@ -49,8 +46,8 @@ def run(spec: RunSpec) -> int:
         try:
             if not _starts(server, signals, outside):
                 return 0
-            order = RequestContext(spec.settings, QueueAddress(server.url, server.token), spec.cluster)
-            with AdminSocket(order) as admin_socket:
+            context = RequestContext(spec.settings, QueueAddress(server.url, server.token), spec.cluster)
+            with AdminSocket(context) as admin_socket:
                 return Root(spec, server, signals, admin_socket, outside).run()
         finally:
             kill_descendants(os.getpid(), frozenset({server.pid}))

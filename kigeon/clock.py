@@ -1,9 +1,10 @@
-"""The wall clock, read once."""
+"""The wall clock, read once; and how a time of it is written."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 NOTICEABLE = 60.0
 """Seconds by which a clock is set that nobody corrects slowly, or by a little."""
@@ -34,3 +35,8 @@ class JumpWatch:
         offset = self._wall() - self._steady()
         jump, self._offset = offset - self._offset, offset
         return jump if abs(jump) >= NOTICEABLE else 0.0
+
+
+def stamp(seconds: float) -> str:
+    """Return a time of day, in seconds since the epoch, as RFC 3339 in UTC, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -23,7 +23,7 @@ def audit_lines(parts: Iterable[Part], look: Look) -> Iterator[str]:
         for event in part.value:
             shown += 1
             name = clean(f"{event['namespace']}/{event['name']}")
-            line = f"{name} (count {event['count']}): {'; '.join(_fates(event))}"
+            line = f"{name} (count {event['count']}): {'; '.join(_statuses(event))}"
             yield line if event["accounted"] else look.paint(line, "red")
     if shown:
         yield ""
@@ -43,10 +43,10 @@ def _sums(title: str, sums: Mapping[str, Mapping[str, int]], look: Look) -> Iter
     yield from table.lines(look)
 
 
-def _fates(event: Mapping[str, Any]) -> Iterator[str]:
+def _statuses(event: Mapping[str, Any]) -> Iterator[str]:
     if not event["accounted"]:
         yield "UNACCOUNTED FOR"
-    for name, fate in event["senders"].items():
-        reason = f" ({clean(fate['reason'])})" if fate["reason"] else ""
-        loki = f", {fate['loki']} in Loki" if "loki" in fate else ""
-        yield f"{name} {fate['outcome']}{reason}{loki}"
+    for name, status in event["senders"].items():
+        reason = f" ({clean(status['reason'])})" if status["reason"] else ""
+        loki = f", {status['loki']} in Loki" if "loki" in status else ""
+        yield f"{name} {status['outcome']}{reason}{loki}"

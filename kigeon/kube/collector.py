@@ -6,7 +6,6 @@ server's, as far as its clock is known.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -22,8 +21,6 @@ from kigeon.kube.ordering import TimeOrderedBuffer
 from kigeon.kube.outbox import Outbox, Received
 from kigeon.kube.reading import ReadingPace
 from kigeon.kube.resume_anchor import ResumeAnchors, anchor_of, write_anchor
-
-log = logging.getLogger(__name__)
 
 LONGEST_HOLD = 30.0
 """Seconds without another page of a list after which what was read of it is handed on."""

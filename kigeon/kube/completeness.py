@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from kigeon.clock import stamp
 from kigeon.events.fields import mapping, text
 from kigeon.events.occurrence import parse_time
 from kigeon.kube.lifetime import ObservedLifetime
@@ -52,7 +53,7 @@ class Completeness:
         gap = self.gaps[-1] if self.gaps else None
         return {
             "gaps": len(self.gaps),
-            "lastGap": [_shown(gap.since), _shown(gap.until)] if gap else None,
+            "lastGap": [stamp(gap.since), stamp(gap.until)] if gap else None,
             "observedLifetime": self._observed.seconds,
         }
 
@@ -87,7 +88,7 @@ class Completeness:
             self.gaps.append(gap)
             log.error(
                 "Events may be missing: the cluster was not watched for longer than it keeps them",
-                extra={"since": _shown(gap.since), "until": _shown(gap.until)},
+                extra={"since": stamp(gap.since), "until": stamp(gap.until)},
             )
         self.watched(began)
 
@@ -146,7 +147,3 @@ def _seconds(stamp: str) -> float:
 def _stamp(seconds: float) -> str:
     """Return a time as Kubernetes writes it."""
     return datetime.fromtimestamp(max(seconds, 0.0), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _shown(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

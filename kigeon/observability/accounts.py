@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kigeon.observability.snapshot import Snapshot, stamp
+from kigeon.clock import stamp
+from kigeon.observability.snapshot import Snapshot
 
 OUTCOMES = ("sent", "filtered", "skipped", "parked", "evicted")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kigeon.clock import stamp
 from kigeon.observability.accounts import sender_accounts, watcher_accounts
 from kigeon.observability.health import Check, livez, passed, readyz
-from kigeon.observability.snapshot import Moment, Part, Snapshot, stamp
+from kigeon.observability.snapshot import Moment, Part, Snapshot
 
 
 def overview(snapshot: Snapshot, age: float, now: Moment) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
 import orjson
 
+from kigeon.clock import stamp
 from kigeon.config.settings import Settings
 
 PIPELINE = ("watcher", "deduplicator", "queue")
@@ -38,11 +38,6 @@ class Moment:
     def stamp(self, steady: float) -> str | None:
         """Return it as RFC 3339, None for 0."""
         return stamp(self.of(steady)) if steady else None
-
-
-def stamp(seconds: float) -> str:
-    """Return a time of day as RFC 3339."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True, slots=True)

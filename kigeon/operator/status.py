@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from nats.aio.client import Client
 
+from kigeon.clock import stamp
 from kigeon.operator.address import SOCKET
 from kigeon.operator.admin_socket import RequestContext
 from kigeon.operator.answer import Answer
@@ -57,13 +57,12 @@ async def read_status(client: Client, context: RequestContext, answer: Answer) -
 def watcher_accounts(log_end: LogEnd) -> dict[str, Any]:
     """Return the Watcher's accounts: received = stored + repeated + unreadable."""
     stored, checkpoint = log_end.next_offset - 1, log_end.checkpoint
-    until = datetime.fromtimestamp(checkpoint.watched_until, UTC).isoformat(timespec="seconds")
     return {
         "received": stored + checkpoint.repeated + checkpoint.unreadable,
         "stored": stored,
         "repeated": checkpoint.repeated,
         "unreadable": checkpoint.unreadable,
-        "watchedUntil": until if checkpoint.watched_until else None,
+        "watchedUntil": stamp(checkpoint.watched_until) if checkpoint.watched_until else None,
     }
 
 

@@ -98,7 +98,7 @@ class Delivery:
         if planner is None:
             planner = self._planners[destination] = self._sink.planner(destination)
             if self._has_predecessor and time.monotonic() - self._began < REMEMBERED_FOR:
-                planner.succeed()
+                planner.take_over()
             while len(self._planners) > MAX_PLANNERS:
                 _, forgotten = self._planners.popitem(last=False)
                 self._progress.ledger.doubts.discard(forgotten.unproven())

@@ -176,11 +176,6 @@ class Lane:
         self._most = max(most, 1) if most else self._most
         return self._most / pace if pace else 0.0
 
-    @property
-    def due(self) -> float:
-        """When it is tried next, on its clock."""
-        return self._due
-
     def is_news(self, what: str) -> bool:
         """Whether *what* is to be told: it is not what was told last, or that was a while ago."""
         told, at = self._told

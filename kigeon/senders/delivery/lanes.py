@@ -9,6 +9,7 @@ from heapq import nlargest
 from kigeon.errors import shorten
 from kigeon.senders.delivery.lane import Blockage, Item, Lane
 from kigeon.senders.delivery.planner import COMMON, Hold, PushPlanner
+from kigeon.senders.delivery.waits import waits_of
 from kigeon.senders.entry import Destination
 
 MOST_TOLD = 20
@@ -84,23 +85,22 @@ class Lanes:
     def report(self, waiting: Callable[[str], int]) -> list[dict[str, object]]:
         """Return why nothing goes where nothing goes, those first on which the most waits, as plain data.
 
-        *waiting* says how many events wait elsewhere for a label.
+        *waiting* says how many events wait elsewhere for a label. Times are on the steady clock.
         """
-        found: list[dict[str, object]] = [
+        waits = waits_of(self._lanes.values(), waiting, self._clock())
+        return [
             {
-                "destination": lane.destination.label,
-                "stream": lane.key.strip(),
-                "state": "stream" if lane.key else "held" if blockage.held else "away",
-                "reason": shorten(blockage.reason),
-                "cure": blockage.cure,
-                "since": self._clock() - lane.blocked_for,
-                "next": lane.due,
-                "events": len(lane.items) + waiting(lane.label),
+                "destination": wait.destination,
+                "stream": wait.queue,
+                "state": "stream" if wait.queue else "held" if wait.held else "away",
+                "reason": shorten(wait.reason),
+                "cure": wait.cure,
+                "since": wait.since,
+                "next": wait.next_try,
+                "events": wait.events,
             }
-            for lane in self._lanes.values()
-            if (blockage := lane.blockage) is not None
+            for wait in nlargest(MOST_TOLD, waits, key=lambda wait: wait.events)
         ]
-        return nlargest(MOST_TOLD, found, key=lambda lane: int(str(lane["events"])))
 
     def hanging(self, lane: Lane) -> Sequence[Item]:
         """Return what a push on *lane* holds that hangs; nothing where it holds up nobody else, being the only way."""

@@ -61,7 +61,7 @@ class PushResult:
 class PushPlanner(Protocol):
     """One destination's; owned by one event loop."""
 
-    def succeed(self) -> None:
+    def take_over(self) -> None:
         """Reckon with a predecessor, of whose pushes up to now nothing is known."""
 
     def route(self, entry: Any) -> str:
@@ -98,7 +98,7 @@ class PushPlanner(Protocol):
 class PlainPlanner:
     """An answer speaks for all of a push, and a push is all that waits."""
 
-    def succeed(self) -> None:
+    def take_over(self) -> None:
         """Nothing depends on what was written before."""
 
     def route(self, entry: Any) -> str:

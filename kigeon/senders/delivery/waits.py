@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
+from kigeon.clock import stamp
 from kigeon.senders.delivery.lane import Lane
 
 MOST_WAITS = 32
@@ -39,15 +39,15 @@ class Wait:
             "cure": self.cure,
             "held": self.held,
             "events": self.events,
-            "since": _time(self.since),
-            "nextTry": _time(self.next_try),
+            "since": stamp(self.since) if self.since else None,
+            "nextTry": stamp(self.next_try) if self.next_try else None,
         }
 
 
 def waits_of(lanes: Iterable[Lane], retrying: Callable[[str], int], now: float) -> Iterator[Wait]:
     """Yield what the blocked ones of *lanes* wait for; *retrying* tells how many wait in the retry stream for a label.
 
-    *now* is in seconds since the epoch.
+    *now* is by the clock on which the times of what is yielded are to be: that of the day, or the steady one.
     """
     for lane in lanes:
         blockage = lane.blockage
@@ -63,7 +63,3 @@ def waits_of(lanes: Iterable[Lane], retrying: Callable[[str], int], now: float) 
             now + lane.wait,
             blockage.held,
         )
-
-
-def _time(seconds: float) -> str | None:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else None

@@ -26,9 +26,7 @@ from kigeon.senders.engine.reading import EnvelopeReader
 from kigeon.senders.engine.spec import SenderSpec, Stores
 from kigeon.senders.engine.undecided import Undecided
 from kigeon.senders.engine.window import Window
-from kigeon.senders.ports import (
-    StoredEnvelope,
-)
+from kigeon.senders.ports import StoredEnvelope
 from kigeon.senders.progress.ledger import Ledger
 from kigeon.senders.progress.opening import open_position
 from kigeon.senders.progress.outcome import Outcome

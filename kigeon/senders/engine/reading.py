@@ -26,7 +26,7 @@ MOST_AT_ONCE = 64
 
 
 class EnvelopeReader:
-    """Reads on from where the *ledger* is. *start* runs a task beside; ``close`` ends :meth:`envelopes`."""
+    """Reads on from where the *ledger* is, as far as there is *room*; *start* runs a task beside."""
 
     def __init__(
         self,

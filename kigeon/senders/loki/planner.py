@@ -64,7 +64,7 @@ class LokiPlanner:
         self._took_last = 0
         self._lone = 0
 
-    def succeed(self) -> None:
+    def take_over(self) -> None:
         """Reckon with what a predecessor pushed up to now: Loki may take little more of a stream."""
         self._refused_at = self._clock()
         self._known.assume_full(self._refused_at)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +24,6 @@ from kigeon.senders.loki.labels import LabelValues, label_reader, labels_of
 from kigeon.senders.loki.planner import LokiPlanner
 from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.streams import Stream, Streams
-
-log = logging.getLogger(__name__)
 
 MAX_ANSWER = 1024 * 1024
 """Bytes of an answer that are read: Loki names each line that it refuses."""
