@@ -43,11 +43,15 @@ class NamespacePredicate:
         return self._fate(event)
 
     def catch_up(self) -> None:
-        """Return when kigeon knows every namespace as it is now: they come over one watch, in order."""
+        """Return when kigeon knows every namespace as it is now: they come over one watch, in order.
+
+        While the API server has just come back, a namespace that nobody saw yet may not be found out in time: its
+        events are sent then, not filtered on a guess.
+        """
         self._markers += 1
         marker = f"marker-{self._markers}"
         self._cluster.put_namespace(marker, THEIRS)
-        assert self.record(marker) is None
+        wait_until(lambda: self.record(marker) is None, what="the labels that a new namespace has")
         self._cluster.put_namespace(marker, OURS)
         wait_until(lambda: self.record(marker), what="the labels that a namespace has now")
 
