@@ -31,7 +31,7 @@ from kigeon.queue.broker.connection import connected
 log = logging.getLogger(__name__)
 
 MAX_REQUEST = 1024 * 1024
-PATIENCE = 10.0
+REQUEST_TIMEOUT = 10.0
 """Seconds for a request to come, and for the queue to be there."""
 
 Command = Callable[[Client, RequestContext, dict[str, Any], Answer], Awaitable[None]]
@@ -48,10 +48,10 @@ def main() -> None:
     use_few_arenas()
     be_killed_first()
     with socket.socket(fileno=0) as connection:
-        connection.settimeout(PATIENCE)
+        connection.settimeout(REQUEST_TIMEOUT)
         said = _serve(connection, context)
         if said:
-            connection.settimeout(PATIENCE)
+            connection.settimeout(REQUEST_TIMEOUT)
             with suppress(OSError):  # Nobody listens any more.
                 connection.sendall(orjson.dumps({"error": said}) + b"\n")
 
@@ -80,7 +80,7 @@ def _serve(connection: socket.socket, context: RequestContext) -> str:
 async def answer_to(request: dict[str, Any], context: RequestContext, answer: Answer) -> None:
     """Write the *answer* to a request; what is wrong with it is :class:`ValueError`."""
     command = _command(str(request.get("command")))
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(REQUEST_TIMEOUT):
         connecting = connected(context.queue.url, context.queue.token, "operator")
         client = await connecting.__aenter__()
     before = peak_bytes()

@@ -50,7 +50,7 @@ DOUBTED_FIRST = 10.0
 PROVE_AT_END = 3.0
 """Seconds that are taken at the end to prove what would be sent again at the next start."""
 
-TICK = 0.25
+DUE_INTERVAL = 0.25
 """Seconds between two looks at what is due, while anything is under way."""
 
 IDLE_TICK = 1.0
@@ -301,7 +301,7 @@ class Engine:
                 await asyncio.wait_for(self._stirred.wait(), IDLE_TICK)
             except TimeoutError:
                 return
-        await asyncio.sleep(TICK)
+        await asyncio.sleep(DUE_INTERVAL)
 
     async def _send_doubted(self) -> None:
         offsets, self._doubted = self._doubted, []

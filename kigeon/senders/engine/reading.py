@@ -92,7 +92,7 @@ class EnvelopeReader:
         except UnreadableEnvelope as error:
             # How many events it holds is not known: until it is parked nothing after it can be booked.
             while not await self._delivery.park_envelope(envelope.sequence, envelope.payload, str(error)):
-                await asyncio.sleep(window.TICK)
+                await asyncio.sleep(window.LOOK_INTERVAL)
             self._ledger.admit_unreadable(envelope.sequence)
             return []
         page = self._ledger.admit(envelope.sequence, headers.first, headers.count, envelope.timestamp)
@@ -113,7 +113,7 @@ class EnvelopeReader:
     async def _park_envelope(self, page: EnvelopeProgress, envelope: StoredEnvelope, problem: str) -> None:
         """Park an envelope whose events can't be read, as soon as there is room; others do not wait for it."""
         while not await self._delivery.park_envelope(envelope.sequence, envelope.payload, problem):
-            await asyncio.sleep(window.TICK)
+            await asyncio.sleep(window.LOOK_INTERVAL)
         self._end_page(page, whole(envelope.sequence))
         self._window.freed()
 

@@ -15,7 +15,7 @@ MAX_WINDOW_EVENTS = 4000
 
 MAX_WINDOW_PAGES = 256
 
-TICK = 0.25
+LOOK_INTERVAL = 0.25
 """Seconds after which a full window is looked at again, although nothing has gone."""
 
 
@@ -51,10 +51,10 @@ class Window:
         self._room.set()
 
     async def room(self) -> None:
-        """Wait until something has gone, a :data:`TICK` at most."""
+        """Wait until something has gone, a :data:`LOOK_INTERVAL` at most."""
         self._room.clear()
         try:
-            await asyncio.wait_for(self._room.wait(), TICK)
+            await asyncio.wait_for(self._room.wait(), LOOK_INTERVAL)
         except TimeoutError:
             return
 

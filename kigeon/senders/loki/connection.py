@@ -20,7 +20,7 @@ from kigeon.senders.loki.body import HEADERS
 from kigeon.senders.loki.entry import LokiDestination
 
 PUSH_PATH = "/loki/api/v1/push"
-TIMEOUT = (5.0, 15.0)
+PUSH_TIMEOUT = (5.0, 15.0)
 """Seconds to connect, and for Loki to answer."""
 
 TENANT = "X-Scope-OrgID"
@@ -76,7 +76,7 @@ class Connection:
             retries=self._retries,
             redirect=False,
             assert_same_host=False,
-            timeout=urllib3.Timeout(*TIMEOUT),
+            timeout=urllib3.Timeout(*PUSH_TIMEOUT),
             preload_content=False,
             decode_content=False,
         )

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 SLICE_EVENTS = 2000
 """Events that one slice reads, at least; the envelope that reaches so many is read whole."""
 
-PATIENCE = 10.0
+SLICE_TIMEOUT = 10.0
 """Seconds that a slice is waited for: what is on its way then goes on, and the next slice waits for it."""
 
 UNNOTICED = "its destination may have refused it unnoticed, and the queue does not hold it any more"
@@ -167,7 +167,7 @@ class Resending:
         return wanted.namespace is None or _namespace(raw) == wanted.namespace
 
     async def _wait(self) -> None:
-        deadline = asyncio.get_running_loop().time() + PATIENCE
+        deadline = asyncio.get_running_loop().time() + SLICE_TIMEOUT
         while self._open_events() and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.02)
 
