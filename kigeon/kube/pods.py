@@ -23,8 +23,9 @@ import orjson
 from kigeon.backoff import Backoff
 from kigeon.errors import KubernetesError
 from kigeon.events.fields import mapping, text
-from kigeon.kube.access import SIDE_BY_SIDE, ClusterAccess
+from kigeon.kube.access import ClusterAccess
 from kigeon.kube.breaker import Breaker
+from kigeon.kube.client import SIDE_BY_SIDE
 from kigeon.kube.pace import Pace
 from kigeon.throttle import Limited
 

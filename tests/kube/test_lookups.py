@@ -7,7 +7,8 @@ import pytest
 
 from kigeon.config.settings import FilterSettings
 from kigeon.kube import pods as pods_module
-from kigeon.kube.access import SIDE_BY_SIDE, ClusterAccess
+from kigeon.kube.access import ClusterAccess
+from kigeon.kube.client import SIDE_BY_SIDE
 from kigeon.kube.namespaces import NamespaceFilter, Namespaces
 from kigeon.kube.pace import Pace
 from kigeon.kube.pods import FAILURES, REMEMBER, REMEMBER_FAILURE, Missing, PodKey, PodLookup, pod_key_of
