@@ -32,7 +32,7 @@ class Window:
     @property
     def is_full(self) -> bool:
         """Whether reading pauses. Events of stalled pushes do not count, up to one extra window."""
-        events, pages = self._ledger.open_events, self._ledger.open_pages
+        events, pages = self._ledger.envelopes.open_events, self._ledger.envelopes.open_pages
         if events < MAX_WINDOW_EVENTS and pages < MAX_WINDOW_PAGES:
             return False
         hanging = [item.page for lane in self._lanes for item in self._lanes.hanging(lane)]

@@ -137,7 +137,7 @@ class Resending:
         """Read a slice and have it sent; return the sequence after it, 0 where there is no more."""
         events = 0
         async for stored in self._history.read(wanted.sequence):
-            if stored.timestamp >= wanted.until or stored.sequence >= self._progress.ledger.next_sequence:
+            if stored.timestamp >= wanted.until or stored.sequence >= self._progress.ledger.envelopes.next_sequence:
                 return 0
             events += await self._send(stored, wanted)
             if events >= SLICE_EVENTS:

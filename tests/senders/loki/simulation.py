@@ -125,7 +125,7 @@ class Simulation:
         """Have lines sent: their stream, how many seconds they lie behind now, and their size."""
         for stream, behind, size in lines:
             number = len(self.items) + 1
-            page = self._saving.ledger.admit(number, number, 1, 0.0)
+            page = self._saving.ledger.envelopes.admit(number, number, 1, 0.0)
             assert page is not None
             text = f"{number} {'x' * size}"
             labels = (("app", "k"), ("namespace", stream))
