@@ -80,7 +80,7 @@ class Engine:
         self.resending = Resending(stores.history, self._progress, self._scheduler, self._repeat)
         self._lanes = Lanes(self._delivery.planner, lambda lane: self._start(self._drive(lane)))
         self._undecided = Undecided(ledger, self._scheduler, spec.max_age)
-        self._window = Window(ledger, self._lanes, self._scheduler, spec.may_route)
+        self._window = Window(ledger, self._lanes, self._scheduler, spec.may_route, self._start)
         self._reader = EnvelopeReader(stores.log, ledger, self._delivery, self._window, self._start)
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
@@ -179,6 +179,7 @@ class Engine:
         await self._reader.begin()
         await self._doubted_first()
         while not self._closing:
+            self._window.relieve_beside()
             if self._window.is_full:
                 await self._make_room()
             elif envelopes := await self._reader.next():
@@ -194,7 +195,7 @@ class Engine:
 
     async def _make_room(self) -> None:
         """Free the way: move what can't go to the retry stream, or wait until something has gone."""
-        if not await self._undecided.relieve() + await self._window.relieve():
+        if not await self._undecided.relieve() + await self._window.relieve() and self._window.is_full:
             await self._window.room()
 
     async def _doubted_first(self) -> None:
@@ -253,8 +254,12 @@ class Engine:
 
     async def _drive(self, lane: Lane) -> None:
         """Push what is on *lane*, oldest first, for as long as there is anything."""
-        while lane.items or self._scheduler.waits_for(lane.label):
+        while lane.items or self._window.is_leaving(lane) or self._scheduler.waits_for(lane.label):
             await asyncio.sleep(lane.wait)
+            if self._window.is_leaving(lane):
+                # What leaves is older than what came since.
+                await asyncio.sleep(0.01)
+                continue
             await self._load_for(lane)
             push = lane.take()
             if not push:

@@ -178,6 +178,22 @@ class RetryScheduler:
         The position is durable before a moved event can be sent: were it sent first, a crash would send it twice. A
         copy that is stored although its answer was lost is never booked, and deleted.
         """
+        return (await self.move_all([(items, key)]))[0]
+
+    async def move_all(self, moves: Sequence[tuple[Sequence[Item], str]]) -> list[list[Item]]:
+        """Do several moves with one write of the position; return of each what :meth:`move` does."""
+        pages: list[EnvelopeProgress] = []
+        rest: list[list[Item]] = []
+        for items, key in moves:
+            rest.append(list(items) if rest and rest[-1] else await self._copy_all(items, key, pages))
+        if pages:
+            await self._progress.save()
+        for page in pages:
+            self.queue(page)
+        return rest
+
+    async def _copy_all(self, items: Sequence[Item], key: str, pages: list[EnvelopeProgress]) -> list[Item]:
+        """Book copies of *items*, added to *pages*; return those that the retry stream did not take."""
         for part in in_pages([len(item.raw) for item in items]):
             chunk = items[part]
             try:
@@ -186,8 +202,7 @@ class RetryScheduler:
                 log.warning("events can't move to the retry stream, they wait", extra={"error": str(error)})
                 return list(items[part.start :])
             self._ledger.move([(item.page, item.index) for item in chunk], page)
-            await self._progress.save()
-            self.queue(page)
+            pages.append(page)
         return []
 
     async def unload(self, items: Sequence[Item], label: str) -> None:
