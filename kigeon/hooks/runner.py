@@ -268,7 +268,6 @@ def _encode(event: Mapping[str, Any]) -> bytes | Failed:
 
 
 def _result_of(kind: bytes, payload: bytes) -> Result:
-    text = shorten(payload)
     if kind == frames.SAME:
         return Transformed()
     if kind == frames.CONFIG:
@@ -278,7 +277,7 @@ def _result_of(kind: bytes, payload: bytes) -> Result:
     if kind == frames.TIMED_OUT:
         return Failed(HookTimeout("transform took too long"))
     if kind == frames.INVALID:
-        return Failed(HookResultInvalid(text))
+        return Failed(HookResultInvalid(shorten(payload)))
     return Failed(HookRaised(_place(payload)))
 
 
