@@ -133,7 +133,7 @@ class Engine:
         if offsets:
             log.info("what was sent and not proven to be held is sent again", extra={"events": len(offsets)})
             await persistently("reading what is in doubt", lambda: self.resending.send_doubted(offsets))
-            self._scheduler.hurry(AGAIN)
+            self._scheduler.waiting.hurry(AGAIN)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -162,7 +162,7 @@ class Engine:
             "blocked": sorted(lane.label for lane in self._lanes if lane.is_blocked),
             "open": self._ledger.open_everywhere,
             "undecided": len(self._undecided),
-            "held": self._lanes.report(self._scheduler.events_for),
+            "held": self._lanes.report(self._scheduler.waiting.events_for),
             **self._delivery.report(),
         }
 
@@ -173,7 +173,7 @@ class Engine:
         return sorted(waits, key=lambda wait: -wait.events)[:MOST_WAITS]
 
     def _retrying(self, label: str) -> int:
-        return self._scheduler.events_for(label)
+        return self._scheduler.waiting.events_for(label)
 
     async def _read(self) -> None:
         await self._reader.begin()
@@ -254,7 +254,7 @@ class Engine:
 
     async def _drive(self, lane: Lane) -> None:
         """Push what is on *lane*, oldest first, for as long as there is anything."""
-        while lane.items or self._window.is_leaving(lane) or self._scheduler.waits_for(lane.label):
+        while lane.items or self._window.is_leaving(lane) or self._scheduler.waiting.waits_for(lane.label):
             await asyncio.sleep(lane.wait)
             if self._window.is_leaving(lane):
                 # What leaves is older than what came since.
@@ -267,7 +267,7 @@ class Engine:
                 await asyncio.sleep(0.01)
             else:
                 await self._scheduler.unload(await self._delivery.deliver(lane, push), lane.label)
-                await self._scheduler.close_done(push)
+                await self._scheduler.pages.close_done(push)
                 self._window.freed()
         self._lanes.close(lane)
 
@@ -275,8 +275,8 @@ class Engine:
         """Load of what waits for *lane* one page to try with, or a whole push where the last one arrived."""
         if lane.has_retries:
             return
-        while self._scheduler.waits_for(lane.label) and self._window.takes_retries:
-            await self._scheduler.load_next(lane.label)
+        while self._scheduler.waiting.waits_for(lane.label) and self._window.takes_retries:
+            await self._scheduler.loader.load_next(lane.label)
             if lane.is_blocked or lane.fills_a_push:
                 return
 
@@ -333,10 +333,10 @@ class Engine:
 
     async def _load_due(self) -> None:
         """Load of the retry stream what no lane asks for: what has no destination, or one that has no lane yet."""
-        await self._scheduler.load_due()
+        await self._scheduler.loader.load_due()
         lanes = {lane.label for lane in self._lanes}
-        for label in [label for label in self._scheduler.labels() if label not in lanes][:8]:
-            await self._scheduler.load_next(label)
+        for label in [label for label in self._scheduler.waiting.labels() if label not in lanes][:8]:
+            await self._scheduler.loader.load_next(label)
 
     def _is_drained(self, target: int) -> bool:
         stuck = not self._busy and all(lane.is_blocked for lane in self._lanes)

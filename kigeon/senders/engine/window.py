@@ -128,4 +128,4 @@ class Window:
         if lane.key == COMMON and not self._may_route:
             return False
         held = lane.key != COMMON or lane.is_blocked or bool(self._lanes.hanging(lane))
-        return held or self._scheduler.waits_for(lane.label)
+        return held or self._scheduler.waiting.waits_for(lane.label)
