@@ -169,12 +169,12 @@ class Delivery:
         One that was sent before stays sent.
         """
         if item.page.is_repeat:
-            self._few.warning("an event is not sent again", extra={"number": item.offset, "reason": reason})
+            self._few.warning("an event is not sent again", extra={"offset": item.offset, "reason": reason})
         elif not await self._park(partial(self._dead_letter.park, item.offset, item.page.sequence, item.raw, reason)):
             return False
         else:
             self._few.warning(
-                "an event can't be delivered, it is parked", extra={"number": item.offset, "reason": reason}
+                "an event can't be delivered, it is parked", extra={"offset": item.offset, "reason": reason}
             )
         self._progress.ledger.end(item.page, item.index, Outcome.PARKED)
         return True
@@ -292,9 +292,10 @@ class Delivery:
     def _refused(self, lane: Lane, answer: Answer, items: list[Item]) -> list[Item]:
         held = answer.status is PushStatus.HOLD
         delay, unloaded = lane.refused(items, answer.retry_after, Blockage(answer.reason, answer.cure, held))
-        told = logging.ERROR if held else logging.WARNING
-        log.log(
-            told if lane.is_news(answer.status.name) else logging.DEBUG,
+        news = lane.is_news(answer.status.name)
+        # A hook may have as many destinations behind one URL as there are events.
+        (self._few if news and not held else log).log(
+            (logging.ERROR if held else logging.WARNING) if news else logging.DEBUG,
             "the destination takes nothing until an operator acts, events are held"
             if held
             else "the destination is away, events wait",
