@@ -24,7 +24,8 @@ class Answer:
 
     ``cure`` is what an operator can do about it, where that is known; ``answered`` is false where nothing came
     back; ``refusals`` is what the text says in detail, for the sender type's own planner. ``generation``
-    grows with each connection that was lost: the server may be another process since.
+    grows with each connection that was lost: the server may be another process since. ``concerns_all`` says that it
+    would be the same for every destination of the origin.
     """
 
     status: PushStatus
@@ -34,6 +35,7 @@ class Answer:
     answered: bool = True
     refusals: tuple[Any, ...] = ()
     generation: int = 0
+    concerns_all: bool = False
 
 
 class Destination(Protocol):

@@ -3,7 +3,7 @@
 A hook sends a seventh of the events to a Loki of their own, once as one tenant's and once as 64 tenants'. The rate at
 which the others arrive is measured without those events, with that Loki alive, with it refusing every push, and with it
 answering nothing at all. The ratios are to the rate with one tenant alive, for 64 tenants to the rate without their
-events, all of one run on one machine. The exit status is 1 when one of them is below nine tenths where the Loki is
+events, all of one run on one machine; what 64 tenants cost that are alive is shown beside them. The exit status is 1 when one of them is below nine tenths where the Loki is
 dead (of six sevenths where what it is compared with has fewer events to read and prepare), or when a dead one was asked
 over more connections than one origin may have.
 """
@@ -61,6 +61,9 @@ def hanging(loki: Loki) -> None:
     loki.answering.clear()
 
 
+DEAD_WAYS = (refusing, hanging)
+
+
 def rate(count: int, harm: Callable[[Loki], None], tenants: int) -> tuple[float, int]:
     """Return how many events a second arrive at the one that is alive, and the most connections to the other."""
     events = [make_event(number) for number in range(count)]
@@ -102,7 +105,7 @@ def counting(loki: Loki) -> Iterator[list[int]]:
 def main() -> int:
     """Measure, in turns, so that what else the machine does falls on all alike."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 60_000
-    cases = [(alive, 1), (refusing, 1), (hanging, 1), (absent, TENANTS), (refusing, TENANTS), (hanging, TENANTS)]
+    cases = [*((harm, 1) for harm in (alive, *DEAD_WAYS)), *((harm, TENANTS) for harm in (absent, alive, *DEAD_WAYS))]
     found = [[rate(count, *case) for case in cases] for _ in range(ROUNDS)]
     failed = False
     for index, (harm, tenants) in enumerate(cases):
@@ -110,7 +113,7 @@ def main() -> int:
         ratio = median(row[index][0] / row[base][0] for row in found)
         connections = max(row[index][1] for row in found)
         least = LEAST * (1 - DEAD) if cases[base][0] is absent and harm is not absent else LEAST
-        failed |= ratio < least or connections > SIDE_BY_SIDE
+        failed |= (harm in DEAD_WAYS and ratio < least) or connections > SIDE_BY_SIDE
         sys.stdout.write(
             f"{tenants:3} tenants {harm.__name__:10} {median(row[index][0] for row in found):10.0f} events/s to the "
             f"others, ratio {ratio:.2f}, at most {connections} connections\n"

@@ -14,6 +14,7 @@ from typing import Any
 
 from kigeon.backoff import persistently
 from kigeon.errors import QueueFull
+from kigeon.senders.delivery.away import AwayOrigins
 from kigeon.senders.delivery.figures import PushFigures
 from kigeon.senders.delivery.lane import Blockage, Item, Lane
 from kigeon.senders.delivery.planner import COMMON, Hold, PushPlanner, PushResult
@@ -85,6 +86,7 @@ class Delivery:
         self._dead_letter = dead_letter
         self._elsewhere = elsewhere
         self._pool = PushPool()
+        self._away = AwayOrigins()
         self._planners: OrderedDict[Destination, PushPlanner] = OrderedDict()
         self._said_full_at = -math.inf
         self._few = Limited(log)
@@ -138,6 +140,16 @@ class Delivery:
         if work.hold is not None:
             await self._elsewhere.hold(lane, work.rest(), work.hold)
         return []
+
+    def refuse_unasked(self, lane: Lane) -> list[Item] | None:
+        """Take for an answer to *lane*, which was refused, what others of its origin were told a moment ago.
+
+        Return what it unloads; None where it is to ask itself.
+        """
+        answer = self._away.answer_for(lane.destination) if lane.is_blocked and lane.key == COMMON else None
+        if answer is None:
+            return None
+        return lane.refused((), answer.retry_after, Blockage(answer.reason, answer.cure))[1]
 
     async def prove(self, after: float | None = None) -> None:
         """Have everything proven that was sent without a proof of its own a while ago, *after* so many seconds."""
@@ -248,9 +260,11 @@ class Delivery:
         return await self._ask(destination, [item.entry for item in push if item.entry is not None])
 
     async def _ask(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
-        return await self._pool.run(
+        answer = await self._pool.run(
             destination.origin, partial(self._figures.timed, partial(self._sink.push, destination, entries))
         )
+        self._away.note(destination, answer)
+        return answer
 
     async def _settle(self, lane: Lane, result: PushResult, answer: Answer, work: Delivering) -> None:
         # With what is booked as sent, in one save.

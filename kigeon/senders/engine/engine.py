@@ -179,7 +179,7 @@ class Engine:
         await self._reader.begin()
         await self._doubted_first()
         while not self._closing:
-            self._window.relieve_beside()
+            self._window.relieve()
             if self._window.is_full:
                 await self._make_room()
             elif envelopes := await self._reader.next():
@@ -194,8 +194,8 @@ class Engine:
             self._busy -= 1
 
     async def _make_room(self) -> None:
-        """Free the way: move what can't go to the retry stream, or wait until something has gone."""
-        if not await self._undecided.relieve() + await self._window.relieve() and self._window.is_full:
+        """Free the way: move what is undecided to the retry stream, or wait until something has gone."""
+        if not await self._undecided.relieve() and self._window.is_full:
             await self._window.room()
 
     async def _doubted_first(self) -> None:
@@ -259,6 +259,9 @@ class Engine:
             if self._window.is_leaving(lane):
                 # What leaves is older than what came since.
                 await asyncio.sleep(0.01)
+                continue
+            if (unloaded := self._delivery.refuse_unasked(lane)) is not None:
+                await self._scheduler.unload(unloaded, lane.label)
                 continue
             await self._load_for(lane)
             push = lane.take()

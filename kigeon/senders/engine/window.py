@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+import math
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 from kigeon.senders.delivery.lane import Item, Lane
@@ -44,18 +46,17 @@ class Window:
         self._may_route = may_route
         self._start = start
         self._room = asyncio.Event()
-        self._moving = asyncio.Lock()
         self._leaving: dict[Lane, list[Item]] = {}
+        self._found_no_room_at = -math.inf
 
     @property
     def is_full(self) -> bool:
         """Whether reading pauses. Events that are stuck do not count, up to one extra window."""
-        events, pages = self._ledger.envelopes.open_events, self._ledger.envelopes.open_pages
-        if events < MAX_WINDOW_EVENTS and pages < MAX_WINDOW_PAGES:
+        if not self._is_used_up:
             return False
         stuck_events, stuck_pages = self._stuck()
-        events -= min(stuck_events, MAX_WINDOW_EVENTS)
-        pages -= min(stuck_pages, MAX_WINDOW_PAGES)
+        events = self._ledger.envelopes.open_events - min(stuck_events, MAX_WINDOW_EVENTS)
+        pages = self._ledger.envelopes.open_pages - min(stuck_pages, MAX_WINDOW_PAGES)
         return events >= MAX_WINDOW_EVENTS or pages >= MAX_WINDOW_PAGES
 
     @property
@@ -79,37 +80,36 @@ class Window:
         """Whether events of *lane* are on their way to the retry stream."""
         return lane in self._leaving
 
-    def relieve_beside(self) -> None:
-        """Begin to move what is stuck where it takes much of a window; reading goes on meanwhile."""
-        envelopes = self._ledger.envelopes
-        if self._moving.locked() or (
-            envelopes.open_events < MAX_WINDOW_EVENTS and envelopes.open_pages < MAX_WINDOW_PAGES
-        ):
+    def relieve(self) -> None:
+        """Begin to move what is stuck to the retry stream where it takes much room; reading goes on meanwhile.
+
+        Where there is no room left, what waits behind a push that hangs goes too.
+        """
+        found_no_room = time.monotonic() - self._found_no_room_at < LOOK_INTERVAL
+        if self._leaving or found_no_room or not self._is_used_up:
             return
+        is_full = self.is_full
         events, pages = self._stuck()
-        if events * MOVED_FROM >= MAX_WINDOW_EVENTS or pages * MOVED_FROM >= MAX_WINDOW_PAGES:
-            self._start(self._relieve())
+        if is_full or events * MOVED_FROM >= MAX_WINDOW_EVENTS or pages * MOVED_FROM >= MAX_WINDOW_PAGES:
+            lanes = [lane for lane in self._lanes if self._is_stuck(lane) or (is_full and self._hangs(lane))]
+            self._leaving = {lane: waiting for lane in lanes if (waiting := lane.take_waiting())}
+            if self._leaving:
+                self._start(self._move_away(self._leaving))
 
-    async def _relieve(self) -> None:
-        await self.relieve()
+    async def _move_away(self, leaving: Mapping[Lane, list[Item]]) -> None:
+        rest = await self._scheduler.move_all([(items, lane.label) for lane, items in leaving.items()])
+        self._leaving = {}
+        if any(rest):
+            self._found_no_room_at = time.monotonic()
+        for lane, items in zip(leaving, rest, strict=True):
+            if items:
+                self._lanes.lane(lane.destination, lane.key).add(items)
+        self.freed()
 
-    async def relieve(self) -> int:
-        """Move what waits on lanes that go nowhere to the retry stream; return how many events."""
-        async with self._moving:
-            for lane in self._lanes:
-                if self._is_stuck(lane) and (waiting := lane.take_waiting()):
-                    self._leaving[lane] = waiting
-            leaving = self._leaving
-            try:
-                rest = await self._scheduler.move_all([(items, lane.label) for lane, items in leaving.items()])
-            finally:
-                self._leaving = {}
-            moved = sum(map(len, leaving.values())) - sum(map(len, rest))
-            for lane, items in zip(leaving, rest, strict=True):
-                if items:
-                    self._lanes.lane(lane.destination, lane.key).add(items)
-            self.freed()
-            return moved
+    @property
+    def _is_used_up(self) -> bool:
+        envelopes = self._ledger.envelopes
+        return envelopes.open_events >= MAX_WINDOW_EVENTS or envelopes.open_pages >= MAX_WINDOW_PAGES
 
     def _stuck(self) -> tuple[int, int]:
         """Return how many events go nowhere now although others could, and of how many pages they are."""
@@ -124,8 +124,11 @@ class Window:
             yield from items
 
     def _is_stuck(self, lane: Lane) -> bool:
-        """Whether what waits on *lane* may be moved out of the way of others."""
-        if lane.key == COMMON and not self._may_route:
-            return False
-        held = lane.key != COMMON or lane.is_blocked or bool(self._lanes.hanging(lane))
-        return held or self._scheduler.waiting.waits_for(lane.label)
+        """Whether what waits on *lane* goes nowhere now, and may be moved out of the way of others."""
+        if lane.key != COMMON:
+            return True
+        return self._may_route and (lane.is_blocked or self._scheduler.waiting.waits_for(lane.label))
+
+    def _hangs(self, lane: Lane) -> bool:
+        """Whether what waits on *lane* may be moved since a push there has no answer; it may yet come."""
+        return self._may_route and bool(self._lanes.hanging(lane))

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.aio.client import Client
 
+from kigeon.errors import QueueFull
 from kigeon.events.envelope import pack, unpack, write_headers
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
@@ -20,7 +22,7 @@ from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
 from kigeon.senders.engine.engine import Engine
-from kigeon.senders.engine.window import MAX_WINDOW_EVENTS
+from kigeon.senders.engine.window import LOOK_INTERVAL, MAX_WINDOW_EVENTS
 from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
 from kigeon.senders.loki.settings import LokiSettings
@@ -253,8 +255,41 @@ def test_reading_goes_on_while_what_is_stuck_is_moved_out_of_the_way(
     assert_once(loki.lines, events)
 
 
+def test_what_finds_no_room_in_the_retry_stream_is_tried_now_and_then_and_others_go_on(
+    server: NatsServer, loki: Loki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = [make_event(number) for number in range(3 * MAX_WINDOW_EVENTS)]
+    sink, tries = RefusingSink(loki, fickle=False), list[float]()
+
+    async def full(*move: Any) -> int:
+        tries.append(time.monotonic())
+        raise QueueFull("full")
+
+    async def main() -> None:
+        async with connected(server.url, server.token, "test") as client:
+            await declare(client, QUEUE_SETTINGS, "loki")
+            with monkeypatch.context() as patch:
+                patch.setattr(RetryStore, "put", full)
+                async with sending(client, loki, sink) as engine:
+                    for first in range(0, len(events), 500):
+                        await store(client, first + 1, *events[first : first + 500])
+                    await until(lambda: engine.report()["sent"] == len(events) // 2 and len(tries) > 3)
+                    assert all(later - earlier >= LOOK_INTERVAL for earlier, later in pairwise(tries))
+                    sink.answering.set()
+                    await until_sent(engine, len(events))
+
+    asyncio.run(main())
+    assert_once(loki.lines, events)
+
+
 class TenantsSink(RefusingSink):
-    """Each event is another tenant's."""
+    """Each event is another tenant's; ``pushes`` are counted."""
+
+    pushes = 0
+
+    def push(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> Answer:
+        self.pushes += 1
+        return Answer(PushStatus.RETRY, "503 told to", concerns_all=True)
 
     def prepare(self, raw: Sequence[bytes]) -> list[Prepared]:
         events = [orjson.loads(each) for each in raw]
@@ -274,6 +309,8 @@ def test_of_a_crowd_of_tenants_that_are_refused_few_are_named_in_the_log(
             await store(client, 1, *events)
             async with sending(client, loki, sink) as engine:
                 await until(lambda: len(engine.waits()) == len(events))
+                await until(lambda: all(lane._backoff.failures > 2 for lane in engine._lanes))
+                assert sink.pushes < 2 * len(events), "they did not learn from each other"
 
     asyncio.run(main())
     assert [found.message for found in caplog.records].count("the destination is away, events wait") == MOST_LINES
