@@ -3,9 +3,9 @@
 A hook sends a seventh of the events to a Loki of their own, once as one tenant's and once as 64 tenants'. The rate at
 which the others arrive is measured without those events, with that Loki alive, with it refusing every push, and with it
 answering nothing at all. The ratios are to the rate with one tenant alive, for 64 tenants to the rate without their
-events, all of one run on one machine; what 64 tenants cost that are alive is shown beside them. The exit status is 1 when one of them is below nine tenths where the Loki is
-dead (of six sevenths where what it is compared with has fewer events to read and prepare), or when a dead one was asked
-over more connections than one origin may have.
+events, all of one run on one machine; what 64 tenants cost that are alive is shown beside them. The exit status is 1
+when one of them is below nine tenths where the Loki is dead (of six sevenths where what it is compared with has fewer
+events to read and prepare), or when a dead one was asked over more connections than one origin may have.
 """
 
 from __future__ import annotations
