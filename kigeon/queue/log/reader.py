@@ -1,4 +1,4 @@
-"""The events stream as a sender reads it: as a log, from a sequence of its own, with no state in the server."""
+"""Reads the events stream for a sender: as a log, from the sender's own sequence, without state in the server."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class EventLog:
         self._deliveries = 0
 
     async def seek(self, sequence: int) -> None:
-        """Go on from *sequence*, or from the first one after it that is still held."""
+        """Go on from *sequence*, or from the first envelope after it that is still held."""
         self._next = sequence
         await self._drop()
 
     async def last_sequence(self) -> int:
-        """Return the last sequence of the stream; a stream that is missing is declared."""
+        """Return the last sequence of the stream; declare the stream if it is missing."""
         try:
             return await last_sequence(self._client, EVENTS)
         except QueueError as error:
@@ -61,7 +61,7 @@ class EventLog:
         if [message.delivery for message in messages] != list(
             range(self._deliveries + 1, self._deliveries + 1 + len(messages))
         ):
-            # One was lost on its way: the server does not keep account of what arrived. A new consumer delivers it.
+            # A message was lost on its way; the server does not know what arrived. A new consumer delivers it again.
             await self._drop()
             return []
         self._deliveries += len(messages)
@@ -70,7 +70,7 @@ class EventLog:
         return messages
 
     async def _check(self, subscription: JetStreamContext.PullSubscription) -> None:
-        """Notice what an empty fetch may hide: the consumer is gone, or the stream was made anew."""
+        """Raise where an empty fetch hides that messages were lost, or that the stream was made anew."""
         info = await subscription.consumer_info()
         if info.delivered is not None and info.delivered.consumer_seq > self._deliveries:
             raise QueueError("the last messages were lost on their way")
