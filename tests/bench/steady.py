@@ -2,10 +2,10 @@
 
 Events at 0, 20, 200 and 2,000 a second, one stream. kigeon runs as its user runs it; the stand-ins run in this process,
 on the same processors. It prints how much of a core each process of kigeon's takes, how often its threads are woken,
-and all of them together; the latency of an event, from its creation in the API server to its being held, the n-th held being taken for the n-th
-made; that of an event after a silence; and the memory (PSS) of the whole tree. The *floor* is what
-:mod:`tests.bench.floor` takes for the same. ``--other`` is the Python of another installation of kigeon (an earlier
-version): it is measured in the same turns, so that what else the machine does falls on all alike.
+and all of them together; the latency of an event, from its creation in the API server to its being held, the n-th held
+being taken for the n-th made; that of an event after a silence; and the memory (PSS) of the whole tree. The *floor* is
+what :mod:`tests.bench.floor` takes for the same. ``--other`` is the Python of another installation of kigeon (an
+earlier version): it is measured in the same turns, so that what else the machine does falls on all alike.
 """
 
 from __future__ import annotations

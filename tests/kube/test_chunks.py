@@ -101,9 +101,10 @@ def test_a_connection_that_ends_in_the_middle_is_an_error() -> None:
 
 
 def test_silence_is_a_timeout() -> None:
-    with answering(CHUNKED) as (response, _), pytest.raises(TimeoutError):
+    with answering(CHUNKED) as (response, _):
         response.connection.sock.settimeout(0.05)  # type: ignore[union-attr]
-        list(WatchBody(response))
+        with pytest.raises(TimeoutError):
+            list(WatchBody(response))
 
 
 @pytest.mark.parametrize("head", [HEAD, HEAD + b"Content-Length: 4\r\n"])
