@@ -192,6 +192,16 @@ class Outbox:
             return max(self._rest_left(), 0.0)
 
     @property
+    def unneeded_for(self) -> float:
+        """Seconds until a batch may be taken of what is offered from now on, as long as that does not fill one.
+
+        What waits already is the batch of this rest, and another one follows it.
+        """
+        with self._condition:
+            rest = max(self._rest_left(), 0.0)
+            return rest + self._wait if rest and self._waiting else rest
+
+    @property
     def is_due(self) -> bool:
         """Whether something is to be stored, other than what waits for its turn."""
         with self._condition:

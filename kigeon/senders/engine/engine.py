@@ -11,7 +11,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -22,6 +21,7 @@ from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.lanes import Lanes
 from kigeon.senders.delivery.planner import Hold
 from kigeon.senders.delivery.waits import MOST_WAITS, Wait, waits_of
+from kigeon.senders.engine.preparing import Preparing
 from kigeon.senders.engine.reading import EnvelopeReader
 from kigeon.senders.engine.spec import SenderSpec, Stores
 from kigeon.senders.engine.undecided import Undecided
@@ -72,7 +72,7 @@ class Engine:
         self._spec = spec
         self._ledger = ledger
         self._progress = Progress(ledger, stores.record, stores.outcomes)
-        self._preparing = ThreadPoolExecutor(1, "prepare")
+        self._preparing = Preparing(spec)
         elsewhere = Elsewhere(self._hold, self._reroute, self._postpone, self._doubt, self._retrying)
         self._delivery = Delivery(spec.sink, self._progress, stores.dead_letter, elsewhere)
         self._scheduler = RetryScheduler(stores.retry, self._progress, self._delivery, self._place, spec.max_age)
@@ -123,7 +123,7 @@ class Engine:
 
     def close(self) -> None:
         """Let go of the threads."""
-        self._preparing.shutdown(wait=False, cancel_futures=True)
+        self._preparing.close()
         self._delivery.close()
         self._spec.sink.close()
 
@@ -207,9 +207,7 @@ class Engine:
         """Prepare *items* and put them on their lanes; return those that can't be decided now."""
         if not items:
             return []
-        loop = asyncio.get_running_loop()
-        raw = [item.raw for item in items]
-        steps = await loop.run_in_executor(self._preparing, self._spec.prepare, raw)
+        steps = await self._preparing.run([item.raw for item in items])
         undecided: list[Item] = []
         entering: list[Item] = []
         for item, step in zip(items, steps, strict=True):
