@@ -82,6 +82,29 @@ def test_a_list_is_handed_on_oldest_first(outbox: Outbox) -> None:
     assert collector.received == len(ages)
 
 
+@pytest.mark.parametrize("by_namespace", [True, False])
+def test_of_a_list_whole_namespaces_go_on_where_no_stream_holds_two_of_them(by_namespace: bool) -> None:
+    outbox = Outbox()
+    outbox.connect(1)
+    collector = EventCollector(outbox, by_namespace=by_namespace)
+    listed = [make_event(number, namespace) for number, namespace in enumerate(["a", "a", "b", "b"])]
+    collector.on_list_page(pages_of(*listed[:3]), "")
+    watched = [make_event(number, namespace) for number, namespace in enumerate(["a", "b", "c"], 10)]
+    collector.on_early_events([parse_line(b'{"type":"ADDED","object":%s}' % orjson.dumps(event)) for event in watched])
+    assert collector.received == (3 if by_namespace else 0)
+    collector.on_list_page(pages_of(*listed[3:]), "900")
+    batches = list(iter(outbox.take, None))
+    events = [orjson.loads(raw) for batch in batches for raw in unpack(batch.envelope.payload)]
+    assert {event["metadata"]["uid"] for event in events} == {event["metadata"]["uid"] for event in listed + watched}
+    assert [batch.envelope.resource_version for batch in batches] == [""] * (len(batches) - 1) + ["900"]
+    if by_namespace:
+        assert [event["metadata"]["namespace"] for event in events] == ["a", "a", "a", "b", "b", "b", "c"]
+        collector.on_list_page(pages_of(*listed[:3]), "")
+        assert outbox.waiting == 2, "what the first list has shown of a namespace says nothing of the next list"
+        collector.on_early_events([parse_line(b'{"type":"ADDED","object":%s}' % orjson.dumps(make_event(20, "b")))])
+        assert outbox.waiting == 2
+
+
 def test_of_a_list_too_long_to_be_held_what_there_is_goes_on(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordering, "MAX_HELD_BYTES", 1000)
     collector = EventCollector(outbox)
