@@ -7,7 +7,7 @@ server's, as far as its clock is known.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
 from typing import Any
@@ -55,6 +55,8 @@ class EventCollector:
         self._pace = ReadingPace(steady)
         self._list = ListedEvents(by_namespace)
         self._paged_at = 0.0
+        self._resume_from = ""
+        """Where to resume the watch when the list at hand does not come to its end; "" for nowhere: list again."""
         self._listed_anchors = ResumeAnchors()
         self.received = 0
         self.deleted = 0
@@ -87,6 +89,7 @@ class EventCollector:
             is_taken = self._hand_on(resource_version)
         if resource_version and is_taken:
             self._list.clear()
+            self._resume_from = ""
             self._listed_anchors.clear()
             self.completeness.listed()
 
@@ -118,9 +121,10 @@ class EventCollector:
             self._listed_anchors.changed((line.type, line.object) for line in lines)
             self._hand_on("")
 
-    def on_relist(self, reason: str) -> None:
+    def on_relist(self, reason: str, resume_from: str) -> None:
         """Count it; the Deduplicator knows what of the list was seen."""
         self.release()
+        self._resume_from = resume_from
         self.relists += 1
         self._list.clear()
         self._listed_anchors.clear()
@@ -151,10 +155,10 @@ class EventCollector:
         """Hand on what may go, everything where the list has ended or too much is held; False once nothing is taken."""
         if resource_version or self._list.is_full:
             return self._release(resource_version)
-        return all(map(self._take, in_batches(self._list.ready(), MAX_BATCH_EVENTS)))
+        return all(map(self._take, self._in_batches(self._list.ready())))
 
     def _release(self, resource_version: str) -> bool:
-        chunks = in_batches(self._list.take(), MAX_BATCH_EVENTS)
+        chunks = self._in_batches(self._list.take())
         last = next(chunks, [])
         for chunk in chunks:
             if not self._take(last):
@@ -164,6 +168,12 @@ class EventCollector:
             end, anchor = last[-1], write_anchor(self._listed_anchors.latest)
             last[-1] = replace(end, resource_version=resource_version, anchor=anchor)
         return self._take(last)
+
+    def _in_batches(self, chunks: Iterable[Sequence[Received]]) -> Iterator[list[Received]]:
+        """Yield what *chunks* hold, all of it with the version to resume from should the list end there."""
+        for batch in in_batches(chunks, MAX_BATCH_EVENTS):
+            version = self._resume_from
+            yield [replace(event, resource_version=version) for event in batch] if version else batch
 
     def _note_deleted(self, lines: Iterable[WatchEvent]) -> None:
         deleted = [line.object for line in lines if line.type == "DELETED"]

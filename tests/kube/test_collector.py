@@ -49,6 +49,12 @@ def taken(outbox: Outbox) -> Batch:
     return batch
 
 
+def stored(outbox: Outbox) -> Batch:
+    batch = taken(outbox)
+    outbox.stored(batch.epoch, batch.batch_seq)
+    return batch
+
+
 def pages_of(*events: dict[str, Any]) -> list[tuple[dict[str, Any], bytes]]:
     return [(event, orjson.dumps(event)) for event in events]
 
@@ -140,8 +146,28 @@ def test_of_a_list_that_begins_anew_what_there_is_goes_on(outbox: Outbox) -> Non
     """Its continuation expired: what it showed may be gone by now."""
     collector = EventCollector(outbox)
     collector.on_list_page(pages_of(make_event(1)), "")
-    collector.on_relist("expired")
+    collector.on_relist("expired", "")
     assert outbox.waiting == 1
+
+
+@pytest.mark.parametrize("doubted", ["800", ""])
+def test_a_list_that_was_made_for_a_doubt_alone_does_not_forget_where_the_watch_was(doubted: str) -> None:
+    """The watch would go on from there when the list is complete, and so it does when the list never is."""
+    outbox = Outbox()
+    outbox.connect(1)
+    collector = EventCollector(outbox, by_namespace=True)
+    collector.on_relist("the object that was seen last is gone", doubted)
+    for namespace in ("a", "b"):
+        collector.on_list_page(pages_of(make_event(1, namespace), make_event(2, namespace)), "")
+    flowing = stored(outbox)
+    collector.release()
+    released = stored(outbox)
+    assert [batch.envelope.resource_version for batch in (flowing, released)] == [doubted, doubted]
+    assert [batch.delta.anchor for batch in (flowing, released)] == ["", ""]
+    collector.on_list_page(pages_of(make_event(1, "c")), "900")
+    assert stored(outbox).envelope.resource_version == "900"
+    collector.on_list_page(pages_of(make_event(1, "a"), make_event(2, "b")), "")
+    assert stored(outbox).envelope.resource_version == "", "another list has a doubt of its own, or none"
 
 
 def test_a_list_of_nothing_offers_nothing(outbox: Outbox) -> None:
