@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from threading import Lock
 from typing import Any
 
@@ -103,7 +102,7 @@ class EventCollector:
             for line in news
         ]
         if news:
-            received[-1] = replace(received[-1], anchor=write_anchor(anchor_of(news[-1].object)))
+            received[-1] = received[-1]._replace(anchor=write_anchor(anchor_of(news[-1].object)))
         if self._take(received):
             self.completeness.watched(self._clock())
 
@@ -166,14 +165,14 @@ class EventCollector:
             last = chunk
         if last and resource_version:
             end, anchor = last[-1], write_anchor(self._listed_anchors.latest)
-            last[-1] = replace(end, resource_version=resource_version, anchor=anchor)
+            last[-1] = end._replace(resource_version=resource_version, anchor=anchor)
         return self._take(last)
 
     def _in_batches(self, chunks: Iterable[Sequence[Received]]) -> Iterator[list[Received]]:
         """Yield what *chunks* hold, all of it with the version to resume from should the list end there."""
         for batch in in_batches(chunks, MAX_BATCH_EVENTS):
             version = self._resume_from
-            yield [replace(event, resource_version=version) for event in batch] if version else batch
+            yield [event._replace(resource_version=version) for event in batch] if version else batch
 
     def _note_deleted(self, lines: Iterable[WatchEvent]) -> None:
         deleted = [line.object for line in lines if line.type == "DELETED"]

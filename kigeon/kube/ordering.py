@@ -47,10 +47,10 @@ class TimeOrderedBuffer:
 
     def add(self, timestamp: int, received: Received) -> None:
         """Hold an Event that happened at *timestamp*, in nanoseconds since the epoch."""
-        slot = self._slots[timestamp // SLOT]
+        slot, size = self._slots[timestamp // SLOT], len(received.raw) + _OVERHEAD
         slot.loose.append(received)
-        slot.loose_bytes += len(received.raw) + _OVERHEAD
-        self.size += len(received.raw) + _OVERHEAD
+        slot.loose_bytes += size
+        self.size += size
         self.count += 1
         if slot.loose_bytes >= CHUNK_BYTES:
             envelope = pack([each.raw for each in slot.loose], b"".join(each.digest for each in slot.loose))

@@ -22,6 +22,7 @@ from threading import Event, Thread
 from typing import Any, Self
 
 from kigeon.standin.apiserver import ApiServer
+from tests.bench.steady import processor, roles_of
 from tests.bench.streams import wait_for_lines
 from tests.support.events import make_event
 from tests.support.kigeon import Kigeon, loki_sender
@@ -107,8 +108,9 @@ def relisted(python: str, count: int) -> Figures:
         with running(python, api, loki) as (kigeon, _):
             wait_for_lines(loki, count)
             api.wait_for_watches()
+            roles = roles_of(kigeon)
             with Peak(kigeon) as peak:
-                used, began = processor_seconds(kigeon.tree()), time.monotonic()
+                used, began = {pid: processor(pid) for pid in roles}, time.monotonic()
                 api.store.expire_history()
                 api.faults.end_watches("expire")
                 wait_until(lambda: _lists(kigeon) == 2, 120.0, "a second list")
@@ -116,9 +118,13 @@ def relisted(python: str, count: int) -> Figures:
                 api.put_events([make_event(count)])
                 wait_for_lines(loki, count + 1)
                 took = time.monotonic() - began
+            spent: Figures = {}
+            for pid, role in roles.items():
+                spent[role] = spent.get(role, 0.0) + (processor(pid) - used[pid]) / count * 1e6
             return {
                 "until what came after it, s": took,
-                "processor µs/event": (processor_seconds(kigeon.tree()) - used) / count * 1e6,
+                "processor µs/event": sum(spent.values()),
+                **{f"µs/event: {role}": each for role, each in spent.items()},
                 "most memory, MiB": peak.mebibytes,
             }
 
@@ -131,7 +137,7 @@ def tell(what: str, rounds: Sequence[Figures]) -> None:
     """Print the least, the median and the most of each figure."""
     for name in rounds[0]:
         found = sorted(figures[name] for figures in rounds)
-        sys.stdout.write(f"{what:34} {name:28} {found[0]:10.1f} {median(found):10.1f} {found[-1]:10.1f}\n")
+        sys.stdout.write(f"{what:34} {name:34} {found[0]:10.1f} {median(found):10.1f} {found[-1]:10.1f}\n")
     sys.stdout.flush()
 
 
@@ -160,7 +166,7 @@ def main() -> None:
         for kind, measure in kinds.items():
             for name, python in pythons.items():
                 found.setdefault(kind + name, []).append(measure(python))
-    sys.stdout.write(f"{'':63} {'least':>10} {'median':>10} {'most':>10}\n")
+    sys.stdout.write(f"{'':69} {'least':>10} {'median':>10} {'most':>10}\n")
     for what, rounds in found.items():
         tell(what, rounds)
 

@@ -83,10 +83,11 @@ def kigeon(python: str, cluster: Cluster) -> Iterator[Roles]:
         )
         running.python = python
         with running:
-            yield lambda: _roles(running)
+            yield lambda: roles_of(running)
 
 
-def _roles(running: Kigeon) -> dict[int, str]:
+def roles_of(running: Kigeon) -> dict[int, str]:
+    """Return what each process of *running* is for."""
     actors = {line["pid"]: line["actor"] for line in running.log() if line["message"] == "started"}
     found = {pid: actors.get(pid, "thespian and supervisor") for pid in running.tree()}
     return {**found, running.pid: "root", **{pid: "nats-server" for pid in found if "nats-server" in title(pid)}}
