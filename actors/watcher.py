@@ -25,7 +25,7 @@ from kigeon.senders.registry import keep_namespaces_apart
 
 EVENTS = Resource("/api/v1/events")
 
-PATIENCE = 60.0
+STORED_TIMEOUT = 60.0
 """Seconds for a batch to be stored; after that the Watcher asks for a new epoch, in which it is sent again."""
 
 HANGS_AFTER = 900.0
@@ -101,7 +101,7 @@ class Watcher(KigeonActor):
         self._pump()
         if self._outbox.is_empty or not self._outbox.is_due:
             self._moved_at = time.monotonic()
-        elif self._epoch and time.monotonic() - self._moved_at > PATIENCE:
+        elif self._epoch and time.monotonic() - self._moved_at > STORED_TIMEOUT:
             self._moved_at = time.monotonic()
             self.send(self.supervisor, Resync(self._epoch, "a batch was not stored in time"))
         self._look_after_reading()

@@ -14,7 +14,7 @@ import orjson
 from kigeon.errors import OperatorError
 from kigeon.operator.address import SOCKET, short_path
 
-PATIENCE = 900.0
+ANSWER_TIMEOUT = 900.0
 """Seconds between two lines of an answer."""
 
 CUT_OFF = "kigeon ended before it had answered: ask again"
@@ -37,7 +37,7 @@ def ask(data_dir: Path, request: Mapping[str, Any], progress: Callable[[str], No
     path = data_dir / SOCKET
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, short_path(path) as short:
-            connection.settimeout(PATIENCE)
+            connection.settimeout(ANSWER_TIMEOUT)
             connection.connect(short)
             connection.sendall(orjson.dumps(request) + b"\n")
             with connection.makefile("rb") as lines:

@@ -30,7 +30,7 @@ from kigeon.observability.recent import recent_lines
 from kigeon.queue.broker.binary import find_binary, version_of
 from kigeon.redaction import HIDDEN, hide, is_secret, redact, redact_all, secrets_in
 
-PATIENCE = 5.0
+METRICS_TIMEOUT = 5.0
 """Seconds for the metrics to be served."""
 
 MOST_LOG = 256 * 1024
@@ -177,7 +177,7 @@ def _status(settings: Settings) -> str:
 def _served(listen: str, path: str) -> str:
     """Return what a running kigeon serves at *path*, or why it does not."""
     address = listen if not listen.startswith(":") else f"127.0.0.1{listen}"
-    connection = HTTPConnection(address, timeout=PATIENCE)
+    connection = HTTPConnection(address, timeout=METRICS_TIMEOUT)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

@@ -24,7 +24,7 @@ from kigeon.observability.logs import configure
 from kigeon.processes import die_with_parent
 
 SENDER = "sender/demo"
-PATIENCE = 10.0
+ARRIVAL_TIMEOUT = 10.0
 """Seconds for the last events to arrive after the story has been told."""
 
 
@@ -83,7 +83,7 @@ class Story:
         if not self._told_at:
             return False
         sent = int(status.children.get(SENDER, {}).get("sent", 0))
-        return sent >= self._occurrences or time.monotonic() - self._told_at > PATIENCE
+        return sent >= self._occurrences or time.monotonic() - self._told_at > ARRIVAL_TIMEOUT
 
     def _listen(self) -> None:
         assert self._server.stdout is not None, "it is a pipe"  # noqa: S101 - for the types

@@ -9,7 +9,8 @@ from actors.spec import RunSpec, children_of
 from actors.system import run
 from kigeon import __version__
 from kigeon.config.settings import Settings
-from kigeon.kube.access import ClusterAccess, discover
+from kigeon.kube.access import ClusterAccess
+from kigeon.kube.discovery import discover
 from kigeon.redaction import malformed_proxies
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MOST = 2**63
-MOST_TIME = 1e11
+MOST_COUNT = 2**63
 """What is more was never counted: it is damage, and must not be believed."""
+
+MOST_TIME = 1e11
+"""Seconds since the epoch, the year 5138: a later time is damage."""
 
 MOST_LIFETIME = 366 * 86400.0
 """No cluster keeps Events for longer, and JetStream refuses ages of centuries."""
@@ -81,7 +83,7 @@ def read_checkpoint(text: str) -> WatcherCheckpoint:
         times = float(watched_until), float(lifetime)
     except ValueError:
         return WatcherCheckpoint()
-    if not all(0 <= count < MOST for count in counts) or not 0 <= times[0] < MOST_TIME:
+    if not all(0 <= count < MOST_COUNT for count in counts) or not 0 <= times[0] < MOST_TIME:
         return WatcherCheckpoint()
     if not 0 <= times[1] <= MOST_LIFETIME:
         return WatcherCheckpoint()

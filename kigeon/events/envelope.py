@@ -28,7 +28,7 @@ from kigeon.errors import UnreadableEnvelope
 from kigeon.events.checkpoint import WatcherCheckpoint, read_checkpoint, write_checkpoint
 from kigeon.events.occurrence import DIGEST_SIZE
 
-FORMAT = "1"
+ENVELOPE_FORMAT = "1"
 EMPTY = WatcherCheckpoint()
 MOST_OFFSET = 10**17
 """An offset that is larger was never given out: it is damage."""
@@ -101,7 +101,7 @@ def keep(envelope: Envelope, indexes: Iterable[int]) -> Envelope:
 def write_headers(envelope: Envelope, first: int, writer: str, checkpoint: WatcherCheckpoint = EMPTY) -> dict[str, str]:
     """Return the headers for storing *envelope* with *first* as its first offset."""
     return {
-        "Kigeon-Format": FORMAT,
+        "Kigeon-Format": ENVELOPE_FORMAT,
         "Kigeon-Count": str(envelope.count),
         "Kigeon-Digests": b64encode(envelope.digests).decode("ascii"),
         "Kigeon-First": str(first),
@@ -114,8 +114,10 @@ def write_headers(envelope: Envelope, first: int, writer: str, checkpoint: Watch
 def read_headers(headers: Mapping[str, str] | None) -> Headers:
     """Read what :func:`write_headers` wrote; :class:`UnreadableEnvelope` says which header is wrong."""
     found = headers or {}
-    if found.get("Kigeon-Format") != FORMAT:
-        raise UnreadableEnvelope(f"Kigeon-Format is {found.get('Kigeon-Format')!r}, this kigeon reads {FORMAT!r}")
+    if found.get("Kigeon-Format") != ENVELOPE_FORMAT:
+        raise UnreadableEnvelope(
+            f"Kigeon-Format is {found.get('Kigeon-Format')!r}, this kigeon reads {ENVELOPE_FORMAT!r}"
+        )
     try:
         digests = b64decode(found.get("Kigeon-Digests", ""), validate=True)
     except ValueError as error:

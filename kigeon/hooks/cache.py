@@ -11,7 +11,7 @@ from kigeon.config.load import parse_config
 from kigeon.config.types import ConfigType
 from kigeon.errors import ConfigurationError, HookResultInvalid
 
-MOST = 1024
+MOST_CONFIGS = 1024
 LARGEST = 16 * 1024
 """Bytes of a config that is remembered; hooks may return far larger ones, each a different one."""
 
@@ -37,7 +37,7 @@ class ConfigCache:
             found = self._read(config)
             if len(config) <= LARGEST:
                 self._known[config] = found
-            if len(self._known) > MOST:
+            if len(self._known) > MOST_CONFIGS:
                 self._known.popitem(last=False)
         else:
             self._known.move_to_end(config)

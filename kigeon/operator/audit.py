@@ -38,7 +38,7 @@ from kigeon.senders.progress.envelope import Position
 from kigeon.senders.progress.outcome import UNKNOWN, Outcome
 
 EVENTS = "/api/v1/events"
-PATIENCE = 10.0
+LISTED_UNTIL_SEEN = 10.0
 """Seconds that an Event which was listed may take to be seen: it may be as new as the list."""
 
 ATTEMPTS = 5
@@ -132,7 +132,7 @@ def _shown(event: Mapping[str, Any]) -> dict[str, Any]:
 
 async def _find(client: Client, listing: Listing, folder: Path, answer: Answer) -> None:
     """Find the offset of each; one that is new may still be on its way."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE
+    deadline = asyncio.get_running_loop().time() + LISTED_UNTIL_SEEN
     while listing.missing:
         digests = 0
         async for run in find_offsets(client):

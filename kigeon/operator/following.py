@@ -8,22 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-MOST = 2
+MOST_FOLLOWING = 2
 """Answers at the same time that go on: the other processes that may answer are for those who want to know something."""
 
 SIGN_OF_LIFE = 5.0
 """Seconds after which something is written although there is nothing to tell: a reader who is gone is noticed by it."""
 
-TOO_MANY = f"{MOST} others follow this kigeon already (status --watch, tail): end one of them"
+TOO_MANY = f"{MOST_FOLLOWING} others follow this kigeon already (status --watch, tail): end one of them"
 
 
 @contextmanager
 def following(folder: Path) -> Iterator[None]:
-    """Be one of :data:`MOST` for the length of a block; raises :class:`ValueError` where there are so many already.
+    """Be one of :data:`MOST_FOLLOWING` for the length of a block; raises :class:`ValueError` where there are that many.
 
     The places are locks on files in *folder*: they end with their process.
     """
-    for number in range(MOST):
+    for number in range(MOST_FOLLOWING):
         place = os.open(folder / f"follower-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)

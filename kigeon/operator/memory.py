@@ -7,7 +7,7 @@ import resource
 import threading
 from pathlib import Path
 
-MOST = 64 * 1024 * 1024
+MOST_ANSWER_BYTES = 64 * 1024 * 1024
 """Bytes that an answer may take, beyond what the interpreter and the imports have taken before."""
 
 STACK = 512 * 1024
@@ -28,14 +28,14 @@ def data_bytes() -> int:
 
 
 def limit_memory() -> None:
-    """Allow no more than :data:`MOST` bytes from here on; what needs more raises :class:`MemoryError`.
+    """Allow no more than :data:`MOST_ANSWER_BYTES` bytes from here on; what needs more raises :class:`MemoryError`.
 
     Children that have limits of their own may raise it again.
     """
     threading.stack_size(STACK)
     _return_what_is_freed()
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (data_bytes() + MOST, most))
+    resource.setrlimit(resource.RLIMIT_DATA, (data_bytes() + MOST_ANSWER_BYTES, most))
 
 
 def _return_what_is_freed() -> None:

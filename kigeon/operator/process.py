@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import orjson
@@ -31,7 +32,7 @@ from kigeon.queue.broker.connection import connected
 log = logging.getLogger(__name__)
 
 MAX_REQUEST = 1024 * 1024
-PATIENCE = 10.0
+REQUEST_TIMEOUT = 10.0
 """Seconds for a request to come, and for the queue to be there."""
 
 Command = Callable[[Client, RequestContext, dict[str, Any], Answer], Awaitable[None]]
@@ -48,10 +49,10 @@ def main() -> None:
     use_few_arenas()
     be_killed_first()
     with socket.socket(fileno=0) as connection:
-        connection.settimeout(PATIENCE)
+        connection.settimeout(REQUEST_TIMEOUT)
         said = _serve(connection, context)
         if said:
-            connection.settimeout(PATIENCE)
+            connection.settimeout(REQUEST_TIMEOUT)
             with suppress(OSError):  # Nobody listens any more.
                 connection.sendall(orjson.dumps({"error": said}) + b"\n")
 
@@ -62,7 +63,7 @@ def _serve(connection: socket.socket, context: RequestContext) -> str:
         request = _read(connection)
         connection.setblocking(False)
         asyncio.run(answer_to(request, context, Answer(connection)))
-    except (BrokenPipeError, ConnectionResetError):
+    except (BrokenPipeError, ConnectionResetError, asyncio.CancelledError):
         sys.exit()  # Nobody listens any more.
     except (KigeonError, ValueError, OSError) as error:
         return str(error) or type(error).__name__
@@ -80,16 +81,25 @@ def _serve(connection: socket.socket, context: RequestContext) -> str:
 async def answer_to(request: dict[str, Any], context: RequestContext, answer: Answer) -> None:
     """Write the *answer* to a request; what is wrong with it is :class:`ValueError`."""
     command = _command(str(request.get("command")))
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(REQUEST_TIMEOUT):
         connecting = connected(context.queue.url, context.queue.token, "operator")
         client = await connecting.__aenter__()
     before = peak_bytes()
     limit_memory()
+    leaving = asyncio.ensure_future(answer.until_gone())
+    leaving.add_done_callback(partial(_cancel, asyncio.current_task()))
     try:
         await command(client, context, request, answer)
         await answer.end(peak_bytes() - before)
     finally:
+        leaving.cancel()
         await connecting.__aexit__(None, None, None)
+
+
+def _cancel(answering: asyncio.Task[None] | None, leaving: asyncio.Future[None]) -> None:
+    """End what answers, unless it has ended: nobody listens any more."""
+    if answering is not None and not leaving.cancelled():
+        answering.cancel()
 
 
 def _command(name: str) -> Command:

@@ -19,7 +19,7 @@ from kigeon.senders.progress.envelope import Position
 from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.position import read_position
 
-PATIENCE = 1.0
+RECOUNT_TIMEOUT = 1.0
 """Seconds for which what waits is counted again where the sender has gone on meanwhile."""
 
 
@@ -54,10 +54,10 @@ class SenderAccounts:
 async def read_sender_accounts(client: Client, sender: str, answer: Answer) -> SenderAccounts:
     """Read a sender's books; no more is held of what waits than how much it is. Raises :class:`QueueError`.
 
-    Both parts are of one moment, as long as the sender lets what waits be counted within :data:`PATIENCE`. Where it
-    goes on faster than that, what waits in the retry stream is what its position says.
+    Both parts are of one moment, as long as the sender lets what waits be counted within :data:`RECOUNT_TIMEOUT`.
+    Where it goes on faster than that, what waits in the retry stream is what its position says.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + RECOUNT_TIMEOUT
     while True:
         record = StateRecord(client, f"{POSITION_KEY}.{sender}")
         position, problem = read(await record.read())

@@ -21,7 +21,7 @@ from kigeon.queue.broker.connection import queue_errors
 log = logging.getLogger(__name__)
 
 SUBJECT = "kigeon.operate"
-PATIENCE = 60.0
+SILENCE_TIMEOUT = 60.0
 """Seconds for a sender to say something: that it has done what it was asked for, or that it is at it."""
 
 AT_IT = 5.0
@@ -54,7 +54,7 @@ async def ask(
     sender: str,
     request: Mapping[str, Any],
     waiting: Callable[[], Awaitable[None]],
-    patience: float = PATIENCE,
+    patience: float = SILENCE_TIMEOUT,
 ) -> dict[str, Any]:
     """Ask a *sender*; *waiting* is called whenever it says that it is at it. Raises :class:`QueueError`."""
     inbox = client.new_inbox()

@@ -12,7 +12,7 @@ from kigeon.errors import QueueError
 from kigeon.operator.senders import Action, ask
 from kigeon.senders.delivery.waits import Wait
 
-PATIENCE = 3.0
+WAITS_TIMEOUT = 3.0
 """Seconds for a sender to say what it waits for; the accounts do not wait for it any longer."""
 
 
@@ -33,7 +33,7 @@ async def read_waits(client: Client, senders: Sequence[str]) -> dict[str, list[d
 
 async def _read(client: Client, sender: str) -> list[dict[str, Any]]:
     try:
-        answer = await ask(client, sender, {"action": "waits"}, _patiently, PATIENCE)
+        answer = await ask(client, sender, {"action": "waits"}, _patiently, WAITS_TIMEOUT)
     except QueueError as error:
         return [Wait("", str(error), 0).shown()]
     waits: list[dict[str, Any]] = answer["waits"]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from kigeon.events.occurrence import identity_of
 from kigeon.standin.apiserver import ApiServer
-from kigeon.standin.story import NAMESPACES, TICK, Storyteller
+from kigeon.standin.story import NAMESPACES, STORY_INTERVAL, Storyteller
 
 BACKLOG = timedelta(minutes=50)
 """The longest that a backlog reaches back: Events live for an hour."""
@@ -50,7 +50,7 @@ def _tell(server: ApiServer, events: int, rate: float, seed: int, over: threadin
     All at once, it is a backlog that ends now: of each object the last state is left.
     """
     if not rate:
-        tick = min(TICK, BACKLOG / max(events, 1))
+        tick = min(STORY_INTERVAL, BACKLOG / max(events, 1))
         story = itertools.islice(Storyteller(seed, datetime.now(UTC) - tick * events, tick).tell(), events)
         told = {event["metadata"]["name"]: event for event in story}
         server.put_events(told.values())

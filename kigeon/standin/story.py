@@ -20,7 +20,7 @@ NAMESPACES = {
 
 NODES = ("ip-10-0-1-17.eu-central-1.compute.internal", "ip-10-0-2-40.eu-central-1.compute.internal", "worker-gpu-1")
 APPS = ("checkout", "cart", "search-indexer", "ledger", "thumbnailer", "nightly-report")
-TICK = timedelta(milliseconds=250)
+STORY_INTERVAL = timedelta(milliseconds=250)
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Storyteller:
 
     seed: int = 0
     clock: datetime = field(default_factory=lambda: datetime.now(UTC))
-    tick: timedelta = TICK
+    tick: timedelta = STORY_INTERVAL
     _random: Random = field(init=False)
     _repeating: list[dict[str, Any]] = field(init=False, default_factory=list)
 

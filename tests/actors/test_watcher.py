@@ -10,7 +10,7 @@ import pytest
 
 from actors import watcher
 from actors.messages import Batch, Connect, Resume, Resync, Stored
-from actors.watcher import HANGS_AFTER, PATIENCE, Watcher
+from actors.watcher import HANGS_AFTER, STORED_TIMEOUT, Watcher
 from kigeon.config.settings import PusherSettings, SenderSettings
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.envelope import unpack
@@ -177,12 +177,12 @@ def test_a_batch_that_is_not_stored_in_time_asks_for_an_epoch(
     made: Made, reading: RecordingInformer, time: ManualTime
 ) -> None:
     made.report()
-    time.now += 10 * PATIENCE
+    time.now += 10 * STORED_TIMEOUT
     made.report()
     assert made.take() == []
     reading.read(1)
     made.handle()
-    time.now += PATIENCE
+    time.now += STORED_TIMEOUT
     made.report()
     assert made.take() == []
     time.now += 0.1

@@ -23,10 +23,10 @@ from kigeon.errors import Fenced, QueueError
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.envelope import EMPTY, Envelope, write_headers
 from kigeon.queue.broker.connection import queue_errors, writing
+from kigeon.queue.broker.error_codes import ErrorCode
 from kigeon.queue.broker.scan import headers_of, last_sequence
 from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare
 from kigeon.queue.log.protocol import LogEnd
-from kigeon.queue.stores.state import WRONG_LAST_SEQUENCE
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Publisher:
                 ack = await self._js.publish(EVENTS_SUBJECT, payload, headers=expected, stream=EVENTS)
                 return int(ack.seq)
             except BadRequestError as error:
-                if error.err_code != WRONG_LAST_SEQUENCE:
+                if error.err_code != ErrorCode.STREAM_WRONG_LAST_SEQUENCE:
                     raise
             except (NotFoundError, NoStreamResponseError, ServiceUnavailableError):
                 await declare(self._client, self._settings)

@@ -25,10 +25,11 @@ from nats.js.errors import APIError, NotFoundError
 from kigeon.errors import QueueFull, UnreadableEnvelope, shorten
 from kigeon.events.envelope import natural, pack, unpack
 from kigeon.queue.broker.connection import queue_errors, writing
+from kigeon.queue.broker.error_codes import ErrorCode
 from kigeon.queue.broker.scan import headers_of, scan
-from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, STREAM_FULL
+from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT
 
-FORMAT = "1"
+LETTER_FORMAT = "1"
 
 NOTE = b"{}"
 """What is parked in place of an event that could not be read again."""
@@ -132,7 +133,7 @@ class DeadLetterStore:
 
     async def _store(self, name: str, sequence: int, payload: bytes, reason: str) -> None:
         headers = {
-            "Kigeon-Format": FORMAT,
+            "Kigeon-Format": LETTER_FORMAT,
             "Kigeon-Reason": shorten(reason),
             "Kigeon-Sequence": str(sequence),
             "Kigeon-Time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -141,7 +142,7 @@ class DeadLetterStore:
             try:
                 await self._js.publish(f"{self._subject}.{name}", payload, headers=headers, stream=DEAD_LETTER)
             except APIError as error:
-                if error.err_code != STREAM_FULL:
+                if error.err_code != ErrorCode.STREAM_STORE_FAILED:
                     raise
                 # What is there already is parked, if with the reason of its first time.
                 if await self.load(name) is None:

@@ -19,21 +19,16 @@ from nats.aio.client import Client
 from nats.js.errors import APIError, NotFoundError
 
 from kigeon.errors import QueueFull, UnreadableEnvelope, shorten
+from kigeon.events.checkpoint import MOST_TIME
 from kigeon.events.envelope import natural, pack
 from kigeon.queue.broker.connection import reading, writing
+from kigeon.queue.broker.error_codes import NOTHING_TO_DELETE, ErrorCode
 from kigeon.queue.broker.scan import headers_of, last_sequence, scan
-from kigeon.queue.broker.streams import RETRY, RETRY_SUBJECT, STREAM_FULL, retry_stream, retry_subject
+from kigeon.queue.broker.streams import RETRY, RETRY_SUBJECT, retry_stream, retry_subject
 from kigeon.queue.stores import former
 from kigeon.queue.stores.former import Adopted
 
-FORMAT = "1"
-MOST = 1e11
-"""Seconds since the epoch: the year 5138."""
-
-NO_MESSAGE = (10037, 10043, 10057)
-"""What JetStream answers when a message that is to be deleted is not there."""
-
-NO_STREAM = 10059
+RETRY_FORMAT = "1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +56,7 @@ class RetryStore:
     async def put(self, key: str, events: Sequence[bytes], offsets: Sequence[int], stored_at: float) -> int:
         """Store *events* and return the message's sequence. A full stream refuses: :class:`QueueFull`."""
         headers = {
-            "Kigeon-Format": FORMAT,
+            "Kigeon-Format": RETRY_FORMAT,
             "Kigeon-Key": key,
             "Kigeon-Numbers": ",".join(map(str, offsets)),
             "Kigeon-Stored-At": f"{stored_at:.6f}",
@@ -71,7 +66,7 @@ class RetryStore:
             try:
                 ack = await self._js.publish(subject, payload, headers=headers, stream=self._stream)
             except APIError as error:
-                if error.err_code != STREAM_FULL:
+                if error.err_code != ErrorCode.STREAM_STORE_FAILED:
                     raise
                 raise QueueFull(f"the retry stream of {self._sender} is full: queue.eventsMaxBytes") from error
         return int(ack.seq)
@@ -102,7 +97,7 @@ class RetryStore:
             try:
                 found = await self._js.get_msg(self._stream, max(start, 1), subject, next=True)
             except NotFoundError as error:
-                if error.err_code == NO_STREAM:
+                if error.err_code == ErrorCode.STREAM_NOT_FOUND:
                     raise
                 return None
         return _read(found.seq or 0, headers_of(found), 0.0, found.data or b"")
@@ -113,7 +108,7 @@ class RetryStore:
             try:
                 return (await self._js.get_msg(self._stream, sequence)).data or b""
             except APIError as error:
-                if error.err_code not in NO_MESSAGE:
+                if error.err_code not in NOTHING_TO_DELETE:
                     raise
                 return b""
 
@@ -123,7 +118,7 @@ class RetryStore:
             try:
                 await self._js.delete_msg(self._stream, sequence)
             except APIError as error:
-                if error.err_code not in NO_MESSAGE:
+                if error.err_code not in NOTHING_TO_DELETE:
                     raise
 
     async def booked_at_most(self) -> int:
@@ -154,11 +149,11 @@ def _read(sequence: int, headers: dict[str, str], timestamp: float, payload: byt
 
 def _read_waiting(sequence: int, headers: dict[str, str]) -> tuple[str, tuple[int, ...], float]:
     try:
-        if headers["Kigeon-Format"] != FORMAT:
+        if headers["Kigeon-Format"] != RETRY_FORMAT:
             raise ValueError(f"format {headers['Kigeon-Format']!r}")
         offsets = tuple(_number(offset) for offset in headers["Kigeon-Numbers"].split(","))
         stored_at = float(headers["Kigeon-Stored-At"])
-        if not 0 <= stored_at < MOST:
+        if not 0 <= stored_at < MOST_TIME:
             raise ValueError(f"{stored_at} is no time")
         return headers["Kigeon-Key"], offsets, stored_at
     except (KeyError, ValueError) as error:

@@ -13,10 +13,8 @@ from nats.js.errors import BadRequestError, KeyNotFoundError, NotFoundError
 
 from kigeon.errors import Fenced, QueueError
 from kigeon.queue.broker.connection import queue_errors, writing
+from kigeon.queue.broker.error_codes import ErrorCode
 from kigeon.queue.broker.streams import STATE
-
-WRONG_LAST_SEQUENCE = 10071
-"""What JetStream answers when an expected last sequence is not the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class StateRecord:
                 ack = await self._js.publish(f"$KV.{STATE}.{self._key}", value, headers=headers)
                 self._revision = ack.seq
             except BadRequestError as error:
-                if error.err_code != WRONG_LAST_SEQUENCE:
+                if error.err_code != ErrorCode.STREAM_WRONG_LAST_SEQUENCE:
                     raise
                 self._revision = await self._revision_of(value)
 

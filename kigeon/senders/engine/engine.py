@@ -50,7 +50,7 @@ DOUBTED_FIRST = 10.0
 PROVE_AT_END = 3.0
 """Seconds that are taken at the end to prove what would be sent again at the next start."""
 
-TICK = 0.25
+DUE_INTERVAL = 0.25
 """Seconds between two looks at what is due, while anything is under way."""
 
 IDLE_TICK = 1.0
@@ -152,12 +152,12 @@ class Engine:
         return {
             **{str(outcome): count for outcome, count in self._ledger.counts.items()},
             "ended": {str(outcome): count for outcome, count in self._ledger.ended.items()},
-            "position": self._ledger.lowest_open,
-            "next": self._ledger.next_sequence,
-            "first": self._ledger.first_offset,
-            "number": self._ledger.next_offset,
+            "position": self._ledger.envelopes.lowest_open,
+            "next": self._ledger.envelopes.next_sequence,
+            "first": self._ledger.envelopes.first_offset,
+            "number": self._ledger.envelopes.next_offset,
             "resent": self._ledger.resent,
-            "inMemory": self._ledger.open_events,
+            "inMemory": self._ledger.envelopes.open_events,
             "retrying": self._scheduler.waiting_events,
             "blocked": sorted(lane.label for lane in self._lanes if lane.is_blocked),
             "open": self._ledger.open_everywhere,
@@ -292,7 +292,7 @@ class Engine:
 
     def _is_idle(self) -> bool:
         """Whether every event that was read has ended."""
-        return not (self._ledger.open_events or self._ledger.retry.open_events or self._doubted)
+        return not (self._ledger.envelopes.open_events or self._ledger.retry.open_events or self._doubted)
 
     async def _wait_for_a_look(self) -> None:
         """Return a tick after something was under way, or read since the last look; otherwise when that is due."""
@@ -301,7 +301,7 @@ class Engine:
                 await asyncio.wait_for(self._stirred.wait(), IDLE_TICK)
             except TimeoutError:
                 return
-        await asyncio.sleep(TICK)
+        await asyncio.sleep(DUE_INTERVAL)
 
     async def _send_doubted(self) -> None:
         offsets, self._doubted = self._doubted, []
@@ -335,4 +335,4 @@ class Engine:
 
     def _is_drained(self, target: int) -> bool:
         stuck = not self._busy and all(lane.is_blocked for lane in self._lanes)
-        return stuck and (self._ledger.read_from > target or self._window.is_full)
+        return stuck and (self._ledger.envelopes.read_from > target or self._window.is_full)
