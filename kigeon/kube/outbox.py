@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from threading import Condition, Event
+from typing import NamedTuple
 from uuid import uuid4
 
 from kigeon.events.checkpoint import CheckpointDelta, WatcherCheckpoint
@@ -43,8 +44,7 @@ class News:
     lifetime: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """One Event as it was read: its digest, its raw JSON, and the version to resume from after it.
 
     ``anchor`` names the object that was seen last then, ``kind`` is what the event is counted as.

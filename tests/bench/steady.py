@@ -83,10 +83,11 @@ def kigeon(python: str, cluster: Cluster) -> Iterator[Roles]:
         )
         running.python = python
         with running:
-            yield lambda: _roles(running)
+            yield lambda: roles_of(running)
 
 
-def _roles(running: Kigeon) -> dict[int, str]:
+def roles_of(running: Kigeon) -> dict[int, str]:
+    """Return what each process of *running* is for."""
     actors = {line["pid"]: line["actor"] for line in running.log() if line["message"] == "started"}
     roles = {pid: actors.get(pid, "logger") for pid in running.tree()}
     for pid in roles:
