@@ -22,8 +22,10 @@ NANOSECONDS = 1e9
 
 
 class EventSummary(NamedTuple):
-    """``time`` is when it happened, in seconds since the epoch, 0 where it does not say; ``object`` is kind/name, ``times`` how
-    often it happened."""
+    """``time`` is when it happened, in seconds since the epoch, 0 where it does not say.
+
+    ``object`` is kind/name, ``times`` how often it happened.
+    """
 
     time: float = 0.0
     type: str = ""
