@@ -33,13 +33,19 @@ class EventKinds:
 
     def __init__(self, with_namespace: bool = False) -> None:
         self._with_namespace = with_namespace
-        self._known: dict[EventKind, EventKind] = {}
+        self._known: dict[tuple[str, str, str], EventKind] = {}
 
     def of(self, event: Mapping[str, Any]) -> EventKind:
         """Return the kind of *event*; never raises."""
+        if not self._with_namespace and (known := self._known_as(event.get("type"), event.get("reason"))):
+            return known
         told = text(event, "type")
         namespace = (namespace_of(event) or "") if self._with_namespace else ""
         kind = EventKind(told if told in TYPES else OTHER, text(event, "reason")[:LONGEST], namespace[:LONGEST])
         if len(self._known) >= MAX_KINDS:
             self._known.clear()
         return self._known.setdefault(kind, kind)
+
+    def _known_as(self, told: Any, reason: Any) -> EventKind | None:
+        """Return the kind where it is one that was met, and is written as it is in nearly all events."""
+        return self._known.get((told, reason, "")) if told.__class__ is reason.__class__ is str else None

@@ -15,6 +15,7 @@ The members, items and entries put together are one JSON object; all of a list o
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,19 @@ class Answer:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._due = time.monotonic() + FIRST
+
+    async def until_gone(self) -> None:
+        """Return when the client has closed the connection; not when it has only said that it asks nothing more."""
+        loop = asyncio.get_running_loop()
+        gone = asyncio.Event()
+        with select.epoll() as hang_up:
+            # An epoll object is readable when it has something to tell: of this one, that both directions are closed.
+            hang_up.register(self._connection, 0)
+            loop.add_reader(hang_up, gone.set)
+            try:
+                await gone.wait()
+            finally:
+                loop.remove_reader(hang_up)
 
     async def progress(self, doing: str, done: int, of: int = 0) -> None:
         """Tell how much is *done*, not too often. A client who has gone away is noticed here."""

@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import orjson
@@ -62,7 +63,7 @@ def _serve(connection: socket.socket, context: RequestContext) -> str:
         request = _read(connection)
         connection.setblocking(False)
         asyncio.run(answer_to(request, context, Answer(connection)))
-    except (BrokenPipeError, ConnectionResetError):
+    except (BrokenPipeError, ConnectionResetError, asyncio.CancelledError):
         sys.exit()  # Nobody listens any more.
     except (KigeonError, ValueError, OSError) as error:
         return str(error) or type(error).__name__
@@ -85,11 +86,20 @@ async def answer_to(request: dict[str, Any], context: RequestContext, answer: An
         client = await connecting.__aenter__()
     before = peak_bytes()
     limit_memory()
+    leaving = asyncio.ensure_future(answer.until_gone())
+    leaving.add_done_callback(partial(_cancel, asyncio.current_task()))
     try:
         await command(client, context, request, answer)
         await answer.end(peak_bytes() - before)
     finally:
+        leaving.cancel()
         await connecting.__aexit__(None, None, None)
+
+
+def _cancel(answering: asyncio.Task[None] | None, leaving: asyncio.Future[None]) -> None:
+    """End what answers, unless it has ended: nobody listens any more."""
+    if answering is not None and not leaving.cancelled():
+        answering.cancel()
 
 
 def _command(name: str) -> Command:

@@ -63,6 +63,8 @@ class LokiPlanner:
         self._answers = 0
         self._took_last = 0
         self._lone = 0
+        self._generation = 0
+        self._planned_for = 0
 
     def take_over(self) -> None:
         """Reckon with what a predecessor pushed up to now: Loki may take little more of a stream."""
@@ -95,6 +97,7 @@ class LokiPlanner:
             return [[probe]], [item for item in items if item is not probe]
         groups, younger = repeatable(grouped(items))
         if key == COMMON:
+            self._planned_for = self._generation
             pushes, rest = self._plan_common(groups)
         else:
             # A first one shows whether there is room again, each time another: ingesters do not fill up alike.
@@ -157,15 +160,21 @@ class LokiPlanner:
 
     def settle(self, push: Sequence[Item], answer: Answer) -> PushResult:
         """Return what *answer* means for each event of *push*."""
+        self._note_generation(answer)
         result = self._meaning(push, answer)
         result.unproven, result.certain = self._known.take_news()
         return result
 
+    def _note_generation(self, answer: Answer) -> None:
+        """Forget what is known where a connection was lost: Loki may have been restarted, and know no stream."""
+        if answer.generation > self._generation:
+            self._generation = answer.generation
+            self._known.forget()
+
     def _meaning(self, push: Sequence[Item], answer: Answer) -> PushResult:
         self._answers += 1
         if answer.status is PushStatus.DELIVERED:
-            self._took(push)
-            return PushResult(sent=list(push))
+            return self._took(push)
         if answer.status is PushStatus.STREAM:
             return self._refused(push, answer, answer.refusals[0])
         if answer.status is PushStatus.INVALID and answer.refusals:
@@ -184,6 +193,7 @@ class LokiPlanner:
     def proven(self, entry: LokiEntry, answer: Answer) -> PushResult:
         """Take the answer to a repeat of *entry*: its stream is proven, or what went to it is in doubt."""
         result = PushResult()
+        self._note_generation(answer)
         if answer.status is PushStatus.DELIVERED:
             self._known.prove_again(entry.stream, self._clock())
         elif answer.status is PushStatus.STREAM:
@@ -202,15 +212,18 @@ class LokiPlanner:
         """Return how many streams are known, proven and held, and how many events are in doubt."""
         return {**self._known.figures(self._clock()), "held": len(self._held)}
 
-    def _took(self, push: Sequence[Item]) -> None:
+    def _took(self, push: Sequence[Item]) -> PushResult:
+        """Note what Loki took; what rode along by what an earlier Loki may have known is pushed again."""
         now = self._clock()
         self._took_at, self._took_last, self._lone = now, self._answers, 0
         groups = grouped(push)
-        last = next(reversed(groups))
+        last, proven = groups.popitem()
+        self._known.prove(last, proven, now)
+        if self._generation > self._planned_for:
+            return PushResult(sent=proven, again=_push_of(list(groups.values())))
         for stream, group in groups.items():
-            if stream != last:
-                self._known.ride(stream, group, now)
-        self._known.prove(last, groups[last], now)
+            self._known.ride(stream, group, now)
+        return PushResult(sent=list(push))
 
     def _refused(self, push: Sequence[Item], answer: Answer, refusal: Refusal) -> PushResult:
         """One stream was refused; of the others nothing is known: Loki does not say then which lines were not valid."""
@@ -278,8 +291,7 @@ class LokiPlanner:
             named.update((id(item), refusal.fault) for item in found)
         valid = [item for item in push if id(item) not in named]
         if valid:
-            self._took(valid)
-        result.sent = valid
+            result = self._took(valid)
         for item in push:
             fault = named.get(id(item))
             if fault is Fault.NEW:
