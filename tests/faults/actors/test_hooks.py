@@ -247,7 +247,7 @@ def test_a_script_is_changed_while_events_flow(tmp_path: Path) -> None:
         senders = [hooked.kigeon.actor(f"sender/{error}") for error in ON_ERROR]
         hooked.hook.write_text(MENDED.replace("hooked", "changed"))
         hooked.lokis["fail"].wait_for(len(hooked.good + hooked.bad))
-        wait_until(lambda: len(told(hooked, "the hook's script has changed, it is used from now on")) == len(ON_ERROR))
+        wait_until(lambda: len(told(hooked, "the hook's script has changed, the new one is in use")) == len(ON_ERROR))
         hooked.happen(50)
         for loki in hooked.lokis.values():
             loki.wait_for(lambda lines: sum(line.tenant == "changed" for line in lines) >= 50)
