@@ -268,7 +268,7 @@ def told(hooked: Hooked, message: str) -> list[dict[str, Any]]:
 
 def refusals(hooked: Hooked) -> int:
     """Return how often a changed script was refused."""
-    return len(told(hooked, "the hook's script has changed and can't be loaded"))
+    return len(told(hooked, "the hook's new script can't be loaded"))
 
 
 def end(hooked: Hooked, name: str) -> None:
