@@ -140,7 +140,8 @@ class NatsServer:
             return self.is_running
         if not self.is_running:
             raise self._failed("it ended")
-        port = _read_port(self._data_dir / "run")
+        # Once started it listens at the same port ever after, and says so again only where its disk has room for that.
+        port = _read_port(self._data_dir / "run") or max(self._port, 0)
         if port and _takes_connections(port):
             self._recovery, self._port = None, port
             took = round(recovery.seconds(time.monotonic()), 3)
