@@ -11,7 +11,7 @@ from kigeon.http.live import LivePage, page
 from kigeon.http.parts import PARTS
 from kigeon.http.site import Site
 from kigeon.observability.snapshot import write_snapshot
-from tests.http.test_site import Clock
+from tests.http.serving import Clock
 from tests.observability.snapshots import WELL, with_report
 
 
