@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 TERMINATION_GRACE = 10.0
 """Seconds from a signal to the end: what can be sent by then is sent."""
 
-TICK = 0.2
+LOOK_INTERVAL = 0.2
 """Seconds between two looks while something is due; otherwise signals, descriptors and questions wake the root."""
 
 PING_EVERY = 1.0
@@ -74,9 +74,9 @@ class Root:
     def _idles(self) -> float:
         """Return for how many seconds nothing is due, if nothing happens."""
         if self._system is None or not self._system.tells_its_end or not self._server.is_ready:
-            return TICK
+            return LOOK_INTERVAL
         now = time.monotonic()
-        liveness = max(self._server_liveness.due - now, TICK)
+        liveness = max(self._server_liveness.due - now, LOOK_INTERVAL)
         return min(self._pinged_at + PING_EVERY - now, liveness)
 
     def _descriptors(self) -> list[int]:

@@ -1,4 +1,4 @@
-"""The data directory: whether the queue can be written there, and has room."""
+"""Checks whether the queue can be written in the data directory, and has room there."""
 
 from __future__ import annotations
 

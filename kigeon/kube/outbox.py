@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from threading import Condition, Event
+from typing import NamedTuple
 from uuid import uuid4
 
 from kigeon.events.checkpoint import CheckpointDelta, WatcherCheckpoint
@@ -44,8 +45,7 @@ class News:
     lifetime: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """One Event as it was read: its digest, its raw JSON, and the version to resume from after it.
 
     ``anchor`` names the object that was seen last then, ``kind`` is what the event is counted as.
@@ -195,6 +195,16 @@ class Outbox:
         """Seconds until a batch that is not full may be taken; 0 when it may be taken now."""
         with self._condition:
             return max(self._rest_left(), 0.0)
+
+    @property
+    def unneeded_for(self) -> float:
+        """Seconds until a batch may be taken of what is offered from now on, as long as that does not fill one.
+
+        What waits already is the batch of this rest, and another one follows it.
+        """
+        with self._condition:
+            rest = max(self._rest_left(), 0.0)
+            return rest + self._wait if rest and self._waiting else rest
 
     @property
     def is_due(self) -> bool:

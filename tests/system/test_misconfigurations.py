@@ -123,7 +123,7 @@ CASES = [
     Case(wrong_tenant, "check basicAuth and tenantID"),
     Case(no_right_on_pods, "grant get on pods (deploy/kubernetes/rbac.yaml)"),
     Case(a_url_with_a_path, "must be a base URL without path (/loki/api/v1/push is appended)", starts=False),
-    Case(tls_to_a_plain_port, "no TLS is spoken there: begin the url with http://"),
+    Case(tls_to_a_plain_port, "the server speaks no TLS: begin the url with http://"),
     Case(an_unknown_authority, "REQUESTS_CA_BUNDLE"),
     Case(a_read_only_volume, "mount the volume for writing (readOnly: false)", starts=False, marks=(needs_root,)),
     Case(a_directory_of_another_owner, "securityContext.fsGroup", starts=False, marks=(needs_root,)),

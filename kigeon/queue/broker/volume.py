@@ -15,7 +15,7 @@ def owner_of(place: Path) -> str:
         return ""
     if os.geteuid() == owner:
         return ""
-    return f" ({place} belongs to the user {owner}, this is the user {os.geteuid()})"
+    return f" ({place} belongs to the user {owner}, this process runs as the user {os.geteuid()})"
 
 
 def cure_of(error: OSError) -> str:

@@ -14,7 +14,7 @@ _LIMITS = (
     ("timestamp too old", "set this machine's clock, or Loki's: they differ by more than reject_old_samples_max_age"),
     ("structured metadata", "configure less structuredMetadata, or raise the tenant's limits of it"),
 )
-"""Parts of what Loki says where a limit refuses, and what an operator can do."""
+"""Parts of Loki's answers where a limit refuses a line, and what an operator can do."""
 
 
 def limit_cure(text: str) -> str:
