@@ -27,6 +27,7 @@ import orjson
 from kigeon.errors import DataDirectoryInUse, StartError, shorten
 from kigeon.queue.broker.binary import find_binary
 from kigeon.queue.broker.recovery import Recovery, Work, work_of
+from kigeon.queue.broker.volume import cure_of, owner_of
 
 log = logging.getLogger(__name__)
 
@@ -254,10 +255,8 @@ class NatsServer:
         return StartError(f"nats-server did not start in {self._data_dir}: {how}; it said: {said or 'nothing'}")
 
     def _unusable(self, error: OSError) -> StartError:
-        return StartError(
-            f"global.dataDir {self._data_dir} can't be used: {error.strerror or error}: "
-            "give a directory that this user may write to, on a disk with room for queue.eventsMaxBytes"
-        )
+        said = f"{error.strerror or error}{owner_of(self._data_dir)}"
+        return StartError(f"global.dataDir {self._data_dir} can't be used: {said}: {cure_of(error)}")
 
 
 def _die_with_parent() -> Callable[[], None]:
