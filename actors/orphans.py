@@ -28,7 +28,8 @@ class Orphans:
 
         The signal ends also a process that is stopped. Whoever calls this has to reap.
         """
-        found = frozenset(pid for pid in children(os.getpid()) if is_running(pid)) - self._before - frozenset(own)
+        others = frozenset(children(os.getpid())) - self._before - frozenset(own)
+        found = frozenset(pid for pid in others if is_running(pid))
         for pid in found & self._seen:
             log.warning(
                 "a process whose parent has ended without it is ended", extra={"pid": pid, "program": _program(pid)}

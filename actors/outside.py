@@ -34,7 +34,8 @@ class Outside:
         """Note how nats-server fares."""
         now, before = time.monotonic(), self._snapshot.nats_server
         part = moved(before, is_ready, now, restarts=life.restarts, failures=life.in_a_row, pid=pid)
-        self._snapshot = replace(self._snapshot, nats_server=part)
+        if part is not before:
+            self._snapshot = replace(self._snapshot, nats_server=part)
 
     def server_fails(self, problem: str) -> None:
         """Note why nats-server does not store, or does not start; the Queue's report tells when it stores again."""
@@ -45,7 +46,8 @@ class Outside:
         now, before = time.monotonic(), self._snapshot.actors
         part = moved(before, bool(thespians), now, restarts=life.restarts, failures=life.in_a_row)
         self._thespians = thespians
-        self._snapshot = replace(self._snapshot, actors=part)
+        if part is not before:
+            self._snapshot = replace(self._snapshot, actors=part)
 
     def actors_fail(self, problem: str) -> None:
         """Note why the actor system is built again: until it is, none of its actors runs."""
@@ -63,7 +65,9 @@ class Outside:
 
     def tell(self) -> None:
         """Tell what was noted, where it is time."""
-        self._http.tell(replace(self._snapshot, processes=self._processes()))
+        self._http.keep()
+        if self._http.takes_news:
+            self._http.tell(replace(self._snapshot, processes=self._processes()))
 
     def _processes(self) -> dict[str, int]:
         snapshot = self._snapshot
