@@ -37,7 +37,7 @@ LOCK_PATIENCE = 2.0
 """Seconds to wait for the lock: the processes of a kigeon that was killed may still be ending."""
 
 TIMER_SLACK = 2_000_000
-"""Nanoseconds by which the server's timers may be late: Go's scheduler looks after itself every 20 µs after each wake."""
+"""Nanoseconds by which the server's timers may be late: after each wake Go looks at its threads every 20 µs."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_TIMERSLACK = 29
