@@ -21,10 +21,12 @@ from kigeon.kube.outbox import Outbox
 from kigeon.kube.resume_anchor import ResumeAnchor, read_anchor
 from kigeon.kube.source import ClusterSource
 from kigeon.kube.watch import Resource
+from kigeon.observability.latest import OF_A_BATCH
+from kigeon.senders.registry import keep_namespaces_apart
 
 EVENTS = Resource("/api/v1/events")
 
-PATIENCE = 60.0
+STORED_TIMEOUT = 60.0
 """Seconds for a batch to be stored; after that the Watcher asks for a new epoch, in which it is sent again."""
 
 HANGS_AFTER = 900.0
@@ -37,8 +39,10 @@ class Watcher(KigeonActor):
     def started(self, start: Start) -> None:
         """Prepare to read; reading begins when the way is free."""
         self._cluster = start.cluster or ClusterSource()
-        self._outbox = Outbox(lambda: self.post(None), start.settings.pusher.batch_wait)
+        shown = OF_A_BATCH if start.settings.http.listen else 0
+        self._outbox = Outbox(lambda: self.post(None), start.settings.pusher.batch_wait, shown=shown)
         self._kinds = EventKinds(start.settings.http.namespace_label)
+        self._by_namespace = keep_namespaces_apart(start.settings.senders)
         self._wakes_at = 0.0
         self._lifetime = start.settings.queue.kubernetes_events_max_lifetime
         self._collector: EventCollector | None = None
@@ -72,6 +76,7 @@ class Watcher(KigeonActor):
                 checkpoint.lifetime,
                 self._time,
                 kinds=self._kinds,
+                by_namespace=self._by_namespace,
             )
             self._read_at = time.monotonic()
             arguments = (message.resource_version, read_anchor(message.checkpoint.anchor), self._collector)
@@ -98,7 +103,7 @@ class Watcher(KigeonActor):
         self._pump()
         if self._outbox.is_empty or not self._outbox.is_due:
             self._moved_at = time.monotonic()
-        elif self._epoch and time.monotonic() - self._moved_at > PATIENCE:
+        elif self._epoch and time.monotonic() - self._moved_at > STORED_TIMEOUT:
             self._moved_at = time.monotonic()
             self.send(self.supervisor, Resync(self._epoch, "a batch was not stored in time"))
         self._look_after_reading()

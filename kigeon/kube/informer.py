@@ -40,8 +40,11 @@ class Handler(Protocol):
     def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
         """Lines of a watch that is read beside a list: there is nothing to resume from before the list's end."""
 
-    def on_relist(self, reason: str) -> None:
-        """The next page is the first of a list that should not have been needed."""
+    def on_relist(self, reason: str, resume_from: str) -> None:
+        """The next page is the first of a list that should not have been needed.
+
+        Until that is complete, *resume_from* is the version to go on from; "": there is none.
+        """
 
     def on_unreadable(self, count: int) -> None:
         """So many lines or items could not be read, and were skipped."""
@@ -295,7 +298,7 @@ class Informer:
         causes = self.counters.relists_by_cause
         causes[self._reflector.cause] = causes.get(self._reflector.cause, 0) + 1
         log.warning("listing anew", extra={"path": self._resource.path, "reason": reason})
-        self._handler.on_relist(reason)
+        self._handler.on_relist(reason, self._reflector.doubted)
 
     def _unreadable(self, count: int, what: str) -> None:
         self._few.warning(

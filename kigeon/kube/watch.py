@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import urllib3
 
 from kigeon.errors import KubernetesError, UnreadableEvent, shorten
-from kigeon.kube.access import READ_ERRORS, ClusterAccess
+from kigeon.kube.access import ClusterAccess
+from kigeon.kube.answers import READ_ERRORS
 from kigeon.kube.chunks import WatchBody
 from kigeon.kube.lines import LineSplitter, WatchEvent, parse_line
 

@@ -23,7 +23,8 @@ class Answer:
     """A verdict, what the destination said, and after how many seconds it wants to be asked again.
 
     ``cure`` is what an operator can do about it, where that is known; ``answered`` is false where nothing came
-    back; ``refusals`` is what the text says in detail, for the sender type's own planner.
+    back; ``refusals`` is what the text says in detail, for the sender type's own planner. ``generation``
+    grows with each connection that was lost: the server may be another process since.
     """
 
     status: PushStatus
@@ -32,6 +33,7 @@ class Answer:
     cure: str = ""
     answered: bool = True
     refusals: tuple[Any, ...] = ()
+    generation: int = 0
 
 
 class Destination(Protocol):

@@ -19,7 +19,8 @@ class SenderType:
     settings; it imports what that takes, so that a process that only reads the configuration does without. ``describe``
     says in a few lines, each a word and what it means, what would run; no secret is among them. ``modules`` names what
     ``sink`` and its pushes import with these settings: it is imported once, before the actors' processes fork.
-    ``check`` sends an event with the settings, and says what came of it.
+    ``check`` sends an event with the settings, and says what came of it. ``keeps_namespaces_apart`` says whether, with
+    the settings, events of different namespaces need no order among each other.
     """
 
     name: str
@@ -28,3 +29,4 @@ class SenderType:
     describe: Callable[[Any], list[str]] = lambda settings: []
     modules: Callable[[Any], Sequence[str]] = lambda settings: ()
     check: Callable[[Any, Mapping[str, Any]], Iterable[Finding]] = lambda settings, event: []
+    keeps_namespaces_apart: Callable[[Any], bool] = lambda settings: False

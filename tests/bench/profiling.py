@@ -78,7 +78,7 @@ def _draw(path: Path, role: str, said: str) -> None:
 
 
 def stacks_of(text: str) -> Counter[str]:
-    """Read stacks, one a line, with their number at its end; what a process was doing when it was forked is left out."""
+    """Read stacks, one a line, with their number; what a process was doing when it was forked is left out."""
     found: Counter[str] = Counter()
     for line in text.splitlines():
         stack, _, count = line.rpartition(" ")

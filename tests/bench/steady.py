@@ -89,7 +89,7 @@ def kigeon(python: str, cluster: Cluster) -> Iterator[Roles]:
 
 
 def roles_of(running: Kigeon) -> dict[int, str]:
-    """Say what each of kigeon's processes is for."""
+    """Return what each process of *running* is for."""
     actors = {line["pid"]: line["actor"] for line in running.log() if line["message"] == "started"}
     roles = {pid: actors.get(pid, "logger") for pid in running.tree()}
     for pid in roles:

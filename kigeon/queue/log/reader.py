@@ -1,4 +1,4 @@
-"""The events stream as a sender reads it: as a log, from a sequence of its own, with no state in the server."""
+"""Reads the events stream for a sender: as a log, from the sender's own sequence, without state in the server."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class EventLog:
         self._deliveries = 0
 
     async def seek(self, sequence: int) -> None:
-        """Go on from *sequence*, or from the first one after it that is still held."""
+        """Go on from *sequence*, or from the first envelope after it that is still held."""
         self._next = sequence
         await self._drop()
 
     async def last_sequence(self) -> int:
-        """Return the last sequence of the stream; a stream that is missing is declared."""
+        """Return the last sequence of the stream; declare the stream if it is missing."""
         try:
             return await last_sequence(self._client, EVENTS)
         except QueueError as error:
@@ -69,7 +69,7 @@ class EventLog:
         if [message.delivery for message in messages] != list(
             range(self._deliveries + 1, self._deliveries + 1 + len(messages))
         ):
-            # One was lost on its way: the server does not keep account of what arrived. A new consumer delivers it.
+            # A message was lost on its way; the server does not know what arrived. A new consumer delivers it again.
             await self._drop()
             return []
         self._deliveries += len(messages)
@@ -84,19 +84,19 @@ class EventLog:
         return self._pull
 
     async def _look(self, pull: Pull) -> None:
-        """Ask for what a silence may hide: when it begins, after the connection was lost, and now and then."""
+        """Check what a silence may hide: when the silence begins, after the connection was lost, and now and then."""
         if pull.may_be_lost or time.monotonic() - self._checked_at >= CHECK_EVERY:
             await self._check(pull)
             self._checked_at = time.monotonic()
         if pull.may_be_lost:
-            # What was asked for may have been lost with the connection.
+            # The open request may have been lost with the connection.
             await self._drop()
 
     async def _check(self, pull: Pull) -> None:
-        """Notice that the consumer is gone, or the stream was made anew."""
+        """Raise where messages were lost, the consumer is gone, or the stream was made anew."""
         info = await pull.consumer_info()
         sent = info.delivered.consumer_seq if info.delivered is not None else 0
-        # What is on its way now was sent too.
+        # The server counts messages that are still on their way as sent.
         if sent > self._deliveries and not await pull.wait(1, ON_ITS_WAY):
             raise QueueError("the last messages were lost on their way")
         if await self.last_sequence() + 1 < self._next:

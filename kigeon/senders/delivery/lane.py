@@ -24,7 +24,7 @@ QUICKER = 1.25
 TOLD_FOR = 300.0
 """Seconds after which it is said again that a destination takes nothing."""
 
-PATIENCE = 0.5
+STALLED_AFTER = 0.5
 """Seconds after which a push that has no answer holds up what waits behind it."""
 
 
@@ -106,8 +106,8 @@ class Lane:
 
     @property
     def stalled(self) -> Sequence[Item]:
-        """What is in a push that has been without an answer for longer than :data:`PATIENCE`; mostly nothing."""
-        return self._asked if self._clock() - self._asked_at > PATIENCE else ()
+        """What is in a push that has been without an answer for longer than :data:`STALLED_AFTER`; mostly nothing."""
+        return self._asked if self._clock() - self._asked_at > STALLED_AFTER else ()
 
     @property
     def fills_a_push(self) -> bool:

@@ -48,7 +48,7 @@ class EnvelopeReader:
     async def begin(self) -> None:
         """Find the place to read on from."""
         await persistently("looking at the events stream", self._check_stream)
-        await self._log.seek(self._ledger.read_from)
+        await self._log.seek(self._ledger.envelopes.read_from)
 
     async def next(self) -> list[StoredEnvelope]:
         """Return the next envelopes, as many as fit into the window; none where nothing has come, or reading failed."""
@@ -74,17 +74,18 @@ class EnvelopeReader:
     def _take_what_fits(self) -> list[StoredEnvelope]:
         """Take the next envelopes that were read: how many they hold was not known when they were asked for."""
         read = self._read
-        taken, events = [read.popleft()], self._ledger.open_events
+        taken, events = [read.popleft()], self._ledger.envelopes.open_events
         while read and (events := events + declared_count(taken[-1].headers)) < 2 * window.MAX_WINDOW_EVENTS:
             taken.append(read.popleft())
         return taken
 
     async def _check_stream(self) -> None:
         """Begin at the start of a stream that was made anew or cut short: its sequences begin anew somewhere."""
-        if await self._log.stream_was_recreated(self._ledger.next_sequence, self._ledger.next_offset):
+        envelopes = self._ledger.envelopes
+        if await self._log.stream_was_recreated(envelopes.next_sequence, envelopes.next_offset):
             log.error("the events stream was damaged or made anew, reading it from its start")
-            self._ledger.rewind()
-            await self._log.seek(self._ledger.read_from)
+            envelopes.rewind()
+            await self._log.seek(envelopes.read_from)
 
     async def _open(self, envelope: StoredEnvelope) -> list[Item]:
         try:
@@ -92,10 +93,10 @@ class EnvelopeReader:
         except UnreadableEnvelope as error:
             # How many events it holds is not known: until it is parked nothing after it can be booked.
             while not await self._delivery.park_envelope(envelope.sequence, envelope.payload, str(error)):
-                await asyncio.sleep(window.TICK)
-            self._ledger.admit_unreadable(envelope.sequence)
+                await asyncio.sleep(window.LOOK_INTERVAL)
+            self._ledger.envelopes.admit_unreadable(envelope.sequence)
             return []
-        page = self._ledger.admit(envelope.sequence, headers.first, headers.count, envelope.timestamp)
+        page = self._ledger.envelopes.admit(envelope.sequence, headers.first, headers.count, envelope.timestamp)
         if page is None:
             return []
         try:
@@ -113,7 +114,7 @@ class EnvelopeReader:
     async def _park_envelope(self, page: EnvelopeProgress, envelope: StoredEnvelope, problem: str) -> None:
         """Park an envelope whose events can't be read, as soon as there is room; others do not wait for it."""
         while not await self._delivery.park_envelope(envelope.sequence, envelope.payload, problem):
-            await asyncio.sleep(window.TICK)
+            await asyncio.sleep(window.LOOK_INTERVAL)
         self._end_page(page, whole(envelope.sequence))
         self._window.freed()
 

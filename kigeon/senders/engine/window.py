@@ -15,7 +15,7 @@ MAX_WINDOW_EVENTS = 4000
 
 MAX_WINDOW_PAGES = 256
 
-TICK = 0.25
+LOOK_INTERVAL = 0.25
 """Seconds after which a full window is looked at again, although nothing has gone."""
 
 
@@ -32,7 +32,7 @@ class Window:
     @property
     def is_full(self) -> bool:
         """Whether reading pauses. Events of stalled pushes do not count, up to one extra window."""
-        events, pages = self._ledger.open_events, self._ledger.open_pages
+        events, pages = self._ledger.envelopes.open_events, self._ledger.envelopes.open_pages
         if events < MAX_WINDOW_EVENTS and pages < MAX_WINDOW_PAGES:
             return False
         hanging = [item.page for lane in self._lanes for item in self._lanes.hanging(lane)]
@@ -51,10 +51,10 @@ class Window:
         self._room.set()
 
     async def room(self) -> None:
-        """Wait until something has gone, a :data:`TICK` at most."""
+        """Wait until something has gone, a :data:`LOOK_INTERVAL` at most."""
         self._room.clear()
         try:
-            await asyncio.wait_for(self._room.wait(), TICK)
+            await asyncio.wait_for(self._room.wait(), LOOK_INTERVAL)
         except TimeoutError:
             return
 

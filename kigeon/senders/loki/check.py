@@ -19,7 +19,7 @@ from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
 
-TIMEOUT = 5.0
+CONNECT_TIMEOUT = 5.0
 MOST_SKEW = 30.0
 """Seconds by which clocks may differ."""
 
@@ -79,7 +79,7 @@ def speaks_tls(url: str) -> bool:
     address = urlsplit(url)
     try:
         with (
-            socket.create_connection((address.hostname or "", address.port or 80), TIMEOUT) as plain,
+            socket.create_connection((address.hostname or "", address.port or 80), CONNECT_TIMEOUT) as plain,
             context.wrap_socket(plain, server_hostname=address.hostname),
         ):
             return True

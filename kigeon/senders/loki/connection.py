@@ -2,10 +2,14 @@
 
 Trust, proxies and credentials are decided by requests (the environment's proxies and CA bundle; no ``.netrc``); a push
 goes straight to the connections below it: there are thousands where a backlog has many streams.
+
+A connection that was lost is counted: it is the only sign of a Loki that was restarted between two pushes.
 """
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -20,10 +24,13 @@ from kigeon.senders.loki.body import HEADERS
 from kigeon.senders.loki.entry import LokiDestination
 
 PUSH_PATH = "/loki/api/v1/push"
-TIMEOUT = (5.0, 15.0)
+PUSH_TIMEOUT = (5.0, 15.0)
 """Seconds to connect, and for Loki to answer."""
 
 TENANT = "X-Scope-OrgID"
+
+MOST_LOSSES = 2**40
+"""Of one :class:`Connection`; the next one goes on from there."""
 
 
 class NoAuth(AuthBase):
@@ -43,9 +50,12 @@ class UnverifiedAdapter(HTTPAdapter):
 
 
 class Connection:
-    """To one destination, whatever its tenant. Thread-safe; what it raises is of requests or of urllib3."""
+    """To one destination, whatever its tenant. Thread-safe; what it raises is of requests or of urllib3.
 
-    def __init__(self, destination: LokiDestination) -> None:
+    *number* is larger than that of an earlier one to the same destination.
+    """
+
+    def __init__(self, destination: LokiDestination, number: int = 0) -> None:
         self._session = new_session(destination)
         request = self._session.prepare_request(
             requests.Request("POST", destination.url + PUSH_PATH, headers={**HEADERS[destination.encoding]})
@@ -61,6 +71,14 @@ class Connection:
         self._target = adapter.request_url(request, found["proxies"])
         self._headers = dict(request.headers)
         self._retries = adapter.max_retries
+        self._lock = threading.Lock()
+        self._generation = number * MOST_LOSSES
+        self._pool.ConnectionCls = _telling(self._pool.ConnectionCls, self._note_loss)
+
+    @property
+    def generation(self) -> int:
+        """Grows with each connection that was lost: what answers may be another process since."""
+        return self._generation
 
     def post(self, body: bytes, tenant: str | None) -> urllib3.BaseHTTPResponse:
         """Push *body*; return the answer, not read yet, wherever it would send on to. It is to be closed."""
@@ -68,23 +86,56 @@ class Connection:
         if tenant:
             check_header_validity((TENANT, tenant))
             headers = {**headers, TENANT: tenant}
-        response: urllib3.BaseHTTPResponse = self._pool.urlopen(
-            "POST",
-            self._target,
-            body,
-            headers,
-            retries=self._retries,
-            redirect=False,
-            assert_same_host=False,
-            timeout=urllib3.Timeout(*TIMEOUT),
-            preload_content=False,
-            decode_content=False,
-        )
+        try:
+            response: urllib3.BaseHTTPResponse = self._pool.urlopen(
+                "POST",
+                self._target,
+                body,
+                headers,
+                retries=self._retries,
+                redirect=False,
+                assert_same_host=False,
+                timeout=urllib3.Timeout(*PUSH_TIMEOUT),
+                preload_content=False,
+                decode_content=False,
+            )
+        except urllib3.exceptions.HTTPError:
+            self._note_loss()
+            raise
         return response
+
+    def _note_loss(self) -> None:
+        with self._lock:
+            self._generation += 1
 
     def close(self) -> None:
         """Close what is open; what is under way ends."""
         self._session.close()
+
+
+def _telling(base: Any, lost: Callable[[], None]) -> Any:
+    """Return a class of connections that call *lost* when they are made anew.
+
+    One that the server says to close after a single answer tells nothing: such a server closes every one.
+    """
+
+    class TellingConnection(base):  # type: ignore[misc]  # urllib3's, or a proxy's: whichever the pool makes
+        _answers: int | None = None
+        _is_closed = False
+
+        def connect(self) -> None:
+            super().connect()
+            if self._answers is not None and not (self._is_closed and self._answers == 1):
+                lost()
+            self._answers = 0
+
+        def getresponse(self) -> Any:
+            response = super().getresponse()
+            self._answers = (self._answers or 0) + 1
+            self._is_closed = response.headers.get("Connection", "").lower() == "close"
+            return response
+
+    return TellingConnection
 
 
 def new_session(destination: LokiDestination) -> requests.Session:

@@ -10,13 +10,13 @@ import orjson
 import requests
 
 from kigeon.errors import SenderError, shorten
-from kigeon.senders.loki.connection import TIMEOUT, new_session
+from kigeon.senders.loki.connection import PUSH_TIMEOUT, new_session
 from kigeon.senders.loki.entry import LokiDestination
 from kigeon.senders.loki.labels import SERVICE_NAME
 from kigeon.senders.loki.streams import OWN_SERVICE
 
 QUERY_PATH = "/loki/api/v1/query_range"
-LIMIT = 1000
+LINES_PER_ANSWER = 1000
 """Lines of one answer. Loki takes up to 5000, but never answers where they are more than 4 MiB (3.7, as configured)."""
 
 DIGITS = "0123456789abcdef"
@@ -56,7 +56,7 @@ def read_lines(destination: LokiDestination, selector: str, start: int, end: int
         while start <= end:
             stop = min(end, start + LONGEST_RANGE)
             lines = _query(session, destination, selector, start, stop + 1)
-            if len(lines) < LIMIT:
+            if len(lines) < LINES_PER_ANSWER:
                 yield from lines
                 start = stop + 1
                 continue
@@ -76,15 +76,15 @@ def _at_once(
     """Yield the lines of one nanosecond (Kubernetes writes most times in whole seconds), cut by how their uids end."""
     for digit in DIGITS:
         lines = _query(session, destination, f"{selector} |~ {_uid_ends(digit + ending)}", at, at + 1)
-        if len(lines) < LIMIT:
+        if len(lines) < LINES_PER_ANSWER:
             yield from lines
         else:
             yield from _at_once(session, destination, selector, at, digit + ending)
     # Whatever has no such digit there, or no uid at all.
     rest = f"{selector} |~ {_uid_ends(ending)}" if ending else selector
     lines = _query(session, destination, f"{rest} !~ {_uid_ends(f'[{DIGITS}]{ending}')}", at, at + 1)
-    if len(lines) >= LIMIT:
-        raise SenderError(f"{destination.label} holds {LIMIT} lines or more at {at}: too many to read")
+    if len(lines) >= LINES_PER_ANSWER:
+        raise SenderError(f"{destination.label} holds {LINES_PER_ANSWER} lines or more at {at}: too many to read")
     yield from lines
 
 
@@ -93,10 +93,16 @@ def _uid_ends(ending: str) -> str:
 
 
 def _query(session: requests.Session, destination: LokiDestination, selector: str, start: int, end: int) -> list[Held]:
-    parameters = {"query": selector, "start": str(start), "end": str(end), "limit": str(LIMIT), "direction": "forward"}
+    parameters = {
+        "query": selector,
+        "start": str(start),
+        "end": str(end),
+        "limit": str(LINES_PER_ANSWER),
+        "direction": "forward",
+    }
     headers = {"X-Scope-OrgID": destination.tenant_id} if destination.tenant_id else {}
     try:
-        response = session.get(destination.url + QUERY_PATH, params=parameters, headers=headers, timeout=TIMEOUT)
+        response = session.get(destination.url + QUERY_PATH, params=parameters, headers=headers, timeout=PUSH_TIMEOUT)
         if response.status_code != 200:
             raise SenderError(f"{destination.label} answers {response.status_code}: {shorten(response.text)}")
         # orjson takes 13 times the text at once, which is too much for an operator's process.

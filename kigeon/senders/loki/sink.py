@@ -61,6 +61,7 @@ class LokiSink:
         self._settings = settings
         self._lock = threading.Lock()
         self._connections: OrderedDict[LokiDestination, Connection] = OrderedDict()
+        self._made = 0
         self._routes: dict[int, Route] = {}
         self._streams = Streams()
 
@@ -88,18 +89,11 @@ class LokiSink:
     def ask(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> tuple[Answer, str]:
         """POST *entries*; return what the answer means, and its Date, "" where it has none."""
         try:
-            body = body_of(entries, destination.encoding)
-            response = self._connection(destination).post(body, destination.tenant_id)
-            try:
-                answer = response.read(MAX_ANSWER, decode_content=True)
-            finally:
-                response.close()
-            found = answer_of(response.status, answer, response.headers.get("Retry-After"))
-            return found, response.headers.get("Date", "")
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, OverflowError) as error:
-            if _is_distrust(error):
-                return Answer(PushStatus.HOLD, f"TLS: {shorten(str(error))}", cure=_tls_cure(str(error))), ""
-            return Answer(PushStatus.RETRY, f"no answer: {shorten(str(error))}", answered=False), ""
+            connection = self._connection(destination)
+        except (OSError, ValueError) as error:
+            return _no_answer(error), ""
+        answer, date = _ask(connection, destination, entries)
+        return replace(answer, generation=connection.generation), date
 
     def close(self) -> None:
         """Close every connection."""
@@ -123,11 +117,31 @@ class LokiSink:
             shared = replace(destination, tenant_id=None)
             connection = self._connections.get(shared)
             if connection is None:
-                connection = self._connections[shared] = Connection(shared)
+                connection = self._connections[shared] = Connection(shared, self._made)
+                self._made += 1
                 while len(self._connections) > MAX_CONNECTIONS:
                     self._connections.popitem(last=False)
             self._connections.move_to_end(shared)
             return connection
+
+
+def _ask(connection: Connection, destination: LokiDestination, entries: Sequence[LokiEntry]) -> tuple[Answer, str]:
+    try:
+        response = connection.post(body_of(entries, destination.encoding), destination.tenant_id)
+        try:
+            answer = response.read(MAX_ANSWER, decode_content=True)
+        finally:
+            response.close()
+        found = answer_of(response.status, answer, response.headers.get("Retry-After"))
+        return found, response.headers.get("Date", "")
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, OverflowError) as error:
+        return _no_answer(error), ""
+
+
+def _no_answer(error: Exception) -> Answer:
+    if _is_distrust(error):
+        return Answer(PushStatus.HOLD, f"TLS: {shorten(str(error))}", cure=_tls_cure(str(error)))
+    return Answer(PushStatus.RETRY, f"no answer: {shorten(str(error))}", answered=False)
 
 
 def route_of(settings: LokiSettings) -> Route:

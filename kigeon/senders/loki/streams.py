@@ -12,7 +12,7 @@ Stream = tuple[tuple[str, str], ...]
 OWN_SERVICE = "kigeon"
 """The service of a stream whose labels name none: Loki would write ``unknown_service``, and refuse one without any."""
 
-MOST = 4096
+MOST_STREAMS = 4096
 LARGEST = 1024
 """Characters of the values of a stream that is remembered: an event's author may write far longer ones."""
 
@@ -36,7 +36,7 @@ class Streams:
         if stream is None:
             stream = _stream(labels_of(names, values) | dict(own))
             if sum(len(str(value)) for value in (*values, *dict(own).values())) <= LARGEST:
-                if len(self._known) >= MOST:
+                if len(self._known) >= MOST_STREAMS:
                     self._known.clear()
                 self._known[key] = stream
         return stream

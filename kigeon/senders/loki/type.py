@@ -54,4 +54,17 @@ def _check(settings: LokiSettings, event: Mapping[str, Any]) -> Iterable[Finding
     return check_loki(settings, event)
 
 
-LOKI = SenderType("loki", LokiConfig(KEYS), _sink, describe, modules=modules, check=_check)
+def keeps_namespaces_apart(loki: LokiSettings) -> bool:
+    """Whether no stream holds events of two namespaces: order matters within a stream."""
+    return any(field == "namespace" and name not in loki.stream_labels for name, field in loki.event_labels)
+
+
+LOKI = SenderType(
+    "loki",
+    LokiConfig(KEYS),
+    _sink,
+    describe,
+    modules=modules,
+    check=_check,
+    keeps_namespaces_apart=keeps_namespaces_apart,
+)

@@ -25,8 +25,8 @@ from kigeon.senders.progress.doubts import WIDTH
 from kigeon.senders.progress.envelope import EnvelopeProgress, Position
 from kigeon.senders.progress.outcome import Outcome
 
-FORMAT = 1
-MOST = 10**18 - 1
+POSITION_FORMAT = 1
+MOST_COUNTED = 10**18 - 1
 """What is larger was never counted: no sequence and no offset has more than 18 digits."""
 
 MOST_EVENTS = 1_000_000
@@ -37,7 +37,7 @@ def write_position(position: Position) -> bytes:
     """Return the record of *position*."""
     return orjson.dumps(
         {
-            "format": FORMAT,
+            "format": POSITION_FORMAT,
             "sequence": position.next_sequence,
             "number": position.next_offset,
             "first": position.first_offset,
@@ -65,8 +65,10 @@ def read_position(record: bytes | None) -> Position:
         return Position()
     try:
         found = orjson.loads(record)
-        if found["format"] != FORMAT:
-            raise UnreadablePosition(f"the position has format {found['format']!r}, this kigeon reads {FORMAT}")
+        if found["format"] != POSITION_FORMAT:
+            raise UnreadablePosition(
+                f"the position has format {found['format']!r}, this kigeon reads {POSITION_FORMAT}"
+            )
         return _read(found)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadablePosition(f"the position {shorten(record, 120)} can't be read: {error!r}") from error
@@ -84,7 +86,7 @@ def _read(found: dict[str, Any]) -> Position:
         next_sequence,
         _number(found["number"]),
         # Numbers that went back keep their place before the first.
-        _number(found["first"], -MOST),
+        _number(found["first"], -MOST_COUNTED),
         pages,
         _number(found["retrySequence"]),
         {_number(int(sequence), 1): _bits(bits) for sequence, bits in found["retry"].items()},
@@ -122,7 +124,7 @@ def _bits(value: Any, most: int = MOST_EVENTS) -> int:
     return bits
 
 
-def _number(value: Any, least: int = 0, most: int = MOST) -> int:
+def _number(value: Any, least: int = 0, most: int = MOST_COUNTED) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise ValueError(f"{value!r} is no number from {least} to {most}")
     return value

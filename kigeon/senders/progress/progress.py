@@ -33,7 +33,7 @@ class Progress:
             if self._saved >= ticket:
                 return
             covers, complete_from = self._asked, self.ledger.notes.explained
-            otherwise = self.ledger.notes.take(self.ledger.next_offset)
+            otherwise = self.ledger.notes.take(self.ledger.envelopes.next_offset)
             position = write_position(self.ledger.position())
             if otherwise:
                 await persistently(

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 SLICE_EVENTS = 2000
 """Events that one slice reads, at least; the envelope that reaches so many is read whole."""
 
-PATIENCE = 10.0
+SLICE_TIMEOUT = 10.0
 """Seconds that a slice is waited for: what is on its way then goes on, and the next slice waits for it."""
 
 UNNOTICED = "its destination may have refused it unnoticed, and the queue does not hold it any more"
@@ -137,7 +137,7 @@ class Resending:
         """Read a slice and have it sent; return the sequence after it, 0 where there is no more."""
         events = 0
         async for stored in self._history.read(wanted.sequence):
-            if stored.timestamp >= wanted.until or stored.sequence >= self._progress.ledger.next_sequence:
+            if stored.timestamp >= wanted.until or stored.sequence >= self._progress.ledger.envelopes.next_sequence:
                 return 0
             events += await self._send(stored, wanted)
             if events >= SLICE_EVENTS:
@@ -167,7 +167,7 @@ class Resending:
         return wanted.namespace is None or _namespace(raw) == wanted.namespace
 
     async def _wait(self) -> None:
-        deadline = asyncio.get_running_loop().time() + PATIENCE
+        deadline = asyncio.get_running_loop().time() + SLICE_TIMEOUT
         while self._open_events() and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.02)
 
