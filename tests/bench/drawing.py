@@ -80,7 +80,7 @@ def flames(title: str, stacks: Mapping[str, int]) -> str:
 
 def _flame(frame: str, x: float, y: float, width: float, share: float) -> str:
     hue = 20 + sum(map(ord, frame)) % 35
-    shown = escape(frame[: int(width / 6)]) if width > 20 else ""
+    shown = escape(frame[: int(width / 7)]) if width > 20 else ""
     return (
         f"<g><title>{escape(frame)} {share:.1%}</title>"
         f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{ROW - 1}" fill="hsl({hue},85%,65%)"/>'
