@@ -47,5 +47,5 @@ class EventKinds:
         return self._known.setdefault(kind, kind)
 
     def _known_as(self, told: Any, reason: Any) -> EventKind | None:
-        """Return the kind where it is one that was met, and is written as it is in nearly all events."""
+        """Return the kind if it was met before and the event writes it as nearly all events do; else None."""
         return self._known.get((told, reason, "")) if told.__class__ is reason.__class__ is str else None

@@ -32,7 +32,7 @@ def timestamp_of(event: Mapping[str, Any]) -> int:
     """
     last, first = event.get("lastTimestamp"), event.get("firstTimestamp")
     latest = parse_time(last) if last.__class__ is str else 0
-    # As most Events have them: a look that finds nothing costs as much as one that does.
+    # Most Events have these two times alike and no others: times that are missing or equal are not parsed.
     for stamp in (
         event.get("eventTime"),
         event.get("series") and mapping(event, "series").get("lastObservedTime"),

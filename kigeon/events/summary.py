@@ -1,4 +1,4 @@
-"""What the status page shows of an event: a line of bounded length, without the credentials of any URL."""
+"""Summarizes an event for the status page: bounded in length, without the credentials of any URL."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NANOSECONDS = 1e9
 
 
 class EventSummary(NamedTuple):
-    """``time`` is when it happened, in seconds since the epoch, 0 where it does not say.
+    """``time`` is when the event happened, in seconds since the epoch, 0 where the event has no time.
 
     ``object`` is kind/name, ``times`` how often it happened.
     """
@@ -40,7 +40,7 @@ NOTHING = EventSummary()
 
 
 def summaries(raws: Sequence[bytes]) -> tuple[EventSummary, ...]:
-    """Return the summary of each raw Event, :data:`NOTHING` of what can't be read; never raises."""
+    """Return the summary of each raw Event, :data:`NOTHING` for one that can't be read; never raises."""
     return tuple(_summary_of(raw) for raw in raws)
 
 
@@ -59,7 +59,7 @@ def _summary_of(raw: bytes) -> EventSummary:
         fields.reason[:LONGEST],
         (fields.involved_namespace or fields.namespace)[:LONGEST],
         name[:LONGEST_OBJECT],
-        # Redacted before it is cut: half an address may not be known as one.
+        # The message is redacted before it is cut: half an address may not be recognized as one.
         _cut(redact(fields.message[: 4 * LONGEST_MESSAGE].strip())),
         fields.count,
     )

@@ -185,7 +185,7 @@ class HookRunner:
             self.close()
         if self._worker is not None and self._worker.has_ended:
             # The worker had no event, so no event fails.
-            log.warning("the hook's worker had ended, and is replaced", extra={"pid": self._worker.pid})
+            log.warning("the hook's worker has ended, it is replaced", extra={"pid": self._worker.pid})
             self._lose()
         if self._worker is None and time.monotonic() >= self._respawn_at:
             self.counts.respawns += 1

@@ -73,17 +73,17 @@ class ScriptWatch:
             self._check(self._hook, source)
         except HookLoadError as error:
             said = {"script": script, "error": str(error)}
-            log.error("the hook's script has changed and can't be loaded, the last one that could goes on", extra=said)
+            log.error("the hook's new script can't be loaded, the old one stays in use", extra=said)
             return None
         self._source = source
-        log.info("the hook's script has changed, it is used from now on", extra={"script": script})
+        log.info("the hook's script has changed, the new one is in use", extra={"script": script})
         return source
 
     def _gone(self) -> None:
         if not self._is_gone:
             self._is_gone = True
             self._seen = self._judged = None
-            log.error("the hook's script is gone, the last one goes on", extra={"script": str(self._hook.script)})
+            log.error("the hook's script is gone, the old one stays in use", extra={"script": str(self._hook.script)})
 
 
 class WatchThread:

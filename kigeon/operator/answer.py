@@ -38,11 +38,11 @@ class Answer:
         self._due = time.monotonic() + FIRST
 
     async def until_gone(self) -> None:
-        """Return when the client has closed the connection; not when it has only said that it asks nothing more."""
+        """Return when the client has closed the connection, not when it has only closed its writing side."""
         loop = asyncio.get_running_loop()
         gone = asyncio.Event()
         with select.epoll() as hang_up:
-            # An epoll object is readable when it has something to tell: of this one, that both directions are closed.
+            # An epoll object is readable when it has an event; here that is the closing of both directions.
             hang_up.register(self._connection, 0)
             loop.add_reader(hang_up, gone.set)
             try:

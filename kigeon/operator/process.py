@@ -97,7 +97,7 @@ async def answer_to(request: dict[str, Any], context: RequestContext, answer: An
 
 
 def _cancel(answering: asyncio.Task[None] | None, leaving: asyncio.Future[None]) -> None:
-    """End what answers, unless it has ended: nobody listens any more."""
+    """Cancel the answering task, because the client has gone."""
     if answering is not None and not leaving.cancelled():
         answering.cancel()
 

@@ -1,4 +1,4 @@
-"""The types of senders that there are. Another type is another folder here, and another line."""
+"""Lists the types of senders. A new type is a new folder here, and a new line."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ def config_types() -> ConfigTypes:
 def keep_namespaces_apart(senders: Iterable[SenderSettings]) -> bool:
     """Return whether, for each of *senders*, events of different namespaces need no order among each other.
 
-    Of what a hook returns nothing is known.
+    Nothing is known of the settings that a hook returns.
     """
     return all(sender.hook is None and TYPES[sender.type].keeps_namespaces_apart(sender.settings) for sender in senders)

@@ -136,7 +136,7 @@ def test_tls_to_a_plain_port(setup: Setup, loki: Loki) -> None:
     setup.config["url"] = loki.url.replace("http://", "https://")
     said, cure = setup.failure()
     assert "TLS" in said
-    assert cure == "no TLS is spoken there: begin the url with http://"
+    assert cure == "the server speaks no TLS: begin the url with http://"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What was sent and may not be held: it is proven now and then, and what is doubted is sent again from the queue."""
+"""Events that were sent and may not be held: they are proven from time to time, or sent again from the queue."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from kigeon.senders.retry.scheduler import RetryScheduler
 log = logging.getLogger(__name__)
 
 PROVE_EVERY = 10.0
-"""Seconds between two looks at what is sent and not proven."""
+"""Seconds between two looks at events that were sent without a proof."""
 
 DOUBTED_FIRST = 10.0
-"""Seconds for which nothing new is read at the start while what is in doubt has not been tried."""
+"""Seconds for which nothing new is read at the start while events in doubt have not been tried."""
 
 PROVE_AT_END = 3.0
-"""Seconds that are taken at the end to prove what would be sent again at the next start."""
+"""Seconds at the end for proving events that would be sent again at the next start."""
 
 
 class DoubtedEvents:
@@ -39,49 +39,49 @@ class DoubtedEvents:
         self._offsets: list[int] = []
 
     def __bool__(self) -> bool:
-        """Whether any of them is still to be sent again."""
+        """Whether any event has still to be sent again."""
         return bool(self._offsets)
 
     def add(self, offsets: Sequence[int]) -> None:
-        """Have events sent again."""
+        """Note that the events with these offsets have to be sent again."""
         if offsets:
             log.warning(
-                "a stream was refused that was known, what went to it is sent again", extra={"events": len(offsets)}
+                "a known stream was refused, its events without proof are sent again", extra={"events": len(offsets)}
             )
             self._offsets += offsets
 
     async def restore(self) -> None:
-        """Have what an earlier run sent and never saw proven sent again."""
+        """Send the events again that an earlier run sent and never saw proven."""
         offsets = list(self._ledger.doubts)
         if offsets:
-            log.info("what was sent and not proven to be held is sent again", extra={"events": len(offsets)})
-            await persistently("reading what is in doubt", lambda: self._resending.send_doubted(offsets))
+            log.info("events that were sent without proof are sent again", extra={"events": len(offsets)})
+            await persistently("reading events in doubt", lambda: self._resending.send_doubted(offsets))
             self._scheduler.hurry(AGAIN)
 
     async def tried(self) -> None:
-        """Wait until what was restored has been tried, for a while: after what is newer it may be too late."""
+        """Wait a while until the restored events have been tried: after newer events they may be too late."""
         deadline = time.monotonic() + DOUBTED_FIRST
         while self._scheduler.is_sending_again and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
 
     async def send(self) -> None:
-        """Send what was added; what can't be read from the queue now is read later."""
+        """Send the events that were added; where the queue can't be read now, try again later."""
         offsets, self._offsets = self._offsets, []
         if not offsets:
             return
         try:
             await self._resending.send_doubted(offsets)
         except QueueError as error:
-            log.warning("what is in doubt can't be read again, trying again", extra={"error": str(error)})
+            log.warning("events without proof can't be sent again yet, trying again", extra={"error": str(error)})
             self._offsets += offsets
 
     async def prove(self) -> None:
-        """Have what was sent without a proof proven, now and then, for ever."""
+        """Prove events that were sent without a proof, from time to time, for ever."""
         while True:
             await asyncio.sleep(PROVE_EVERY)
             await self._delivery.prove()
 
     async def prove_at_end(self) -> None:
-        """Have all of it proven now, as far as a short time allows."""
+        """Prove all events now, as far as a short time allows."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._delivery.prove(0.0), PROVE_AT_END)

@@ -1,8 +1,8 @@
-"""A sender at work: reads the events stream as a log, prepares, hands to lanes, and keeps the books durable.
+"""A sender at work: it reads the events stream as a log, prepares events, puts them on lanes, and keeps the books.
 
-Three kinds of tasks run side by side: one reads and prepares, one for each lane pushes, one looks after what is due.
-What is in memory is bounded by the *window*; when it is full of events that can't go while others could, those move
-to the retry stream. The durable position is written after every push, before the lane's next.
+Three kinds of tasks run side by side: one reads and prepares, one for each lane pushes, one tries due events again.
+The *window* bounds the events in memory. When it is full of events that can't go while others could, the former move
+to the retry stream. The durable position is written after every push, before the lane's next push.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ log = logging.getLogger(__name__)
 few = Limited(log)
 
 DUE_INTERVAL = 0.25
-"""Seconds between two looks at what is due, while anything is under way."""
+"""Seconds between two looks at due events, while any event is under way."""
 
 IDLE_TICK = 1.0
-"""The same while nothing is."""
+"""Seconds between two looks while no event is under way."""
 
 
 async def open_engine(stores: Stores, spec: SenderSpec) -> Engine:
@@ -80,17 +80,17 @@ class Engine:
         self._busy = 0
 
     async def restore(self) -> None:
-        """Take over what waits in the retry stream."""
+        """Take over the events that wait in the retry stream."""
         await self._scheduler.restore()
         await self.parked.restore()
         await self._doubted.restore()
 
     async def run(self) -> None:
-        """Work until cancelled. Raises what must not be survived, :class:`~kigeon.errors.Fenced` among it."""
+        """Work until cancelled. Raises errors that must end the sender, such as :class:`~kigeon.errors.Fenced`."""
         await self._tasks.run(self._read(), self._look_after(), self._doubted.prove())
 
     async def drain(self) -> None:
-        """Return when all that the queue holds now is sent, or waits for what is away; the position is durable."""
+        """Return when all events that the queue holds now are sent, or can't be sent now; the position is durable."""
         target = await persistently("reading the events stream", self._log.last_sequence)
         while not self._is_drained(target):
             await asyncio.sleep(0.02)
@@ -98,13 +98,13 @@ class Engine:
         await self._progress.save()
 
     def close(self) -> None:
-        """Let go of the threads."""
+        """End the threads."""
         self._preparing.close()
         self._delivery.close()
         self._spec.sink.close()
 
     def report(self) -> dict[str, object]:
-        """Return the accounts as plain data: outcomes so far, what is in memory, what waits and where it can't go."""
+        """Return the accounts as plain data: outcomes so far, events in memory, events that wait, blocked lanes."""
         return {
             **{str(outcome): count for outcome, count in self._ledger.counts.items()},
             "ended": {str(outcome): count for outcome, count in self._ledger.ended.items()},
@@ -149,7 +149,7 @@ class Engine:
             self._busy -= 1
 
     async def _make_room(self) -> None:
-        """Free the way: move what can't go to the retry stream, or wait until something has gone."""
+        """Make room: move events that can't go to the retry stream, or wait until an event has gone."""
         if not await self._undecided.relieve() + await self._window.relieve():
             await self._window.room()
 
@@ -178,7 +178,7 @@ class Engine:
         return self._lanes.reroute(lane, items)
 
     async def _postpone(self, items: Sequence[Item]) -> None:
-        """Try *items* again when their time may have come."""
+        """Try *items* again later."""
         self._undecided.add(await self._scheduler.set_aside(items))
 
     async def _repeat(self, items: Sequence[Item]) -> None:
@@ -216,7 +216,7 @@ class Engine:
                 return
 
     async def _look_after(self) -> None:
-        """Look at what is due, and keep the position of events that ended without a push."""
+        """Try due events again, and save the position for events that ended without a push."""
         while not self._tasks.is_closing:
             self._undecided.forget_why()
             await self._wait_for_a_look()
@@ -235,7 +235,7 @@ class Engine:
         return not (self._ledger.envelopes.open_events or self._ledger.retry.open_events or self._doubted)
 
     async def _wait_for_a_look(self) -> None:
-        """Return a tick after something was under way, or read since the last look; otherwise when that is due."""
+        """Wait until the next look is due: soon while events are under way or were read, otherwise later."""
         if self._is_idle():
             try:
                 await asyncio.wait_for(self._stirred.wait(), IDLE_TICK)
@@ -247,11 +247,11 @@ class Engine:
         evicted = self._ledger.counts[Outcome.EVICTED]
         if evicted > self._evicted:
             context = {"events": evicted - self._evicted, "evicted": evicted}
-            few.error("events are gone from the queue that were not sent", extra=context)
+            few.error("events were evicted from the queue before they were sent", extra=context)
         self._evicted = evicted
 
     async def _load_due(self) -> None:
-        """Load of the retry stream what no lane asks for: what has no destination, or one that has no lane yet."""
+        """Load pages that no lane asks for: those without a destination, and those whose destination has no lane."""
         await self._scheduler.load_due()
         lanes = {lane.label for lane in self._lanes}
         for label in [label for label in self._scheduler.labels() if label not in lanes][:8]:

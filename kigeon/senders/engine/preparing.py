@@ -1,4 +1,4 @@
-"""Where events are prepared: in a thread, unless that costs more than it takes."""
+"""Prepares events in a thread, unless the thread costs more than the work."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from kigeon.senders.engine.spec import SenderSpec
 from kigeon.senders.steps import Prepared
 
 FEW = 64
-"""Events that are prepared without a thread where nobody is waited for: they take less than two wakes do."""
+"""Events that are prepared without a thread where nothing has to wait: they take less time than two thread switches."""
 
 
 class Preparing:
-    """Has one batch prepared at a time; owned by one event loop. :meth:`close` lets go of the thread."""
+    """Prepares one batch at a time; owned by one event loop. :meth:`close` ends the thread."""
 
     def __init__(self, spec: SenderSpec) -> None:
         self._spec = spec
@@ -32,5 +32,5 @@ class Preparing:
             self._threaded -= 1
 
     def close(self) -> None:
-        """Let go of the thread."""
+        """End the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""What an engine is made for: its parts of the queue, and what it does with events."""
+"""What an engine needs: the sender's parts of the queue, and how events are prepared and pushed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SenderSpec:
 
     ``prepare`` runs in a thread where it may wait, for a hook or for the API server (``may_wait``), or there is much
     to do. ``may_route`` says that events may have other destinations than the
-    sender's own (it has a hook): only then is the way freed for others by moving events to the retry stream.
+    sender's own (it has a hook): only then do blocked events move to the retry stream to make room for others.
     ``max_age`` is for how many seconds an event stays in the queue.
     """
 

@@ -1,4 +1,4 @@
-"""The tasks of a sender, that end together: with the first that fails."""
+"""The tasks of a sender, which end together when the first one fails."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Tasks:
-    """What runs side by side in one event loop; more may be started at any time."""
+    """Tasks that run side by side in one event loop; more may be started at any time."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
@@ -22,9 +22,9 @@ class Tasks:
         task.add_done_callback(self._ended)
 
     async def run(self, *works: Coroutine[Any, Any, None]) -> None:
-        """Run *works* until this is cancelled, or a task fails: then raise what it raised, and cancel the others.
+        """Run *works* until this is cancelled, or a task fails: then raise its error, and cancel the others.
 
-        It does not wait for the others then: one that waits for the queue may not hear that it is cancelled.
+        The others are not waited for: a task that waits for the queue may not notice that it is cancelled.
         """
         self._failed = asyncio.get_running_loop().create_future()
         for work in works:

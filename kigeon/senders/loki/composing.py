@@ -1,4 +1,4 @@
-"""Which streams share a push: one is proven by it, its last, and what can't be refused by what is known rides along."""
+"""Decides which streams share a push: the last one is proven, and streams that Loki can't refuse ride along."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ AT_ONCE = 64
 """Pushes that are planned at once."""
 
 EAGERLY = 8
-"""Streams of each push that are proven in pushes of their own while too much is in doubt."""
+"""Streams of each push that are proven in pushes of their own while too many events are in doubt."""
 
 Groups = dict[Stream, list[Item]]
 Pushes = tuple[list[list[Item]], list[Item]]
-"""Pushes that may go side by side, and what is planned when they are answered."""
+"""Pushes that may go side by side, and items to plan when these are answered."""
 
 
 class PushComposer:
-    """Puts pushes together of what is *known* of one destination's streams."""
+    """Composes pushes by what is *known* of one destination's streams."""
 
     def __init__(self, known: KnownStreams) -> None:
         self._known = known
 
     def compose(self, groups: Groups, now: float, is_calm: bool) -> Pushes:
-        """Return the pushes for *groups*; where not *is_calm*, what is not proven goes alone, however little it is."""
+        """Return the pushes for *groups*; unless *is_calm*, each stream that is not sure to be taken goes alone."""
         alone, riders, heavy = self._told_apart(groups, now)
         if not is_calm:
             alone += heavy.values()
@@ -38,7 +38,7 @@ class PushComposer:
         return self._led(riders, heavy, now) if heavy else ([self._riding(riders)], [])
 
     def _told_apart(self, groups: Groups, now: float) -> tuple[list[list[Item]], Groups, Groups]:
-        """Return what has to be proven, what may ride along, and what may where a stream that takes more is proven."""
+        """Return streams to prove, streams that may ride along, and streams that may behind a heavier proven one."""
         riders: Groups = {}
         heavy: Groups = {}
         alone: list[list[Item]] = []
@@ -55,19 +55,19 @@ class PushComposer:
         return alone, riders, heavy
 
     def _riding(self, riders: Groups) -> list[Item]:
-        """Return one push, of which the stream goes last whose proof is the oldest."""
+        """Return one push of all *riders*; the stream with the oldest proof goes last."""
         last = min(riders, key=lambda stream: self._known.state(stream).proven_at)
         return push_of([*(group for stream, group in riders.items() if stream != last), riders[last]])
 
     @staticmethod
     def _sharing(riders: Groups, alone: list[list[Item]], rest: list[Item]) -> Pushes:
-        """Have the first that is to be proven go last behind what rides along."""
+        """Put the first stream to prove behind the *riders* in one push; the others go alone."""
         first, *others = alone
         pushes, later = split_at(others, AT_ONCE)
         return [push_of([*riders.values(), first]), *pushes], [*rest, *later]
 
     def _led(self, riders: Groups, heavy: Groups, now: float) -> Pushes:
-        """Have the stream go last that takes the most: what takes less rides along; the rest is planned later."""
+        """Put the heaviest stream last: lighter streams ride along, and the rest is planned later."""
         levels = {stream: self._known.levels(stream, size_of(group), now) for stream, group in heavy.items()}
         last = max(levels, key=lambda stream: sum(levels[stream]))
         led = [stream for stream in heavy if stream != last and self._known.takes(levels[stream], levels[last])]
@@ -82,5 +82,5 @@ def push_of(groups: Sequence[list[Item]]) -> list[Item]:
 
 
 def split_at(groups: list[list[Item]], most: int) -> Pushes:
-    """Return a push for each of the first *most* groups, and what is in the others."""
+    """Return a push for each of the first *most* groups, and the items of the others."""
     return groups[:most], push_of(groups[most:])

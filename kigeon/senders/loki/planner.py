@@ -1,14 +1,12 @@
-"""Loki's planner: a receipt for every event, although an answer speaks for the last stream of a push alone.
+"""Loki's planner: it gets a proof for every event, although an answer speaks only for the last stream of a push.
 
-So each push has one stream that it proves, its last. Others ride along only where they can't be refused by what is
-known (:mod:`kigeon.senders.loki.known`): they exist, their lines are not late, and they take few bytes, or fewer than
-the stream that the same push proves. New streams, late lines and the stream that takes the most go last, or alone.
-Where nothing has to be proven the stream goes last whose proof is the oldest: in steady flow proofs cost no push.
-
+So each push proves one stream, its last. Other streams ride along only where Loki can't refuse them, by what is known
+(:mod:`kigeon.senders.loki.known`): they exist, their lines are not late, and they take few bytes, or fewer than the
+stream that the same push proves. New streams, late lines and the heaviest stream go last, or alone. Where no stream has
+to be proven, the stream with the oldest proof goes last: in steady flow proofs cost no push of their own.
 The lines of a stream in one push are so close in time that none of them is late when the push is repeated.
-
-A refusal of one stream holds up that stream: new streams wait together where the tenant has as many as it may, a
-stream that takes no more bytes waits on its own.
+A refused stream waits without holding up others: new streams wait together where the tenant has reached its limit of
+streams, a stream at its rate limit waits on its own.
 """
 
 from __future__ import annotations
@@ -31,14 +29,14 @@ from kigeon.senders.loki.streams import Stream
 from kigeon.senders.loki.suspects import CALM_AFTER, Suspects
 
 NEW_STREAMS = " (new streams)"
-"""The key of the queue of streams that have no room yet."""
+"""The key of the queue of new streams for which Loki has no room yet."""
 
 LATE = "late"
 """The label of a stream of lines that were too far behind their own."""
 
 
 class LokiPlanner:
-    """One destination's."""
+    """The planner of one destination."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -52,19 +50,19 @@ class LokiPlanner:
         self._planned_for = 0
 
     def take_over(self) -> None:
-        """Reckon with what a predecessor pushed up to now: Loki may take little more of a stream."""
+        """Take into account what a predecessor may have pushed until now: Loki may take little more of a stream."""
         self._refused_at = self._clock()
         self._known.assume_full(self._refused_at)
 
     def route(self, entry: LokiEntry) -> str:
-        """Return the queue of a stream that is held up, of new streams where there is no room, or the common one."""
+        """Return the key of a held-up stream's queue, of the new streams' queue, or of the common queue."""
         if entry.stream in self._held:
             return self._held[entry.stream]
-        # Each stream is tried once: Loki may have it, although that is not known here.
+        # Each stream is tried once: Loki may have it without this planner's knowledge.
         return NEW_STREAMS if self._is_full and self._known.state(entry.stream).refused_at > -inf else COMMON
 
     def released(self, key: str) -> None:
-        """Have the streams of the queue *key* go with the others again."""
+        """Return the streams of the queue *key* to the common queue."""
         self._held = {stream: held for stream, held in self._held.items() if held != key}
         if key == NEW_STREAMS:
             self._is_full = False
@@ -76,7 +74,7 @@ class LokiPlanner:
     # ---------------------------------------------------------------------------------------------------- what to push
 
     def plan(self, items: Sequence[Item], key: str) -> Pushes:
-        """Return the pushes that may go side by side, and what is planned when they are answered."""
+        """Return the pushes that may go side by side, and the items to plan when these are answered."""
         if self._suspects.is_destination_suspicious:
             probe = next((item for item in items if not item.accused_for), items[0])
             return [[probe]], [item for item in items if item is not probe]
@@ -86,7 +84,7 @@ class LokiPlanner:
             now = self._clock()
             pushes, rest = self._composer.compose(groups, now, now - self._refused_at >= CALM_AFTER)
         else:
-            # A first one shows whether there is room again, each time another: ingesters do not fill up alike.
+            # One stream tries whether there is room again, each time another one: ingesters do not fill up alike.
             waiting = sorted(groups, key=lambda stream: self._known.state(stream).refused_at)
             most = 1 if self._refused_at >= self._suspects.took_at else AT_ONCE // 8
             pushes, rest = split_at([groups[stream] for stream in waiting], most)
@@ -102,7 +100,7 @@ class LokiPlanner:
         return result
 
     def _note_generation(self, answer: Answer) -> None:
-        """Forget what is known where a connection was lost: Loki may have been restarted, and know no stream."""
+        """Forget which streams exist when a connection was lost: Loki may have been restarted, and know no stream."""
         if answer.generation > self._generation:
             self._generation = answer.generation
             self._known.forget()
@@ -118,7 +116,7 @@ class LokiPlanner:
         if answer.status in (PushStatus.INVALID, PushStatus.SPLIT):
             return self._suspects.narrow_down(push, answer)
         if answer.status is PushStatus.RETRY and not answer.reason.startswith("429"):
-            # It may have been restarted, and know none of its streams.
+            # Loki may have been restarted, and know none of its streams.
             self._known.forget()
         return PushResult(away=list(push))
 
@@ -127,7 +125,7 @@ class LokiPlanner:
         return self._known.overdue(self._clock(), after)
 
     def proven(self, entry: LokiEntry, answer: Answer) -> PushResult:
-        """Take the answer to a repeat of *entry*: its stream is proven, or what went to it is in doubt."""
+        """Take the answer to a repeat of *entry*: it proves the stream, or leaves the stream's events in doubt."""
         result = PushResult()
         self._note_generation(answer)
         if answer.status is PushStatus.DELIVERED:
@@ -135,13 +133,13 @@ class LokiPlanner:
         elif answer.status is PushStatus.STREAM:
             result.doubted = self._doubts(entry.stream, [], answer.refusals[0])
         elif answer.status is PushStatus.INVALID and answer.refusals:
-            # No repeat of it will ever prove anything.
+            # No repeat of this entry will ever prove anything.
             result.doubted = self._known.refused_alone(entry.stream)
         result.unproven, result.certain = self._known.take_news()
         return result
 
     def unproven(self) -> list[int]:
-        """Return the offsets of what rode along, and is neither proven nor doubted."""
+        """Return the offsets of events that rode along and are neither proven nor doubted."""
         return self._known.unproven()
 
     def figures(self) -> Mapping[str, int]:
@@ -149,7 +147,7 @@ class LokiPlanner:
         return {**self._known.figures(self._clock()), "held": len(self._held)}
 
     def _took(self, push: Sequence[Item]) -> PushResult:
-        """Note what Loki took; what rode along by what an earlier Loki may have known is pushed again."""
+        """Note what Loki took; push again what rode along if Loki may have been restarted since the planning."""
         now = self._clock()
         self._suspects.took()
         groups = grouped(push)
@@ -162,7 +160,7 @@ class LokiPlanner:
         return PushResult(sent=list(push))
 
     def _refused(self, push: Sequence[Item], answer: Answer, refusal: Refusal) -> PushResult:
-        """One stream was refused; of the others nothing is known: Loki does not say then which lines were not valid."""
+        """Handle a refused stream. Nothing is known of the others: Loki does not say then which lines were invalid."""
         self._refused_at = self._clock()
         groups = grouped(push)
         stream = find_stream(refusal.stream, list(groups)) or next(reversed(groups))
@@ -193,10 +191,10 @@ class LokiPlanner:
         return Hold(key, answer.reason, refusal.rate, min(most, int(refusal.rate)) if refusal.rate else most)
 
     def _late(self, group: list[Item], answer: Answer, refusal: Refusal) -> PushResult:
-        """The oldest lines are refused, as many as Loki says; it has taken the others."""
+        """Handle late lines: Loki refused the oldest ones, as many as it says, and took the others."""
         ordered = _by_time(group)
         if refusal.of != len(group) or not 0 < refusal.count <= len(group):
-            # A part of the stream was refused elsewhere, or is there already: each half tells more.
+            # A part of the stream was refused elsewhere, or Loki has it already: halves tell more.
             return self._suspects.narrow_down(group, answer)
         late, taken = ordered[: refusal.count], ordered[refusal.count :]
         if taken:
@@ -211,7 +209,7 @@ class LokiPlanner:
         return result
 
     def _sort_out(self, push: Sequence[Item], answer: Answer) -> PushResult:
-        """Loki names the lines that are not valid, and holds the others."""
+        """Handle invalid lines: Loki names them, and holds the others."""
         result = PushResult()
         groups = grouped(push)
         named: dict[int, Fault] = {}
@@ -234,7 +232,7 @@ class LokiPlanner:
 
 
 def in_late_stream(entry: LokiEntry) -> LokiEntry:
-    """Return *entry* in the stream of its own hour: a function of the event and its labels alone."""
+    """Return *entry* in the late stream of its hour, which depends only on the event and its labels."""
     hour = datetime.fromtimestamp(entry.timestamp // 10**9, UTC).strftime("%Y-%m-%dT%H")
     return entry._replace(stream=tuple(sorted((*entry.stream, (LATE, hour)))))
 

@@ -1,7 +1,7 @@
-"""Where a push is refused and nothing says what of it: it is taken apart, and parking asks for evidence.
+"""Finds the refused event where the answer does not name it: the push is divided, and parking needs evidence.
 
-An event that is refused alone is *accused*. It is parked where the destination takes others after that, and then
-refuses it alone once more. Several that are refused alone in a row accuse the destination.
+An event that is refused alone is *accused*. It is parked if the destination takes other events after that, and then
+refuses it alone once more. If several events in a row are refused alone, the destination is at fault.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SUSPICIOUS = 2
 
 
 class Suspects:
-    """What was refused alone lately, and what was taken, by one destination."""
+    """What one destination refused alone and took lately."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -29,11 +29,11 @@ class Suspects:
         self._took_last = 0
         self._lone = 0
         self.took_at = -inf
-        """When the destination took anything last, of the monotonic clock."""
+        """When the destination took an event last, on the monotonic clock."""
 
     @property
     def is_destination_suspicious(self) -> bool:
-        """Whether the destination itself is at fault, by all that is known."""
+        """Whether the destination itself seems to be at fault."""
         return self._lone >= SUSPICIOUS
 
     def answered(self) -> None:
@@ -41,7 +41,7 @@ class Suspects:
         self._answers += 1
 
     def took(self) -> None:
-        """Note that the last answer was that something was taken."""
+        """Note that by the last answer the destination took an event."""
         self.took_at, self._took_last, self._lone = self._clock(), self._answers, 0
 
     def took_others_since(self, accused: Item) -> bool:
@@ -49,7 +49,7 @@ class Suspects:
         return self._took_last > accused.accused_at
 
     def narrow_down(self, push: Sequence[Item], answer: Answer) -> PushResult:
-        """Something of *push* is refused, and nothing says what: an event alone first, and where that goes, halves."""
+        """Divide *push*, of which an unknown part is refused: one event alone first; where others are taken, halves."""
         if len(push) == 1:
             self._lone += 1
             return self._accuse(push[0], answer)
@@ -63,7 +63,7 @@ class Suspects:
         return result
 
     def _accuse(self, item: Item, answer: Answer) -> PushResult:
-        """Park an event that was refused alone before and after others were taken; accuse it else."""
+        """Park an event that was refused alone before and after others were taken; otherwise accuse it."""
         if item.accused_for and self.took_others_since(item):
             return PushResult(parked=[(item, answer.reason)])
         item.accused_at, item.accused_for = self._answers, answer.reason

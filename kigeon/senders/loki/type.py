@@ -43,7 +43,7 @@ def _shown(labels: Labels) -> list[str]:
 
 
 def modules(loki: LokiSettings) -> Sequence[str]:
-    """Return what a sink and its pushes import; a hook that has events pushed otherwise has the rest imported then."""
+    """Return the modules that a sink and its pushes import; a hook with another encoding imports the others later."""
     of_bodies = ("cramjam", "kigeon.senders.loki.push_messages") if loki.encoding == PROTOBUF else ()
     return ("kigeon.senders.loki.sink", *of_bodies)
 

@@ -131,7 +131,7 @@ def test_what_could_not_be_booked_is_booked_later_and_nothing_of_it_twice(
                 await store(client, 9, *second)
                 await until(lambda: sum(counts(engine)) == 16)
                 monkeypatch.setattr(RetryStore, "put", put_some)
-                await until(lambda: "can't be read again" in caplog.text)
+                await until(lambda: "can't be sent again yet" in caplog.text)
                 loki.limits.max_streams = 10
                 await until(lambda: counts(engine) == (16, 0, 0) and len(loki.lines) == 16 + 1)
 
