@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,9 @@ from kigeon.backoff import persistently
 from kigeon.clock import SteadyClock
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.kind import EventKind
+from kigeon.events.summary import EventSummary
 from kigeon.observability.event_tally import EventTally
+from kigeon.observability.latest import LatestEvents, new_of
 from kigeon.queue.broker.connection import connect
 from kigeon.queue.broker.streams import digest_ttl, digest_ttl_of
 from kigeon.queue.dedup.digests import DigestMemory
@@ -32,6 +35,14 @@ class CaughtUp:
     """The memory holds all that the stream holds: the epoch can begin."""
 
     opened: QueueOpened
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """What is told of the new events of a batch once it is stored."""
+
+    kinds: list[EventKind]
+    latest: list[EventSummary]
 
 
 class Forget:
@@ -56,8 +67,9 @@ class Deduplicator(KigeonActor):
         self._checkpoint = WatcherCheckpoint()
         self._repeated = 0
         self._passed = 0
-        self._passing: dict[int, list[EventKind]] = {}
+        self._passing: dict[int, Passing] = {}
         self._tally = EventTally()
+        self._latest = LatestEvents()
 
     async def work(self) -> None:
         """Rebuild the memory, and bring it up to date at the beginning of each epoch."""
@@ -112,7 +124,10 @@ class Deduplicator(KigeonActor):
         self._deduplication.remember_for(digest_ttl(self._checkpoint.lifetime))
         self._repeated += examined.repeated
         self._passed += examined.envelope.count if examined.envelope else 0
-        self._passing[message.batch_seq] = [message.kinds[index] for index in examined.new if message.kinds]
+        self._passing[message.batch_seq] = Passing(
+            [message.kinds[index] for index in examined.new if message.kinds],
+            new_of(message.latest, message.envelope.count, examined.new),
+        )
         store = Store(message.epoch, self._next_store_seq, message.batch_seq, examined.envelope, self._checkpoint)
         self.send(self._connect.queue, store)
         self._next_store_seq += 1
@@ -121,7 +136,9 @@ class Deduplicator(KigeonActor):
         """Keep the digests of a batch for good."""
         if message.epoch == self._connect.epoch:
             self._deduplication.stored(message.batch_seq)
-            self._tally.add(self._passing.pop(message.batch_seq, ()))
+            if passed := self._passing.pop(message.batch_seq, None):
+                self._tally.add(passed.kinds)
+                self._latest.add(passed.latest, time.monotonic())
             self._sequence = max(self._sequence, message.sequence)
 
     def posted(self, item: Any) -> None:
@@ -145,6 +162,7 @@ class Deduplicator(KigeonActor):
             "repeated": self._repeated,
             "remembered": len(self._deduplication),
             "cluster": self._tally.report(),
+            "latest": self._latest.report(time.monotonic()),
         }
 
     async def _hand_over(self, opened: QueueOpened) -> None:

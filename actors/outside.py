@@ -12,6 +12,7 @@ from actors.restarts import Lifeline
 from kigeon import __version__
 from kigeon.config.settings import Settings
 from kigeon.http.child import HttpChild
+from kigeon.observability.latest import GatheredEvents
 from kigeon.observability.snapshot import initial, moved, with_children
 
 THESPIAN = ("supervisor", "thespian-admin", "thespian-logger")
@@ -24,6 +25,7 @@ class Outside:
         self._http = http
         self._snapshot = initial(settings, __version__, time.time())
         self._thespians: Sequence[int] = ()
+        self._latest = GatheredEvents()
 
     @property
     def pid(self) -> int:
@@ -55,7 +57,9 @@ class Outside:
 
     def children(self, children: Mapping[str, Mapping[str, Any]]) -> None:
         """Note what the Supervisor tells."""
-        self._snapshot = with_children(self._snapshot, children, time.monotonic())
+        told = children.get("deduplicator", {})
+        self._latest.take(int(told.get("pid", 0)), told.get("latest", ()))
+        self._snapshot = replace(with_children(self._snapshot, children, time.monotonic()), latest=self._latest.events)
 
     def stops(self) -> None:
         """Note that kigeon ends."""

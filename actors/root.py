@@ -20,6 +20,7 @@ from actors.signals import Signals
 from actors.spec import RunSpec
 from kigeon.clock import JumpWatch
 from kigeon.errors import StartError
+from kigeon.observability.latest import without_latest
 from kigeon.operator.admin_socket import AdminSocket
 from kigeon.processes import reap
 from kigeon.queue.broker.address import QueueAddress
@@ -149,7 +150,7 @@ class Root:
         self._spec.children = tuple(
             replace(spec, script=status.scripts.get(spec.name, spec.script)) for spec in self._spec.children
         )
-        log.debug("status", extra={"children": status.children})
+        log.debug("status", extra={"children": without_latest(status.children)})
         # One that is recovering its store can't store yet: ended now, it would have to begin anew.
         if status.broker_failing and self._server.is_ready:
             log.error("nats-server does not store, it is restarted", extra={"reason": status.broker_failing})

@@ -66,7 +66,8 @@ class Sender(KigeonActor):
         script = Script(start.spec.script, self._took)
         preparer = await asyncio.to_thread(preparer_of, sender, start.settings, start.cluster, sink, namespaces, script)
         self._preparer = preparer
-        plan = SenderSpec(sink, preparer.prepare, sender.hook is not None, queue.events_max_age)
+        may_route = sender.hook is not None
+        plan = SenderSpec(sink, preparer.prepare, may_route, queue.events_max_age, preparer.may_wait)
         engine = await open_engine(stores, plan)
         self._engine = engine
         actions = {

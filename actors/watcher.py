@@ -21,6 +21,7 @@ from kigeon.kube.outbox import Outbox
 from kigeon.kube.resume_anchor import ResumeAnchor, read_anchor
 from kigeon.kube.source import ClusterSource
 from kigeon.kube.watch import Resource
+from kigeon.observability.latest import OF_A_BATCH
 from kigeon.senders.registry import keep_namespaces_apart
 
 EVENTS = Resource("/api/v1/events")
@@ -38,7 +39,8 @@ class Watcher(KigeonActor):
     def started(self, start: Start) -> None:
         """Prepare to read; reading begins when the way is free."""
         self._cluster = start.cluster or ClusterSource()
-        self._outbox = Outbox(lambda: self.post(None), start.settings.pusher.batch_wait)
+        shown = OF_A_BATCH if start.settings.http.listen else 0
+        self._outbox = Outbox(lambda: self.post(None), start.settings.pusher.batch_wait, shown=shown)
         self._kinds = EventKinds(start.settings.http.namespace_label)
         self._by_namespace = keep_namespaces_apart(start.settings.senders)
         self._wakes_at = 0.0

@@ -1,4 +1,4 @@
-"""Everything that ``kigeon check --connect`` tries, side by side."""
+"""Runs all checks of ``kigeon check --connect`` side by side."""
 
 from __future__ import annotations
 

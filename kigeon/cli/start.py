@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def run_start(settings: Settings, kubeconfig: Path | None) -> int:
     """Run until SIGTERM or SIGINT; return the exit status. Raises :class:`~kigeon.errors.StartError`."""
     for variable in malformed_proxies():
-        cure = "write what is special in its password as %2F (/), %3F (?), %23 (#), %40 (@)"
+        cure = "write special characters in its password as %2F (/), %3F (?), %23 (#), %40 (@)"
         log.error("a proxy's address can't be read", extra={"variable": variable, "cure": cure})
     cluster = discover(kubeconfig)
     host = ClusterAccess(cluster).host

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 from kigeon.events.fields import namespace_of, text
 
 OTHER = "other"
-"""What is told of a type, reason or namespace that is not told apart."""
+"""Stands for each type, reason or namespace that is not counted on its own."""
 
 TYPES = frozenset({"Normal", "Warning"})
 
 MAX_KINDS = 10_000
 LONGEST = 128
-"""Characters of a reason or namespace. Kubernetes allows no more of those of its newer Events."""
+"""Characters of a reason or namespace that are kept. Kubernetes allows no more in its newer Events."""
 
 
 class EventKind(NamedTuple):
@@ -29,7 +29,7 @@ UNKNOWN = EventKind(OTHER, "")
 
 
 class EventKinds:
-    """Reads kinds of events. Equal ones are one object, so that a message that holds many of them is small."""
+    """Reads kinds of events. Equal kinds are one object, so that a message that holds many of them is small."""
 
     def __init__(self, with_namespace: bool = False) -> None:
         self._with_namespace = with_namespace

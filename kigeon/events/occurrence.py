@@ -17,7 +17,7 @@ from typing import Any
 from kigeon.events.fields import integer, mapping, text
 
 DIGEST_SIZE = 8
-"""Bytes of a digest: with a million remembered, a new event meets a stranger's once in 10^13."""
+"""Bytes of a digest: with a million remembered, a new event collides with another one once in 10^13."""
 
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,18}))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
@@ -47,7 +47,7 @@ def timestamp_of(event: Mapping[str, Any]) -> int:
 
 
 def identity_of(event: Mapping[str, Any]) -> bytes:
-    """Return the digest of *event*'s occurrence: :data:`DIGEST_SIZE` bytes, equal for what is the same one.
+    """Return the digest of *event*'s occurrence: :data:`DIGEST_SIZE` bytes, equal for the same occurrence.
 
     An object without uid is told apart by its namespace and name.
     """

@@ -108,7 +108,7 @@ class EventCollector:
 
     def rest(self) -> None:
         """Everything that came was read: hold the reading thread while no batch is due."""
-        self._outbox.linger(self._pace.rest(self._outbox.rest))
+        self._outbox.linger(self._pace.rest(self._outbox.unneeded_for))
 
     def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
         """Take what happens while a list goes on: it is handed on with what is listed, in the order of time."""

@@ -67,8 +67,8 @@ class Counters:
 class Informer:
     """Lists and watches until it is stopped. ``stop`` may be called from any thread.
 
-    ``rest`` is called in the thread that reads when all that came was handed on, as far as can be known: it waited for
-    the last of it. It may block for as long as nobody needs what comes.
+    ``rest`` is called in the thread that reads when all that came was handed on, as far as can be known. It may block
+    for as long as nobody needs what comes.
     """
 
     def __init__(
@@ -269,7 +269,7 @@ class Informer:
         if goes_on:
             self._anchors.changed((line.type, line.object) for line in goes_on)
             self._handler.on_events(goes_on)
-            if self._reader.has_waited:
+            if self._reader.is_drained:
                 self._rest()
         if len(goes_on) < len(lines):
             log.info("the watch ended", extra={"path": self._resource.path, "status": shorten(lines[-1].raw)})

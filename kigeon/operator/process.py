@@ -1,4 +1,4 @@
-"""The process of one connection: reads a request, answers it, ends."""
+"""The process of one connection; it reads a request, answers it and ends."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 MAX_REQUEST = 1024 * 1024
 REQUEST_TIMEOUT = 10.0
-"""Seconds for a request to come, and for the queue to be there."""
+"""Seconds to wait for the request, and for the queue."""
 
 Command = Callable[[Client, RequestContext, dict[str, Any], Answer], Awaitable[None]]
 
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _serve(connection: socket.socket, context: RequestContext) -> str:
-    """Answer the request; return what went wrong, "" when nothing did."""
+    """Answer the request; return the error's text, "" when there is none."""
     try:
         request = _read(connection)
         connection.setblocking(False)
@@ -79,7 +79,7 @@ def _serve(connection: socket.socket, context: RequestContext) -> str:
 
 
 async def answer_to(request: dict[str, Any], context: RequestContext, answer: Answer) -> None:
-    """Write the *answer* to a request; what is wrong with it is :class:`ValueError`."""
+    """Write the *answer* to a request; :class:`ValueError` says what is wrong with the request."""
     command = _command(str(request.get("command")))
     async with asyncio.timeout(REQUEST_TIMEOUT):
         connecting = connected(context.queue.url, context.queue.token, "operator")
@@ -103,7 +103,7 @@ def _cancel(answering: asyncio.Task[None] | None, leaving: asyncio.Future[None])
 
 
 def _command(name: str) -> Command:
-    """Return what does a command. The kubernetes package takes a while to load: only where it is needed."""
+    """Return the function of a command. Only ``audit`` loads the kubernetes package, which takes a while."""
     if name == "audit":
         from kigeon.operator.audit import audit
 

@@ -1,4 +1,4 @@
-"""From raw Events to what is to be pushed: namespace filter, hook, entry. Blocking; it runs beside the pushes."""
+"""From raw Events to what is to be pushed: namespace filter, hook, entry. With one of the first two it may block."""
 
 from __future__ import annotations
 
@@ -70,6 +70,11 @@ class Preparer:
         """Returns what preparing came to, as plain data."""
         self._passes = passes
         self._transform = transform
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether a filter or a hook is asked: they may wait for somebody else."""
+        return self._passes is not None or self._transform is not None
 
     def prepare(self, raw: Sequence[bytes]) -> list[Prepared]:
         """Return what is to be done with each of the *raw* events, in order."""

@@ -10,20 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import Any
+from collections.abc import Sequence
 
 from kigeon.backoff import persistently
-from kigeon.errors import QueueError
 from kigeon.senders.delivery.delivery import Delivery, Elsewhere
 from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.lanes import Lanes
 from kigeon.senders.delivery.planner import Hold
 from kigeon.senders.delivery.waits import MOST_WAITS, Wait, waits_of
+from kigeon.senders.engine.doubted import DoubtedEvents
+from kigeon.senders.engine.preparing import Preparing
 from kigeon.senders.engine.reading import EnvelopeReader
 from kigeon.senders.engine.spec import SenderSpec, Stores
+from kigeon.senders.engine.tasks import Tasks
 from kigeon.senders.engine.undecided import Undecided
 from kigeon.senders.engine.window import Window
 from kigeon.senders.ports import StoredEnvelope
@@ -31,7 +30,6 @@ from kigeon.senders.progress.ledger import Ledger
 from kigeon.senders.progress.opening import open_position
 from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.progress import Progress
-from kigeon.senders.retry.groups import AGAIN
 from kigeon.senders.retry.replaying import ParkedEvents
 from kigeon.senders.retry.resending import Resending
 from kigeon.senders.retry.scheduler import RetryScheduler
@@ -40,15 +38,6 @@ from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
 few = Limited(log)
-
-PROVE_EVERY = 10.0
-"""Seconds between two looks at what is sent and not proven."""
-
-DOUBTED_FIRST = 10.0
-"""Seconds for which nothing new is read at the start while what is in doubt has not been tried."""
-
-PROVE_AT_END = 3.0
-"""Seconds that are taken at the end to prove what would be sent again at the next start."""
 
 DUE_INTERVAL = 0.25
 """Seconds between two looks at what is due, while anything is under way."""
@@ -72,20 +61,20 @@ class Engine:
         self._spec = spec
         self._ledger = ledger
         self._progress = Progress(ledger, stores.record, stores.outcomes)
-        self._preparing = ThreadPoolExecutor(1, "prepare")
-        elsewhere = Elsewhere(self._hold, self._reroute, self._postpone, self._doubt, self._retrying)
+        self._preparing = Preparing(spec)
+        self._tasks = Tasks()
+        elsewhere = Elsewhere(
+            self._hold, self._reroute, self._postpone, lambda offsets: self._doubted.add(offsets), self._retrying
+        )
         self._delivery = Delivery(spec.sink, self._progress, stores.dead_letter, elsewhere)
         self._scheduler = RetryScheduler(stores.retry, self._progress, self._delivery, self._place, spec.max_age)
         self.parked = ParkedEvents(stores.dead_letter, stores.outcomes, self._progress, self._scheduler)
         self.resending = Resending(stores.history, self._progress, self._scheduler, self._repeat)
-        self._lanes = Lanes(self._delivery.planner, lambda lane: self._start(self._drive(lane)))
+        self._lanes = Lanes(self._delivery.planner, lambda lane: self._tasks.start(self._drive(lane)))
+        self._doubted = DoubtedEvents(ledger, self._delivery, self._scheduler, self.resending)
         self._undecided = Undecided(ledger, self._scheduler, spec.max_age)
         self._window = Window(ledger, self._lanes, self._scheduler, spec.may_route)
-        self._reader = EnvelopeReader(stores.log, ledger, self._delivery, self._window, self._start)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._failed: asyncio.Future[None] | None = None
-        self._closing = False
-        self._doubted: list[int] = []
+        self._reader = EnvelopeReader(stores.log, ledger, self._delivery, self._window, self._tasks.start)
         self._evicted = ledger.counts[Outcome.EVICTED]
         self._stirred = asyncio.Event()
         self._busy = 0
@@ -94,58 +83,25 @@ class Engine:
         """Take over what waits in the retry stream."""
         await self._scheduler.restore()
         await self.parked.restore()
-        await self._recall_doubts()
+        await self._doubted.restore()
 
     async def run(self) -> None:
-        """Work until cancelled. Raises what must not be survived, :class:`~kigeon.errors.Fenced` among it.
-
-        It does not wait for the other tasks then: one that waits for the queue may not hear that it is cancelled.
-        """
-        self._failed = asyncio.get_running_loop().create_future()
-        self._start(self._read())
-        self._start(self._look_after())
-        self._start(self._prove())
-        try:
-            await self._failed
-        finally:
-            self._closing = True
-            for task in list(self._tasks):
-                task.cancel()
+        """Work until cancelled. Raises what must not be survived, :class:`~kigeon.errors.Fenced` among it."""
+        await self._tasks.run(self._read(), self._look_after(), self._doubted.prove())
 
     async def drain(self) -> None:
         """Return when all that the queue holds now is sent, or waits for what is away; the position is durable."""
         target = await persistently("reading the events stream", self._log.last_sequence)
         while not self._is_drained(target):
             await asyncio.sleep(0.02)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._delivery.prove(0.0), PROVE_AT_END)
+        await self._doubted.prove_at_end()
         await self._progress.save()
 
     def close(self) -> None:
         """Let go of the threads."""
-        self._preparing.shutdown(wait=False, cancel_futures=True)
+        self._preparing.close()
         self._delivery.close()
         self._spec.sink.close()
-
-    async def _recall_doubts(self) -> None:
-        """Have what an earlier run sent and never saw proven sent again: its destination may not hold it."""
-        offsets = list(self._ledger.doubts)
-        if offsets:
-            log.info("what was sent and not proven to be held is sent again", extra={"events": len(offsets)})
-            await persistently("reading what is in doubt", lambda: self.resending.send_doubted(offsets))
-            self._scheduler.hurry(AGAIN)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled() or (error := task.exception()) is None:
-            return
-        if self._failed is not None and not self._failed.done():
-            self._failed.set_exception(error)
 
     def report(self) -> dict[str, object]:
         """Return the accounts as plain data: outcomes so far, what is in memory, what waits and where it can't go."""
@@ -177,8 +133,8 @@ class Engine:
 
     async def _read(self) -> None:
         await self._reader.begin()
-        await self._doubted_first()
-        while not self._closing:
+        await self._doubted.tried()
+        while not self._tasks.is_closing:
             if self._window.is_full:
                 await self._make_room()
             elif envelopes := await self._reader.next():
@@ -197,19 +153,11 @@ class Engine:
         if not await self._undecided.relieve() + await self._window.relieve():
             await self._window.room()
 
-    async def _doubted_first(self) -> None:
-        """Wait until what is in doubt was tried, for a while: after what is newer it may be too late."""
-        deadline = time.monotonic() + DOUBTED_FIRST
-        while self._scheduler.is_sending_again and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
-
     async def _place(self, items: Sequence[Item]) -> list[Item]:
         """Prepare *items* and put them on their lanes; return those that can't be decided now."""
         if not items:
             return []
-        loop = asyncio.get_running_loop()
-        raw = [item.raw for item in items]
-        steps = await loop.run_in_executor(self._preparing, self._spec.prepare, raw)
+        steps = await self._preparing.run([item.raw for item in items])
         undecided: list[Item] = []
         entering: list[Item] = []
         for item, step in zip(items, steps, strict=True):
@@ -236,14 +184,6 @@ class Engine:
     async def _repeat(self, items: Sequence[Item]) -> None:
         """Send *items* again, which were sent before."""
         self._undecided.add(await self._place(items))
-
-    def _doubt(self, offsets: Sequence[int]) -> None:
-        """Have events sent again that were booked as sent: their destination may not hold them."""
-        if offsets:
-            log.warning(
-                "a stream was refused that was known, what went to it is sent again", extra={"events": len(offsets)}
-            )
-            self._doubted += offsets
 
     async def _end(self, item: Item, step: Final) -> bool:
         if step.outcome is Outcome.PARKED:
@@ -277,7 +217,7 @@ class Engine:
 
     async def _look_after(self) -> None:
         """Look at what is due, and keep the position of events that ended without a push."""
-        while not self._closing:
+        while not self._tasks.is_closing:
             self._undecided.forget_why()
             await self._wait_for_a_look()
             self._stirred.clear()
@@ -288,7 +228,7 @@ class Engine:
                 await self._load_due()
             self._tell_evicted()
             await self._progress.save()
-            await self._send_doubted()
+            await self._doubted.send()
 
     def _is_idle(self) -> bool:
         """Whether every event that was read has ended."""
@@ -302,22 +242,6 @@ class Engine:
             except TimeoutError:
                 return
         await asyncio.sleep(DUE_INTERVAL)
-
-    async def _send_doubted(self) -> None:
-        offsets, self._doubted = self._doubted, []
-        if not offsets:
-            return
-        try:
-            await self.resending.send_doubted(offsets)
-        except QueueError as error:
-            log.warning("what is in doubt can't be read again, trying again", extra={"error": str(error)})
-            self._doubted += offsets
-
-    async def _prove(self) -> None:
-        """Have what was sent without a proof proven, now and then."""
-        while not self._closing:
-            await asyncio.sleep(PROVE_EVERY)
-            await self._delivery.prove()
 
     def _tell_evicted(self) -> None:
         evicted = self._ledger.counts[Outcome.EVICTED]

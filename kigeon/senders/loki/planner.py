@@ -18,36 +18,23 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
-from heapq import nsmallest
 from math import inf
 
 from kigeon.senders.delivery.lane import Item
 from kigeon.senders.delivery.planner import COMMON, Hold, PushResult
 from kigeon.senders.entry import Answer, PushStatus
+from kigeon.senders.loki.composing import AT_ONCE, PushComposer, Pushes, push_of, split_at
 from kigeon.senders.loki.entry import LokiEntry
 from kigeon.senders.loki.known import KnownStreams, grouped, repeatable, size_of
 from kigeon.senders.loki.refusals import Fault, Refusal, find_stream
 from kigeon.senders.loki.streams import Stream
+from kigeon.senders.loki.suspects import CALM_AFTER, Suspects
 
 NEW_STREAMS = " (new streams)"
 """The key of the queue of streams that have no room yet."""
 
 LATE = "late"
 """The label of a stream of lines that were too far behind their own."""
-
-CALM_AFTER = 60.0
-"""Seconds after a refusal until unproven streams may share a push with others again."""
-
-AT_ONCE = 64
-"""Pushes that are planned at once."""
-
-EAGERLY = 8
-"""Streams of each push that are proven in pushes of their own while too much is in doubt."""
-
-SUSPICIOUS = 2
-"""Events refused alone in a row, for no known reason, after which the destination is at fault."""
-
-Groups = dict[Stream, list[Item]]
 
 
 class LokiPlanner:
@@ -56,13 +43,11 @@ class LokiPlanner:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._known = KnownStreams()
+        self._composer = PushComposer(self._known)
         self._held: dict[Stream, str] = {}
         self._is_full = False
         self._refused_at = -inf
-        self._took_at = -inf
-        self._answers = 0
-        self._took_last = 0
-        self._lone = 0
+        self._suspects = Suspects(clock)
         self._generation = 0
         self._planned_for = 0
 
@@ -86,75 +71,26 @@ class LokiPlanner:
 
     def took_others_since(self, accused: Item) -> bool:
         """Whether the destination took anything since an event was refused alone."""
-        return self._took_last > accused.accused_at
+        return self._suspects.took_others_since(accused)
 
     # ---------------------------------------------------------------------------------------------------- what to push
 
-    def plan(self, items: Sequence[Item], key: str) -> tuple[list[list[Item]], list[Item]]:
+    def plan(self, items: Sequence[Item], key: str) -> Pushes:
         """Return the pushes that may go side by side, and what is planned when they are answered."""
-        if self._lone >= SUSPICIOUS:
+        if self._suspects.is_destination_suspicious:
             probe = next((item for item in items if not item.accused_for), items[0])
             return [[probe]], [item for item in items if item is not probe]
         groups, younger = repeatable(grouped(items))
         if key == COMMON:
             self._planned_for = self._generation
-            pushes, rest = self._plan_common(groups)
+            now = self._clock()
+            pushes, rest = self._composer.compose(groups, now, now - self._refused_at >= CALM_AFTER)
         else:
             # A first one shows whether there is room again, each time another: ingesters do not fill up alike.
             waiting = sorted(groups, key=lambda stream: self._known.state(stream).refused_at)
-            most = 1 if self._refused_at >= self._took_at else AT_ONCE // 8
-            pushes, rest = _split_at([groups[stream] for stream in waiting], most)
+            most = 1 if self._refused_at >= self._suspects.took_at else AT_ONCE // 8
+            pushes, rest = split_at([groups[stream] for stream in waiting], most)
         return pushes, rest + younger
-
-    def _plan_common(self, groups: Groups) -> tuple[list[list[Item]], list[Item]]:
-        now = self._clock()
-        alone, riders, heavy = self._told_apart(groups, now)
-        if now - self._refused_at < CALM_AFTER:
-            alone += heavy.values()
-            pushes, rest = _split_at(alone, AT_ONCE)
-            return ([self._riding(riders), *pushes] if riders else pushes), rest
-        if alone:
-            return self._sharing(riders, alone, [item for group in heavy.values() for item in group])
-        return self._led(riders, heavy) if heavy else ([self._riding(riders)], [])
-
-    def _told_apart(self, groups: Groups, now: float) -> tuple[list[list[Item]], Groups, Groups]:
-        """Return what has to be proven, what may ride along, and what may where a stream that takes more is proven."""
-        riders: Groups = {}
-        heavy: Groups = {}
-        alone: list[list[Item]] = []
-        for stream, group in groups.items():
-            if not self._known.exists(stream, now) or not self._known.is_in_order(stream, group):
-                alone.append(group)
-            elif self._known.takes(self._known.levels(stream, size_of(group), now)):
-                riders[stream] = group
-            else:
-                heavy[stream] = group
-        if self._known.is_doubtful:
-            oldest = nsmallest(EAGERLY, riders, key=lambda stream: self._known.state(stream).proven_at)
-            alone += [riders.pop(stream) for stream in oldest]
-        return alone, riders, heavy
-
-    def _riding(self, riders: Groups) -> list[Item]:
-        """Return one push, of which the stream goes last whose proof is the oldest."""
-        last = min(riders, key=lambda stream: self._known.state(stream).proven_at)
-        return _push_of([*(group for stream, group in riders.items() if stream != last), riders[last]])
-
-    @staticmethod
-    def _sharing(riders: Groups, alone: list[list[Item]], rest: list[Item]) -> tuple[list[list[Item]], list[Item]]:
-        """Have the first that is to be proven go last behind what rides along."""
-        first, *others = alone
-        pushes, later = _split_at(others, AT_ONCE)
-        return [_push_of([*riders.values(), first]), *pushes], [*rest, *later]
-
-    def _led(self, riders: Groups, heavy: Groups) -> tuple[list[list[Item]], list[Item]]:
-        """Have the stream go last that takes the most: what takes less rides along; the rest is planned later."""
-        now = self._clock()
-        levels = {stream: self._known.levels(stream, size_of(group), now) for stream, group in heavy.items()}
-        last = max(levels, key=lambda stream: sum(levels[stream]))
-        led = [stream for stream in heavy if stream != last and self._known.takes(levels[stream], levels[last])]
-        push = _push_of([*riders.values(), *(heavy[stream] for stream in led), heavy[last]])
-        rest = [group for stream, group in heavy.items() if stream != last and stream not in led]
-        return [push], _push_of(rest)
 
     # -------------------------------------------------------------------------------------------- what an answer means
 
@@ -172,7 +108,7 @@ class LokiPlanner:
             self._known.forget()
 
     def _meaning(self, push: Sequence[Item], answer: Answer) -> PushResult:
-        self._answers += 1
+        self._suspects.answered()
         if answer.status is PushStatus.DELIVERED:
             return self._took(push)
         if answer.status is PushStatus.STREAM:
@@ -180,7 +116,7 @@ class LokiPlanner:
         if answer.status is PushStatus.INVALID and answer.refusals:
             return self._sort_out(push, answer)
         if answer.status in (PushStatus.INVALID, PushStatus.SPLIT):
-            return self._narrow_down(push, answer)
+            return self._suspects.narrow_down(push, answer)
         if answer.status is PushStatus.RETRY and not answer.reason.startswith("429"):
             # It may have been restarted, and know none of its streams.
             self._known.forget()
@@ -215,12 +151,12 @@ class LokiPlanner:
     def _took(self, push: Sequence[Item]) -> PushResult:
         """Note what Loki took; what rode along by what an earlier Loki may have known is pushed again."""
         now = self._clock()
-        self._took_at, self._took_last, self._lone = now, self._answers, 0
+        self._suspects.took()
         groups = grouped(push)
         last, proven = groups.popitem()
         self._known.prove(last, proven, now)
         if self._generation > self._planned_for:
-            return PushResult(sent=proven, again=_push_of(list(groups.values())))
+            return PushResult(sent=proven, again=push_of(list(groups.values())))
         for stream, group in groups.items():
             self._known.ride(stream, group, now)
         return PushResult(sent=list(push))
@@ -261,7 +197,7 @@ class LokiPlanner:
         ordered = _by_time(group)
         if refusal.of != len(group) or not 0 < refusal.count <= len(group):
             # A part of the stream was refused elsewhere, or is there already: each half tells more.
-            return self._narrow_down(group, answer)
+            return self._suspects.narrow_down(group, answer)
         late, taken = ordered[: refusal.count], ordered[refusal.count :]
         if taken:
             self._known.prove(taken[0].entry.stream, taken, self._clock())
@@ -274,10 +210,6 @@ class LokiPlanner:
                 result.again.append(item)
         return result
 
-    def _halve(self, result: PushResult, group: Sequence[Item]) -> None:
-        middle = max(len(group) // 2, 1)
-        result.pieces += [list(half) for half in (group[:middle], group[middle:]) if half]
-
     def _sort_out(self, push: Sequence[Item], answer: Answer) -> PushResult:
         """Loki names the lines that are not valid, and holds the others."""
         result = PushResult()
@@ -287,7 +219,7 @@ class LokiPlanner:
             stream = find_stream(refusal.stream, list(groups))
             found = [item for item in groups.get(stream or (), ()) if _is_named(item, refusal)]
             if len(found) != refusal.count:
-                return self._narrow_down(push, answer)
+                return self._suspects.narrow_down(push, answer)
             named.update((id(item), refusal.fault) for item in found)
         valid = [item for item in push if id(item) not in named]
         if valid:
@@ -299,27 +231,6 @@ class LokiPlanner:
             elif fault is not None:
                 result.parked.append((item, answer.reason))
         return result
-
-    def _narrow_down(self, push: Sequence[Item], answer: Answer) -> PushResult:
-        """Something of *push* is refused, and nothing says what: an event alone first, and where that goes, halves."""
-        if len(push) == 1:
-            self._lone += 1
-            return self._accuse(push[0], answer)
-        if self._lone >= SUSPICIOUS:
-            return PushResult(away=list(push), is_hopeless=True)
-        result = PushResult()
-        if answer.status is PushStatus.SPLIT or (self._lone == 0 and self._clock() - self._took_at < CALM_AFTER):
-            self._halve(result, push)
-        else:
-            result.pieces = [list(push[:1]), list(push[1:])]
-        return result
-
-    def _accuse(self, item: Item, answer: Answer) -> PushResult:
-        """Park an event that was refused alone before and after others were taken; accuse it else."""
-        if item.accused_for and self.took_others_since(item):
-            return PushResult(parked=[(item, answer.reason)])
-        item.accused_at, item.accused_for = self._answers, answer.reason
-        return PushResult(accused=[item], is_hopeless=self._lone >= SUSPICIOUS)
 
 
 def in_late_stream(entry: LokiEntry) -> LokiEntry:
@@ -349,11 +260,3 @@ def _key_of(stream: Stream) -> str:
 
 def _by_time(group: Sequence[Item]) -> list[Item]:
     return sorted(group, key=lambda item: item.entry.timestamp if item.entry else 0)
-
-
-def _push_of(groups: Sequence[list[Item]]) -> list[Item]:
-    return [item for group in groups for item in group]
-
-
-def _split_at(groups: list[list[Item]], most: int) -> tuple[list[list[Item]], list[Item]]:
-    return groups[:most], _push_of(groups[most:])
