@@ -75,7 +75,17 @@ class QueueClient(Client):
     def ssl_context(self) -> ssl.SSLContext:
         """What nats-py asks for at each connection: the files may have changed since the last one."""
         external = self.address.external
-        return tls_context(external.tls) if external is not None else super().ssl_context
+        if external is None:
+            return super().ssl_context
+        if self._server_info.get("tls_verify") and external.tls.cert_file is None:
+            # TLS 1.3 has the server refuse it only when the handshake is over, and then without a word.
+            raise NatsError("the server wants a certificate of kigeon")
+        return tls_context(external.tls)
+
+    @property
+    def server_version(self) -> str:
+        """What the server that it is connected to says of its version."""
+        return str(self._server_info.get("version", ""))
 
     async def open(self, name: str) -> None:
         """Connect, as :func:`connect` says."""
