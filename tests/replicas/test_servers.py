@@ -1,0 +1,83 @@
+"""Each nats-server of a cluster fails in turn while events flow: nothing is lost, nothing comes twice."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.replicas.rig import BACK_WITHIN, STREAMS, Rig
+from tests.support.http import checks, get
+from tests.support.nats import NatsCluster
+from tests.support.processes import wait_until
+
+
+@pytest.fixture
+def rig(tmp_path: Path, cluster: NatsCluster) -> Iterator[Rig]:
+    with Rig(tmp_path, cluster) as running:
+        yield running
+
+
+def test_each_server_is_killed(rig: Rig) -> None:
+    for node in rig.cluster.nodes:
+        node.kill()
+        rig.flows(BACK_WITHIN)
+        node.start()
+        rig.is_whole()
+    rig.settle()
+
+
+def test_the_leader_is_killed_again_and_again(rig: Rig) -> None:
+    for _ in range(3):
+        leader = rig.leader()
+        leader.kill()
+        rig.flows(BACK_WITHIN)
+        leader.start()
+        rig.is_whole()
+    rig.settle()
+
+
+def test_each_server_hangs_for_ten_seconds(rig: Rig) -> None:
+    for node in rig.cluster.nodes:
+        node.freeze()
+        rig.flows(BACK_WITHIN + 5)
+        rig.lasts(10)
+        node.thaw()
+        rig.flows(BACK_WITHIN)
+        rig.is_whole()
+    rig.settle()
+
+
+def test_one_server_after_the_other_is_restarted(rig: Rig) -> None:
+    for node in rig.cluster.nodes:
+        node.stop()
+        rig.flows(BACK_WITHIN)
+        node.start()
+        rig.is_whole()
+    rig.settle()
+
+
+def test_leaders_move(rig: Rig) -> None:
+    for _ in range(3):
+        for stream in STREAMS:
+            rig.cluster.step_down(stream)
+            rig.flows(BACK_WITHIN)
+    rig.settle()
+
+
+@pytest.mark.parametrize("seconds", [20, pytest.param(60, marks=pytest.mark.long)])
+def test_the_majority_is_lost_for_a_while(rig: Rig, seconds: float) -> None:
+    """Everything waits, and says so; then it goes on."""
+    for node in rig.cluster.nodes[1:]:
+        node.kill()
+    wait_until(lambda: get(rig.kigeon, "/readyz")[0] == 503, what="a readiness that fails")
+    rig.lasts(seconds)
+    assert "nats-server" in checks(rig.kigeon, "/readyz")
+    assert get(rig.kigeon, "/livez") == (200, "ok\n")
+    assert "queue" in rig.kigeon.ask("status", status=1)["error"]
+    assert any(line["level"] in ("warn", "error") and "cure" in line for line in rig.kigeon.log())
+    for node in rig.cluster.nodes[1:]:
+        node.start()
+    rig.flows()
+    rig.is_whole()
+    wait_until(lambda: get(rig.kigeon, "/readyz")[0] == 200, what="a readiness that is well")
+    rig.settle()
