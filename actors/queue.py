@@ -55,10 +55,12 @@ class Queue(KigeonActor):
         pause = 1.0
         while True:
             try:
-                self._storage, client.problem = await stream_sizes(client), ""
+                self._storage = await stream_sizes(client)
+                if self._writer is not None and not self._writer.storing_since:
+                    client.unstored = ""
                 pause = min(2 * pause, MEASURE_EVERY)
             except QueueError as error:
-                client.problem, pause = client.problem or str(error), 1.0
+                client.unstored, pause = client.unstored or str(error), 1.0
             await asyncio.sleep(pause)
 
     def receiveMsg_Connect(self, message: Connect, sender: Any) -> None:

@@ -22,15 +22,13 @@ from kigeon.config.settings import ExternalQueue, QueueSettings, Settings
 from kigeon.finding import Finding, failed, well
 from kigeon.queue.broker.adapting import incompatible
 from kigeon.queue.broker.address import QueueAddress, external_address
-from kigeon.queue.broker.connection import QueueClient
+from kigeon.queue.broker.connection import DENIED, QueueClient
 from kigeon.queue.broker.cures import cure_of
 from kigeon.queue.broker.permissions import publishes, subscribes
 from kigeon.queue.broker.streams import records_config, retry_config, stream_configs
 
 PATIENCE = 5.0
 """Seconds for a server to take a connection, and for JetStream to answer."""
-
-DENIED = "permissions violation"
 
 
 class TrialClient(QueueClient):

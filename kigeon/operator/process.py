@@ -27,6 +27,7 @@ from kigeon.operator.status import status
 from kigeon.operator.tail import tail
 from kigeon.processes import die_with_parent, use_few_arenas
 from kigeon.queue.broker.connection import QueueClient
+from kigeon.queue.broker.cures import cure_of
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,8 @@ def _serve(connection: socket.socket, context: RequestContext) -> str:
         asyncio.run(answer_to(request, context, Answer(connection)))
     except (BrokenPipeError, ConnectionResetError):
         sys.exit()  # Nobody listens any more.
+    except QueueError as error:
+        return f"{error} ({cure_of(error)})" if context.queue.external is not None else str(error)
     except (KigeonError, ValueError, OSError) as error:
         return str(error) or type(error).__name__
     except MemoryError:

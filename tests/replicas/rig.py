@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,8 @@ from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
 from tests.support.nats import NatsCluster, NatsNode
 from tests.support.processes import wait_until
+
+log = logging.getLogger(__name__)
 
 STREAMS = ("kigeon-events", "kigeon-seen", "kigeon-retry-loki", "KV_kigeon-state")
 
@@ -85,6 +88,7 @@ class Rig:
         told = wait_until(lambda: self._settled(len(events)), timeout=30, what="accounts that are settled")
         assert told
         assert self.kigeon.stop() == 0
+        log.info("seconds until events flowed again: %s", [round(gap, 2) for gap in self.gaps[1:]])
         assert_once(self.loki.lines, events)
         assert not self.loki.malformed
 

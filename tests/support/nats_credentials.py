@@ -39,9 +39,10 @@ class Key:
         self._pair = nkeys.from_seed(bytearray(self.seed))
         self.public = self._pair.public_key.decode()
 
-    def sign(self, subject: str, claims: dict[str, Any]) -> str:
+    def sign(self, subject: str, claims: dict[str, Any], expires: int = 0) -> str:
         """Return a JWT about *subject*, as ``nsc`` makes them."""
         body = {"jti": "test", "iat": 1, "iss": self.public, "sub": subject, "name": "test", "nats": claims}
+        body |= {"exp": expires} if expires else {}
         signed = ".".join(_encode(json.dumps(part).encode()) for part in ({"typ": "JWT", "alg": "ed25519-nkey"}, body))
         return f"{signed}.{_encode(self._pair.sign(signed.encode()))}"
 
@@ -50,16 +51,29 @@ def _encode(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+_CREDENTIALS = """\
+-----BEGIN NATS USER JWT-----
+{jwt}
+------END NATS USER JWT------
+
+-----BEGIN USER NKEY SEED-----
+{seed}
+------END USER NKEY SEED------
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
     """The configuration of a server that takes users of one account, and the credentials of one of them."""
 
     configuration: str
     credentials: str
+    renewed: str
+    """Credentials of the same user, for longer."""
 
 
-def make_operator() -> Operator:
-    """Return an operator with one account, which has JetStream, and one user."""
+def make_operator(expires: int = 0) -> Operator:
+    """Return an operator with one account, which has JetStream, and one user, whose credentials expire then."""
     operator, system, account, user = Key("O"), Key("A"), Key("A"), Key("U")
     unlimited = dict.fromkeys(("subs", "data", "payload", "imports", "exports", "conn", "leaf"), -1)
     jetstream = dict.fromkeys(("mem_storage", "disk_storage", "streams", "consumer"), -1)
@@ -67,12 +81,16 @@ def make_operator() -> Operator:
     limits = {**unlimited, "wildcards": True}
     of_system = operator.sign(system.public, {"type": "account", "version": 2, "limits": limits})
     of_account = operator.sign(account.public, {"type": "account", "version": 2, "limits": {**limits, **jetstream}})
-    of_user = account.sign(user.public, {"type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1})
+    of_user = {"type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1}
+
+    def credentials(expires: int) -> str:
+        return _CREDENTIALS.format(jwt=account.sign(user.public, of_user, expires), seed=user.seed.decode())
+
     return Operator(
         f"operator: {of_operator}\nresolver: MEMORY\n"
         f"resolver_preload {{ {account.public}: {of_account}\n {system.public}: {of_system} }}\n",
-        f"-----BEGIN NATS USER JWT-----\n{of_user}\n------END NATS USER JWT------\n\n"
-        f"-----BEGIN USER NKEY SEED-----\n{user.seed.decode()}\n------END USER NKEY SEED------\n",
+        credentials(expires),
+        credentials(0),
     )
 
 

@@ -47,6 +47,9 @@ TIMEOUTS = "writing times out although the queue is connected"
 ELECTION = 15.0
 """Seconds for which one server of a cluster may answer without knowing what the others have agreed on."""
 
+DENIED = "permissions violation"
+"""What a server says that a user may not publish or subscribe to something: the connection is as good as before."""
+
 NO_LEADER = "no server answers for a stream: the cluster elects a leader, or lacks the servers to"
 
 
@@ -62,8 +65,9 @@ class QueueClient(Client):
     ) -> None:
         super().__init__()
         self.address = address
-        self.problem = ""
-        """Why nothing can be read or written now, as far as it is known; "" where nothing is wrong."""
+        self.unstored = ""
+        """Why nothing was stored, or told, when that was tried last; "" where it was."""
+        self._unconnected = "it is not connected"
         self._alarm = alarm
         self._on_reconnect = on_reconnect
         self._returning: asyncio.Future[None] | None = None
@@ -103,15 +107,20 @@ class QueueClient(Client):
             **_pace(external is not None),
             **(login_of(external) if external is not None else {"token": self.address.token}),
         )
-        self.problem = ""
+        self._unconnected = ""
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be read or written now, as far as it is known; "" where nothing is wrong."""
+        return self._unconnected or self.unstored
 
     async def _lost(self) -> None:
         if not self.is_closed:
-            self.problem = "it is not connected"
+            self._unconnected = "it is not connected"
             log.info("disconnected from the queue")
 
     async def _back(self) -> None:
-        self.problem = ""
+        self._unconnected = ""
         log.info("connected to the queue again")
         if self._on_reconnect is not None:
             await self._on_reconnect(self)
@@ -122,7 +131,11 @@ class QueueClient(Client):
             log.debug("the connection to the queue reports", extra={"error": said})
             return
         cure = cure_of(error)
-        self.problem = f"{said} ({cure})"
+        if not self.is_connected:
+            self._unconnected = f"{said} ({cure})"
+            if self._transport is not None:
+                # nats-py leaves one behind at each attempt that a server refuses.
+                self._transport.close()  # type: ignore[no-untyped-call]
         context = {"servers": self.address.servers, "error": said, "cure": cure}
         few.error("the queue refuses kigeon, or is not there", extra=context)
 
@@ -136,17 +149,15 @@ class QueueClient(Client):
                 self._turn_to_another()
             elif self._alarm is not None:
                 self._alarm(TIMEOUTS)
+        self.unstored = "" if error is None else _told(error)
         self.missed(error)
 
     def missed(self, error: BaseException | None) -> None:
         """Have the streams declared again where *error* says that one is missing."""
         if self.address.external is not None and isinstance(error, NoStreamResponseError):
-            self.problem = NO_LEADER
             few.warning("no server answers for a stream, kigeon waits for one", extra={"cure": cure_of(NO_LEADER)})
         if isinstance(error, (NoStreamResponseError, NotFoundError)):
             self._return()
-        elif error is None:
-            self.problem = ""
 
     def _return(self) -> None:
         if self._on_reconnect is not None and (self._returning is None or self._returning.done()):
@@ -155,7 +166,6 @@ class QueueClient(Client):
             self._returning = asyncio.ensure_future(self._on_reconnect(self))
 
     def _turn_to_another(self) -> None:
-        self.problem = TIMEOUTS
         few.error("the queue does not store, kigeon turns to another of its servers", extra={"cure": cure_of(TIMEOUTS)})
         self._turning = asyncio.ensure_future(self.force_reconnect())
 
@@ -190,12 +200,17 @@ class QueueClient(Client):
 
     async def _process_err(self, err_msg: str) -> None:
         """Come back after what a server says before it closes a connection; nats-py would give up for good."""
-        if self.address.external is None or "permissions violation" in err_msg.lower():
+        if self.address.external is None or DENIED in err_msg.lower():
             await super()._process_err(err_msg)
             return
         error = NatsError(f"the server says: {err_msg}")
         await self._error_cb(error)
         await self._process_op_err(error)
+
+
+def _told(error: BaseException) -> str:
+    said = NO_LEADER if isinstance(error, NoStreamResponseError) else shorten(str(error) or type(error).__name__)
+    return f"{said} ({cure_of(said)})"
 
 
 def address_of(client: Client) -> QueueAddress:
