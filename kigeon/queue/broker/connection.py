@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from nats.aio.client import Client
+from nats.errors import ConnectionReconnectingError
 from nats.errors import Error as NatsError
 from nats.js.errors import NoStreamResponseError, NotFoundError
 
@@ -118,6 +119,7 @@ class QueueClient(Client):
         if not self.is_closed:
             self._unconnected = "it is not connected"
             log.info("disconnected from the queue")
+            self.give_up_requests()
 
     async def _back(self) -> None:
         self._unconnected = ""
@@ -158,6 +160,15 @@ class QueueClient(Client):
             few.warning("no server answers for a stream, kigeon waits for one", extra={"cure": cure_of(NO_LEADER)})
         if isinstance(error, (NoStreamResponseError, NotFoundError)):
             self._return()
+
+    def give_up_requests(self) -> None:
+        """Have everything that waits for an answer fail: with the connection the answer is lost.
+
+        nats-py would let each wait until its time is up. What was asked for may have been done all the same.
+        """
+        for answer in list(self._resp_map.values()):
+            if not answer.done():
+                answer.set_exception(ConnectionReconnectingError())
 
     def _return(self) -> None:
         if self._on_reconnect is not None and (self._returning is None or self._returning.done()):
