@@ -1,4 +1,4 @@
-"""What an ordinary day costs: ``python -m tests.bench.steady [--rounds N] [--seconds S] [--other PYTHON]``.
+"""What an ordinary day costs: ``python -m tests.bench.steady [--rounds N] [--seconds S] [--other PYTHON] [--cluster]``.
 
 Events at 0, 20, 200 and 2,000 a second, one stream. kigeon runs as its user runs it; the stand-ins run in this process,
 on the same processors. It prints how much of a core each process of kigeon's takes, how often its threads are woken,
@@ -6,6 +6,8 @@ and all of them together; the latency of an event, from its creation in the API 
 being taken for the n-th made; that of an event after a silence; and the memory (PSS) of the whole tree. The *floor* is
 what :mod:`tests.bench.floor` takes for the same. ``--other`` is the Python of another installation of kigeon (an
 earlier version): it is measured in the same turns, so that what else the machine does falls on all alike.
+``--cluster`` measures kigeon on a JetStream cluster of three nats-servers, each stream on all three, too; they run on
+the same processors and disk, and count together as ``nats-server``.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from tests.bench.streams import wait_for_lines
 from tests.support.events import make_event
 from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
+from tests.support.nats import NatsCluster
 from tests.support.processes import children, end_with, proportional_memory, title
 
 RATES = (0, 20, 200, 2000)
@@ -100,6 +103,21 @@ def roles_of(running: Kigeon) -> dict[int, str]:
             if part in title(pid):
                 roles[pid] = role
     return {**roles, running.pid: "root"}
+
+
+@contextmanager
+def on_three_servers(cluster: Cluster) -> Iterator[Roles]:
+    """Run this kigeon on a JetStream cluster."""
+    with tempfile.TemporaryDirectory() as folder, NatsCluster(Path(folder) / "nats") as servers:
+        running = Kigeon(
+            Path(folder) / "kigeon",
+            cluster.api,
+            [loki_sender(cluster.loki)],
+            global_={"logLevel": "info"},
+            queue=servers.queue(Path(folder) / "secrets"),
+        )
+        with running:
+            yield lambda: {**roles_of(running), **{node.pid: "nats-server" for node in servers.nodes}}
 
 
 @contextmanager
@@ -198,6 +216,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0, help="for each rate")
     parser.add_argument("--other", action="append", default=[], help="the Python of another installation")
+    parser.add_argument("--cluster", action="store_true", help="also on a JetStream cluster")
     return parser.parse_args()
 
 
@@ -206,6 +225,7 @@ def main() -> None:
     asked = arguments()
     kinds: dict[str, Run] = {
         "kigeon": _running(sys.executable),
+        **({"on three": on_three_servers} if asked.cluster else {}),
         **{f"other {number}": _running(python) for number, python in enumerate(asked.other)},
         "floor": floor,
     }
