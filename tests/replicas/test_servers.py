@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from kigeon.standin.apiserver import ApiServer
 from tests.replicas.rig import BACK_WITHIN, STREAMS, Rig
+from tests.support.events import assert_once, make_event
 from tests.support.http import checks, get
+from tests.support.kigeon import Kigeon, loki_sender
+from tests.support.loki import Loki
 from tests.support.nats import NatsCluster
 from tests.support.processes import wait_until
 
@@ -91,3 +95,22 @@ def test_the_majority_is_lost_for_a_while(rig: Rig, seconds: float) -> None:
     rig.is_whole()
     wait_until(lambda: get(rig.kigeon, "/readyz")[0] == 200, what="a readiness that is well")
     rig.settle()
+
+
+def test_a_single_event_after_a_server_was_lost_in_a_silence(tmp_path: Path, cluster: NatsCluster) -> None:
+    """Whoever reads or writes nothing has to notice it, too."""
+    with ApiServer() as api, Loki() as loki:
+        events = [make_event(0)]
+        api.put_events(events)
+        queue = cluster.queue(tmp_path / "secrets")
+        with Kigeon(tmp_path / "kigeon", api, [loki_sender(loki)], queue=queue) as kigeon:
+            loki.wait_for(1)
+            for number, node in enumerate(cluster.nodes, 1):
+                wait_until(lambda: cluster.is_whole(*STREAMS), timeout=60, what="streams that are whole")
+                node.kill()
+                events.append(make_event(number))
+                api.put_events(events[-1:])
+                loki.wait_for(number + 1, timeout=BACK_WITHIN)
+                node.start()
+            assert kigeon.stop() == 0
+        assert_once(loki.lines, events)

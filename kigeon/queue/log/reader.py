@@ -10,7 +10,7 @@ from nats.js.errors import NotFoundError
 
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import QueueError
-from kigeon.queue.broker.connection import names_of, queue_errors
+from kigeon.queue.broker.connection import address_of, names_of, queue_errors
 from kigeon.queue.broker.pull import Pull
 from kigeon.queue.broker.scan import FETCH_TIMEOUT, StreamMessage, last_sequence, leave, subscribe
 from kigeon.queue.broker.streams import declare
@@ -18,6 +18,9 @@ from kigeon.queue.log.end import stream_was_recreated
 
 CHECK_EVERY = 10.0
 """Seconds between two questions for what silence may hide, while the connection goes on."""
+
+CHECK_EVERY_IN_CLUSTER = 3.0
+"""The same for a cluster: the consumer may be gone with a server that the connection does not lead to."""
 
 ON_ITS_WAY = 1.0
 """Seconds for what the server has sent to arrive."""
@@ -32,6 +35,8 @@ class EventLog:
         self._settings = settings
         self._pull: Pull | None = None
         self._checked_at = -math.inf
+        is_cluster = address_of(client).external is not None
+        self._check_every = CHECK_EVERY_IN_CLUSTER if is_cluster else CHECK_EVERY
         self._next = 1
         self._deliveries = 0
 
@@ -88,7 +93,7 @@ class EventLog:
 
     async def _look(self, pull: Pull) -> None:
         """Check what a silence may hide: when the silence begins, after the connection was lost, and now and then."""
-        if pull.may_be_lost or time.monotonic() - self._checked_at >= CHECK_EVERY:
+        if pull.may_be_lost or time.monotonic() - self._checked_at >= self._check_every:
             await self._check(pull)
             self._checked_at = time.monotonic()
         if pull.may_be_lost:
