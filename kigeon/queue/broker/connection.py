@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from nats.aio.client import Client
-from nats.errors import ConnectionReconnectingError
+from nats.errors import ConnectionReconnectingError, StaleConnectionError
 from nats.errors import Error as NatsError
 from nats.js.errors import NoStreamResponseError, NotFoundError
 
@@ -139,7 +139,10 @@ class QueueClient(Client):
                 # nats-py leaves one behind at each attempt that a server refuses.
                 self._transport.close()  # type: ignore[no-untyped-call]
         context = {"servers": self.address.servers, "error": said, "cure": cure}
-        few.error("the queue refuses kigeon, or is not there", extra=context)
+        if isinstance(error, (OSError, TimeoutError, StaleConnectionError)) and not isinstance(error, ssl.SSLError):
+            few.warning("a server of the queue is not there, the next one is tried", extra=context)
+        else:
+            few.error("the queue refuses kigeon", extra=context)
 
     def wrote(self, error: BaseException | None) -> None:
         """Note what came of a write."""

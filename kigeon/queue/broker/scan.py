@@ -25,6 +25,9 @@ FETCH_TIMEOUT = 2.0
 
 DELETE_CONSUMER = "$JS.API.CONSUMER.DELETE"
 
+ANSWER_IN_CLUSTER = 2.0
+"""Seconds for a consumer of a cluster to be made, or to answer: it may be on a server that is lost, another is not."""
+
 LAG = 0.02
 """Seconds until a replica that lags behind is looked at again."""
 
@@ -63,7 +66,8 @@ async def subscribe(
 ) -> JetStreamContext.PullSubscription:
     """Begin to read what *stream* holds under *subject* from sequence *start* on; :func:`leave` ends it."""
     config = _consumer(start, headers_only)
-    return await client.jetstream().pull_subscribe(subject, stream=stream, config=config)
+    js = client.jetstream() if address_of(client).external is None else client.jetstream(timeout=ANSWER_IN_CLUSTER)
+    return await js.pull_subscribe(subject, stream=stream, config=config)
 
 
 async def leave(client: Client, subscription: JetStreamContext.PullSubscription) -> None:
