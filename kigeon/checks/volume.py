@@ -27,6 +27,8 @@ def check_volume(settings: Settings) -> Iterator[Finding]:
         yield failed(SUBJECT, f"{data_dir}: {error.strerror}{owner_of(place)}", cure_of(error))
         return
     yield well(SUBJECT, f"{data_dir} can be written to")
+    if settings.queue.external is not None:
+        return  # What is durable lies elsewhere.
     yield _room(data_dir, place, settings.queue.events_max_bytes)
 
 

@@ -36,7 +36,7 @@ def fill(data: Path, count: int) -> None:
         server.start()
 
         async def write() -> None:
-            async with connected(server.url, server.token, "bench") as client:
+            async with connected(server.address, "bench") as client:
                 await declare(client, queue, "loki")
                 await fill_events(client, count)
                 position = Position(count // PAGE + 1, count + 1, 1, counts={Outcome.SENT: count}, explained=count)
