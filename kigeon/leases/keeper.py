@@ -70,7 +70,6 @@ class Forget:
     """Delete the record of a lease that ended long ago."""
 
     lease: str
-    revision: int
 
 
 Step = End | Take | GiveBack | Forget
@@ -152,6 +151,11 @@ class Keeper:
         """The roles that are to be given back as soon as their actors have ended."""
         return self.mine & self._giving
 
+    @property
+    def known_roles(self) -> frozenset[str]:
+        """Every role that anybody is configured for, or was."""
+        return frozenset(self._roles) | set(self.me.roles)
+
     def holder_of(self, role: str) -> Role:
         """Return who holds a role."""
         entry = self._roles.get(role)
@@ -178,7 +182,7 @@ class Keeper:
             # Whoever has no tenure takes nothing; and what it does not know it gives back by losing it.
             return []
         live = self._live(now)
-        wanted = assign(live, self._roles.keys() | set(self.me.roles), self._holders())
+        wanted = assign(live, self.known_roles, self._holders())
         self._give(wanted)
         return [*self._ends(now), *self._backs(wanted), *self._takes(wanted, now), *self._forgets(now)]
 
@@ -218,7 +222,7 @@ class Keeper:
         for name, (found, since) in self._replicas.items():
             is_old = found.record.left and found.revision and now - since >= self._timing.forget
             if is_old and name not in holders:
-                yield Forget(name, found.revision)
+                yield Forget(name)
 
     def _holders(self) -> dict[str, str]:
         return {name: found.record.holder for name, (found, _) in self._roles.items() if found.record.holder}

@@ -92,7 +92,7 @@ def write_role(role: Role) -> bytes:
 
 
 def read_replica(name: str, value: bytes) -> Replica:
-    """Read what :func:`write_replica` wrote for the id *name*. What can't be read nobody renews: that lease will end."""
+    """Read what :func:`write_replica` wrote for the id *name*. What can't be read is renewed by nobody: it will end."""
     found = _object(value)
     try:
         return Replica(

@@ -33,10 +33,9 @@ class Bucket:
         self._change({**self.now, key: Found(record, self._sequence)})
         return self._sequence
 
-    def delete(self, key: str, revision: int) -> None:
-        """Delete what *revision* stored."""
-        if key in self.now and self.now[key].revision == revision:
-            self._change({name: found for name, found in self.now.items() if name != key})
+    def delete(self, key: str) -> None:
+        """Delete a record."""
+        self._change({name: found for name, found in self.now.items() if name != key})
 
     def view(self, late: int) -> View:
         """Return what was there so many changes ago."""
@@ -220,7 +219,7 @@ class Node:
         if isinstance(step, End):
             self._ask(lambda: bucket.put(f"lease.{step.replica.id}", step.replica, step.revision), _ignore, keeper)
         elif isinstance(step, Forget):
-            self._ask(lambda: bucket.delete(f"lease.{step.lease}", step.revision), _ignore, keeper)
+            self._ask(lambda: bucket.delete(f"lease.{step.lease}"), _ignore, keeper)
         else:
             self._write(step, keeper)
 
