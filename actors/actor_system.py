@@ -96,7 +96,7 @@ class System:
         answer = self._actors.ask(self._supervisor, Ping(self._nonce), within)
         while answer is not None and time.monotonic() < deadline:
             if isinstance(answer, Status) and answer.nonce == self._nonce:
-                if not answer.children:
+                if not answer.is_planned:
                     # It knows of none: what it was told to run was lost on the way.
                     self._actors.tell(self._supervisor, self._order)
                 return answer

@@ -44,7 +44,7 @@ class Queue(KigeonActor):
         """Write until the end."""
         queue = self._start.queue
         on_reconnect = declaring(self._start.settings.queue)
-        client = await connect(queue.url, queue.token, self.name, on_reconnect, self._alarm)
+        client = await connect(queue.url, queue.token, self.name, on_reconnect, self._alarm, self.tenure)
         writer = Writer(client, self._start.settings, self.post)
         self.post(writer)
         measuring = asyncio.get_running_loop().create_task(self._measure(client))

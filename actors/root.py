@@ -169,7 +169,8 @@ class Root:
     def _build(self, now: float) -> None:
         self._system_life.created(now)
         address = QueueAddress(self._server.url, self._server.token)
-        order = Supervise(self._spec.settings, address, self._spec.cluster, self._spec.children)
+        spec = self._spec
+        order = Supervise(spec.settings, address, spec.cluster, spec.children, spec.replica)
         self._system = System(
             order, self._spec.settings.global_.data_dir / "run" / "sockets", lambda: bool(self._signals.stops)
         )

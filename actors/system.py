@@ -9,6 +9,7 @@ from importlib import import_module
 
 from actors.messages import ChildSpec
 from actors.outside import Outside
+from actors.roles import MEMBERSHIP
 from actors.root import Root
 from actors.signals import Signals
 from actors.spec import RunSpec
@@ -35,7 +36,7 @@ def run(spec: RunSpec) -> int:
     # By default it is a file that anybody may have put into the directory for temporary files.
     os.environ["THESPLOG_FILE"] = str(spec.settings.global_.data_dir.absolute() / "run" / "thespian.log")
     os.environ[RECENT_LOG] = str(spec.settings.global_.data_dir.absolute() / RECENT_FOLDER)
-    import_actors(spec.children)
+    import_actors(spec.children if spec.replica is None else (MEMBERSHIP, *spec.children))
     gc.collect()
     gc.freeze()
     # A page of Events is thousands of dicts and not one cycle: looking for some costs more than reading it.

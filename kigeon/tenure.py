@@ -16,6 +16,10 @@ class Tenure:
         self._clock = clock
         self._until = until
 
+    def begin(self, until: float) -> None:
+        """Have it end at *until*."""
+        self._until = until
+
     def extend(self, until: float) -> None:
         """Put the end off to *until*, by the clock; one that is over is over."""
         self.check()

@@ -121,9 +121,10 @@ class Keeper:
         """Note that the record of a *lease* that ended is deleted."""
         self._replicas.pop(lease, None)
 
-    def stopped(self, role: str) -> None:
-        """Note that no actor of *role* runs here any more."""
-        self._ended.add(role)
+    def stopped(self, role: str, revision: int) -> None:
+        """Note that no actor of *role* runs here any more that began when it was taken as *revision*."""
+        if role in self._giving and self._confirmed.get(role) == revision:
+            self._ended.add(role)
 
     def looked(self, sees: bool | None) -> None:
         """Note whether the API server answers this replica; None where it was not asked."""
@@ -147,9 +148,9 @@ class Keeper:
         return self.mine - self._giving if now < self.until else frozenset()
 
     @property
-    def giving(self) -> frozenset[str]:
-        """The roles that are to be given back as soon as their actors have ended."""
-        return self.mine & self._giving
+    def giving(self) -> dict[str, int]:
+        """The roles to be given back when their actors have ended, each with the revision as which it was taken."""
+        return {role: self._confirmed[role] for role in self.mine & self._giving}
 
     @property
     def known_roles(self) -> frozenset[str]:

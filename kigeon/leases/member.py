@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +20,7 @@ from kigeon.errors import Fenced, QueueError
 from kigeon.leases.keeper import End, Forget, GiveBack, Keeper, Step, Take, Timing
 from kigeon.leases.records import Found, Replica, Role, View
 from kigeon.leases.registry import Registry
+from kigeon.leases.standing import Standing
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
@@ -34,21 +35,6 @@ LOOK_EVERY = 0.5
 
 TIMING = Timing()
 """What holds for every replica: one that waits for less than another holds on would take over too early."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What a replica holds: until when it may work, at which roles, and which it is to give back.
-
-    ``holders`` says of each role who holds it. ``others`` is how many other replicas there are.
-    """
-
-    replica: Replica
-    until: float
-    running: frozenset[str]
-    giving: frozenset[str]
-    holders: dict[str, Role]
-    others: int
 
 
 class Member:
@@ -88,9 +74,9 @@ class Member:
                 log.error("another replica has ended this one's lease: it begins anew", extra={"error": str(error)})
                 self._restart()
 
-    def stopped(self, role: str) -> None:
-        """Note that no actor of *role* runs here any more, so that it can be given back."""
-        self._keeper.stopped(role)
+    def stopped(self, role: str, revision: int) -> None:
+        """Note that no actor of *role* runs here any more that began when it was taken as *revision*."""
+        self._keeper.stopped(role, revision)
         self._changed.set()
 
     def leave(self) -> None:
@@ -100,11 +86,12 @@ class Member:
         self._changed.set()
 
     async def end(self) -> None:
-        """End the lease: whatever it still holds is another's to take at once. No actor runs here any more."""
-        async with self._writing:
-            lease = replace(self._keeper.me, beat=self._beat + 1, left=True)
-            with suppress(QueueError, Fenced):
-                await self._registry.write_lease(lease, self._revision)
+        """End the lease for good: whatever it still holds is another's at once. No actor runs here any more."""
+        # Not released: it is not to be renewed any more.
+        await self._writing.acquire()
+        lease = replace(self._keeper.me, beat=self._beat + 1, left=True)
+        with suppress(QueueError, Fenced):
+            await self._registry.write_lease(lease, self._revision)
 
     # ------------------------------------------------------------------------------------------------ one lease's life
 
@@ -233,10 +220,13 @@ class Member:
         keeper, now = self._keeper, boot_time()
         holders = {role: keeper.holder_of(role) for role in keeper.known_roles}
         running, giving, others = keeper.running(now), keeper.giving, len(keeper.others(now))
-        standing = Standing(keeper.me, keeper.until, running, giving, holders, others)
-        if standing != self._told:
-            self._told = standing
-            self._tell(standing)
+        told = self._told
+        number = told.number if told is not None else 0
+        standing = Standing(number, keeper.me, keeper.until, running, giving, holders, others)
+        # A renewal that changes nothing else still changes until when.
+        if standing != told:
+            self._told = replace(standing, number=number + 1)
+            self._tell(self._told)
 
 
 def new_id() -> str:

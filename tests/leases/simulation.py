@@ -211,8 +211,8 @@ class Node:
     def _act(self, keeper: Keeper) -> None:
         for step in keeper.steps(self.clock()):
             self._do(step, keeper)
-        for role in keeper.giving:
-            self._soon(self._world.random.uniform(0, 1), partial(keeper.stopped, role), keeper)
+        for role, revision in keeper.giving.items():
+            self._soon(self._world.random.uniform(0, 1), partial(keeper.stopped, role, revision), keeper)
 
     def _do(self, step: Step, keeper: Keeper) -> None:
         bucket = self._world.bucket

@@ -12,9 +12,10 @@ from nats.aio.client import Client
 from kigeon.clock import boot_time
 from kigeon.errors import Fenced
 from kigeon.leases.keeper import Timing
-from kigeon.leases.member import Member, Standing, new_id
+from kigeon.leases.member import Member, new_id
 from kigeon.leases.records import PIPELINE, Found, Replica, roles_of
 from kigeon.leases.registry import Registry
+from kigeon.leases.standing import Standing
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import declare
@@ -37,8 +38,8 @@ class Running:
 
     def _note(self, standing: Standing) -> None:
         self.standing = standing
-        for role in standing.giving:
-            asyncio.get_running_loop().call_soon(self.member.stopped, role)
+        for role, revision in standing.giving.items():
+            asyncio.get_running_loop().call_soon(self.member.stopped, role, revision)
 
     @property
     def works_at(self) -> frozenset[str]:

@@ -12,6 +12,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import NoStreamResponseError, NotFoundError
 
 from kigeon.errors import QueueError, shorten
+from kigeon.tenure import Tenure
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class QueueClient(Client):
         self._on_reconnect = on_reconnect
         self._returning: asyncio.Future[None] | None = None
         self._timeouts = 0
+        self.tenure = Tenure()
+        """Until when there may be writes."""
 
     def wrote(self, error: BaseException | None) -> None:
         """Note what came of a write."""
@@ -64,15 +67,21 @@ class QueueClient(Client):
 
 
 async def connect(
-    url: str, token: str, name: str, on_reconnect: OnReconnect | None = None, alarm: Alarm | None = None
+    url: str,
+    token: str,
+    name: str,
+    on_reconnect: OnReconnect | None = None,
+    alarm: Alarm | None = None,
+    tenure: Tenure | None = None,
 ) -> Client:
     """Connect to *url* and keep trying, for ever, whenever the connection is lost.
 
     *name* is shown by the server for this connection. The first attempt is retried too. *on_reconnect* is called with
     the client whenever a lost connection has come back or a stream is missing, *alarm* when what it writes is not
-    stored.
+    stored. There are writes before the end of its *tenure* alone.
     """
     client = QueueClient(alarm, on_reconnect)
+    client.tenure = tenure or client.tenure
 
     async def lost() -> None:
         if not client.is_closed:
@@ -116,7 +125,12 @@ async def connected(url: str, token: str, name: str) -> AsyncIterator[Client]:
 
 @contextmanager
 def writing(client: Client, doing: str) -> Iterator[None]:
-    """Do as :func:`queue_errors` does, for a write: several in a row that time out raise the client's alarm."""
+    """Do as :func:`queue_errors` does, for a write: several in a row that time out raise the client's alarm.
+
+    Raises :class:`~kigeon.errors.TenureEnded` where there may be no more writes.
+    """
+    if isinstance(client, QueueClient):
+        client.tenure.check()
     error: BaseException | None = None
     try:
         with queue_errors(doing):
