@@ -14,7 +14,7 @@ from kigeon.kube.source import ClusterSource
 from kigeon.leases.member import Member
 from kigeon.leases.registry import Registry
 from kigeon.leases.sight import Sight
-from kigeon.queue.broker.connection import connect
+from kigeon.queue.broker.connection import QueueClient
 from kigeon.queue.broker.streams import declaring
 
 log = logging.getLogger(__name__)
@@ -35,15 +35,16 @@ class Membership(KigeonActor):
         self._member: Member | None = None
         self._standing: Standing | None = None
         self._leaves = False
+        self._client: QueueClient | None = None
 
     async def work(self) -> None:
         """Take part until the end."""
         start = self._start
         if start.replica is None:
             raise ValueError("a Membership is started with what its replica is called")
-        queue = start.queue
         on_reconnect = declaring(start.settings.queue)
-        client = await connect(queue.url, queue.token, self.name, on_reconnect)
+        self._client = client = QueueClient(start.queue, on_reconnect=on_reconnect)
+        await client.open(self.name)
         await on_reconnect(client)
         sight = Sight(Asking(start.cluster or ClusterSource()))
         self._member = Member(Registry(client), start.replica, self.post, sight.look)

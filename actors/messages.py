@@ -171,7 +171,9 @@ class RoleStopped:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """To the Membership: every role is to be given back, since kigeon stops."""
+    """To the Membership: every role is to be given back, since kigeon stops; it held the lease ``lease``."""
+
+    lease: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,9 +50,8 @@ class Sender(KigeonActor):
         if sender is None:
             raise ValueError("a Sender is started with a sender's settings")
         queue = start.settings.queue
-        client = await connect(
-            start.queue.url, start.queue.token, self.name, declaring(queue, sender.name), self._alarm, self.tenure
-        )
+        client = await connect(start.queue, self.name, declaring(queue, sender.name), self._alarm)
+        client.tenure = self.tenure
         await persistently("declaring the streams", lambda: declare(client, queue, sender.name))
         stores = Stores(
             EventLog(client, queue),

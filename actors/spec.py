@@ -40,8 +40,8 @@ class RunSpec:
     settings: Settings
     cluster: ClusterSource | None
     children: tuple[ChildSpec, ...]
+    observe: Callable[[Status], bool] = lambda status: False
     replica: Replica | None = None
     """Who this kigeon is among others on the same queue; None where there are none."""
-    observe: Callable[[Status], bool] = lambda status: False
     last: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What every child reported last; filled in while running."""

@@ -317,7 +317,7 @@ class Supervisor(KigeonActor):
         """Have every role given back, where kigeon stops and others are there; it is said again until it is heard."""
         membership, standing = self._children.get(MEMBERSHIP.name), self._roles.standing
         if self._leaves and membership is not None and standing is not None and standing.replica.roles:
-            self.send(membership.address, Leave())
+            self.send(membership.address, Leave(standing.replica.id))
 
     def _ended(self, child: Child, reason: str) -> None:
         if child.life.due_at is not None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from importlib import import_module
 
+from actors.keeping import kept_server
 from actors.messages import ChildSpec
 from actors.outside import Outside
 from actors.roles import MEMBERSHIP
@@ -19,8 +20,6 @@ from kigeon.observability.recent import FOLDER as RECENT_FOLDER
 from kigeon.observability.recent import VARIABLE as RECENT_LOG
 from kigeon.operator.admin_socket import AdminSocket, RequestContext
 from kigeon.processes import become_subreaper, kill_descendants, use_few_arenas
-from kigeon.queue.broker.address import QueueAddress
-from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import file_store_bytes
 from kigeon.senders.registry import TYPES
 
@@ -41,13 +40,22 @@ def run(spec: RunSpec) -> int:
     gc.freeze()
     # A page of Events is thousands of dicts and not one cycle: looking for some costs more than reading it.
     gc.set_threshold(50_000, 20, 20)
-    store = NatsServer(spec.settings.global_.data_dir, file_store_bytes(spec.settings.queue))
-    with Signals() as signals, store as server, HttpChild(spec.settings) as http:
-        outside = Outside(spec.settings, http)
+    data_dir, queue = spec.settings.global_.data_dir, spec.settings.queue
+    http = HttpChild(spec.settings)
+    outside = Outside(spec.settings, http)
+    # In this order: a second kigeon is to find the directory in use before it serves anything.
+    with Signals() as signals, kept_server(data_dir, queue.external, file_store_bytes(queue), outside) as server, http:
+
+        def goes_on() -> bool:
+            """Wait a little; return whether there is still a reason to: a signal ends it."""
+            outside.tell()
+            signals.wait(LOOK_EVERY)
+            return not signals.stops
+
         try:
-            if not _starts(server, signals, outside):
+            if not server.start(goes_on):
                 return 0
-            context = RequestContext(spec.settings, QueueAddress(server.url, server.token), spec.cluster)
+            context = RequestContext(spec.settings, server.address, spec.cluster)
             with AdminSocket(context) as admin_socket:
                 return Root(spec, server, signals, admin_socket, outside).run()
         finally:
@@ -61,12 +69,3 @@ def import_actors(children: Sequence[ChildSpec]) -> None:
         if child.sender is not None and (kind := TYPES.get(child.sender.type)):
             for module in kind.modules(child.sender.settings):
                 import_module(module)
-
-
-def _starts(server: NatsServer, signals: Signals, outside: Outside) -> bool:
-    """Start nats-server; return whether it takes connections: a signal ends the wait for it."""
-    server.launch()
-    while not (ready := server.look()) and not signals.stops:
-        outside.tell()
-        signals.wait(LOOK_EVERY)
-    return ready

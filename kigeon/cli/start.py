@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from actors.spec import RunSpec, children_of
+from actors.spec import RunSpec, children_of, replica_of
 from actors.system import run
 from kigeon import __version__
 from kigeon.config.settings import Settings
@@ -24,4 +24,5 @@ def run_start(settings: Settings, kubeconfig: Path | None) -> int:
     host = ClusterAccess(cluster).host
     senders = [sender.name for sender in settings.senders]
     log.info("kigeon starts", extra={"version": __version__, "cluster": host, "senders": senders})
-    return run(RunSpec(settings, cluster, children_of(settings)))
+    replica = replica_of(settings) if settings.queue.external is not None else None
+    return run(RunSpec(settings, cluster, children_of(settings), replica=replica))

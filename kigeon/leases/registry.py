@@ -23,9 +23,8 @@ from kigeon.leases.records import (
     write_replica,
     write_role,
 )
-from kigeon.queue.broker.connection import queue_errors
+from kigeon.queue.broker.connection import names_of, queue_errors
 from kigeon.queue.broker.scan import StreamMessage, fetch, leave
-from kigeon.queue.broker.streams import STATE
 from kigeon.queue.stores.state import WRONG_LAST_SEQUENCE
 
 ATTEMPT = 1.0
@@ -41,8 +40,9 @@ class Registry:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._js = client.jetstream(timeout=ATTEMPT)
-        self._stream = f"KV_{STATE}"
-        self._prefix = f"$KV.{STATE}."
+        names = names_of(client)
+        self._stream = names.state_stream
+        self._prefix = names.record_subject("")
 
     async def lease(self, replica: str) -> Found[Replica] | None:
         """Return the lease of a *replica*, as the bucket's leader has it; None where there is none."""

@@ -59,7 +59,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """``processes`` are process ids by the name of the process, ``config_hash`` is of everything but secrets."""
+    """``processes`` are process ids by the name of the process, ``config_hash`` is of everything but secrets.
+
+    ``external`` says that ``nats_server`` is a JetStream that others keep: ready where the Queue can work with it.
+    """
 
     version: str = ""
     started_at: float = 0.0
@@ -67,6 +70,7 @@ class Snapshot:
     queue_limit: int = 0
     senders: tuple[str, ...] = ()
     stopping: bool = False
+    external: bool = False
     nats_server: Part = Part()
     actors: Part = Part()
     children: Mapping[str, Part] = field(default_factory=dict)
@@ -99,7 +103,10 @@ def initial(settings: Settings, version: str, started_at: float) -> Snapshot:
     """Return the first snapshot: nothing runs yet."""
     digest = blake2b(repr(settings).encode(), digest_size=6).digest()
     names = tuple(sender.name for sender in settings.senders)
-    return Snapshot(version, started_at, int.from_bytes(digest), settings.queue.events_max_bytes, names)
+    external = settings.queue.external is not None
+    return Snapshot(
+        version, started_at, int.from_bytes(digest), settings.queue.events_max_bytes, names, external=external
+    )
 
 
 def moved(part: Part, ready: bool, now: float, **more: Any) -> Part:

@@ -81,7 +81,7 @@ async def answer_to(request: dict[str, Any], context: RequestContext, answer: An
     """Write the *answer* to a request; what is wrong with it is :class:`ValueError`."""
     command = _command(str(request.get("command")))
     async with asyncio.timeout(PATIENCE):
-        connecting = connected(context.queue.url, context.queue.token, "operator")
+        connecting = connected(context.queue, "operator")
         client = await connecting.__aenter__()
     before = peak_bytes()
     limit_memory()

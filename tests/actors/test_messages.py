@@ -38,7 +38,7 @@ EXAMPLES: list[Any] = [
     messages.Standing(1, REPLICA, 7.5, frozenset({"pipeline"}), {"sender.loki": 9}, {"pipeline": Role("a")}, 2),
     messages.Tenured(7.5),
     messages.RoleStopped("sender.loki", 9),
-    messages.Leave(),
+    messages.Leave("a"),
     messages.Stop(10.0),
     messages.Stopped("queue", {}),
     messages.QueueOpened(1, LogEnd(7, 9, "8", MARK)),
@@ -69,7 +69,7 @@ def test_a_message_survives_the_way(message: Any) -> None:
 def test_a_message_is_frozen_and_slotted(message: Any) -> None:
     assert not hasattr(message, "__dict__")
     with pytest.raises(AttributeError):
-        setattr(message, next((field.name for field in fields(message)), "anything"), None)
+        setattr(message, fields(message)[0].name, None)
 
 
 def test_the_token_is_not_shown() -> None:

@@ -66,7 +66,7 @@ async def eventually(condition: Callable[[], object], within: float = 10.0) -> f
 @asynccontextmanager
 async def members(server: NatsServer, *names: str) -> AsyncIterator[list[Running]]:
     """Have members come, one after the other."""
-    async with connected(server.url, server.token, "test") as client:
+    async with connected(server.address, "test") as client:
         await declare(client, QUEUE_SETTINGS)
         running: list[Running] = []
         try:
@@ -152,7 +152,7 @@ def test_another_life_of_the_same_id_goes_on_with_its_roles(server: NatsServer) 
     """As a Supervisor does that was replaced: whatever its forerunner started has ended by then."""
 
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS)
             first = Running(client, "one")
             await eventually(lambda: first.works_at == set(ROLES))
@@ -185,7 +185,7 @@ def test_the_pipeline_goes_to_whom_the_api_server_answers(server: NatsServer) ->
 
 def test_what_was_written_but_not_answered_is_found_again(server: NatsServer) -> None:
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS)
             registry = Registry(client)
             lease = Replica(new_id(), "one", "", 1, ROLES)

@@ -22,9 +22,9 @@ from kigeon.config.settings import QueueSettings
 from kigeon.errors import Fenced, QueueError
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.envelope import EMPTY, Envelope, write_headers
-from kigeon.queue.broker.connection import queue_errors, writing
+from kigeon.queue.broker.connection import names_of, queue_errors, writing
 from kigeon.queue.broker.scan import headers_of, last_sequence
-from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare
+from kigeon.queue.broker.streams import declare
 from kigeon.queue.log.protocol import LogEnd
 from kigeon.queue.stores.state import WRONG_LAST_SEQUENCE
 
@@ -36,6 +36,7 @@ class Publisher:
 
     def __init__(self, client: Client, settings: QueueSettings, push_timeout: float) -> None:
         self._client = client
+        self._names = names_of(client)
         self._js = client.jetstream(timeout=push_timeout)
         self._settings = settings
         self._writer = uuid4().hex
@@ -73,7 +74,9 @@ class Publisher:
         expected = {**headers, api.Header.EXPECTED_LAST_SEQUENCE.value: str(self.log_end.sequence)}
         with writing(self._client, "storing a batch"):
             try:
-                ack = await self._js.publish(EVENTS_SUBJECT, payload, headers=expected, stream=EVENTS)
+                ack = await self._js.publish(
+                    self._names.events_subject, payload, headers=expected, stream=self._names.events
+                )
                 return int(ack.seq)
             except BadRequestError as error:
                 if error.err_code != WRONG_LAST_SEQUENCE:
@@ -85,10 +88,10 @@ class Publisher:
 
     async def _find_stored(self, first: str) -> int:
         """Return the sequence at which an earlier attempt, whose answer was lost, has stored the batch."""
-        last = await last_sequence(self._client, EVENTS)
+        last = await last_sequence(self._client, self._names.events)
         if last == self.log_end.sequence + 1:
             with queue_errors("reading the last batch"):
-                message = await self._js.get_msg(EVENTS, last)
+                message = await self._js.get_msg(self._names.events, last)
             found = headers_of(message)
             if found.get("Kigeon-Writer") == self._writer and found.get("Kigeon-First") == first:
                 return last

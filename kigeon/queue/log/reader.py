@@ -8,9 +8,9 @@ from nats.js.errors import NotFoundError
 
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import QueueError
-from kigeon.queue.broker.connection import queue_errors
+from kigeon.queue.broker.connection import names_of, queue_errors
 from kigeon.queue.broker.scan import FETCH_TIMEOUT, StreamMessage, fetch, last_sequence, leave, subscribe
-from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare
+from kigeon.queue.broker.streams import declare
 from kigeon.queue.log.end import stream_was_recreated
 
 
@@ -19,6 +19,7 @@ class EventLog:
 
     def __init__(self, client: Client, settings: QueueSettings) -> None:
         self._client = client
+        self._names = names_of(client)
         self._settings = settings
         self._subscription: JetStreamContext.PullSubscription | None = None
         self._next = 1
@@ -32,7 +33,7 @@ class EventLog:
     async def last_sequence(self) -> int:
         """Return the last sequence of the stream; a stream that is missing is declared."""
         try:
-            return await last_sequence(self._client, EVENTS)
+            return await last_sequence(self._client, self._names.events)
         except QueueError as error:
             if isinstance(error.__cause__, NotFoundError):
                 await declare(self._client, self._settings)
@@ -51,7 +52,9 @@ class EventLog:
             with queue_errors("reading events"):
                 if self._subscription is None:
                     self._deliveries = 0
-                    self._subscription = await subscribe(self._client, EVENTS, EVENTS_SUBJECT, self._next)
+                    self._subscription = await subscribe(
+                        self._client, self._names.events, self._names.events_subject, self._next
+                    )
                 messages = await fetch(self._subscription, most, FETCH_TIMEOUT)
                 if not messages:
                     await self._check(self._subscription)

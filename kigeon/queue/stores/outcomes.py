@@ -28,9 +28,8 @@ from nats.aio.client import Client
 
 from kigeon.errors import shorten
 from kigeon.events.envelope import MOST_OFFSET, natural
-from kigeon.queue.broker.connection import writing
+from kigeon.queue.broker.connection import names_of, writing
 from kigeon.queue.broker.scan import StreamMessage, scan, stream_state
-from kigeon.queue.broker.streams import OUTCOMES, OUTCOMES_SUBJECT
 from kigeon.throttle import Limited
 
 few = Limited(logging.getLogger(__name__))
@@ -61,8 +60,9 @@ class OutcomeStore:
 
     def __init__(self, client: Client, sender: str) -> None:
         self._client = client
+        self._names = names_of(client)
         self._js = client.jetstream()
-        self._subject = f"{OUTCOMES_SUBJECT}.{sender}"
+        self._subject = f"{self._names.outcomes_subjects}.{sender}"
 
     async def write(self, ranges: Sequence[Range], complete_from: int) -> None:
         """Store how events ended; no offset from *complete_from* on was in what was written before."""
@@ -83,7 +83,7 @@ class OutcomeStore:
         payload = orjson.dumps([[outcome, reason, found] for (outcome, reason), found in groups.items()])
         headers = {COMPLETE_FROM: str(complete_from)}
         with writing(self._client, "storing why events were not sent"):
-            await self._js.publish(self._subject, payload, stream=OUTCOMES, headers=headers)
+            await self._js.publish(self._subject, payload, stream=self._names.outcomes, headers=headers)
 
     async def read(self, note: Callable[[Noted], None]) -> int | None:
         """Pass what is held to *note*, oldest first, and return from which offset on nothing of it is missing.
@@ -93,7 +93,7 @@ class OutcomeStore:
         """
         complete_from: int | None = None
         oldest = 0
-        async for message in scan(self._client, OUTCOMES, self._subject, 1, most=AT_ONCE):
+        async for message in scan(self._client, self._names.outcomes, self._subject, 1, most=AT_ONCE):
             oldest = oldest or message.sequence
             found = read_noted(message.payload, message.sequence)
             if found is None:
@@ -102,7 +102,7 @@ class OutcomeStore:
                 if complete_from is None:
                     complete_from = _complete_from(message)
                 note(found)
-        state = await stream_state(self._client, OUTCOMES)
+        state = await stream_state(self._client, self._names.outcomes)
         # Evicted while it was read, or lost in its middle: some of it may have been passed by.
         passed_by = oldest < state.first_seq or state.last_seq - state.first_seq + 1 > state.messages
         return None if oldest and passed_by else complete_from

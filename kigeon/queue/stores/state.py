@@ -5,26 +5,16 @@ A record's revision is the fence: who writes without knowing the latest one has 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from nats.aio.client import Client
 from nats.js import api
-from nats.js.errors import BadRequestError, KeyNotFoundError, NotFoundError
+from nats.js.errors import BadRequestError
 
 from kigeon.errors import Fenced, QueueError
-from kigeon.queue.broker.connection import queue_errors, writing
-from kigeon.queue.broker.streams import STATE
+from kigeon.queue.broker.connection import names_of, queue_errors, writing
+from kigeon.queue.broker.records import Record, read_record
 
 WRONG_LAST_SEQUENCE = 10071
 """What JetStream answers when an expected last sequence is not the last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What is stored under a key; no value and revision 0 when there is nothing yet."""
-
-    value: bytes | None = None
-    revision: int = 0
 
 
 class StateRecord:
@@ -32,6 +22,7 @@ class StateRecord:
 
     def __init__(self, client: Client, key: str, timeout: float = 5.0) -> None:
         self._client = client
+        self._names = names_of(client)
         self._js = client.jetstream(timeout=timeout)
         self._key = key
         self._revision = 0
@@ -56,7 +47,7 @@ class StateRecord:
         headers = {api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(self._revision)}
         with writing(self._client, f"writing the record {self._key}"):
             try:
-                ack = await self._js.publish(f"$KV.{STATE}.{self._key}", value, headers=headers)
+                ack = await self._js.publish(self._names.record_subject(self._key), value, headers=headers)
                 self._revision = ack.seq
             except BadRequestError as error:
                 if error.err_code != WRONG_LAST_SEQUENCE:
@@ -75,9 +66,4 @@ class StateRecord:
         return record.revision
 
     async def _fetch(self) -> Record:
-        bucket = await self._js.key_value(STATE)
-        try:
-            entry = await bucket.get(self._key)
-        except (KeyNotFoundError, NotFoundError):
-            return Record()
-        return Record(entry.value, entry.revision or 0)
+        return await read_record(self._js, self._names, self._key)

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 
-from kigeon.queue.broker.streams import DEAD_LETTER
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.faults.store.disk import Disk
@@ -13,6 +12,7 @@ from tests.support.events import assert_once, make_event
 from tests.support.flow import Flow
 from tests.support.kigeon import loki_sender
 from tests.support.loki import Loki
+from tests.support.names import DEAD_LETTER
 from tests.support.processes import wait_until
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import QueueError
+from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.connection import QueueClient, connect
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import declare
@@ -22,7 +23,7 @@ def test_two_writes_in_a_row_that_time_out_raise_the_alarm(
     alarms: list[str] = []
 
     async def test() -> None:
-        client = await connect(server.url, server.token, "test", alarm=alarms.append)
+        client = await connect(server.address, "test", alarm=alarms.append)
         try:
             await declare(client, settings, "a")
             await WRITES[write](client)
@@ -47,7 +48,7 @@ def test_an_answer_of_any_kind_begins_the_count_anew() -> None:
         def is_connected(self) -> bool:
             return True
 
-    client = Connected(alarms.append)
+    client = Connected(QueueAddress(""), alarms.append)
     for error in (TimeoutError(), None, TimeoutError(), OSError(), TimeoutError()):
         client.wrote(error)
     assert alarms == []
@@ -57,7 +58,7 @@ def test_an_answer_of_any_kind_begins_the_count_anew() -> None:
 
 def test_what_times_out_while_the_server_is_away_is_no_alarm() -> None:
     alarms: list[str] = []
-    client = QueueClient(alarms.append)
+    client = QueueClient(QueueAddress(""), alarms.append)
     for _ in range(5):
         client.wrote(TimeoutError())
     assert alarms == []

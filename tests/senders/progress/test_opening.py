@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from kigeon.events.envelope import pack, unpack
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import RETRY, declare, former_retry_config, stream_state
+from kigeon.queue.broker.streams import declare, former_retry_config, stream_state
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
 from kigeon.senders.progress.envelope import Position
@@ -20,6 +20,7 @@ from kigeon.senders.progress.ledger import Ledger
 from kigeon.senders.progress.opening import open_position
 from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.position import write_position
+from tests.support.names import RETRY
 from tests.support.settings import QUEUE_SETTINGS
 
 PAGES = 150
@@ -114,7 +115,7 @@ async def assert_moved(client: Client) -> None:
 
 def run(server: NatsServer, test: Callable[[Client], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await shared(client)
             await test(client)
 
