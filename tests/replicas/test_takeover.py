@@ -1,0 +1,164 @@
+"""One of several replicas ends, hangs, leaves or comes: nothing is lost, nothing is doubled, and it takes seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from kigeon.standin.apiserver import ApiServer
+from tests.replicas.several import PIPELINE, Several, pauses, standing, stop_all, thaw, works_at
+from tests.support.flow import Flow
+from tests.support.kigeon import Kigeon
+from tests.support.loki import Loki
+from tests.support.nats import NatsNode
+from tests.support.processes import is_running, wait_until
+
+TAKEOVER = 10.0
+"""Seconds until another goes on with what one did that is gone or hangs."""
+
+HANDOVER = 2.0
+"""The same where it leaves, or gives a role to one that came."""
+
+LEASE = 5.0
+
+
+@pytest.fixture
+def lokis() -> Iterator[Mapping[str, Loki]]:
+    """Two destinations, each of a sender of its own."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(Loki()) for name in ("one", "two")}
+
+
+@pytest.fixture
+def replicas(tmp_path: Path, api: ApiServer, lokis: Mapping[str, Loki]) -> Iterator[Several]:
+    """Three replicas on one nats-server; the senders are spread."""
+    with NatsNode(tmp_path / "nats") as node, Several(tmp_path, api, {"url": node.url}, lokis) as several:
+        several.start(3)
+        wait_until(lambda: several.spread() == [0, 1, 1], what="senders that are spread")
+        yield several
+
+
+def watched(
+    replicas: Several, flow: Flow, disturb: Callable[[], None], record: Callable[[str, object], None]
+) -> dict[str, float]:
+    """Disturb a flow of events; return for how long at most nothing arrived, by sender, once it flows again."""
+    for loki in replicas.lokis.values():
+        loki.wait_for(200)
+    with pauses(replicas.lokis) as found:
+        disturb()
+        flowing(replicas)
+    longest = {name: round(pause.longest, 2) for name, pause in found.items()}
+    record("longest pauses", longest)
+    record("repeats", {name: loki.repeats for name, loki in replicas.lokis.items()})
+    return longest
+
+
+def flowing(replicas: Several) -> None:
+    """Wait until what comes now arrives everywhere."""
+    for loki in replicas.lokis.values():
+        loki.wait_for(len(loki.lines) + 500)
+
+
+def after(replica: Kigeon) -> bool:
+    """Whether nothing of a replica is left."""
+    return not any(map(is_running, replica.tree()))
+
+
+def test_the_leader_is_killed(replicas: Several, flow: Flow, record_property: Callable[[str, object], None]) -> None:
+    leader = replicas.holder(PIPELINE)
+    longest = watched(replicas, flow, leader.kill_tree, record_property)
+    assert max(longest.values()) <= TAKEOVER
+    assert replicas.holder(PIPELINE) is not leader
+    replicas.finish(flow)
+
+
+def test_who_sends_is_killed(replicas: Several, flow: Flow, record_property: Callable[[str, object], None]) -> None:
+    holder = replicas.holder("sender.one")
+    longest = watched(replicas, flow, holder.kill_tree, record_property)
+    assert longest["one"] <= TAKEOVER
+    assert replicas.holder("sender.one") is not holder
+    replicas.finish(flow)
+
+
+def test_the_leader_hangs_for_longer_than_its_lease(
+    replicas: Several, flow: Flow, record_property: Callable[[str, object], None]
+) -> None:
+    """When it goes on, what it had begun before is over, and it notices before it writes or sends."""
+    leader = replicas.holder(PIPELINE)
+    working = [leader.actor(name) for name in ("watcher", "deduplicator", "queue")]
+
+    def hang() -> None:
+        stop_all(leader)
+        began = time.monotonic()
+        wait_until(lambda: any(PIPELINE in works_at(each) for each in replicas.running if each is not leader))
+        flowing(replicas)
+        wait_until(lambda: time.monotonic() - began > LEASE)
+        thaw(leader)
+        wait_until(lambda: not any(map(is_running, working)), what="the end of what it did")
+
+    longest = watched(replicas, flow, hang, record_property)
+    assert max(longest.values()) <= TAKEOVER
+    wait_until(lambda: standing(leader)["holders"]["pipeline"]["id"] not in ("", standing(leader)["id"]))
+    replicas.finish(flow)
+
+
+def test_who_sends_hangs_for_longer_than_its_lease(
+    replicas: Several, flow: Flow, record_property: Callable[[str, object], None]
+) -> None:
+    holder = replicas.holder("sender.two")
+    sender = holder.actor("sender/two")
+
+    def hang() -> None:
+        stop_all(holder)
+        wait_until(lambda: any("sender.two" in works_at(each) for each in replicas.running if each is not holder))
+        flowing(replicas)
+        thaw(holder)
+        wait_until(lambda: not is_running(sender), what="the end of what it did")
+
+    longest = watched(replicas, flow, hang, record_property)
+    assert longest["two"] <= TAKEOVER
+    replicas.finish(flow)
+
+
+def test_the_leader_is_stopped_as_a_user_does(
+    replicas: Several, flow: Flow, record_property: Callable[[str, object], None]
+) -> None:
+    leader = replicas.holder(PIPELINE)
+
+    def stop() -> None:
+        assert leader.stop() == 0
+
+    longest = watched(replicas, flow, stop, record_property)
+    assert max(longest.values()) <= HANDOVER
+    assert replicas.holder(PIPELINE) is not leader
+    replicas.finish(flow)
+
+
+def test_replicas_come_and_go(
+    tmp_path: Path,
+    api: ApiServer,
+    lokis: Mapping[str, Loki],
+    flow: Flow,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """A rolling upgrade: one is there, another two come, each in turn is replaced; senders move with them."""
+    with NatsNode(tmp_path / "nats") as node, Several(tmp_path, api, {"url": node.url}, lokis) as replicas:
+        replicas.start()
+        assert works_at(replicas.all[0]) or replicas.holder(PIPELINE)
+
+        def come_and_go() -> None:
+            replicas.start(2)
+            wait_until(lambda: replicas.spread() == [0, 1, 1], what="senders that are spread")
+            for replica in list(replicas.all):
+                replicas.start()
+                assert replica.stop() == 0
+                wait_until(lambda: replicas.spread() == [0, 1, 1], what="senders that are spread")
+
+        longest = watched(replicas, flow, come_and_go, record_property)
+        assert max(longest.values()) <= HANDOVER
+        assert len(replicas.running) == 3
+        replicas.finish(flow)
