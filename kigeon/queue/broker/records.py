@@ -17,12 +17,17 @@ NO_MESSAGE = 10037
 """What JetStream answers when nothing lies under a subject; anything else that is not found is the stream."""
 
 
+WRITER = "Kigeon-Writer"
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """What is stored under a key; no value and revision 0 when there is nothing yet."""
 
     value: bytes | None = None
     revision: int = 0
+    writer: str = ""
+    """Which object wrote it: another owner may have come to the same value."""
 
 
 async def read_record(js: JetStreamContext, names: StreamNames, key: str) -> Record:
@@ -35,4 +40,4 @@ async def read_record(js: JetStreamContext, names: StreamNames, key: str) -> Rec
         return Record()
     if (message.headers or {}).get("KV-Operation"):
         return Record(None, message.seq or 0)  # It was deleted.
-    return Record(message.data or b"", message.seq or 0)
+    return Record(message.data or b"", message.seq or 0, (message.headers or {}).get(WRITER, ""))
