@@ -71,10 +71,12 @@ class Membership(KigeonActor):
     def report(self) -> Mapping[str, Any]:
         """Tell how this replica stands; the Supervisor is told again, in case that it was lost on its way."""
         standing = self._standing
+        problem = self._client.problem if self._client is not None else ""
         if standing is None:
-            return {}
+            return {"queueProblem": problem}
         self.send(self.supervisor, standing)
         return {
+            "queueProblem": problem,
             "replica": standing.replica.name,
             "id": standing.replica.id,
             "holds": sorted(standing.running | standing.giving.keys()),

@@ -153,7 +153,7 @@ class Supervisor(KigeonActor):
 
     def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Any) -> None:
         """Have the child replaced. Thespian may tell the same end twice."""
-        for child in self._children.values():
+        for child in list(self._children.values()):
             if child.address is not None and child.address == message.childAddress:
                 self._ended(child, "it ended")
 

@@ -14,18 +14,18 @@ class Tenure:
 
     def __init__(self, until: float = math.inf, clock: Callable[[], float] = boot_time) -> None:
         self._clock = clock
-        self._until = until
+        self.until = until
 
     def begin(self, until: float) -> None:
         """Have it end at *until*."""
-        self._until = until
+        self.until = until
 
     def extend(self, until: float) -> None:
         """Put the end off to *until*, by the clock; one that is over is over."""
         self.check()
-        self._until = max(self._until, until)
+        self.until = max(self.until, until)
 
     def check(self) -> None:
         """Raise :class:`TenureEnded` where it has ended: nothing was renewed, or this process was stopped meanwhile."""
-        if self._clock() >= self._until:
+        if self._clock() >= self.until:
             raise TenureEnded("another replica may do by now what this process does")
