@@ -51,8 +51,13 @@ def test_where_nobody_could_take_over_it_has_no_end() -> None:
 
 def test_nothing_is_pushed_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     pushed: list[Any] = []
+
+    def push(*given: Any) -> Answer:
+        pushed.append(given)
+        return Answer(PushStatus.DELIVERED)
+
     sink = StdoutSink()
-    monkeypatch.setattr(sink, "push", lambda *push: pushed.append(push) or Answer(PushStatus.DELIVERED))
+    monkeypatch.setattr(sink, "push", push)
     tenured = TenuredSink(sink, Tenure(105.0, clock := Clock()))
     assert tenured.push("there", ["entry"]).status is PushStatus.DELIVERED
     clock.now = 105.0

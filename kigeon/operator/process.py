@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from nats.aio.client import Client
 
-from kigeon.errors import KigeonError
+from kigeon.errors import KigeonError, QueueError
 from kigeon.observability.logs import configure
 from kigeon.operator.admin_socket import CONTEXT_DESCRIPTOR, RequestContext
 from kigeon.operator.answer import Answer
@@ -26,7 +26,7 @@ from kigeon.operator.resend import resend
 from kigeon.operator.status import status
 from kigeon.operator.tail import tail
 from kigeon.processes import die_with_parent, use_few_arenas
-from kigeon.queue.broker.connection import connected
+from kigeon.queue.broker.connection import QueueClient
 
 log = logging.getLogger(__name__)
 
@@ -80,16 +80,24 @@ def _serve(connection: socket.socket, context: RequestContext) -> str:
 async def answer_to(request: dict[str, Any], context: RequestContext, answer: Answer) -> None:
     """Write the *answer* to a request; what is wrong with it is :class:`ValueError`."""
     command = _command(str(request.get("command")))
-    async with asyncio.timeout(PATIENCE):
-        connecting = connected(context.queue, "operator")
-        client = await connecting.__aenter__()
+    client = await _connected(context)
     before = peak_bytes()
     limit_memory()
     try:
         await command(client, context, request, answer)
         await answer.end(peak_bytes() - before)
     finally:
-        await connecting.__aexit__(None, None, None)
+        await client.close()
+
+
+async def _connected(context: RequestContext) -> QueueClient:
+    client = QueueClient(context.queue)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await client.open("operator")
+    except TimeoutError as error:
+        raise QueueError(f"the queue can't be reached: {client.problem or 'it says nothing'}") from error
+    return client
 
 
 def _command(name: str) -> Command:

@@ -1,7 +1,19 @@
-"""Tells at the end what the tests measured."""
+"""What the tests of replicas share; it tells at the end what they measured."""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from _pytest.terminal import TerminalReporter
+
+from tests.support.nats import NatsCluster
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[NatsCluster]:
+    """Three nats-servers with one JetStream, which holds nothing."""
+    with NatsCluster(tmp_path / "nats") as running:
+        yield running
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

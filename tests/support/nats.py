@@ -246,26 +246,30 @@ class NatsCluster:
 
     def is_whole(self, *streams: str) -> bool:
         """Whether each of *streams* has a leader and no replica lags behind."""
-        for stream in streams:
-            info = self.ask(lambda js, stream=stream: js.stream_info(stream))
-            if info is None or not info.cluster.leader or len(info.cluster.replicas or ()) != self._size - 1:
-                return False
-            if not all(peer.current and not peer.offline for peer in info.cluster.replicas):
-                return False
-        return True
+        return all(self._is_whole(stream) for stream in streams)
 
-    def step_down(self, stream: str) -> str:
-        """Have another server lead *stream*; return its name."""
+    def _is_whole(self, stream: str) -> bool:
+        info = self.ask(lambda js: js.stream_info(stream))
+        if info is None or not info.cluster.leader or len(info.cluster.replicas or ()) != self._size - 1:
+            return False
+        return all(peer.current and not peer.offline for peer in info.cluster.replicas)
+
+    def step_down(self, stream: str) -> NatsNode:
+        """Have another server lead *stream*; return that one."""
         before = wait_until(lambda: self.leader(stream), what=f"a leader of {stream}")
 
         async def asked() -> bytes:
             async with self.client() as client:
                 return (await client.request(f"$JS.API.STREAM.LEADER.STEPDOWN.{stream}", b"", timeout=5)).data
 
+        def another() -> NatsNode | None:
+            now = self.leader(stream)
+            return now if now is not before else None
+
         assert orjson.loads(asyncio.run(asked())).get("success")
-        return wait_until(
-            lambda: (now := self.leader(stream)) and now is not before and now.name, what="another leader"
-        )
+        found = wait_until(another, what="another leader")
+        assert found is not None
+        return found
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:

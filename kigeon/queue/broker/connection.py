@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -44,6 +45,9 @@ TIMEOUTS_BEFORE_ALARM = 2
 
 TIMEOUTS = "writing times out although the queue is connected"
 
+ELECTION = 15.0
+"""Seconds for which one server of a cluster may answer without knowing what the others have agreed on."""
+
 NO_LEADER = "no server answers for a stream: the cluster elects a leader, or lacks the servers to"
 
 
@@ -64,7 +68,9 @@ class QueueClient(Client):
         self._alarm = alarm
         self._on_reconnect = on_reconnect
         self._returning: asyncio.Future[None] | None = None
+        self._turning: asyncio.Future[None] | None = None
         self._timeouts = 0
+        self._doubts: dict[str, float] = {}
         self.tenure = Tenure()
         """Until when there may be writes."""
 
@@ -144,7 +150,22 @@ class QueueClient(Client):
     def _turn_to_another(self) -> None:
         self.problem = TIMEOUTS
         few.error("the queue does not store, kigeon turns to another of its servers", extra={"cure": cure_of(TIMEOUTS)})
-        self._returning_elsewhere = asyncio.ensure_future(self.force_reconnect())
+        self._turning = asyncio.ensure_future(self.force_reconnect())
+
+    def lasts(self, doubt: str, holds: bool) -> bool:
+        """Return whether *doubt* is more than what a cluster may tell while it elects a leader.
+
+        It *holds* now, or does not. The embedded server has no other who could know better.
+        """
+        if not holds:
+            self._doubts.pop(doubt, None)
+            return False
+        if self.address.external is None:
+            return True
+        since = self._doubts.setdefault(doubt, time.monotonic())
+        if time.monotonic() - since < ELECTION:
+            raise QueueError(f"{doubt}: a cluster may say so while it elects a leader, kigeon asks again")
+        return True
 
     # What follows replaces steps of nats-py's (2.16) that are its own.
 
@@ -173,6 +194,11 @@ class QueueClient(Client):
 def address_of(client: Client) -> QueueAddress:
     """Return which queue *client* is connected to."""
     return client.address if isinstance(client, QueueClient) else QueueAddress("")
+
+
+def lasts(client: Client, doubt: str, holds: bool) -> bool:
+    """Return what :meth:`QueueClient.lasts` does."""
+    return client.lasts(doubt, holds) if isinstance(client, QueueClient) else holds
 
 
 def names_of(client: Client) -> StreamNames:

@@ -32,6 +32,8 @@ class Record:
 
 async def read_record(js: JetStreamContext, names: StreamNames, key: str) -> Record:
     """Return what lies under *key*. Raises what nats-py does: :class:`NotFoundError` where there is no bucket."""
+    # Asked first, so that a write which its owner has given up, being replaced, is there by then.
+    await js.stream_info(names.state_stream)
     try:
         message = await js.get_last_msg(names.state_stream, names.record_subject(key))
     except NotFoundError as error:

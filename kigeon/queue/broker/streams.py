@@ -28,9 +28,12 @@ from nats.js.errors import BadRequestError, NotFoundError
 
 from kigeon.backoff import persistently
 from kigeon.config.settings import QueueSettings
+from kigeon.errors import QueueError
 from kigeon.events.checkpoint import MOST_LIFETIME
+from kigeon.queue.broker.adapting import adapted, incompatible
 from kigeon.queue.broker.address import QueueAddress
-from kigeon.queue.broker.connection import address_of, queue_errors
+from kigeon.queue.broker.connection import address_of, lasts, queue_errors
+from kigeon.queue.broker.cures import cure_of
 from kigeon.queue.broker.names import StreamNames
 from kigeon.queue.broker.records import read_record
 
@@ -108,6 +111,24 @@ def stream_configs(settings: QueueSettings, address: QueueAddress) -> list[api.S
 def bucket_config(address: QueueAddress) -> api.KeyValueConfig:
     """Return what the bucket is to look like."""
     return api.KeyValueConfig(bucket=address.names.state, history=1, max_bytes=_STATE_BYTES, replicas=address.replicas)
+
+
+def records_config(address: QueueAddress) -> api.StreamConfig:
+    """Return what the stream of the bucket is to look like, as nats-py makes one of :func:`bucket_config`."""
+    return api.StreamConfig(
+        name=address.names.state_stream,
+        subjects=[address.names.record_subject(">")],
+        retention=api.RetentionPolicy.LIMITS,
+        storage=api.StorageType.FILE,
+        discard=api.DiscardPolicy.NEW,
+        max_bytes=_STATE_BYTES,
+        max_msgs_per_subject=1,
+        duplicate_window=120.0,
+        allow_rollup_hdrs=True,
+        allow_msg_ttl=True,
+        deny_delete=True,
+        num_replicas=address.replicas,
+    )
 
 
 def retry_config(settings: QueueSettings, address: QueueAddress, sender: str) -> api.StreamConfig:
@@ -192,7 +213,8 @@ async def remember_observed(client: Client, settings: QueueSettings, lifetime: f
     (config,) = (config for config in stream_configs(settings, address) if config.name == address.names.seen)
     with queue_errors("remembering events for as long as they live"):
         js = client.jetstream()
-        await js.update_stream(await _as_observed(js, config, lifetime))
+        found = (await js.stream_info(config.name or "")).config
+        await js.update_stream(adapted(found, await _as_observed(js, config, lifetime))[0])
 
 
 async def _as_observed(js: JetStreamContext, config: api.StreamConfig, lifetime: float = 0.0) -> api.StreamConfig:
@@ -213,7 +235,10 @@ async def _as_observed(js: JetStreamContext, config: api.StreamConfig, lifetime:
 async def _declare(client: Client, settings: QueueSettings) -> None:
     js, address = client.jetstream(), address_of(client)
     for config in stream_configs(settings, address):
-        await _declare_stream(js, config, address.names)
+        await _declare_stream(js, config, address)
+    if address.external is not None:
+        await _declare_records(client, js, address)
+        return
     try:
         await js.key_value(address.names.state)
     except NotFoundError:
@@ -222,13 +247,42 @@ async def _declare(client: Client, settings: QueueSettings) -> None:
         await js.create_key_value(bucket_config(address))
 
 
-async def _declare_stream(js: JetStreamContext, config: api.StreamConfig, names: StreamNames) -> None:
+async def _declare_records(client: Client, js: JetStreamContext, address: QueueAddress) -> None:
+    """Declare the bucket in an external JetStream; a cluster that elects is not taken for one that has lost it."""
+    state = await stream_state(js, address.names.state_stream)
+    events = await stream_state(js, address.names.events)
+    lost = state is None and events is not None and events.last_seq > 0
+    if lasts(client, "there is no bucket of the senders' positions", lost):
+        log.error("the senders' positions were lost: whatever is in the queue is sent again")
+    await _declare_stream(js, records_config(address), address)
+
+
+async def _adapt_stream(js: JetStreamContext, config: api.StreamConfig, address: QueueAddress) -> None:
+    """Declare a stream where others may have one of its name."""
+    try:
+        found = (await js.stream_info(config.name or "")).config
+    except NotFoundError:
+        await js.add_stream(config)
+        return
+    if problem := incompatible(found, config):
+        raise QueueError(f"{problem} ({cure_of(problem)})")
+    wanted = await _as_observed(js, config) if config.name == address.names.seen else config
+    changed, changes = adapted(found, wanted)
+    if changes:
+        log.info("a stream is changed as configured", extra={"stream": config.name, "changes": changes})
+        await js.update_stream(changed)
+
+
+async def _declare_stream(js: JetStreamContext, config: api.StreamConfig, address: QueueAddress) -> None:
+    if address.external is not None:
+        await _adapt_stream(js, config, address)
+        return
     try:
         await js.add_stream(config)
     except BadRequestError as error:
         if error.err_code != STREAM_NAME_IN_USE:
             raise
-        await js.update_stream(await _as_observed(js, config) if config.name == names.seen else config)
+        await js.update_stream(await _as_observed(js, config) if config.name == address.names.seen else config)
 
 
 async def _declare_retry(client: Client, settings: QueueSettings, sender: str) -> None:
@@ -242,8 +296,8 @@ async def _declare_retry(client: Client, settings: QueueSettings, sender: str) -
     name = names.retry_stream(sender)
     if address.external is None and await stream_state(js, name) is None:
         # Declaring it recovers it where its metadata were damaged.
-        await _declare_stream(js, former_retry_config(settings), names)
-    await _declare_stream(js, retry_config(settings, address, sender), names)
+        await _declare_stream(js, former_retry_config(settings), address)
+    await _declare_stream(js, retry_config(settings, address, sender), address)
     former, state = await stream_state(js, names.retry), (await js.stream_info(name)).state
     if former is not None and not former.messages:
         await js.delete_stream(names.retry)

@@ -14,7 +14,7 @@ from nats.js.errors import NotFoundError
 
 from kigeon.errors import UnreadableEnvelope
 from kigeon.events.envelope import MOST_OFFSET, Headers, read_headers
-from kigeon.queue.broker.connection import names_of, queue_errors
+from kigeon.queue.broker.connection import lasts, names_of, queue_errors
 from kigeon.queue.broker.scan import headers_of, last_sequence, scan
 from kigeon.queue.broker.streams import POSITION_KEY
 from kigeon.queue.log.protocol import LogEnd
@@ -85,7 +85,8 @@ async def stream_was_recreated(client: Client, next_sequence: int, next_offset: 
     """
     if next_sequence <= 1:
         return False
-    if await last_sequence(client, names_of(client).events) + 1 < next_sequence:
+    is_short = await last_sequence(client, names_of(client).events) + 1 < next_sequence
+    if lasts(client, "the events stream ends before what is known of it", is_short):
         return True
     first = await _offset_before(client, next_sequence)
     return first is not None and first >= next_offset

@@ -22,7 +22,7 @@ from kigeon.config.settings import QueueSettings
 from kigeon.errors import Fenced, QueueError
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.envelope import EMPTY, Envelope, write_headers
-from kigeon.queue.broker.connection import names_of, queue_errors, writing
+from kigeon.queue.broker.connection import address_of, names_of, queue_errors, writing
 from kigeon.queue.broker.scan import headers_of, last_sequence
 from kigeon.queue.broker.streams import declare
 from kigeon.queue.log.protocol import LogEnd
@@ -40,6 +40,8 @@ class Publisher:
         self._js = client.jetstream(timeout=push_timeout)
         self._settings = settings
         self._writer = uuid4().hex
+        # Of a cluster this says, most of the time, that it elects a leader; the client sees to it beside.
+        self._declares = address_of(client).external is None
         self.log_end = LogEnd()
 
     def begin(self, log_end: LogEnd) -> None:
@@ -55,7 +57,8 @@ class Publisher:
 
         Raises :class:`Fenced` when somebody else wrote to the stream: read its tail anew before going on.
         """
-        backoff = Backoff(base=0.05, cap=5.0)
+        # An election is over after some seconds, and then nothing should wait.
+        backoff = Backoff(base=0.05, cap=5.0 if self._declares else 1.0)
         headers = write_headers(envelope, self.log_end.next_offset, self._writer, checkpoint)
         while True:
             try:
@@ -82,7 +85,8 @@ class Publisher:
                 if error.err_code != WRONG_LAST_SEQUENCE:
                     raise
             except (NotFoundError, NoStreamResponseError, ServiceUnavailableError):
-                await declare(self._client, self._settings)
+                if self._declares:
+                    await declare(self._client, self._settings)
                 raise
         return await self._find_stored(headers["Kigeon-First"])
 
