@@ -108,7 +108,7 @@ class Asking:
         except KubernetesError as error:
             return 0 < error.status < 500
         except StartError as error:
-            log.warning("the credentials can't be read", extra={"error": str(error)})
+            log.warning("whether the API server answers is not known", extra={"error": str(error)})
             return False
         return True
 

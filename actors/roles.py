@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable
 
 from actors.messages import ChildSpec, Standing
-from kigeon.leases.records import PIPELINE, Replica, sender_role
+from kigeon.leases.records import Replica
+from kigeon.roles import PIPELINE, sender_role
 
 MEMBERSHIP = ChildSpec("membership", "actors.membership.Membership")
 """The actor that takes part among the replicas; it has no role."""

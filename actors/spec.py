@@ -13,7 +13,8 @@ from actors.messages import ChildSpec, Status
 from kigeon.clock import stamp
 from kigeon.config.settings import Settings
 from kigeon.kube.source import ClusterSource
-from kigeon.leases.records import Replica, roles_of
+from kigeon.leases.records import Replica
+from kigeon.roles import roles_of
 
 
 def children_of(settings: Settings) -> tuple[ChildSpec, ...]:

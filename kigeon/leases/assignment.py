@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from kigeon.leases.records import PIPELINE, Replica
+from kigeon.leases.records import Replica
+from kigeon.roles import PIPELINE
 
 _SIGHT = {True: 0, None: 1, False: 2}
 """Whom the pipeline is given to first: those whom the API server answers, last those whom it does not."""

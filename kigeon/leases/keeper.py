@@ -22,7 +22,8 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from kigeon.leases.assignment import assign
-from kigeon.leases.records import PIPELINE, Found, Replica, Role, View
+from kigeon.leases.records import Found, Replica, Role, View
+from kigeon.roles import PIPELINE
 
 T = TypeVar("T")
 

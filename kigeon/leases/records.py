@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -18,25 +18,10 @@ import orjson
 T = TypeVar("T")
 
 FORMAT = 1
-PIPELINE = "pipeline"
-"""The role of Watcher, Deduplicator and Queue."""
-
 KEYS = "replicas"
 LEASE_KEY = f"{KEYS}.lease"
 ROLE_KEY = f"{KEYS}.role"
 """What the keys begin with, before a dot."""
-
-_SENDER = "sender."
-
-
-def sender_role(name: str) -> str:
-    """Return the role of a sender."""
-    return f"{_SENDER}{name}"
-
-
-def roles_of(senders: Iterable[str]) -> tuple[str, ...]:
-    """Return every role where there are these *senders*."""
-    return (PIPELINE, *map(sender_role, senders))
 
 
 @dataclass(frozen=True, slots=True)

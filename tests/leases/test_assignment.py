@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kigeon.leases.assignment import assign
-from kigeon.leases.records import PIPELINE, Replica, roles_of
+from kigeon.leases.records import Replica
+from kigeon.roles import PIPELINE, roles_of
 
 NAMES = "abcdef"
 ROLES = roles_of(["s1", "s2", "s3", "s4", "s5"])

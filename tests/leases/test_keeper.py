@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kigeon.leases.keeper import Timing
-from kigeon.leases.records import PIPELINE, roles_of
+from kigeon.roles import PIPELINE, roles_of
 from tests.leases.simulation import World
 
 ROLES = roles_of(["a", "b"])

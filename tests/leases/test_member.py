@@ -13,12 +13,13 @@ from kigeon.clock import boot_time
 from kigeon.errors import Fenced
 from kigeon.leases.keeper import Timing
 from kigeon.leases.member import Member, new_id
-from kigeon.leases.records import PIPELINE, Found, Replica, roles_of
+from kigeon.leases.records import Found, Replica
 from kigeon.leases.registry import Registry
 from kigeon.leases.standing import Standing
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import declare
+from kigeon.roles import PIPELINE, roles_of
 from tests.support.settings import QUEUE_SETTINGS
 
 ROLES = roles_of(["a", "b"])

@@ -111,6 +111,8 @@ function showTables(now) {
   const held = Object.values(now.senders).flatMap((sender) => sender.held);
   byId("held-part").hidden = !held.length;
   keep("held", held.map((lane) => row([`${lane.destination} ${lane.stream}`.trim(), number(lane.events), lane.reason, lane.cure || (lane.state === "away" ? "It is tried again until it answers." : "–"), clock(lane.since), clock(lane.next)])));
+  byId("roles-part").hidden = !now.roles.length;
+  keep("roles", now.roles.map((held) => row([held.role, held.replica || "nobody", held.since ? new Date(held.since).toLocaleString() : "–"])));
   keep("processes", Object.entries(now.processes).map(([name, part]) => row([name, part.problem || (part.ready ? "runs" : "does not run"), number(part.restarts)])));
 }
 
