@@ -9,7 +9,6 @@ from typing import Any
 from actors.base import KigeonActor
 from actors.messages import Leave, RoleStopped, Standing, Start
 from kigeon.errors import KubernetesError, StartError
-from kigeon.kube.access import ClusterAccess
 from kigeon.kube.source import ClusterSource
 from kigeon.leases.member import Member
 from kigeon.leases.registry import Registry
@@ -98,10 +97,13 @@ class Asking:
 
     def __init__(self, cluster: ClusterSource) -> None:
         self._cluster = cluster
-        self._access: ClusterAccess | None = None
+        self._access: Any = None
 
     def __call__(self) -> bool:
         """Return whether there was an answer; that this replica may not have what it asked for is one too."""
+        # The kubernetes package takes tens of megabytes, and a replica that holds no role seldom asks.
+        from kigeon.kube.access import ClusterAccess
+
         try:
             self._access = self._access or ClusterAccess(self._cluster)
             self._access.read(VERSION, {}, ANSWER_WITHIN)

@@ -21,6 +21,7 @@ from typing import Any
 from thespian.actors import ChildActorExited, WakeupMessage
 
 from actors.base import KigeonActor
+from actors.imports import import_actors
 from actors.messages import (
     BrokerFailing,
     ChildSpec,
@@ -269,10 +270,13 @@ class Supervisor(KigeonActor):
                 self._drop(child)
             elif child.address is not None and role_of(child.spec):
                 self.send(child.address, Tenured(self._roles.until))
-        for name, spec in self._specs.items():
-            if standing is not None and role_of(spec) in standing.running and name not in self._children:
-                self._children[name] = Child(spec)
-                self._epoch_due = self._epoch_due or spec.pipeline
+        running = standing.running if standing is not None else frozenset()
+        new = [s for s in self._specs.values() if role_of(s) in running and s.name not in self._children]
+        if new:
+            import_actors(new)
+        for spec in new:
+            self._children[spec.name] = Child(spec)
+            self._epoch_due = self._epoch_due or spec.pipeline
         self._leave()
 
     def _end_what_is_over(self) -> None:

@@ -168,13 +168,9 @@ class Keeper:
         return [r for r in self._live(now) if r.id != self.me.id]
 
     def should_look_at_cluster(self, now: float) -> bool:
-        """Whether it matters if the API server answers here: the pipeline is this replica's, or may become it."""
-        if PIPELINE not in self.me.roles:
-            return False
+        """Whether it matters if the API server answers here: who has the pipeline is this replica, or is cut off."""
         holder = self.holder_of(PIPELINE).holder
-        if holder == self.me.id:
-            return True
-        return not any(r.id == holder and r.sees is not False for r in self._live(now))
+        return any(r.id == holder and (r is self.me or r.sees is False) for r in self._live(now))
 
     # ------------------------------------------------------------------------------------------------- what to do now
 
