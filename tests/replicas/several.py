@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -42,11 +42,18 @@ class Several:
                 thaw(replica)
             replica.kill_tree()
 
-    def start(self, count: int = 1) -> Kigeon:
-        """Start more replicas; return the last of them when all take part."""
+    def start(
+        self, count: int = 1, api: Api | None = None, url: str = "", environ: Mapping[str, str] | None = None
+    ) -> Kigeon:
+        """Start more replicas; return the last of them when all take part.
+
+        They reach the cluster by *api*, the queue at *url*, with more in their environment, where that is said.
+        """
         for _ in range(count):
             senders = [loki_sender(loki, name) for name, loki in self.lokis.items()]
-            replica = Kigeon(self._folder / f"replica-{len(self.all)}", self._api, senders, queue=dict(self._queue))
+            queue = {**self._queue, **({"url": url} if url else {})}
+            replica = Kigeon(self._folder / f"replica-{len(self.all)}", api or self._api, senders, queue=queue)
+            replica.environ.update(environ or {})
             self.all.append(replica)
             replica.start()
         wait_until(lambda: all(standing(replica) for replica in self.all), what="the replicas' standing")
@@ -117,6 +124,27 @@ def thaw(replica: Kigeon) -> None:
             os.kill(pid, signal.SIGCONT)
         except ProcessLookupError:
             continue
+
+
+def watched(
+    replicas: Several, disturb: Callable[[], object], record: Callable[[str, object], None]
+) -> dict[str, float]:
+    """Disturb a flow of events; return for how long at most nothing arrived, by sender, until it flows again."""
+    for loki in replicas.lokis.values():
+        loki.wait_for(200)
+    with pauses(replicas.lokis) as found:
+        disturb()
+        flowing(replicas)
+    longest = {name: round(pause.longest, 2) for name, pause in found.items()}
+    record("longest pauses", longest)
+    record("repeats", {name: loki.repeats for name, loki in replicas.lokis.items()})
+    return longest
+
+
+def flowing(replicas: Several) -> None:
+    """Wait until what comes now arrives everywhere."""
+    for loki in replicas.lokis.values():
+        loki.wait_for(len(loki.lines) + 500)
 
 
 class Pause:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from kigeon.standin.apiserver import ApiServer
-from tests.replicas.several import PIPELINE, Several, pauses, standing, stop_all, thaw, works_at
+from tests.replicas.several import PIPELINE, Several, flowing, standing, stop_all, thaw, watched, works_at
 from tests.support.flow import Flow
-from tests.support.kigeon import Kigeon
 from tests.support.loki import Loki
 from tests.support.nats import NatsNode
 from tests.support.processes import is_running, wait_until
@@ -27,13 +25,6 @@ LEASE = 5.0
 
 
 @pytest.fixture
-def lokis() -> Iterator[Mapping[str, Loki]]:
-    """Two destinations, each of a sender of its own."""
-    with ExitStack() as stack:
-        yield {name: stack.enter_context(Loki()) for name in ("one", "two")}
-
-
-@pytest.fixture
 def replicas(tmp_path: Path, api: ApiServer, lokis: Mapping[str, Loki]) -> Iterator[Several]:
     """Three replicas on one nats-server; the senders are spread."""
     with NatsNode(tmp_path / "nats") as node, Several(tmp_path, api, {"url": node.url}, lokis) as several:
@@ -42,35 +33,9 @@ def replicas(tmp_path: Path, api: ApiServer, lokis: Mapping[str, Loki]) -> Itera
         yield several
 
 
-def watched(
-    replicas: Several, flow: Flow, disturb: Callable[[], None], record: Callable[[str, object], None]
-) -> dict[str, float]:
-    """Disturb a flow of events; return for how long at most nothing arrived, by sender, once it flows again."""
-    for loki in replicas.lokis.values():
-        loki.wait_for(200)
-    with pauses(replicas.lokis) as found:
-        disturb()
-        flowing(replicas)
-    longest = {name: round(pause.longest, 2) for name, pause in found.items()}
-    record("longest pauses", longest)
-    record("repeats", {name: loki.repeats for name, loki in replicas.lokis.items()})
-    return longest
-
-
-def flowing(replicas: Several) -> None:
-    """Wait until what comes now arrives everywhere."""
-    for loki in replicas.lokis.values():
-        loki.wait_for(len(loki.lines) + 500)
-
-
-def after(replica: Kigeon) -> bool:
-    """Whether nothing of a replica is left."""
-    return not any(map(is_running, replica.tree()))
-
-
 def test_the_leader_is_killed(replicas: Several, flow: Flow, record_property: Callable[[str, object], None]) -> None:
     leader = replicas.holder(PIPELINE)
-    longest = watched(replicas, flow, leader.kill_tree, record_property)
+    longest = watched(replicas, leader.kill_tree, record_property)
     assert max(longest.values()) <= TAKEOVER
     assert replicas.holder(PIPELINE) is not leader
     replicas.finish(flow)
@@ -78,7 +43,7 @@ def test_the_leader_is_killed(replicas: Several, flow: Flow, record_property: Ca
 
 def test_who_sends_is_killed(replicas: Several, flow: Flow, record_property: Callable[[str, object], None]) -> None:
     holder = replicas.holder("sender.one")
-    longest = watched(replicas, flow, holder.kill_tree, record_property)
+    longest = watched(replicas, holder.kill_tree, record_property)
     assert longest["one"] <= TAKEOVER
     assert replicas.holder("sender.one") is not holder
     replicas.finish(flow)
@@ -100,7 +65,7 @@ def test_the_leader_hangs_for_longer_than_its_lease(
         thaw(leader)
         wait_until(lambda: not any(map(is_running, working)), what="the end of what it did")
 
-    longest = watched(replicas, flow, hang, record_property)
+    longest = watched(replicas, hang, record_property)
     assert max(longest.values()) <= TAKEOVER
     wait_until(lambda: standing(leader)["holders"]["pipeline"]["id"] not in ("", standing(leader)["id"]))
     replicas.finish(flow)
@@ -119,7 +84,7 @@ def test_who_sends_hangs_for_longer_than_its_lease(
         thaw(holder)
         wait_until(lambda: not is_running(sender), what="the end of what it did")
 
-    longest = watched(replicas, flow, hang, record_property)
+    longest = watched(replicas, hang, record_property)
     assert longest["two"] <= TAKEOVER
     replicas.finish(flow)
 
@@ -132,7 +97,7 @@ def test_the_leader_is_stopped_as_a_user_does(
     def stop() -> None:
         assert leader.stop() == 0
 
-    longest = watched(replicas, flow, stop, record_property)
+    longest = watched(replicas, stop, record_property)
     assert max(longest.values()) <= HANDOVER
     assert replicas.holder(PIPELINE) is not leader
     replicas.finish(flow)
@@ -158,7 +123,7 @@ def test_replicas_come_and_go(
                 assert replica.stop() == 0
                 wait_until(lambda: replicas.spread() == [0, 1, 1], what="senders that are spread")
 
-        longest = watched(replicas, flow, come_and_go, record_property)
+        longest = watched(replicas, come_and_go, record_property)
         assert max(longest.values()) <= HANDOVER
         assert len(replicas.running) == 3
         replicas.finish(flow)
