@@ -272,8 +272,10 @@ class Supervisor(KigeonActor):
                 self.send(child.address, Tenured(self._roles.until))
         running = standing.running if standing is not None else frozenset()
         new = [s for s in self._specs.values() if role_of(s) in running and s.name not in self._children]
-        if new:
-            import_actors(new)
+        coming = [s for s in self._specs.values() if standing is not None and role_of(s) in standing.expected]
+        if (new or coming) and self._stopping is None:
+            # It takes a second, for the first time.
+            import_actors([*new, *coming])
         for spec in new:
             self._children[spec.name] = Child(spec)
             self._epoch_due = self._epoch_due or spec.pipeline

@@ -167,6 +167,12 @@ class Keeper:
         """Return the other replicas whose leases have not ended."""
         return [r for r in self._live(now) if r.id != self.me.id]
 
+    def expected(self, now: float) -> frozenset[str]:
+        """The roles that may be this replica's soon: their holder leaves, or has not renewed its lease for a while."""
+        live = self._live(now, self._timing.lease / 2)
+        soon = assign(live, self.known_roles, self._holders())
+        return frozenset(role for role, holder in soon.items() if holder == self.me.id) - self.mine
+
     def should_look_at_cluster(self, now: float) -> bool:
         """Whether it matters if the API server answers here: who has the pipeline is this replica, or is cut off."""
         holder = self.holder_of(PIPELINE).holder
@@ -232,11 +238,12 @@ class Keeper:
         holder = self._replicas.get(role.holder)
         return holder is not None and holder[0].record.left
 
-    def _live(self, now: float) -> list[Replica]:
+    def _live(self, now: float, silent: float = math.inf) -> list[Replica]:
+        within = min(self._timing.lease, silent)
         others = [
             found.record
             for name, (found, since) in self._replicas.items()
-            if name != self.me.id and not found.record.left and now - since < self._timing.lease
+            if name != self.me.id and not found.record.left and now - since < within
         ]
         return others if self.is_leaving else [self.me, *others]
 

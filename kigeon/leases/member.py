@@ -220,9 +220,10 @@ class Member:
         keeper, now = self._keeper, boot_time()
         holders = {role: keeper.holder_of(role) for role in keeper.known_roles}
         running, giving, others = keeper.running(now), keeper.giving, len(keeper.others(now))
+        expected = keeper.expected(now) if self._seen else frozenset()
         told = self._told
         number = told.number if told is not None else 0
-        standing = Standing(number, keeper.me, keeper.until, running, giving, holders, others)
+        standing = Standing(number, keeper.me, keeper.until, running, giving, holders, others, expected)
         # A renewal that changes nothing else still changes until when.
         if standing != told:
             self._told = replace(standing, number=number + 1)

@@ -12,7 +12,8 @@ class Standing:
     """What a replica holds: until when it may work, at which roles, and which it is to give back.
 
     ``giving`` has of each the revision as which it was taken. ``holders`` says of each role who holds it, ``others``
-    how many other replicas there are. ``number`` counts the standings of a member, from 1.
+    how many other replicas there are, ``expected`` which roles may soon be this replica's. ``number`` counts the
+    standings of a member, from 1.
     """
 
     number: int
@@ -22,3 +23,4 @@ class Standing:
     giving: dict[str, int]
     holders: dict[str, Role]
     others: int
+    expected: frozenset[str] = frozenset()

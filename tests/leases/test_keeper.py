@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kigeon.leases.keeper import Timing
+from kigeon.leases.keeper import Keeper, Timing
+from kigeon.leases.records import Found, Replica, Role, View
 from kigeon.roles import PIPELINE, roles_of
 from tests.leases.simulation import World
 
@@ -63,3 +65,20 @@ def test_each_role_is_held_when_trouble_is_over(seed: int) -> None:
 def test_a_tenure_as_long_as_a_lease_is_seen_to_be_wrong() -> None:
     """The simulation finds what it is to find: here a replica works on until after its lease has been ended."""
     assert any(simulate(seed, Timing(lease=3.0, hold=6.0)).violations for seed in range(30))
+
+
+def test_a_role_is_expected_when_its_holder_leaves_or_falls_silent() -> None:
+    """So that what it takes is there by the time that it comes."""
+    there = {name: Replica(name, name, "", roles=ROLES) for name in ("a", "b")}
+    view = View(
+        {name: Found(there[name], number) for number, name in enumerate(there, 1)},
+        {role: Found(Role("a"), number) for number, role in enumerate(ROLES, 3)},
+    )
+    timing = Timing()
+    silent, left = Keeper(there["b"], timing), Keeper(there["b"], timing)
+    silent.saw(view, 100.0)
+    assert silent.expected(100.0 + timing.lease / 2 - 0.1) == {"sender.b"}, "one is to be given to it"
+    assert silent.expected(100.0 + timing.lease / 2) == set(ROLES)
+    left.saw(view, 100.0)
+    left.saw(View({"a": Found(replace(there["a"], roles=()), 9)}), 101.0)
+    assert left.expected(101.0) == set(ROLES)
