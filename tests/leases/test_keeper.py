@@ -77,7 +77,7 @@ def test_a_role_is_expected_when_its_holder_leaves_or_falls_silent() -> None:
     timing = Timing()
     silent, left = Keeper(there["b"], timing), Keeper(there["b"], timing)
     silent.saw(view, 100.0)
-    assert silent.expected(100.0 + timing.lease / 2 - 0.1) == {"sender.b"}, "one is to be given to it"
+    assert silent.expected(100.0 + timing.lease / 2 - 0.1) == {"sender.a"}, "one is to be given to it"
     assert silent.expected(100.0 + timing.lease / 2) == set(ROLES)
     left.saw(view, 100.0)
     left.saw(View({"a": Found(replace(there["a"], roles=()), 9)}), 101.0)

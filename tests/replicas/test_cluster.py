@@ -12,7 +12,7 @@ from kigeon.standin.apiserver import ApiServer
 from tests.replicas.several import PIPELINE, Several, watched, works_at
 from tests.support.flow import Flow
 from tests.support.loki import Loki
-from tests.support.nats import NatsCluster
+from tests.support.nats import NatsCluster, NatsNode
 from tests.support.processes import wait_until
 
 TAKEOVER = 15.0
@@ -28,11 +28,18 @@ def replicas(tmp_path: Path, api: ApiServer, lokis: Mapping[str, Loki], cluster:
         yield several
 
 
+def leading(cluster: NatsCluster, stream: str) -> NatsNode:
+    """Return the server that leads *stream*, once one does."""
+    found = wait_until(lambda: cluster.leader(stream), what=f"a leader of {stream}")
+    assert found is not None
+    return found
+
+
 def test_the_leader_is_lost_with_the_server_that_leads_its_streams(
     replicas: Several, cluster: NatsCluster, flow: Flow, record_property: Callable[[str, object], None]
 ) -> None:
     leader = replicas.holder(PIPELINE)
-    server = wait_until(lambda: cluster.leader("KV_kigeon-state"), what="a leader of the records")
+    server = leading(cluster, "KV_kigeon-state")
 
     def lose() -> None:
         server.kill()
@@ -46,7 +53,7 @@ def test_the_leader_is_lost_with_the_server_that_leads_its_streams(
 def test_a_server_is_lost(
     replicas: Several, cluster: NatsCluster, flow: Flow, record_property: Callable[[str, object], None]
 ) -> None:
-    server = wait_until(lambda: cluster.leader("kigeon-events"), what="a leader of the events")
+    server = leading(cluster, "kigeon-events")
     longest = watched(replicas, server.kill, record_property)
     assert max(longest.values()) <= TAKEOVER
     server.start()
