@@ -26,7 +26,7 @@ from kigeon.queue.broker.process import NatsServer
 
 log = logging.getLogger(__name__)
 
-TICK = 0.2
+LOOK_INTERVAL = 0.2
 """Seconds between two looks at a server that is not there."""
 
 
@@ -102,7 +102,7 @@ class EmbeddedServer:
     @property
     def idles(self) -> float:
         """Until it is looked at next."""
-        return max(self._liveness.due - time.monotonic(), TICK) if self._server.is_ready else TICK
+        return max(self._liveness.due - time.monotonic(), LOOK_INTERVAL) if self._server.is_ready else LOOK_INTERVAL
 
     @property
     def descriptors(self) -> list[int]:

@@ -20,6 +20,7 @@ from actors.restarts import Lifeline
 from actors.signals import Signals
 from actors.spec import RunSpec
 from kigeon.clock import JumpWatch
+from kigeon.observability.latest import without_latest
 from kigeon.operator.admin_socket import AdminSocket
 from kigeon.processes import reap
 
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 TERMINATION_GRACE = 10.0
 """Seconds from a signal to the end: what can be sent by then is sent."""
 
-TICK = 0.2
+LOOK_INTERVAL = 0.2
 """Seconds between two looks while something is due; otherwise signals, descriptors and questions wake the root."""
 
 PING_EVERY = 1.0
@@ -67,7 +68,7 @@ class Root:
     def _idles(self) -> float:
         """Return for how many seconds nothing is due, if nothing happens."""
         if self._system is None or not self._system.tells_its_end:
-            return TICK
+            return LOOK_INTERVAL
         return min(self._pinged_at + PING_EVERY - time.monotonic(), self._server.idles)
 
     def _descriptors(self) -> list[int]:
@@ -110,7 +111,7 @@ class Root:
         self._spec.children = tuple(
             replace(spec, script=status.scripts.get(spec.name, spec.script)) for spec in self._spec.children
         )
-        log.debug("status", extra={"children": status.children})
+        log.debug("status", extra={"children": without_latest(status.children)})
         self._server.heed(status)
         if self._spec.observe(status):
             self._signals.stops += 1

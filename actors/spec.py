@@ -1,4 +1,4 @@
-"""What the root runs."""
+"""The actors that the root runs, and with what."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def replica_of(settings: Settings) -> Replica:
 
 @dataclass(slots=True)
 class RunSpec:
-    """What to run. ``observe`` sees every Status; True ends kigeon as a signal would (the demo uses it)."""
+    """What to run. ``observe`` gets every Status; its True ends kigeon as a signal does (the demo uses that)."""
 
     settings: Settings
     cluster: ClusterSource | None
@@ -45,4 +45,4 @@ class RunSpec:
     replica: Replica | None = None
     """Who this kigeon is among others on the same queue; None where there are none."""
     last: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What every child reported last; filled in while running."""
+    """The last report of every child; filled in while kigeon runs."""

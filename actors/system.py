@@ -1,4 +1,4 @@
-"""From settings to a running kigeon, and to its end."""
+"""Starts kigeon with its settings, and runs it until its end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kigeon.processes import become_subreaper, kill_descendants, use_few_arenas
 from kigeon.queue.broker.streams import file_store_bytes
 
 LOOK_EVERY = 0.005
-"""Seconds between two looks at a nats-server that starts."""
+"""Seconds between two checks of a starting nats-server."""
 
 
 def run(spec: RunSpec) -> int:
@@ -29,12 +29,12 @@ def run(spec: RunSpec) -> int:
     become_subreaper()
     use_few_arenas()
     os.environ[ROOT_PID] = str(os.getpid())
-    # By default it is a file that anybody may have put into the directory for temporary files.
+    # The default is a file in the directory for temporary files, where anybody may have put one.
     os.environ["THESPLOG_FILE"] = str(spec.settings.global_.data_dir.absolute() / "run" / "thespian.log")
     os.environ[RECENT_LOG] = str(spec.settings.global_.data_dir.absolute() / RECENT_FOLDER)
     # One of several replicas may never need what the others are made of: the Supervisor imports it then.
     import_actors(spec.children if spec.replica is None else (MEMBERSHIP,))
-    # A page of Events is thousands of dicts and not one cycle: looking for some costs more than reading it.
+    # A page of Events is thousands of dicts without a cycle: searching for cycles costs more than reading the page.
     gc.set_threshold(50_000, 20, 20)
     data_dir, queue = spec.settings.global_.data_dir, spec.settings.queue
     http = HttpChild(spec.settings)

@@ -1,4 +1,4 @@
-"""The data directory: whether the queue can be written there, and has room."""
+"""Checks whether the queue can be written in the data directory, and has room there."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ def check_volume(settings: Settings) -> Iterator[Finding]:
         yield failed(SUBJECT, f"{data_dir}: {error.strerror}{_owner(place)}", _cure(error))
         return
     yield well(SUBJECT, f"{data_dir} can be written to")
+    if settings.queue.external is not None:
+        return  # What is durable lies elsewhere.
     yield _room(data_dir, place, settings.queue.events_max_bytes)
 
 
@@ -56,7 +58,7 @@ def _owner(place: Path) -> str:
     found = place.stat()
     if os.geteuid() == found.st_uid:
         return ""
-    return f" ({place} belongs to the user {found.st_uid}, this is the user {os.geteuid()})"
+    return f" ({place} belongs to the user {found.st_uid}, this check runs as the user {os.geteuid()})"
 
 
 def _cure(error: OSError) -> str:

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def run_start(settings: Settings, kubeconfig: Path | None) -> int:
     """Run until SIGTERM or SIGINT; return the exit status. Raises :class:`~kigeon.errors.StartError`."""
     for variable in malformed_proxies():
-        cure = "write what is special in its password as %2F (/), %3F (?), %23 (#), %40 (@)"
+        cure = "write special characters in its password as %2F (/), %3F (?), %23 (#), %40 (@)"
         log.error("a proxy's address can't be read", extra={"variable": variable, "cure": cure})
     # A replica that holds no role does without the kubernetes package, which takes more memory than all else.
     cluster, host = _found(kubeconfig) if settings.queue.external is None else in_a_child(partial(_found, kubeconfig))
@@ -32,7 +32,8 @@ def run_start(settings: Settings, kubeconfig: Path | None) -> int:
 
 def _found(kubeconfig: Path | None) -> tuple[ClusterSource, str]:
     """Return where the cluster is, and its URL for logs."""
-    from kigeon.kube.access import ClusterAccess, discover
+    from kigeon.kube.access import ClusterAccess
+    from kigeon.kube.discovery import discover
 
     cluster = discover(kubeconfig)
     return cluster, ClusterAccess(cluster).host

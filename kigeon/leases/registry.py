@@ -24,8 +24,8 @@ from kigeon.leases.records import (
     write_role,
 )
 from kigeon.queue.broker.connection import names_of, queue_errors
+from kigeon.queue.broker.error_codes import ErrorCode
 from kigeon.queue.broker.scan import StreamMessage, fetch, leave
-from kigeon.queue.stores.state import WRONG_LAST_SEQUENCE
 
 ATTEMPT = 1.0
 """Seconds for one attempt to read or write: a lease has several of them."""
@@ -85,7 +85,7 @@ class Registry:
             try:
                 return int((await self._js.publish(f"{self._prefix}{key}", value, headers=headers)).seq)
             except BadRequestError as error:
-                if error.err_code != WRONG_LAST_SEQUENCE:
+                if error.err_code != ErrorCode.STREAM_WRONG_LAST_SEQUENCE:
                     raise
                 raise Fenced(f"another replica wrote the record {key}") from error
 

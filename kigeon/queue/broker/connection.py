@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from nats.aio.client import Client
+from nats.errors import ConnectionReconnectingError
 from nats.errors import Error as NatsError
 from nats.js.errors import NoStreamResponseError, NotFoundError
 
@@ -48,6 +49,9 @@ TIMEOUTS = "writing times out although the queue is connected"
 ELECTION = 15.0
 """Seconds for which one server of a cluster may answer without knowing what the others have agreed on."""
 
+DENIED = "permissions violation"
+"""What a server says that a user may not publish or subscribe to something: the connection is as good as before."""
+
 NO_LEADER = "no server answers for a stream: the cluster elects a leader, or lacks the servers to"
 
 
@@ -63,8 +67,9 @@ class QueueClient(Client):
     ) -> None:
         super().__init__()
         self.address = address
-        self.problem = ""
-        """Why nothing can be read or written now, as far as it is known; "" where nothing is wrong."""
+        self.unstored = ""
+        """Why nothing was stored, or told, when that was tried last; "" where it was."""
+        self._unconnected = "it is not connected"
         self._alarm = alarm
         self._on_reconnect = on_reconnect
         self._returning: asyncio.Future[None] | None = None
@@ -78,7 +83,17 @@ class QueueClient(Client):
     def ssl_context(self) -> ssl.SSLContext:
         """What nats-py asks for at each connection: the files may have changed since the last one."""
         external = self.address.external
-        return tls_context(external.tls) if external is not None else super().ssl_context
+        if external is None:
+            return super().ssl_context
+        if self._server_info.get("tls_verify") and external.tls.cert_file is None:
+            # TLS 1.3 has the server refuse it only when the handshake is over, and then without a word.
+            raise NatsError("the server wants a certificate of kigeon")
+        return tls_context(external.tls)
+
+    @property
+    def server_version(self) -> str:
+        """What the server that it is connected to says of its version."""
+        return str(self._server_info.get("version", ""))
 
     async def open(self, name: str) -> None:
         """Connect, as :func:`connect` says."""
@@ -96,15 +111,21 @@ class QueueClient(Client):
             **_pace(external is not None),
             **(login_of(external) if external is not None else {"token": self.address.token}),
         )
-        self.problem = ""
+        self._unconnected = ""
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be read or written now, as far as it is known; "" where nothing is wrong."""
+        return self._unconnected or self.unstored
 
     async def _lost(self) -> None:
         if not self.is_closed:
-            self.problem = "it is not connected"
+            self._unconnected = "it is not connected"
             log.info("disconnected from the queue")
+            self.give_up_requests()
 
     async def _back(self) -> None:
-        self.problem = ""
+        self._unconnected = ""
         log.info("connected to the queue again")
         if self._on_reconnect is not None:
             await self._on_reconnect(self)
@@ -115,7 +136,11 @@ class QueueClient(Client):
             log.debug("the connection to the queue reports", extra={"error": said})
             return
         cure = cure_of(error)
-        self.problem = f"{said} ({cure})"
+        if not self.is_connected:
+            self._unconnected = f"{said} ({cure})"
+            if self._transport is not None:
+                # nats-py leaves one behind at each attempt that a server refuses.
+                self._transport.close()  # type: ignore[no-untyped-call]
         context = {"servers": self.address.servers, "error": said, "cure": cure}
         few.error("the queue refuses kigeon, or is not there", extra=context)
 
@@ -129,17 +154,24 @@ class QueueClient(Client):
                 self._turn_to_another()
             elif self._alarm is not None:
                 self._alarm(TIMEOUTS)
+        self.unstored = "" if error is None else _told(error)
         self.missed(error)
 
     def missed(self, error: BaseException | None) -> None:
         """Have the streams declared again where *error* says that one is missing."""
         if self.address.external is not None and isinstance(error, NoStreamResponseError):
-            self.problem = NO_LEADER
             few.warning("no server answers for a stream, kigeon waits for one", extra={"cure": cure_of(NO_LEADER)})
         if isinstance(error, (NoStreamResponseError, NotFoundError)):
             self._return()
-        elif error is None:
-            self.problem = ""
+
+    def give_up_requests(self) -> None:
+        """Have everything that waits for an answer fail: with the connection the answer is lost.
+
+        nats-py would let each wait until its time is up. What was asked for may have been done all the same.
+        """
+        for answer in list(self._resp_map.values()):
+            if not answer.done():
+                answer.set_exception(ConnectionReconnectingError())
 
     def _return(self) -> None:
         if self._on_reconnect is not None and (self._returning is None or self._returning.done()):
@@ -148,7 +180,6 @@ class QueueClient(Client):
             self._returning = asyncio.ensure_future(self._on_reconnect(self))
 
     def _turn_to_another(self) -> None:
-        self.problem = TIMEOUTS
         few.error("the queue does not store, kigeon turns to another of its servers", extra={"cure": cure_of(TIMEOUTS)})
         self._turning = asyncio.ensure_future(self.force_reconnect())
 
@@ -183,12 +214,17 @@ class QueueClient(Client):
 
     async def _process_err(self, err_msg: str) -> None:
         """Come back after what a server says before it closes a connection; nats-py would give up for good."""
-        if self.address.external is None or "permissions violation" in err_msg.lower():
+        if self.address.external is None or DENIED in err_msg.lower():
             await super()._process_err(err_msg)
             return
         error = NatsError(f"the server says: {err_msg}")
         await self._error_cb(error)
         await self._process_op_err(error)
+
+
+def _told(error: BaseException) -> str:
+    said = NO_LEADER if isinstance(error, NoStreamResponseError) else shorten(str(error) or type(error).__name__)
+    return f"{said} ({cure_of(said)})"
 
 
 def address_of(client: Client) -> QueueAddress:

@@ -18,7 +18,7 @@ _CURES = (
         "grant the account's user what docs/scaling.md lists: the subject is in the message",
     ),
     (
-        r"certificate_required|certificate required|bad certificate|unknown ca|handshake failure",
+        r"wants a certificate|certificate required|bad certificate|unknown ca|handshake failure",
         "the server wants a certificate that it trusts: queue.tlsConfig.certFile and keyFile",
     ),
     (
@@ -82,7 +82,7 @@ _CURES = (
         "check the hosts' names in queue.url",
     ),
     (
-        r"refused|unreachable|eof|empty response|reset|connect call failed|stale",
+        r"refused|unreachable|eof|empty response|reset|connect call|stale|connection lost|nobody answers|not answer",
         "check queue.url, that the servers run, and that no firewall or NetworkPolicy is in between",
     ),
 )

@@ -11,18 +11,15 @@ from dataclasses import dataclass
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
+from kigeon.queue.broker.error_codes import ErrorCode
 from kigeon.queue.broker.names import StreamNames
-
-NO_MESSAGE = 10037
-"""What JetStream answers when nothing lies under a subject; anything else that is not found is the stream."""
-
 
 WRITER = "Kigeon-Writer"
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is stored under a key; no value and revision 0 when there is nothing yet."""
+    """The value of a key and its revision; no value and revision 0 when there is nothing yet."""
 
     value: bytes | None = None
     revision: int = 0
@@ -37,7 +34,7 @@ async def read_record(js: JetStreamContext, names: StreamNames, key: str) -> Rec
     try:
         message = await js.get_last_msg(names.state_stream, names.record_subject(key))
     except NotFoundError as error:
-        if error.err_code != NO_MESSAGE:
+        if error.err_code != ErrorCode.NO_MESSAGE_FOUND:
             raise
         return Record()
     if (message.headers or {}).get("KV-Operation"):

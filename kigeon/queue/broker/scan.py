@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from email.header import Header, decode_header
 
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js import api
 from nats.js.client import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from kigeon.errors import QueueError
 from kigeon.queue.broker.connection import address_of, queue_errors
-from kigeon.queue.broker.records import NO_MESSAGE
+from kigeon.queue.broker.error_codes import ErrorCode
 
 log = logging.getLogger(__name__)
 
@@ -85,17 +86,20 @@ async def fetch(subscription: JetStreamContext.PullSubscription, most: int, time
         messages = await subscription.fetch(most, timeout=timeout)
     except TimeoutError:
         return []
-    return [
-        StreamMessage(
-            message.metadata.sequence.stream,
-            message.subject,
-            message.metadata.timestamp.timestamp(),
-            message.headers or {},
-            message.data,
-            message.metadata.sequence.consumer,
-        )
-        for message in messages
-    ]
+    return [message_of(message) for message in messages]
+
+
+def message_of(message: Msg) -> StreamMessage:
+    """Return a message that a consumer delivered."""
+    metadata = message.metadata
+    return StreamMessage(
+        metadata.sequence.stream,
+        message.subject,
+        metadata.timestamp.timestamp(),
+        message.headers or {},
+        message.data,
+        metadata.sequence.consumer,
+    )
 
 
 def headers_of(message: api.RawStreamMsg) -> dict[str, str]:
@@ -139,7 +143,7 @@ async def _holds_more(client: Client, stream: str, subject: str, start: int, end
     try:
         found = await client.jetstream().get_msg(stream, start, subject, next=True)
     except NotFoundError as error:
-        if error.err_code != NO_MESSAGE:
+        if error.err_code != ErrorCode.NO_MESSAGE_FOUND:
             raise
         return False
     return (found.seq or 0) <= end

@@ -34,6 +34,7 @@ from kigeon.queue.broker.adapting import adapted, incompatible
 from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.connection import address_of, lasts, queue_errors
 from kigeon.queue.broker.cures import cure_of
+from kigeon.queue.broker.error_codes import ErrorCode
 from kigeon.queue.broker.names import StreamNames
 from kigeon.queue.broker.records import read_record
 
@@ -53,12 +54,6 @@ SEQUENCE_GAP = 1000
 
 FILE_STORE_BYTES = 2**50
 """The server's own limit, which nothing reaches: every stream has its own. There may be any number of senders."""
-
-STREAM_NAME_IN_USE = 10058
-"""What JetStream answers when a stream exists with another configuration."""
-
-STREAM_FULL = 10077
-"""What JetStream answers when a stream that discards nothing has no room for a message."""
 
 _SEEN_BYTES = 256 * 1024**2
 _STATE_BYTES = 64 * 1024**2
@@ -280,7 +275,7 @@ async def _declare_stream(js: JetStreamContext, config: api.StreamConfig, addres
     try:
         await js.add_stream(config)
     except BadRequestError as error:
-        if error.err_code != STREAM_NAME_IN_USE:
+        if error.err_code != ErrorCode.STREAM_NAME_EXIST:
             raise
         await js.update_stream(await _as_observed(js, config) if config.name == address.names.seen else config)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from kigeon.senders.delivery.delivery import Delivery, Elsewhere
 from kigeon.senders.delivery.lane import Item, Lane
@@ -42,6 +43,7 @@ class InProcessSink:
         self.requests = 0
         self.lose_next = 0
         """Answers that do not arrive, although the push did."""
+        self.restarts = 0
         self.ever_held: set[tuple[str, int]] = set()
 
     def planner(self, destination: LokiDestination) -> PushPlanner:
@@ -54,8 +56,9 @@ class InProcessSink:
         self.ever_held |= {(line.line, line.timestamp) for line in self._loki.lines}
         if self.lose_next:
             self.lose_next -= 1
-            return Answer(PushStatus.RETRY, "the connection broke")
-        return answer_of(status, text.encode(), None if retry_after is None else str(retry_after))
+            return Answer(PushStatus.RETRY, "the connection broke", generation=self.restarts)
+        answer = answer_of(status, text.encode(), None if retry_after is None else str(retry_after))
+        return replace(answer, generation=self.restarts)
 
 
 class Saving:
@@ -111,6 +114,11 @@ class Simulation:
         self._ways = Lanes(self.delivery.planner, lambda lane: None, self.clock)
         self._ways.enter([self.items[n] for n in waiting])
 
+    def restart(self) -> None:
+        """Have Loki forget its streams while nothing is pushed; the connection to it is lost, and made anew."""
+        self.loki.restart()
+        self.sink.restarts += 1
+
     def close(self) -> None:
         """Let go of threads and socket."""
         self.delivery.close()
@@ -125,7 +133,7 @@ class Simulation:
         """Have lines sent: their stream, how many seconds they lie behind now, and their size."""
         for stream, behind, size in lines:
             number = len(self.items) + 1
-            page = self._saving.ledger.admit(number, number, 1, 0.0)
+            page = self._saving.ledger.envelopes.admit(number, number, 1, 0.0)
             assert page is not None
             text = f"{number} {'x' * size}"
             labels = (("app", "k"), ("namespace", stream))

@@ -1,5 +1,6 @@
 """A push goes the way, and with the trust, that requests would give it, on few connections."""
 
+import socket
 import subprocess
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,6 +10,7 @@ from threading import Thread
 import pytest
 
 from kigeon.senders.entry import PushStatus
+from kigeon.senders.loki import sink as sink_module
 from kigeon.senders.loki.settings import BasicAuth, LokiSettings
 from kigeon.senders.loki.sink import LokiSink
 from tests.support.events import make_event
@@ -25,7 +27,15 @@ class Recorder(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.taken: list[tuple[str, dict[str, str], int]] = []
         self.location = ""
+        self.answers = True
+        self.closes = False
+        self.connections: list[socket.socket] = []
         super().__init__(("127.0.0.1", 0), RecordingHandler)
+
+    def close_connections(self) -> None:
+        """Do as one does that ends, in all that a client notices."""
+        for connection in self.connections:
+            connection.shutdown(socket.SHUT_RDWR)
 
     @property
     def url(self) -> str:
@@ -36,17 +46,26 @@ class RecordingHandler(BaseHTTPRequestHandler):
     server: Recorder
     protocol_version = "HTTP/1.1"
 
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections.append(self.connection)
+
     def log_message(self, *args: object) -> None:
         pass
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.taken.append((self.path, dict(self.headers), self.client_address[1]))
+        if not self.server.answers:
+            self.close_connection = True
+            return
         self.send_response(302 if self.server.location else 204)
         if self.server.location:
             self.send_header("Location", self.server.location)
             self.send_header("Content-Length", "0")
         self.send_header("Set-Cookie", "a=b")
+        if self.server.closes:
+            self.send_header("Connection", "close")
         self.end_headers()
 
 
@@ -128,3 +147,62 @@ def test_an_authority_of_the_environment_is_trusted(tmp_path: Path, monkeypatch:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
         assert push_once(LokiSettings(server.url)) is PushStatus.RETRY
         assert push_once(LokiSettings(server.url, insecure_skip_verify=True)) is PushStatus.DELIVERED
+
+
+def generation_after(sink: LokiSink, settings: LokiSettings) -> int:
+    entry = sink.entry(make_event(1), settings)
+    return sink.push(entry.destination, [entry]).generation
+
+
+def test_a_loki_that_was_restarted_between_two_pushes_is_noticed_by_whoever_shares_the_connection(
+    recorder: Recorder,
+) -> None:
+    sink = LokiSink(LokiSettings(recorder.url))
+    a, b = LokiSettings(recorder.url, "a"), LokiSettings(recorder.url, "b")
+    try:
+        first = generation_after(sink, a)
+        assert generation_after(sink, b) == first
+        recorder.close_connections()
+        assert generation_after(sink, a) > first
+        second = generation_after(sink, b)
+        assert second == generation_after(sink, a) > first
+    finally:
+        sink.close()
+
+
+def test_a_push_without_an_answer_is_noticed_too(recorder: Recorder) -> None:
+    sink = LokiSink(LokiSettings(recorder.url))
+    a, b = LokiSettings(recorder.url, "a"), LokiSettings(recorder.url, "b")
+    try:
+        first = generation_after(sink, a)
+        recorder.answers = False
+        assert push(sink, a) is PushStatus.RETRY
+        recorder.answers = True
+        assert generation_after(sink, b) > first
+    finally:
+        sink.close()
+
+
+def test_a_server_that_closes_each_connection_is_not_taken_for_one_that_is_restarted_each_time(
+    recorder: Recorder,
+) -> None:
+    recorder.closes = True
+    sink = LokiSink(LokiSettings(recorder.url))
+    try:
+        assert len({generation_after(sink, LokiSettings(recorder.url)) for _ in range(3)}) == 1
+    finally:
+        sink.close()
+    assert len({port for _, _, port in recorder.taken}) == 3
+
+
+def test_a_connection_that_was_dropped_for_others_is_another_one_later(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sink_module, "MAX_CONNECTIONS", 1)
+    sink = LokiSink(LokiSettings(recorder.url))
+    try:
+        first = generation_after(sink, LokiSettings(recorder.url))
+        push(sink, LokiSettings(recorder.url, basic_auth=BasicAuth("user", "password")))
+        assert generation_after(sink, LokiSettings(recorder.url)) > first
+    finally:
+        sink.close()
