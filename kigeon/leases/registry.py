@@ -23,7 +23,7 @@ from kigeon.leases.records import (
     write_replica,
     write_role,
 )
-from kigeon.queue.broker.connection import names_of, queue_errors
+from kigeon.queue.broker.connection import lasts, names_of, queue_errors
 from kigeon.queue.broker.error_codes import ErrorCode
 from kigeon.queue.broker.scan import StreamMessage, fetch, leave
 
@@ -59,6 +59,9 @@ class Registry:
             return await self._put(key, value, revision)
         except Fenced:
             found = await self._get(key)
+            # A leader that was just elected may not know yet what the last one has acknowledged.
+            is_behind = (found.seq or 0) < revision if found is not None else revision > 0
+            lasts(self._client, f"the record {key} is not as it was written", is_behind)
             if found is None or found.data != value:
                 raise
             return found.seq or 0

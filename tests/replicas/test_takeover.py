@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from kigeon.processes import parents
 from kigeon.standin.apiserver import ApiServer
 from tests.replicas.several import PIPELINE, Several, flowing, standing, stop_all, thaw, watched, works_at
 from tests.support.flow import Flow
@@ -127,3 +130,25 @@ def test_replicas_come_and_go(
         assert max(longest.values()) <= HANDOVER
         assert len(replicas.running) == 3
         replicas.finish(flow)
+
+
+@pytest.mark.parametrize("part", ["membership", "supervisor"])
+def test_what_keeps_the_lease_is_killed(
+    part: str, replicas: Several, flow: Flow, record_property: Callable[[str, object], None]
+) -> None:
+    """The replica goes on with the same lease as soon as whatever it was for has ended: no other takes over."""
+    leader = replicas.holder(PIPELINE)
+    lease = standing(leader)["id"]
+    watcher = leader.actor("watcher")
+    membership = leader.actor("membership")
+    pid = membership if part == "membership" else parents()[membership]
+
+    def kill() -> None:
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not is_running(watcher), what="the end of what it did")
+
+    longest = watched(replicas, kill, record_property)
+    assert max(longest.values()) <= TAKEOVER
+    assert replicas.holder(PIPELINE) is leader
+    assert standing(leader)["id"] == lease
+    replicas.finish(flow)

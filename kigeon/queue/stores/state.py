@@ -12,7 +12,7 @@ from nats.js import api
 from nats.js.errors import BadRequestError
 
 from kigeon.errors import Fenced, QueueError
-from kigeon.queue.broker.connection import names_of, queue_errors, writing
+from kigeon.queue.broker.connection import lasts, names_of, queue_errors, writing
 from kigeon.queue.broker.error_codes import ErrorCode
 from kigeon.queue.broker.records import WRITER, Record, read_record
 
@@ -62,6 +62,8 @@ class StateRecord:
             # Nobody wrote the record, it was lost: its owner writes it anew, still fenced against another owner.
             self._revision = record.revision
             raise QueueError(f"the record {self._key} was lost")
+        # A leader that was just elected may not know yet what the last one has acknowledged.
+        lasts(self._client, f"the record {self._key} is as it was before", record.revision < self._revision)
         if record.value != value or record.writer != self._writer:
             raise Fenced(f"another kigeon wrote the record {self._key}: it is the owner now")
         return record.revision
