@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import orjson
+
 from tests.support.events import assert_once
 from tests.support.flow import Flow
 from tests.support.kigeon import Api, Kigeon, loki_sender
@@ -18,6 +20,8 @@ from tests.support.loki import Loki
 from tests.support.processes import freeze, wait_until
 
 PIPELINE = "pipeline"
+TAIL = 256 * 1024
+"""Bytes of a log in which the last status is looked for."""
 
 
 class Several:
@@ -93,9 +97,15 @@ def _is_told(status: Mapping[str, Any], count: int) -> bool:
 
 
 def told(replica: Kigeon) -> Mapping[str, Any]:
-    """Return what a replica logged last of its actors, nothing before it did."""
-    lines = [line["children"] for line in replica.log() if line["message"] == "status"]
-    return lines[-1] if lines else {}
+    """Return what a replica logged last of its actors, nothing before it did. It is read from the log's end."""
+    if not replica.log_path.exists():
+        return {}
+    with replica.log_path.open("rb") as log:
+        log.seek(max(log.seek(0, os.SEEK_END) - TAIL, 0))
+        *lines, _ = log.read().split(b"\n")
+    found = next((line for line in reversed(lines) if b'"message":"status"' in line and line.startswith(b"{")), None)
+    children: Mapping[str, Any] = orjson.loads(found)["children"] if found else {}
+    return children
 
 
 def standing(replica: Kigeon) -> Mapping[str, Any]:
@@ -145,6 +155,11 @@ def flowing(replicas: Several) -> None:
     """Wait until what comes now arrives everywhere."""
     for loki in replicas.lokis.values():
         loki.wait_for(len(loki.lines) + 500)
+
+
+def on_this_machine(seconds: float) -> float:
+    """Return what so many *seconds* come to where others want the processors, too."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 class Pause:
