@@ -81,6 +81,17 @@ def held(told: Told) -> Markup:
     return join(title, tag("div", table, class_="scroll", tabindex="0", role="region", aria_labelledby="held-title"))
 
 
+def roles(told: Told) -> Markup:
+    """Which of several replicas holds which role since when; nothing where there is one kigeon."""
+    if not told["roles"]:
+        return Markup("")
+    head = tag("tr", *(tag("th", column, scope="col") for column in ("Role", "Replica", "Since")))
+    table = tag("table", tag("thead", head), tag("tbody", *map(_role, told["roles"])))
+    title = tag("h2", "Replicas", id="roles-title")
+    scroll = tag("div", table, class_="scroll", tabindex="0", role="region", aria_labelledby="roles-title")
+    return tag("section", title, scroll, aria_labelledby="roles-title")
+
+
 def processes(told: Told) -> Markup:
     """A row for each part that may be replaced."""
     return join(
@@ -104,6 +115,7 @@ PARTS: Mapping[str, Callable[[Told], Markup]] = {
     "day": day,
     "senders": senders,
     "held": held,
+    "roles": roles,
     "processes": processes,
     "started": started,
 }
@@ -153,6 +165,11 @@ def _row(name: object, *cells: str) -> Markup:
 
 def _cell(text: str) -> Markup:
     return tag("td", text, class_="number" if text.replace(",", "").isdigit() else None)
+
+
+def _role(held: Told) -> Markup:
+    since = moment_of(held["since"]) if held["since"] else NEVER
+    return tag("tr", tag("th", held["role"], scope="row"), tag("td", held["replica"] or "nobody"), tag("td", since))
 
 
 def _lane(lane: Told) -> Markup:

@@ -8,7 +8,7 @@ from typing import Any
 from kigeon.clock import stamp
 from kigeon.observability.accounts import sender_accounts, watcher_accounts
 from kigeon.observability.health import Check, livez, passed, readyz
-from kigeon.observability.snapshot import Moment, Part, Snapshot
+from kigeon.observability.snapshot import MEMBERSHIP, Moment, Part, Snapshot
 
 RECENT = 600.0
 """Seconds for which it is told that something failed, although it may work now."""
@@ -28,6 +28,10 @@ def overview(snapshot: Snapshot, age: float, now: Moment) -> dict[str, Any]:
         "watcher": dict(watcher_accounts(snapshot)),
         "queue": _queue(snapshot),
         "senders": {name: _sender(snapshot, name, now) for name in snapshot.senders},
+        "roles": [
+            {"role": role, **{key: holder[key] for key in ("replica", "since")}}
+            for role, holder in snapshot.child(MEMBERSHIP).report.get("holders", {}).items()
+        ],
         "processes": {
             "nats-server": _part(snapshot.nats_server),
             "actor system": _part(snapshot.actors),

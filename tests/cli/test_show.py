@@ -155,3 +155,26 @@ def test_what_would_run_is_wrapped_on_a_terminal_alone() -> None:
     assert len(metadata) == 2
     assert metadata[1].startswith("            level") or metadata[1].startswith("            reason")
     assert max(map(len, metadata)) <= 80
+
+
+def test_a_status_of_several_replicas_says_who_does_what() -> None:
+    several = {
+        "roles": {
+            "pipeline": {"replica": "kigeon-a", "since": "2027-01-15T07:00:00+00:00"},
+            "sender.loki": {"replica": None},
+        },
+        "replicas": [
+            {"name": "kigeon-a", "id": "a", "since": "2027-01-15T06:00:00+00:00", "roles": ["pipeline"]},
+            {"name": "kigeon-b", "id": "b", "since": "2027-01-15T07:50:00+00:00", "roles": []},
+        ],
+    }
+    told = "\n".join(status_lines({**status(), **several}, Look(), NOW))
+    for role, replica, since in (
+        ("pipeline", "kigeon-a", "60m"),
+        ("sender loki", "nobody", ""),
+        ("standby", "kigeon-b", "10m"),
+    ):
+        (line,) = (line for line in told.splitlines() if line.startswith(role))
+        assert replica in line
+        assert since in line
+    assert "ROLE" not in "\n".join(status_lines(status(), Look(), NOW))

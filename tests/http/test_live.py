@@ -154,3 +154,12 @@ def test_the_script_and_the_page_name_the_same_elements() -> None:
     named = set(re.findall(r'byId\("(\w+)"\)', page("status.js").decode()))
     assert named
     assert named <= set(Page(page("index.html").decode()).ids)
+
+
+def test_replicas_are_shown_where_there_are_some() -> None:
+    told = {"roles": [{"role": "pipeline", "replica": "kigeon-<a>", "since": "2027-01-15T08:00:00+00:00"}]}
+    shown = PARTS["roles"](told)
+    assert "<td>kigeon-&lt;a&gt;</td>" in shown
+    assert "08:00:00" in shown
+    assert "nobody" in PARTS["roles"]({"roles": [{"role": "pipeline", "replica": "", "since": ""}]})
+    assert PARTS["roles"]({"roles": []}) == ""

@@ -24,6 +24,7 @@ from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.cures import cure_of
 from kigeon.queue.broker.external import login_of, tls_context, unsuitable
 from kigeon.queue.broker.names import StreamNames
+from kigeon.tenure import Tenure
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,8 @@ class QueueClient(Client):
         self._turning: asyncio.Future[None] | None = None
         self._timeouts = 0
         self._doubts: dict[str, float] = {}
+        self.tenure = Tenure()
+        """Until when there may be writes."""
 
     @property
     def ssl_context(self) -> ssl.SSLContext:
@@ -282,7 +285,12 @@ async def connected(address: QueueAddress, name: str) -> AsyncIterator[QueueClie
 
 @contextmanager
 def writing(client: Client, doing: str) -> Iterator[None]:
-    """Do as :func:`queue_errors` does, for a write: several in a row that time out raise the client's alarm."""
+    """Do as :func:`queue_errors` does, for a write: several in a row that time out raise the client's alarm.
+
+    Raises :class:`~kigeon.errors.TenureEnded` where there may be no more writes.
+    """
+    if isinstance(client, QueueClient):
+        client.tenure.check()
     error: BaseException | None = None
     try:
         with queue_errors(doing):
