@@ -37,8 +37,8 @@ def _room(data_dir: Path, place: Path, needed: int) -> Finding:
     free = room.f_bavail * room.f_frsize
     held = sum(_blocks(path) for path in data_dir.rglob("*")) if data_dir.is_dir() else 0
     if free + held >= needed:
-        return well(SUBJECT, f"{_mebi(free)} are free")
-    said = f"{data_dir}: {_mebi(free)} are free, and the queue may grow to {_mebi(needed)}"
+        return well(SUBJECT, f"{_readable(free)} are free")
+    said = f"{data_dir}: {_readable(free)} are free, and the queue may grow to {_readable(needed)}"
     return failed(SUBJECT, said, "give it a larger volume, or lower queue.eventsMaxBytes")
 
 
@@ -61,5 +61,5 @@ def _blocks(path: Path) -> int:
         return 0
 
 
-def _mebi(size: int) -> str:
-    return f"{size // 2**20}Mi"
+def _readable(size: int) -> str:
+    return f"{size // 2**30}Gi" if size >= 10 * 2**30 else f"{size // 2**20}Mi"

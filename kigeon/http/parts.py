@@ -50,12 +50,15 @@ def way(told: Told) -> Markup:
 
 def day(told: Told) -> Markup:
     """The last 24 hours, in two graphs."""
-    slots = told["day"]
+    slots, began = told["day"], told["startedAt"]
     rates = [slot["new"] / slot["seconds"] if slot["seconds"] else None for slot in slots]
     waiting = [slot["waiting"] if slot["seconds"] else None for slot in slots]
+    waits = sum(sender.get("waiting", 0) for sender in told["senders"].values())
+    # The first slot began before kigeon did.
+    times = [max(slot["from"], began) for slot in slots]
     return join(
-        _figure("New events", rates, lambda value: rate(value), slots),
-        _figure("Waiting to be sent", waiting, lambda value: number(value), slots),
+        _figure("New events", rate(told["rates"]["new"]), rates, rate, times),
+        _figure("Waiting to be sent", number(waits), waiting, number, times),
     )
 
 
@@ -143,14 +146,15 @@ def _destination(name: str, sender: Told, sent: float | None) -> Markup:
     return _step(f"→ {name}", rate(sent), detail, kind)
 
 
-def _figure(title: str, values: Sequence[float | None], write: Callable[[float], str], slots: Sequence[Told]) -> Markup:
-    known = [(value, slot["from"]) for value, slot in zip(values, slots, strict=True) if value is not None]
+def _figure(
+    title: str, now: str, values: Sequence[float | None], write: Callable[[float], str], times: Sequence[str]
+) -> Markup:
+    known = [(value, at) for value, at in zip(values, times, strict=True) if value is not None]
     if not known:
         return tag("figure", tag("figcaption", tag("strong", title), " ", tag("span", "Nothing is known yet.")))
     most, at = max(known, key=lambda found: found[0])
-    now = write(known[-1][0])
     text = join(f"{now} now, at most {write(most)}", *((" at ", moment_of(at)) if most else ()))
-    since = join("; known since ", moment_of(known[0][1])) if len(known) < len(slots) else ""
+    since = join("; known since ", moment_of(known[0][1])) if len(known) < len(times) else ""
     return tag(
         "figure",
         tag("figcaption", tag("strong", title), " ", tag("span", text, since, class_="faint")),

@@ -115,7 +115,7 @@ def test_a_data_directory_of_another_owner(setup: Setup) -> None:
 def test_too_little_room(setup: Setup) -> None:
     setup.queue["eventsMaxBytes"] = "900Ti"
     said, cure = setup.failure()
-    assert "the queue may grow to 943718400Mi" in said
+    assert "the queue may grow to 921600Gi" in said
     assert cure == "give it a larger volume, or lower queue.eventsMaxBytes"
 
 

@@ -7,8 +7,9 @@ import socket
 from threading import Semaphore, Thread
 from typing import Self
 
+from kigeon.http.connection import News, Respond, no_news
 from kigeon.http.message import Request, Response
-from kigeon.http.server import News, Respond, Server, no_news
+from kigeon.http.server import Server
 from kigeon.observability.snapshot import Moment
 from tests.observability.snapshots import NOW
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -14,7 +15,7 @@ from kigeon.http.site import Site
 from kigeon.observability.overview import RECENT
 from kigeon.observability.snapshot import write_snapshot
 from tests.http.serving import Clock
-from tests.observability.snapshots import WELL, with_report
+from tests.observability.snapshots import WELL, with_child, with_report
 
 
 @pytest.fixture
@@ -148,6 +149,20 @@ def test_a_clock_that_is_wrong_is_named(ahead: float, said: str) -> None:
     site.tell(write_snapshot(with_report("watcher", clockAhead=ahead)))
     found = [problem.text for problem in problems(site._told()) if "clock" in problem.title]
     assert found == ([f"It is {said} that of the API server."] if said else [])
+
+
+def test_the_day_begins_when_kigeon_did_and_tells_the_rate_of_now() -> None:
+    clock = Clock()
+    site = Site(clock)
+    began = replace(WELL, started_at=clock().day)
+    for stored in (10, 25):
+        queue = {**WELL.child("queue").report, "stored": stored}
+        site.tell(write_snapshot(with_child("queue", replace(WELL.child("queue"), report=queue), began)))
+        clock.forward(5.0)
+    shown = PARTS["day"](site._told())
+    assert "3/s now, at most 3/s" in shown
+    assert 'known since <time datetime="2027-01-15T08:00:00Z">' in shown
+    assert "17 now" in shown  # the sender has the last fifteen still to read
 
 
 def test_the_script_and_the_page_name_the_same_elements() -> None:

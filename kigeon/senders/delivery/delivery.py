@@ -37,7 +37,7 @@ REMEMBERED_FOR = 60.0
 SAY_FULL_EVERY = 60.0
 """Seconds between two errors that say that the dead-letter stream is full."""
 
-REFUSES_ALL = "the destination refuses event after event, and nothing shows that it is the events' fault"
+REFUSES_ALL = "the destination refuses event after event, and does not say what is wrong with them: see its own log"
 
 LETTERS_CURE = "see why with `kigeon dead-letter list`, and try again with `kigeon dead-letter replay`"
 
