@@ -180,13 +180,19 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
         try:
             if isinstance(message, WatchMessage):
                 self._take_posted()
-            elif (handler := getattr(self, f"receiveMsg_{type(message).__name__}", None)) is not None:
-                handler(message, sender)
             else:
-                super().receiveMessage(message, sender)
+                self.handle(message, sender)
         except BaseException as error:  # noqa: BLE001 - an actor that failed ends: there is nothing to let through
             crash(f"handling {type(message).__name__} failed", error)
         return ThespianWatch([self._woken.fileno()])
+
+    def handle(self, message: Any, sender: Any) -> None:
+        """Call the handler of *message*: Thespian looks for it in every class of the actor and of the message."""
+        handler = getattr(self, f"receiveMsg_{type(message).__name__}", None)
+        if handler is not None:
+            handler(message, sender)
+        else:
+            super().receiveMessage(message, sender)
 
     def receiveMsg_Start(self, message: Start, sender: Any) -> None:
         """Begin to work."""
