@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
@@ -23,7 +23,8 @@ class Answer:
     """A verdict, what the destination said, and after how many seconds it wants to be asked again.
 
     ``cure`` is what an operator can do about it, where that is known; ``answered`` is false where nothing came
-    back; ``refusals`` is what the text says in detail, for the sender type's own planner.
+    back; ``refusals`` is what the text says in detail, and ``heard`` what the connection says of who answered, for the
+    sender type's own planner.
     """
 
     status: PushStatus
@@ -32,6 +33,7 @@ class Answer:
     cure: str = ""
     answered: bool = True
     refusals: tuple[Any, ...] = ()
+    heard: Any = field(default=None, compare=False)
 
 
 class Destination(Protocol):

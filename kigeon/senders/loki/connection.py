@@ -6,6 +6,7 @@ goes straight to the connections below it: there are thousands where a backlog h
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import requests
@@ -17,6 +18,7 @@ from requests.utils import check_header_validity
 from kigeon import __version__
 from kigeon.senders.delivery.pool import SIDE_BY_SIDE
 from kigeon.senders.loki.body import HEADERS
+from kigeon.senders.loki.continuity import Continuity, Heard, ticks
 from kigeon.senders.loki.entry import LokiDestination
 
 PUSH_PATH = "/loki/api/v1/push"
@@ -58,17 +60,23 @@ class Connection:
         adapter: Any = self._session.get_adapter(url)
         self._pool: Any = adapter.get_connection_with_tls_context(request, verify, proxies=found["proxies"])
         adapter.cert_verify(self._pool, url, verify, None)
+        self._pool.ConnectionCls = dated(self._pool.ConnectionCls)
+        self._continuity = Continuity()
         self._target = adapter.request_url(request, found["proxies"])
         self._headers = dict(request.headers)
         self._retries = adapter.max_retries
 
-    def post(self, body: bytes, tenant: str | None) -> urllib3.BaseHTTPResponse:
-        """Push *body*; return the answer, not read yet, wherever it would send on to. It is to be closed."""
+    def post(self, body: bytes, tenant: str | None) -> tuple[urllib3.BaseHTTPResponse, Heard | None]:
+        """Push *body*; return the answer, not read yet, wherever it would send on to. It is to be closed.
+
+        With it comes what the connection tells of the server: None where the server keeps no connection anyway.
+        """
         headers = self._headers
         if tenant:
             check_header_validity((TENANT, tenant))
             headers = {**headers, TENANT: tenant}
-        response: urllib3.BaseHTTPResponse = self._pool.urlopen(
+        asked = next(ticks)
+        response: Any = self._pool.urlopen(
             "POST",
             self._target,
             body,
@@ -80,11 +88,29 @@ class Connection:
             preload_content=False,
             decode_content=False,
         )
-        return response
+        opened = getattr(response.connection, "opened", None)
+        if opened is None or response.headers.get("Connection", "").lower() == "close":
+            return response, None
+        # What is asked over a new connection is asked after it was opened.
+        return response, self._continuity.heard(opened, max(asked, opened))
 
     def close(self) -> None:
         """Close what is open; what is under way ends."""
         self._session.close()
+
+
+@cache
+def dated(kind: type) -> type:
+    """Return *kind* of connection, with the tick at which it was last ``opened``."""
+
+    class Dated(kind):  # type: ignore[misc]
+        opened: int
+
+        def connect(self) -> None:
+            super().connect()
+            self.opened = next(ticks)
+
+    return Dated
 
 
 def new_session(destination: LokiDestination) -> requests.Session:

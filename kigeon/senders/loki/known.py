@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from kigeon.senders.delivery.lane import Item
+from kigeon.senders.loki.continuity import Heard
 from kigeon.senders.loki.entry import LokiEntry
 from kigeon.senders.loki.flow import FLOOR, FLOOR_RATE, Flow, Levels, asks_for_less
 from kigeon.senders.loki.streams import Stream
@@ -40,10 +41,12 @@ MAX_DOUBTS = 50_000
 class StreamState:
     """``proven_at``, and when it was ``refused_at`` since for want of room, are of the monotonic clock (-inf: not).
 
-    ``newest`` and ``last`` are of what was pushed and not refused.
+    ``newest`` and ``last`` are of what was pushed and not refused. ``asked`` is when the proof was asked for, in ticks
+    of :mod:`kigeon.senders.loki.continuity` (0: not known).
     """
 
     proven_at: float = -inf
+    asked: int = 0
     refused_at: float = -inf
     newest: int = 0
     last: LokiEntry | None = None
@@ -115,13 +118,19 @@ class KnownStreams:
         """Whether a stream with these *levels* can't be refused for its rate; *proven* is what the same push proves."""
         return levels[FLOOR_RATE] <= self._floor or (proven is not None and asks_for_less(levels, proven))
 
-    def prove(self, stream: Stream, group: Sequence[Item], now: float) -> None:
+    def has_existed(self, stream: Stream, heard: Heard | None) -> bool:
+        """Whether the process that was heard, as far as that is told, is the one of which *stream* was proven.
+
+        Another one, started meanwhile, need not have the stream; nor need it have had it when a later proof was taken.
+        """
+        return heard is None or heard.since <= self.state(stream).asked < heard.asked
+
+    def prove(self, stream: Stream, group: Sequence[Item], now: float, heard: Heard | None = None) -> None:
         """Note that Loki holds all of *group*, and with it has taken what rode along to its stream before."""
         state = self.state(stream)
         state.flow.add(size_of(group), now)
         self._note(state, group)
-        self._certain += self._settle(state)
-        state.proven_at, state.refused_at = now, -inf
+        self._taken(state, now, heard)
 
     def ride(self, stream: Stream, group: Sequence[Item], now: float) -> None:
         """Note that *group* went to *stream* unproven."""
@@ -134,11 +143,13 @@ class KnownStreams:
         self._doubtful += len(offsets)
         self._unproven += offsets
 
-    def prove_again(self, stream: Stream, now: float) -> None:
+    def prove_again(self, stream: Stream, now: float, heard: Heard | None = None) -> None:
         """Note that *stream* took a repeat of its last line."""
-        state = self.state(stream)
-        self._certain += self._settle(state)
-        state.proven_at, state.refused_at = now, -inf
+        self._taken(self.state(stream), now, heard)
+
+    def unprove(self, stream: Stream) -> None:
+        """Note that *stream* has to be proven anew."""
+        self.state(stream).proven_at = -inf
 
     def lost(self, stream: Stream, now: float) -> list[int]:
         """Note that there is no room for *stream*, against what may have been known; return what is in doubt of it."""
@@ -197,6 +208,10 @@ class KnownStreams:
         news = self._unproven, self._certain
         self._unproven, self._certain = [], []
         return news
+
+    def _taken(self, state: StreamState, now: float, heard: Heard | None) -> None:
+        self._certain += self._settle(state)
+        state.proven_at, state.refused_at, state.asked = now, -inf, heard.asked if heard else 0
 
     def _doubted(self, states: Iterable[StreamState]) -> list[int]:
         return [offset for state in states for offset in self._settle(state)]

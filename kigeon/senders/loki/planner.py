@@ -164,8 +164,8 @@ class LokiPlanner:
     def _meaning(self, push: Sequence[Item], answer: Answer) -> PushResult:
         self._answers += 1
         if answer.status is PushStatus.DELIVERED:
-            self._took(push)
-            return PushResult(sent=list(push))
+            sent, again = self._took(push, answer)
+            return PushResult(sent=sent, again=again)
         if answer.status is PushStatus.STREAM:
             return self._refused(push, answer, answer.refusals[0])
         if answer.status is PushStatus.INVALID and answer.refusals:
@@ -185,7 +185,7 @@ class LokiPlanner:
         """Take the answer to a repeat of *entry*: its stream is proven, or what went to it is in doubt."""
         result = PushResult()
         if answer.status is PushStatus.DELIVERED:
-            self._known.prove_again(entry.stream, self._clock())
+            self._known.prove_again(entry.stream, self._clock(), answer.heard)
         elif answer.status is PushStatus.STREAM:
             result.doubted = self._doubts(entry.stream, [], answer.refusals[0])
         elif answer.status is PushStatus.INVALID and answer.refusals:
@@ -202,15 +202,28 @@ class LokiPlanner:
         """Return how many streams are known, proven and held, and how many events are in doubt."""
         return {**self._known.figures(self._clock()), "held": len(self._held)}
 
-    def _took(self, push: Sequence[Item]) -> None:
+    def _took(self, push: Sequence[Item], answer: Answer) -> tuple[list[Item], list[Item]]:
+        """Return what of *push* is sent, and what is to be pushed again: what rode to a Loki that may be a new one."""
         now = self._clock()
         self._took_at, self._took_last, self._lone = now, self._answers, 0
         groups = grouped(push)
         last = next(reversed(groups))
+        again: set[Stream] = set()
         for stream, group in groups.items():
-            if stream != last:
+            if stream == last:
+                continue
+            if self._known.has_existed(stream, answer.heard):
                 self._known.ride(stream, group, now)
-        self._known.prove(last, groups[last], now)
+            else:
+                self._known.unprove(stream)
+                again.add(stream)
+        self._known.prove(last, groups[last], now, answer.heard)
+        if not again:
+            return list(push), []
+        return (
+            [item for item in push if item.entry and item.entry.stream not in again],
+            [item for item in push if item.entry and item.entry.stream in again],
+        )
 
     def _refused(self, push: Sequence[Item], answer: Answer, refusal: Refusal) -> PushResult:
         """One stream was refused; of the others nothing is known: Loki does not say then which lines were not valid."""
@@ -251,7 +264,7 @@ class LokiPlanner:
             return self._narrow_down(group, answer)
         late, taken = ordered[: refusal.count], ordered[refusal.count :]
         if taken:
-            self._known.prove(taken[0].entry.stream, taken, self._clock())
+            self._known.prove(taken[0].entry.stream, taken, self._clock(), answer.heard)
         result = PushResult(sent=taken)
         for item in late:
             if item.entry is None or not item.page.may_be_late or dict(item.entry.stream).get(LATE):
@@ -278,8 +291,7 @@ class LokiPlanner:
             named.update((id(item), refusal.fault) for item in found)
         valid = [item for item in push if id(item) not in named]
         if valid:
-            self._took(valid)
-        result.sent = valid
+            result.sent, result.again = self._took(valid, answer)
         for item in push:
             fault = named.get(id(item))
             if fault is Fault.NEW:

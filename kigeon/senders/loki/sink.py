@@ -89,13 +89,13 @@ class LokiSink:
         """POST *entries*; return what the answer means, and its Date, "" where it has none."""
         try:
             body = body_of(entries, destination.encoding)
-            response = self._connection(destination).post(body, destination.tenant_id)
+            response, heard = self._connection(destination).post(body, destination.tenant_id)
             try:
                 answer = response.read(MAX_ANSWER, decode_content=True)
             finally:
                 response.close()
             found = answer_of(response.status, answer, response.headers.get("Retry-After"))
-            return found, response.headers.get("Date", "")
+            return replace(found, heard=heard), response.headers.get("Date", "")
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, OverflowError) as error:
             if _is_distrust(error):
                 return Answer(PushStatus.HOLD, f"TLS: {shorten(str(error))}", cure=_tls_cure(str(error))), ""

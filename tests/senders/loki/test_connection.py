@@ -1,10 +1,12 @@
 """A push goes the way, and with the trust, that requests would give it, on few connections."""
 
+import socket
 import subprocess
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -25,11 +27,22 @@ class Recorder(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.taken: list[tuple[str, dict[str, str], int]] = []
         self.location = ""
+        self.keeps = True
+        self._open: list[socket.socket] = []
         super().__init__(("127.0.0.1", 0), RecordingHandler)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.append(request)
+        super().process_request(request, client_address)
+
+    def close_open(self) -> None:
+        """End every connection, as a process that ends does."""
+        for connection in self._open:
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 class RecordingHandler(BaseHTTPRequestHandler):
@@ -47,6 +60,8 @@ class RecordingHandler(BaseHTTPRequestHandler):
             self.send_header("Location", self.server.location)
             self.send_header("Content-Length", "0")
         self.send_header("Set-Cookie", "a=b")
+        if not self.server.keeps:
+            self.send_header("Connection", "close")
         self.end_headers()
 
 
@@ -128,3 +143,23 @@ def test_an_authority_of_the_environment_is_trusted(tmp_path: Path, monkeypatch:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
         assert push_once(LokiSettings(server.url)) is PushStatus.RETRY
         assert push_once(LokiSettings(server.url, insecure_skip_verify=True)) is PushStatus.DELIVERED
+
+
+def test_a_connection_tells_whether_the_process_that_answers_was_there_before(recorder: Recorder) -> None:
+    sink = LokiSink(LokiSettings(recorder.url))
+    entry = sink.entry(make_event(1), LokiSettings(recorder.url))
+    first, second = (sink.push(entry.destination, [entry]).heard for _ in range(2))
+    assert first.since == second.since <= first.asked < second.asked
+    recorder.close_open()
+    third = sink.push(entry.destination, [entry]).heard
+    assert second.asked < third.since <= third.asked
+    sink.close()
+
+
+def test_a_server_that_keeps_no_connection_tells_nothing_by_a_new_one(recorder: Recorder) -> None:
+    recorder.keeps = False
+    sink = LokiSink(LokiSettings(recorder.url))
+    entry = sink.entry(make_event(1), LokiSettings(recorder.url))
+    answers = [sink.push(entry.destination, [entry]) for _ in range(2)]
+    assert [(answer.status, answer.heard) for answer in answers] == [(PushStatus.DELIVERED, None)] * 2
+    sink.close()
