@@ -92,7 +92,7 @@ class Connection:
         if opened is None or response.headers.get("Connection", "").lower() == "close":
             return response, None
         # What is asked over a new connection is asked after it was opened.
-        return response, self._continuity.heard(opened, max(asked, opened))
+        return response, self._continuity.heard(opened, max(asked, opened), next(ticks))
 
     def close(self) -> None:
         """Close what is open; what is under way ends."""

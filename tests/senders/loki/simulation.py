@@ -68,7 +68,7 @@ class InProcessSink:
         if not answer.answered:
             return answer
         self._idle.append(opened)
-        return replace(answer, heard=self._continuity.heard(opened, asked))
+        return replace(answer, heard=self._continuity.heard(opened, asked, next(ticks)))
 
     def _answer(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> Answer:
         body = body_of(entries, destination.encoding)
