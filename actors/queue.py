@@ -22,10 +22,10 @@ from kigeon.queue.log.writer import Report, Writer
 T = TypeVar("T")
 
 MEASURE_EVERY = 15.0
-"""Seconds between two looks at how large the streams are; fewer at the start."""
+"""Seconds between two measurements of the streams' sizes; fewer at the start."""
 
 LOST_AFTER = 1.0
-"""Seconds for a message that was overtaken to arrive."""
+"""Seconds after which a message that was overtaken counts as lost."""
 
 
 class Queue(KigeonActor):
@@ -54,7 +54,7 @@ class Queue(KigeonActor):
             measuring.cancel()
 
     async def _measure(self, client: Client) -> None:
-        """Look now and then how large the streams are; what can't be known now stays as it was."""
+        """Measure the streams' sizes from time to time; after a failure the last sizes stay."""
         pause = 1.0
         while True:
             with suppress(QueueError):
@@ -63,7 +63,7 @@ class Queue(KigeonActor):
             pause = min(2 * pause, MEASURE_EVERY)
 
     def receiveMsg_Connect(self, message: Connect, sender: Any) -> None:
-        """Begin an epoch after what is being stored."""
+        """Begin an epoch after the batch that is being stored."""
         if message.epoch != self._connect.epoch:
             self._batches.restart()
         self._connect = message
@@ -88,7 +88,7 @@ class Queue(KigeonActor):
             self._report(item)
 
     def report(self) -> Mapping[str, Any]:
-        """Tell how many batches were stored; ask for a new epoch when one was lost."""
+        """Report how many batches were stored; ask for a new epoch when a batch was lost."""
         if self._batches.is_missing_one(LOST_AFTER):
             self._batches.restart()
             self.send(self.supervisor, Resync(self._connect.epoch, "a batch from the Deduplicator was lost"))
@@ -108,7 +108,7 @@ class Queue(KigeonActor):
         }
 
     async def finish(self, grace: float) -> None:
-        """Leave as little as possible to be read at the next start."""
+        """Compact digests, so that the next start has less to read."""
         if self._writer is not None:
             await self._writer.close()
 
@@ -126,7 +126,7 @@ class Queue(KigeonActor):
             self.send(self.supervisor, Resync(self._connect.epoch, report.reason))
 
     def _tell_writer(self, what: Callable[[Writer, T], None], about: T) -> None:
-        """Have the writer do something in its loop; before there is one, the latest epoch alone matters."""
+        """Call *what* of the writer in its loop; before there is a writer, only the latest epoch matters."""
         if self._writer is not None and self.loop is not None:
             self.loop.spawn(_tell(self._writer, what, about))
 

@@ -20,6 +20,7 @@ from actors.signals import Signals
 from actors.spec import RunSpec
 from kigeon.clock import JumpWatch
 from kigeon.errors import StartError
+from kigeon.observability.latest import without_latest
 from kigeon.operator.admin_socket import AdminSocket
 from kigeon.processes import reap
 from kigeon.queue.broker.address import QueueAddress
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 TERMINATION_GRACE = 10.0
 """Seconds from a signal to the end: what can be sent by then is sent."""
 
-TICK = 0.2
+LOOK_INTERVAL = 0.2
 """Seconds between two looks while something is due; otherwise signals, descriptors and questions wake the root."""
 
 PING_EVERY = 1.0
@@ -73,9 +74,9 @@ class Root:
     def _idles(self) -> float:
         """Return for how many seconds nothing is due, if nothing happens."""
         if self._system is None or not self._system.tells_its_end or not self._server.is_ready:
-            return TICK
+            return LOOK_INTERVAL
         now = time.monotonic()
-        liveness = max(self._server_liveness.due - now, TICK)
+        liveness = max(self._server_liveness.due - now, LOOK_INTERVAL)
         return min(self._pinged_at + PING_EVERY - now, liveness)
 
     def _descriptors(self) -> list[int]:
@@ -149,7 +150,7 @@ class Root:
         self._spec.children = tuple(
             replace(spec, script=status.scripts.get(spec.name, spec.script)) for spec in self._spec.children
         )
-        log.debug("status", extra={"children": status.children})
+        log.debug("status", extra={"children": without_latest(status.children)})
         # One that is recovering its store can't store yet: ended now, it would have to begin anew.
         if status.broker_failing and self._server.is_ready:
             log.error("nats-server does not store, it is restarted", extra={"reason": status.broker_failing})

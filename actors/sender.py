@@ -1,4 +1,4 @@
-"""The Sender: one for each configured sender; it reads the events stream from its own position."""
+"""The Sender reads the events stream from its own position; there is one Sender for each configured sender."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ class Sender(KigeonActor):
         script = Script(start.spec.script, self._took)
         preparer = await asyncio.to_thread(preparer_of, sender, start.settings, start.cluster, sink, namespaces, script)
         self._preparer = preparer
-        plan = SenderSpec(sink, preparer.prepare, sender.hook is not None, queue.events_max_age)
+        may_route = sender.hook is not None
+        plan = SenderSpec(sink, preparer.prepare, may_route, queue.events_max_age, preparer.may_wait)
         engine = await open_engine(stores, plan)
         self._engine = engine
         actions = {
@@ -78,7 +79,7 @@ class Sender(KigeonActor):
         await engine.run()
 
     async def _namespaces(self, client: Client) -> Namespaces | None:
-        """Return what the filter judges by, with what was known in an earlier run; it is kept for the next."""
+        """Return the namespaces' labels for the filter, which begin with those of an earlier run and are kept."""
         start, sender = self._start, self._start.spec.sender
         if sender is None or sender.filter is None or not sender.filter.match_labels or self.loop is None:
             return None
@@ -91,7 +92,7 @@ class Sender(KigeonActor):
         return namespaces
 
     def report(self) -> Mapping[str, Any]:
-        """Tell the accounts."""
+        """Report the accounts."""
         return {
             "sender": True,
             **(self._preparer.report() if self._preparer else {}),
@@ -100,7 +101,7 @@ class Sender(KigeonActor):
         }
 
     def script(self) -> str | None:
-        """Return the hook's text in use: its file may hold one by then that can't be loaded."""
+        """Return the hook's text in use: at a restart its file may hold a text that can't be loaded."""
         return self._script
 
     def _took(self, script: str) -> None:
@@ -114,7 +115,7 @@ class Sender(KigeonActor):
         self.post(BrokerFailing(reason))
 
     async def finish(self, grace: float) -> None:
-        """Send what can be sent; keep what is known of the namespaces."""
+        """Send the events that can be sent; keep the namespaces' labels."""
         if self._labels is not None:
             await self._labels.save()
         if self._engine is not None:

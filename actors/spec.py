@@ -1,4 +1,4 @@
-"""What the root runs."""
+"""The actors that the root runs, and with what."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def children_of(settings: Settings) -> tuple[ChildSpec, ...]:
 
 @dataclass(slots=True)
 class RunSpec:
-    """What to run. ``observe`` sees every Status; True ends kigeon as a signal would (the demo uses it)."""
+    """What to run. ``observe`` gets every Status; its True ends kigeon as a signal does (the demo uses that)."""
 
     settings: Settings
     cluster: ClusterSource | None
     children: tuple[ChildSpec, ...]
     observe: Callable[[Status], bool] = lambda status: False
     last: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What every child reported last; filled in while running."""
+    """The last report of every child; filled in while kigeon runs."""

@@ -37,7 +37,7 @@ from kigeon.processes import is_running, kill
 
 log = logging.getLogger(__name__)
 
-TICK = 0.1
+LOOK_INTERVAL = 0.1
 """Seconds between two looks at the children while something is due."""
 
 PING_EVERY = 2.0
@@ -134,7 +134,7 @@ class Supervisor(KigeonActor):
             log.warning("the pipeline begins a new epoch", extra={"reason": message.reason})
             self._epoch_due = True
             self._begin_epoch_if_due()
-            self._look_within(TICK)
+            self._look_within(LOOK_INTERVAL)
 
     def receiveMsg_BrokerFailing(self, message: BrokerFailing, sender: Any) -> None:
         """Keep it for the root's next Ping."""
@@ -167,7 +167,7 @@ class Supervisor(KigeonActor):
         if now - self._pinged_at >= (PING_OFTEN if is_busy else self._ping_every):
             self._pinged_at = now
             self._ping()
-        self._look_within(TICK if is_busy else self._next_deadline() - now)
+        self._look_within(LOOK_INTERVAL if is_busy else self._next_deadline() - now)
 
     def _is_busy(self) -> bool:
         """Whether a child begins or is to begin, or an epoch is."""
@@ -190,7 +190,7 @@ class Supervisor(KigeonActor):
         module, _, name = child.spec.actor.rpartition(".")
         child.life.created(now)
         child.ready, child.told, child.stopped = False, False, False
-        self._look_within(TICK)
+        self._look_within(LOOK_INTERVAL)
         child.address = self.createActor(getattr(import_module(module), name))
         # Thespian (4.0.1) has forked it by now. One that dies before it has connected back is told by nobody.
         child.pid = self._myRef._child_procs[-1].childProc.pid
@@ -216,7 +216,7 @@ class Supervisor(KigeonActor):
             return
         delay = child.life.ended(time.monotonic())
         child.address, child.ready, child.pid = None, False, 0
-        self._look_within(TICK)
+        self._look_within(LOOK_INTERVAL)
         if self._stopping is not None:
             child.stopped = True
             self._stop_next()

@@ -1,4 +1,4 @@
-"""From settings to a running kigeon, and to its end."""
+"""Starts kigeon with its settings, and runs it until its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kigeon.queue.broker.streams import file_store_bytes
 from kigeon.senders.registry import TYPES
 
 LOOK_EVERY = 0.005
-"""Seconds between two looks at a nats-server that starts."""
+"""Seconds between two checks of a starting nats-server."""
 
 
 def run(spec: RunSpec) -> int:
@@ -32,13 +32,13 @@ def run(spec: RunSpec) -> int:
     become_subreaper()
     use_few_arenas()
     os.environ[ROOT_PID] = str(os.getpid())
-    # By default it is a file that anybody may have put into the directory for temporary files.
+    # The default is a file in the directory for temporary files, where anybody may have put one.
     os.environ["THESPLOG_FILE"] = str(spec.settings.global_.data_dir.absolute() / "run" / "thespian.log")
     os.environ[RECENT_LOG] = str(spec.settings.global_.data_dir.absolute() / RECENT_FOLDER)
     import_actors(spec.children)
     gc.collect()
     gc.freeze()
-    # A page of Events is thousands of dicts and not one cycle: looking for some costs more than reading it.
+    # A page of Events is thousands of dicts without a cycle: searching for cycles costs more than reading the page.
     gc.set_threshold(50_000, 20, 20)
     store = NatsServer(spec.settings.global_.data_dir, file_store_bytes(spec.settings.queue))
     with Signals() as signals, store as server, HttpChild(spec.settings) as http:
@@ -54,7 +54,7 @@ def run(spec: RunSpec) -> int:
 
 
 def import_actors(children: Sequence[ChildSpec]) -> None:
-    """Import what *children* are made of, before any process forks: they share the memory that this takes."""
+    """Import the modules of *children* before any process forks, so that the processes share the modules' memory."""
     for child in children:
         import_module(child.actor.rpartition(".")[0])
         if child.sender is not None and (kind := TYPES.get(child.sender.type)):
@@ -63,7 +63,7 @@ def import_actors(children: Sequence[ChildSpec]) -> None:
 
 
 def _starts(server: NatsServer, signals: Signals, outside: Outside) -> bool:
-    """Start nats-server; return whether it takes connections: a signal ends the wait for it."""
+    """Start nats-server, and wait until it takes connections, or a signal comes; return whether it does."""
     server.launch()
     while not (ready := server.look()) and not signals.stops:
         outside.tell()

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-MOST = 10
+MOST_LINES = 10
 """Lines of one kind in :data:`SECONDS`."""
 
 SECONDS = 60.0
@@ -26,7 +26,9 @@ Later = Callable[[float, Callable[[], None]], None]
 class Throttle:
     """Lets *most* through in *seconds*, beginning with the first; counts what it does not. Thread-safe."""
 
-    def __init__(self, seconds: float = SECONDS, most: int = MOST, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, seconds: float = SECONDS, most: int = MOST_LINES, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._seconds = seconds
         self._most = most
         self._clock = clock
@@ -64,7 +66,7 @@ def _later(seconds: float, call: Callable[[], None]) -> None:
 
 
 class Limited(logging.LoggerAdapter[logging.Logger]):
-    """A logger that says of each message :data:`MOST` records a minute, and then, once, how many more there were.
+    """A logger that says of each message :data:`MOST_LINES` records a minute, and then, once, how many more there were.
 
     Messages are constant sentences: each is a kind of its own. Its level and its last context are the summary's.
     """

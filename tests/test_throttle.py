@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 
 from kigeon.observability.logs import JsonFormatter
-from kigeon.throttle import MOST, SECONDS, SUMMARY, Limited, Throttle
+from kigeon.throttle import MOST_LINES, SECONDS, SUMMARY, Limited, Throttle
 
 
 class Clock:
@@ -62,11 +62,11 @@ def test_a_few_lines_and_then_a_summary(said: Said) -> None:
     log = Limited(logging.getLogger("limited"), clock, clock.later)
     for number in range(1000):
         log.warning("it failed", extra={"uid": number})
-    assert [line["uid"] for line in said()] == list(range(MOST))
+    assert [line["uid"] for line in said()] == list(range(MOST_LINES))
     clock.go_on(SECONDS)
     summary = said()[-1]
     assert (summary["message"], summary["level"], summary["component"]) == (SUMMARY, "warn", "limited")
-    assert (summary["what"], summary["count"]) == ("it failed", 1000 - MOST)
+    assert (summary["what"], summary["count"]) == ("it failed", 1000 - MOST_LINES)
     log.warning("it failed", extra={"uid": 1000})
     assert said()[-1]["uid"] == 1000
 
@@ -74,10 +74,10 @@ def test_a_few_lines_and_then_a_summary(said: Said) -> None:
 def test_where_little_is_said_there_is_no_summary(said: Said) -> None:
     clock = Clock()
     log = Limited(logging.getLogger("limited"), clock, clock.later)
-    for _ in range(MOST):
+    for _ in range(MOST_LINES):
         log.warning("it failed")
     clock.go_on(SECONDS * 2)
-    assert len(said()) == MOST
+    assert len(said()) == MOST_LINES
 
 
 def test_nothing_is_lost_over_many_minutes(said: Said) -> None:
@@ -91,7 +91,7 @@ def test_nothing_is_lost_over_many_minutes(said: Said) -> None:
     lines = said()
     counted = sum(int(str(line["count"])) for line in lines if line["message"] == SUMMARY)
     assert counted + sum(line["message"] == "it failed" for line in lines) == 5000
-    assert len(lines) <= (500 / SECONDS + 2) * (MOST + 1)
+    assert len(lines) <= (500 / SECONDS + 2) * (MOST_LINES + 1)
 
 
 def test_each_message_is_a_kind_of_its_own(said: Said) -> None:

@@ -1,4 +1,4 @@
-"""Everything that ``kigeon check --connect`` tries, side by side."""
+"""Runs all checks of ``kigeon check --connect`` side by side."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kigeon.checks.volume import check_volume
 from kigeon.config.settings import Settings
 from kigeon.errors import StartError
 from kigeon.finding import Finding, failed, well
-from kigeon.kube.access import discover
+from kigeon.kube.discovery import discover
 from kigeon.queue.broker.binary import OLDEST, find_binary, version_of
 
 SIDE_BY_SIDE = 16

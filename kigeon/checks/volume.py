@@ -1,4 +1,4 @@
-"""The data directory: whether the queue can be written there, and has room."""
+"""Checks whether the queue can be written in the data directory, and has room there."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _owner(place: Path) -> str:
     found = place.stat()
     if os.geteuid() == found.st_uid:
         return ""
-    return f" ({place} belongs to the user {found.st_uid}, this is the user {os.geteuid()})"
+    return f" ({place} belongs to the user {found.st_uid}, this check runs as the user {os.geteuid()})"
 
 
 def _cure(error: OSError) -> str:

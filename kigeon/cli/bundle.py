@@ -1,4 +1,4 @@
-"""``kigeon support-bundle``: what somebody needs to help, in one file that can be sent. No secret is in it."""
+"""``kigeon support-bundle`` writes one file, without secrets, that can be sent to somebody who is to help."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from kigeon.observability.recent import recent_lines
 from kigeon.queue.broker.binary import find_binary, version_of
 from kigeon.redaction import HIDDEN, hide, is_secret, redact, redact_all, secrets_in
 
-PATIENCE = 5.0
-"""Seconds for the metrics to be served."""
+METRICS_TIMEOUT = 5.0
+"""Seconds to wait for the metrics."""
 
 MOST_LOG = 256 * 1024
-"""Bytes of one log, its last ones."""
+"""Bytes that are taken of one log, from its end."""
 
 NAMES = ("EnvVar", "File")
-"""How keys end that name where a secret is, and hold none."""
+"""Endings of keys that name the place of a secret, and hold no secret themselves."""
 
 TO_STDOUT = Path("-")
 
@@ -98,7 +98,7 @@ def _members(settings: Settings, document: Any, log: Path | None) -> Iterator[Me
 
 
 def about(settings: Settings) -> dict[str, Any]:
-    """Return what runs here, and what it stands on."""
+    """Return the versions of kigeon, of what it runs on, and of the hooks."""
     scripts = {sender.name: _digest(sender.hook.script) for sender in settings.senders if sender.hook is not None}
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -141,7 +141,7 @@ def _digest(script: Path) -> str:
 
 
 def without_secrets(config: Any, secret: bool = False) -> Any:
-    """Return *config* with every text hidden that stands under a key whose name says that it is a secret."""
+    """Return *config* with every value hidden that is under a key with a secret's name."""
     if isinstance(config, Mapping):
         return {
             key: without_secrets(value, not str(key).endswith(NAMES) and (secret or is_secret(str(key))))
@@ -177,7 +177,7 @@ def _status(settings: Settings) -> str:
 def _served(listen: str, path: str) -> str:
     """Return what a running kigeon serves at *path*, or why it does not."""
     address = listen if not listen.startswith(":") else f"127.0.0.1{listen}"
-    connection = HTTPConnection(address, timeout=PATIENCE)
+    connection = HTTPConnection(address, timeout=METRICS_TIMEOUT)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

@@ -1,4 +1,4 @@
-"""``kigeon check``: what would run with a configuration; with ``--connect`` also whether what it names works."""
+"""``kigeon check`` prints what would run with a configuration; ``--connect`` also tries what the file names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONNECTING = "trying the cluster, the volume and each sender …"
 
 
 def run_check(settings: Settings, connects: bool, kubeconfig: Path | None, as_json: bool) -> bool:
-    """Print what would run and, where it *connects*, what was found; return whether all of that is well."""
+    """Print what would run, and the findings where it *connects*; return whether every finding is well."""
     findings = _connect(settings, kubeconfig) if connects else []
     if as_json:
         told = {"valid": True, "checks": [asdict(finding) for finding in findings]}
@@ -34,10 +34,10 @@ def run_check(settings: Settings, connects: bool, kubeconfig: Path | None, as_js
 
 
 def _connect(settings: Settings, kubeconfig: Path | None) -> list[Finding]:
-    # The kubernetes package takes a while to load: only where it is needed.
+    # The kubernetes package takes a while to load, so only this function loads it.
     from kigeon.checks.connect import connect
 
-    # What goes wrong is told as a finding; a log beside it would say the same once more.
+    # A finding tells what goes wrong; a log line would only repeat the finding.
     logging.disable(logging.CRITICAL)
     progress = ProgressLine()
     progress(CONNECTING)
@@ -49,7 +49,7 @@ def _connect(settings: Settings, kubeconfig: Path | None) -> list[Finding]:
 
 
 def finding_lines(findings: Iterable[Finding], look: Look) -> Iterator[str]:
-    """Yield each of *findings*, its cure below it, and how many are not well."""
+    """Yield the lines of each finding with its cure below, and at last how many checks failed."""
     listed = list(findings)
     width = max(len(finding.subject) for finding in listed) + 3
     yield ""

@@ -1,4 +1,4 @@
-"""What would run with a configuration, in words; ``kigeon check`` prints it."""
+"""Describes what would run with a configuration; ``kigeon check`` prints the description."""
 
 from __future__ import annotations
 

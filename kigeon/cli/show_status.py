@@ -1,4 +1,4 @@
-"""What ``kigeon status`` shows of an answer: the accounts as a table, and of each sender what it waits for."""
+"""What ``kigeon status`` shows: the accounts as a table, and what each sender waits for."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _style(accounts: Mapping[str, Any], waits: Any) -> str:
 
 
 def _details(name: str, accounts: Mapping[str, Any], waits: Any, look: Look, now: float) -> Iterator[str]:
-    """Yield, of a sender with which all is well, nothing."""
+    """Yield what needs attention; nothing where all is well with the sender."""
     if accounts["resent"]:
         yield from ("", f"{name}: {accounts['resent']} were sent again on an operator's request")
     if accounts["unaccounted"]:

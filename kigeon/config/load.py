@@ -1,4 +1,4 @@
-"""From a file to settings, or to everything that is wrong with it."""
+"""Turns a configuration file into settings, or into a list of everything that is wrong with the file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Wrong = tuple[KeyPath, str, str]
 """A path, what is wrong there, and what would be right."""
 
 ScriptCheck = Callable[[HookSettings], str]
-"""Says what is wrong with a hook's script, "" for nothing. Of its settings only script and timeout count."""
+"""Returns what is wrong with a hook's script, "" for nothing. Only script and timeout of its settings are filled in."""
 
 
 def load_settings(
@@ -39,10 +39,9 @@ def load_settings(
 ) -> Settings:
     """Read a configuration file; :class:`ConfigurationError` holds every problem of it, each with its place.
 
-    Each sender's config is read as one of *types* says.
+    One of *types* says how a sender's config is read. Paths of scripts are relative to the file, and *check_script*
 
-    Scripts are looked for relative to the file, and shown to *check_script*; environment variables that the file names
-    are read from *environ*.
+    tries the scripts. Environment variables that the file names are read from *environ*.
     """
     source = str(path)
     try:
@@ -76,7 +75,7 @@ def parse_config(config_type: ConfigType, config: Mapping[str, Any]) -> Any:
 def _around(
     data: Any, types: ConfigTypes, folder: Path, environ: Mapping[str, str], check_script: ScriptCheck
 ) -> list[Wrong]:
-    """Return what only the environment and the disk can tell, also of a file in which other things are wrong."""
+    """Return the problems that only the environment and the disk show, even where the file has other problems."""
     wrong: list[Wrong] = []
     senders = _mapping(data).get("eventsenders")
     for index, sender in enumerate(senders if isinstance(senders, list) else ()):
@@ -109,7 +108,7 @@ def _bare_hook(script: Path, timeout: Any) -> HookSettings:
     try:
         return HookSettings(script, parse_duration(timeout))
     except (TypeError, ValueError):
-        # None, or a problem of its own.
+        # The timeout is left out, or the schema reports it.
         return HookSettings(script)
 
 
@@ -121,7 +120,7 @@ def _is_file(path: Path) -> bool:
 
 
 class _Builder:
-    """Makes settings of what the schema returned."""
+    """Makes settings from what the schema returned."""
 
     def __init__(self, types: ConfigTypes, folder: Path, environ: Mapping[str, str]) -> None:
         self._types = types

@@ -37,8 +37,8 @@ class QueueSettings:
 class PusherSettings:
     """``pusher``: how batches get into the queue.
 
-    ``push_timeout`` is in seconds, for one attempt to store one. ``batch_wait`` is how many seconds lie between two
-    that are not full; 0: none.
+    ``push_timeout`` is the time for one attempt to store a batch, in seconds. ``batch_wait`` is the least time between
+    two batches that are not full, in seconds; 0 is no wait.
     """
 
     push_timeout: float = 5.0
@@ -49,8 +49,8 @@ class PusherSettings:
 class HttpSettings:
     """``http``: where metrics, health and the status page are served.
 
-    ``listen`` is ``host:port``, an IPv6 address in brackets; without a host it is every address of the machine, "" is
-    none. ``namespace_label`` says that the cluster's events are counted for each namespace.
+    ``listen`` is ``host:port``, an IPv6 address in brackets; no host means every address of the machine, "" means
+    that nothing is served. With ``namespace_label`` the cluster's events are counted for each namespace.
     """
 
     listen: str = "127.0.0.1:8080"
@@ -73,7 +73,7 @@ class FilterSettings:
 class HookSettings:
     """``eventsenders[].config.hook``: the script, its limits (seconds for each event), and what an error means.
 
-    ``pod_lookups_per_second`` is how many Pods it may ask the API server for in a second, with ``enrich_pod``.
+    ``pod_lookups_per_second`` is how many Pods the API server is asked for in a second at most, with ``enrich_pod``.
     """
 
     script: Path

@@ -1,7 +1,7 @@
 """The envelope: one JetStream message that holds one batch of Events.
 
 The payload is the zstd-compressed, newline-joined JSON of the raw objects as the API server wrote them; the
-headers hold what is needed without opening it. So events, memory of them and place in the watch become
+headers hold what is needed without unpacking it. So events, their digests and the place in the watch become
 durable in one step. Headers (all text):
 
 ===========================  ========================================================================
@@ -28,15 +28,15 @@ from kigeon.errors import UnreadableEnvelope
 from kigeon.events.checkpoint import WatcherCheckpoint, read_checkpoint, write_checkpoint
 from kigeon.events.occurrence import DIGEST_SIZE
 
-FORMAT = "1"
+ENVELOPE_FORMAT = "1"
 EMPTY = WatcherCheckpoint()
 MOST_OFFSET = 10**17
 """An offset that is larger was never given out: it is damage."""
 
 MAX_UNPACKED_BYTES = 64 * 1024 * 1024
-"""More than any envelope that kigeon writes unpacks to: a damaged one must not eat the memory."""
+"""No envelope that kigeon writes unpacks to more: a damaged one must not fill the memory."""
 
-# One of each a process: both keep megabytes of work space, and neither bears two threads at once. The checksum finds
+# One of each per process: both keep megabytes of work space, and no two threads may share them. The checksum finds
 # flipped bits.
 _compressor = zstandard.ZstdCompressor(level=1, write_checksum=True)
 _decompressor = zstandard.ZstdDecompressor()
@@ -47,7 +47,7 @@ _compressing, _decompressing = Lock(), Lock()
 class Envelope:
     """A batch of Events, packed. ``resource_version`` is empty when the batch ends inside a list."""
 
-    # Not in its repr: Thespian writes out that of every message it sends.
+    # Left out of the repr: Thespian formats the repr of every message that it sends.
     payload: bytes = field(repr=False)
     digests: bytes = field(repr=False)
     resource_version: str = ""
@@ -101,7 +101,7 @@ def keep(envelope: Envelope, indexes: Iterable[int]) -> Envelope:
 def write_headers(envelope: Envelope, first: int, writer: str, checkpoint: WatcherCheckpoint = EMPTY) -> dict[str, str]:
     """Return the headers for storing *envelope* with *first* as its first offset."""
     return {
-        "Kigeon-Format": FORMAT,
+        "Kigeon-Format": ENVELOPE_FORMAT,
         "Kigeon-Count": str(envelope.count),
         "Kigeon-Digests": b64encode(envelope.digests).decode("ascii"),
         "Kigeon-First": str(first),
@@ -114,8 +114,10 @@ def write_headers(envelope: Envelope, first: int, writer: str, checkpoint: Watch
 def read_headers(headers: Mapping[str, str] | None) -> Headers:
     """Read what :func:`write_headers` wrote; :class:`UnreadableEnvelope` says which header is wrong."""
     found = headers or {}
-    if found.get("Kigeon-Format") != FORMAT:
-        raise UnreadableEnvelope(f"Kigeon-Format is {found.get('Kigeon-Format')!r}, this kigeon reads {FORMAT!r}")
+    if found.get("Kigeon-Format") != ENVELOPE_FORMAT:
+        raise UnreadableEnvelope(
+            f"Kigeon-Format is {found.get('Kigeon-Format')!r}, this kigeon reads {ENVELOPE_FORMAT!r}"
+        )
     try:
         digests = b64decode(found.get("Kigeon-Digests", ""), validate=True)
     except ValueError as error:

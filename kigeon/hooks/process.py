@@ -1,4 +1,4 @@
-"""A hook's worker as its parent sees it: a child process, its pipes, and how much of the processor it has used."""
+"""A hook's worker as its parent sees it: a child process, its pipes, and its processor time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class WorkerEnded(Exception):
 
 
 class WorkerProcess:
-    """One child process. Nothing here waits without an end; :meth:`exchange` is called until what is due has come.
+    """One child process. No method waits for ever; call :meth:`exchange` until all expected frames have come.
 
     The kernel ends it with the thread that made it (``PR_SET_PDEATHSIG``): make it in a thread that stays.
     """
@@ -47,16 +47,16 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The worker's process id."""
         return self._process.pid
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is known to have ended."""
+        """Whether the worker is known to have ended."""
         return self._process.poll() is not None
 
     def send(self, data: bytes) -> None:
-        """Have *data* written by the following exchanges."""
+        """Queue *data*; the following exchanges write it."""
         self._unsent += data
 
     def exchange(self, seconds: float) -> list[tuple[bytes, bytes]]:
@@ -82,15 +82,15 @@ class WorkerProcess:
                 return []
 
     def processor_seconds(self) -> float:
-        """Return how much of the processor it has used; infinity when it is gone."""
+        """Return the processor time that the worker has used; infinity when the worker is gone."""
         try:
-            # The clock of another process's processor time, as clock_getcpuclockid(3) makes it.
+            # The id of another process's processor clock, as clock_getcpuclockid(3) computes it.
             return time.clock_gettime((~self._process.pid << 3) | 2)
         except OSError:
             return float("inf")
 
     def close(self) -> None:
-        """Kill it and let go of its pipes."""
+        """Kill the worker and close its pipes."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -106,7 +106,7 @@ class WorkerProcess:
         except BlockingIOError:
             return
         except BrokenPipeError:
-            # It is gone, but what it said before is still to be read; the end of that says so.
+            # The worker is gone, but its last frames are still to be read; the end of the pipe reports its end.
             self._unsent = b""
 
     def _how_it_ended(self) -> str:

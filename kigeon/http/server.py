@@ -1,4 +1,4 @@
-"""A server of few, short-lived connections, in one thread: bounded in number, in bytes and in time.
+"""A server of few connections, most of them short-lived, in one thread: bounded in number, in bytes and in time.
 
 When there are too many connections the oldest has to go: a thousand that say nothing keep no probe out.
 """
@@ -13,15 +13,21 @@ import socket
 import time
 from collections.abc import Callable
 
-from kigeon.http.message import BadRequest, Request, Response, read_request, refusal, write_response
+from kigeon.http.message import BadRequest, Request, Response, read_request, refusal, write_head
 
 log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 128
+MAX_STREAMS = 32
+"""Connections that may go on; the oldest goes when there is one more."""
+
 ACCEPT_AT_ONCE = 32
 
 WITHIN = 10.0
 """Seconds for a connection, from its beginning to the last byte of its answer."""
+
+QUIET = 60.0
+"""Seconds for which one that goes on may have nothing to be told."""
 
 LINGER = 1.0
 """Seconds for which what still comes is read and dropped: a connection closed before it is reset, its answer lost."""
@@ -35,6 +41,13 @@ LISTEN_AGAIN = (1.0, 2.0, 5.0, 10.0, 30.0)
 SAY_AGAIN = 600.0
 
 Respond = Callable[[Request], Response]
+News = Callable[[int], tuple[bytes, int]]
+"""Returns what is new for whoever has seen a version, and which version that is."""
+
+
+def no_news(seen: int) -> tuple[bytes, int]:
+    """Tell nothing."""
+    return b"", seen
 
 
 def split_address(listen: str) -> tuple[str, int]:
@@ -65,42 +78,67 @@ class Connection:
         self.dropped = 0
         self.is_over = False
         """Whether the other end says nothing more; it may still read."""
+        self.seen: int | None = None
+        """The version that was told last where the answer goes on."""
         self._read = b""
-        self._answer: memoryview | None = None
+        self._is_answered = False
+        # Bodies are shared with whoever else is answered: they are not copied.
+        self._out: list[memoryview] = []
 
     @property
     def answers(self) -> bool:
         """Whether there is something to write."""
-        return bool(self._answer)
+        return bool(self._out)
 
     def take(self, data: bytes, respond: Respond) -> None:
         """Take what was read; the answer begins as soon as the request is complete."""
-        if self._answer is not None:
+        if self._is_answered:
             self.dropped += len(data)
             return
         self._read += data
         try:
             request = read_request(self._read)
             if request is not None:
-                self._answer = memoryview(write_response(respond(request), request.method != "HEAD"))
+                self._answer(respond(request), request.method != "HEAD")
         except BadRequest as error:
-            self._answer = memoryview(write_response(refusal(error)))
+            self._answer(refusal(error), True)
+
+    def _answer(self, response: Response, with_body: bool) -> None:
+        self._is_answered, self._read = True, b""
+        parts = (write_head(response), response.body if with_body else b"")
+        self._out = [memoryview(part) for part in parts if part]
+        self.seen = response.seen if with_body else None
+
+    def tell(self, news: News, now: float) -> None:
+        """Have what is new written, where all that was told before is."""
+        if self.seen is not None and not self._out:
+            data, self.seen = news(self.seen)
+            self._out = [memoryview(data)] if data else []
+            self.deadline = now + WITHIN
 
     def write(self, now: float) -> None:
-        """Write what can be written; after the last byte, only a moment is left."""
-        if self._answer:
-            self._answer = self._answer[self.sock.send(self._answer) :]
-            if not self._answer:
-                self.sock.shutdown(socket.SHUT_WR)
-                self.deadline = now + LINGER
+        """Write what can be written; after the last byte, only a moment is left, unless the answer goes on."""
+        if not self._out:
+            return
+        sent = self.sock.sendmsg(self._out)
+        while self._out and sent >= len(self._out[0]):
+            sent -= len(self._out.pop(0))
+        if self._out:
+            self._out[0] = self._out[0][sent:]
+        elif self.seen is not None:
+            self.deadline = now + QUIET
+        else:
+            self.sock.shutdown(socket.SHUT_WR)
+            self.deadline = now + LINGER
 
 
 class Server:
     """Listens as soon as the address is free. Made for the loop of its owner: :meth:`serve` handles one event."""
 
-    def __init__(self, listen: str, respond: Respond, selector: selectors.BaseSelector) -> None:
+    def __init__(self, listen: str, respond: Respond, selector: selectors.BaseSelector, news: News = no_news) -> None:
         self._listen = listen
         self._respond = respond
+        self._news = news
         self._selector = selector
         self._listener: socket.socket | None = None
         self._attempts = 0
@@ -119,6 +157,21 @@ class Server:
         if self._listener is None:
             due.append(self._due)
         return max(min(due) - now, 0.0) if due else None
+
+    @property
+    def streams(self) -> list[Connection]:
+        """The connections that go on, the oldest first."""
+        return [connection for connection in self._connections.values() if connection.seen is not None]
+
+    def tell(self) -> None:
+        """Tell what is new to everybody who is to be told; whoever reads slowly is told later."""
+        now = time.monotonic()
+        for connection in self.streams:
+            try:
+                connection.tell(self._news, now)
+                self._write(connection)
+            except OSError:
+                self._close(connection)
 
     def serve(self, sock: socket.socket, events: int) -> None:
         """Handle what the selector tells of *sock*."""
@@ -175,6 +228,15 @@ class Server:
                 self._close(connection)
                 return
             connection.take(data, self._respond)
+            self._bound_streams(connection)
+        self._write(connection)
+
+    def _bound_streams(self, newest: Connection) -> None:
+        others = [connection for connection in self.streams if connection is not newest]
+        if newest.seen is not None and len(others) >= MAX_STREAMS:
+            self._close(others[0])
+
+    def _write(self, connection: Connection) -> None:
         if connection.answers:
             with contextlib.suppress(BlockingIOError):
                 connection.write(time.monotonic())

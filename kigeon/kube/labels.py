@@ -19,7 +19,7 @@ from kigeon.events.fields import mapping, text
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+LABELS_FORMAT = 1
 MOST_NAMESPACES = 20_000
 """Of more, those that have been gone the longest are forgotten first."""
 
@@ -98,7 +98,7 @@ class LabelBook:
         names = sorted(self._labels, key=lambda name: gone.get(name, -1.0))
         while True:
             known = {name: [self._labels[name], gone.get(name)] for name in names}
-            record = zstandard.compress(orjson.dumps({"format": FORMAT, "namespaces": known}))
+            record = zstandard.compress(orjson.dumps({"format": LABELS_FORMAT, "namespaces": known}))
             if len(record) <= MOST_BYTES or not names:
                 return record
             kept = len(names) * 3 // 4
@@ -123,8 +123,8 @@ class LabelBook:
 
 def _read(record: bytes) -> dict[str, tuple[Labels, float | None]]:
     found = orjson.loads(zstandard.ZstdDecompressor().decompress(record, max_output_size=MOST_READ))
-    if found["format"] != FORMAT:
-        raise ValueError(f"it has format {found['format']!r}, this kigeon reads {FORMAT}")
+    if found["format"] != LABELS_FORMAT:
+        raise ValueError(f"it has format {found['format']!r}, this kigeon reads {LABELS_FORMAT}")
     known: dict[str, tuple[Labels, float | None]] = {}
     for name, (labels, age) in found["namespaces"].items():
         known[name] = {key: value for key, value in labels.items() if isinstance(value, str)}, _age(age)

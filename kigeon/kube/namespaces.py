@@ -28,10 +28,10 @@ NAMESPACES = "/api/v1/namespaces"
 REMEMBER_MISSING = 5.0
 """Seconds for which a namespace that a look-up did not find is not looked up again."""
 
-PATIENCE = 1.0
+LOOKUP_PATIENCE = 1.0
 """Seconds that whoever needs labels waits for them; they are asked for beside it, and may come for the next one."""
 
-TIMEOUT = 5.0
+LOOKUP_TIMEOUT = 5.0
 SIDE_BY_SIDE = 4
 MOST_MISSING = 10_000
 
@@ -83,7 +83,7 @@ class Namespaces:
         with self._lock:
             return self._book.labels(name)
 
-    def look_up(self, names: Iterable[str], patience: float = PATIENCE) -> dict[str, Labels]:
+    def look_up(self, names: Iterable[str], patience: float = LOOKUP_PATIENCE) -> dict[str, Labels]:
         """Ask the API server for *names*, and return what is known of them within *patience* seconds.
 
         A namespace that is gone has the labels that it had when it was seen last, none where nobody ever saw it. While
@@ -135,7 +135,7 @@ class Namespaces:
     def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
         """Nothing is watched beside a list here: it is short."""
 
-    def on_relist(self, reason: str) -> None:
+    def on_relist(self, reason: str, resume_from: str) -> None:
         """Begin a list."""
         with self._lock:
             self._book.begin_list()
@@ -161,7 +161,7 @@ class Namespaces:
             if not self._breaker.may_ask():
                 # Others failed since this was asked for.
                 return
-            page = parse_page(self._access.ask(NAMESPACES, query, TIMEOUT))
+            page = parse_page(self._access.ask(NAMESPACES, query, LOOKUP_TIMEOUT))
         except KubernetesError as error:
             self._breaker.failed(error.retry_after)
             self._few.warning("a namespace can't be looked up", extra={"namespace": name, "error": str(error)})

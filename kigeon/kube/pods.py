@@ -23,8 +23,9 @@ import orjson
 from kigeon.backoff import Backoff
 from kigeon.errors import KubernetesError
 from kigeon.events.fields import mapping, text
-from kigeon.kube.access import SIDE_BY_SIDE, ClusterAccess
+from kigeon.kube.access import ClusterAccess
 from kigeon.kube.breaker import Breaker
+from kigeon.kube.client import SIDE_BY_SIDE
 from kigeon.kube.pace import Pace
 from kigeon.throttle import Limited
 
@@ -35,8 +36,8 @@ REMEMBER_FAILURE = 5.0
 """Seconds for which a Pod that could not be looked up is not looked up again."""
 
 MOST_PODS = 2048
-TIMEOUT = 2.0
-PATIENCE = 1.0
+LOOKUP_TIMEOUT = 2.0
+LOOKUP_PATIENCE = 1.0
 """Seconds that events wait for look-ups that are under way; what comes later is remembered for the next."""
 
 SLOW = 0.5
@@ -109,7 +110,7 @@ class PodLookup:
         wanted = list(dict.fromkeys(keys))
         found = {key: pod for key in wanted if (pod := self._remembered(key)) is not None}
         asked = {key: future for key in wanted if key not in found and (future := self._begin(key)) is not None}
-        late = wait(asked.values(), PATIENCE).not_done
+        late = wait(asked.values(), LOOKUP_PATIENCE).not_done
         if late:
             self._breaker.failed(opens=True)
             self._give_up(key for key, future in asked.items() if future in late and future.cancel())
@@ -165,7 +166,7 @@ class PodLookup:
     def _get(self, key: PodKey, query: Mapping[str, str]) -> Pod | Missing:
         path = f"/api/v1/namespaces/{quote(key.namespace, safe='')}/pods/{quote(key.name, safe='')}"
         try:
-            pod = orjson.loads(self._access.ask(path, query, TIMEOUT))
+            pod = orjson.loads(self._access.ask(path, query, LOOKUP_TIMEOUT))
         except KubernetesError as error:
             if error.status == NOT_FOUND:
                 return Missing.GONE

@@ -15,6 +15,8 @@ import orjson
 
 from kigeon.clock import stamp
 from kigeon.config.settings import Settings
+from kigeon.events.summary import EventSummary
+from kigeon.observability.latest import Numbered
 
 PIPELINE = ("watcher", "deduplicator", "queue")
 SENDER = "sender/"
@@ -22,6 +24,10 @@ SENDER = "sender/"
 
 ACCOUNTS = ("received", "stored", "repeated", "unreadable", "watchedUntil", "sequence")
 """What the Queue tells that is 0 until its stream is open."""
+
+
+NO_REPORT = frozenset({"pid", "ready", "restarts", "latest"})
+"""What the Supervisor tells with the report of a child, and what of it is kept elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """``processes`` are process ids by the name of the process, ``config_hash`` is of everything but secrets."""
+    """``processes`` are process ids by the name of the process, ``config_hash`` is of everything but secrets.
+
+    ``latest`` are the last events with running numbers.
+    """
 
     version: str = ""
     started_at: float = 0.0
@@ -71,6 +80,7 @@ class Snapshot:
     actors: Part = Part()
     children: Mapping[str, Part] = field(default_factory=dict)
     processes: Mapping[str, int] = field(default_factory=dict)
+    latest: tuple[Numbered, ...] = ()
 
     def child(self, name: str) -> Part:
         """Return an actor, one that never was where there is none."""
@@ -83,7 +93,14 @@ class Snapshot:
 
 def write_snapshot(snapshot: Snapshot) -> bytes:
     """Return *snapshot* as one line of JSON."""
-    return orjson.dumps(snapshot, option=orjson.OPT_NON_STR_KEYS) + b"\n"
+    return orjson.dumps(snapshot, _plain, orjson.OPT_NON_STR_KEYS) + b"\n"
+
+
+def _plain(value: object) -> tuple[Any, ...]:
+    """Return a named tuple as orjson writes one: it takes no subclass."""
+    if isinstance(value, EventSummary):
+        return tuple(value)
+    raise TypeError
 
 
 def read_snapshot(line: bytes) -> Snapshot:
@@ -92,6 +109,7 @@ def read_snapshot(line: bytes) -> Snapshot:
     told.update({name: Part(**told[name]) for name in ("nats_server", "actors")})
     told["children"] = {name: Part(**part) for name, part in told["children"].items()}
     told["senders"] = tuple(told["senders"])
+    told["latest"] = tuple((number, EventSummary(*event)) for number, event in told["latest"])
     return Snapshot(**told)
 
 
@@ -112,7 +130,7 @@ def with_children(snapshot: Snapshot, children: Mapping[str, Mapping[str, Any]],
     """Return *snapshot* with what the Supervisor told of its *children*."""
     parts = dict(snapshot.children)
     for name, told in children.items():
-        report = {key: value for key, value in told.items() if key not in ("pid", "ready", "restarts")}
+        report = {key: value for key, value in told.items() if key not in NO_REPORT}
         before = parts.get(name, Part())
         parts[name] = moved(
             before,

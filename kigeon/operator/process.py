@@ -1,4 +1,4 @@
-"""The process of one connection: reads a request, answers it, ends."""
+"""The process of one connection; it reads a request, answers it and ends."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import orjson
@@ -31,8 +32,8 @@ from kigeon.queue.broker.connection import connected
 log = logging.getLogger(__name__)
 
 MAX_REQUEST = 1024 * 1024
-PATIENCE = 10.0
-"""Seconds for a request to come, and for the queue to be there."""
+REQUEST_TIMEOUT = 10.0
+"""Seconds to wait for the request, and for the queue."""
 
 Command = Callable[[Client, RequestContext, dict[str, Any], Answer], Awaitable[None]]
 
@@ -48,21 +49,21 @@ def main() -> None:
     use_few_arenas()
     be_killed_first()
     with socket.socket(fileno=0) as connection:
-        connection.settimeout(PATIENCE)
+        connection.settimeout(REQUEST_TIMEOUT)
         said = _serve(connection, context)
         if said:
-            connection.settimeout(PATIENCE)
+            connection.settimeout(REQUEST_TIMEOUT)
             with suppress(OSError):  # Nobody listens any more.
                 connection.sendall(orjson.dumps({"error": said}) + b"\n")
 
 
 def _serve(connection: socket.socket, context: RequestContext) -> str:
-    """Answer the request; return what went wrong, "" when nothing did."""
+    """Answer the request; return the error's text, "" when there is none."""
     try:
         request = _read(connection)
         connection.setblocking(False)
         asyncio.run(answer_to(request, context, Answer(connection)))
-    except (BrokenPipeError, ConnectionResetError):
+    except (BrokenPipeError, ConnectionResetError, asyncio.CancelledError):
         sys.exit()  # Nobody listens any more.
     except (KigeonError, ValueError, OSError) as error:
         return str(error) or type(error).__name__
@@ -78,22 +79,31 @@ def _serve(connection: socket.socket, context: RequestContext) -> str:
 
 
 async def answer_to(request: dict[str, Any], context: RequestContext, answer: Answer) -> None:
-    """Write the *answer* to a request; what is wrong with it is :class:`ValueError`."""
+    """Write the *answer* to a request; :class:`ValueError` says what is wrong with the request."""
     command = _command(str(request.get("command")))
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(REQUEST_TIMEOUT):
         connecting = connected(context.queue.url, context.queue.token, "operator")
         client = await connecting.__aenter__()
     before = peak_bytes()
     limit_memory()
+    leaving = asyncio.ensure_future(answer.until_gone())
+    leaving.add_done_callback(partial(_cancel, asyncio.current_task()))
     try:
         await command(client, context, request, answer)
         await answer.end(peak_bytes() - before)
     finally:
+        leaving.cancel()
         await connecting.__aexit__(None, None, None)
 
 
+def _cancel(answering: asyncio.Task[None] | None, leaving: asyncio.Future[None]) -> None:
+    """Cancel the answering task, because the client has gone."""
+    if answering is not None and not leaving.cancelled():
+        answering.cancel()
+
+
 def _command(name: str) -> Command:
-    """Return what does a command. The kubernetes package takes a while to load: only where it is needed."""
+    """Return the function of a command. Only ``audit`` loads the kubernetes package, which takes a while."""
     if name == "audit":
         from kigeon.operator.audit import audit
 

@@ -1,4 +1,4 @@
-"""``status``: the accounts, from what is durable."""
+"""``status`` tells the accounts, from durable records."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kigeon.queue.log.protocol import LogEnd
 async def status(client: Client, context: RequestContext, request: dict[str, Any], answer: Answer) -> None:
     """Tell what became of everything that was received, and of everything that was stored, for each sender.
 
-    With ``every``, a number of seconds: again and again, each time an item of ``statuses``, until nobody reads it.
+    With ``every``, a number of seconds, a new item of ``statuses`` follows each time, while the client reads.
     """
     every = request.get("every")
     if every is None:
@@ -39,11 +39,11 @@ async def status(client: Client, context: RequestContext, request: dict[str, Any
 
 
 async def read_status(client: Client, context: RequestContext, answer: Answer) -> dict[str, Any]:
-    """Return the accounts, and what each sender waits for, which it says itself.
+    """Return the accounts, and what each sender says that it waits for.
 
     Where nothing waits in a retry stream, the accounts are read from a few records.
     """
-    # In this order: whatever a sender has counted was stored before.
+    # The order matters: everything that a sender has counted was stored before.
     names = [sender.name for sender in context.settings.senders]
     accounts = {name: await read_sender_accounts(client, name, answer) for name in names}
     log_end = await current_log_end(client)

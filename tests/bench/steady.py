@@ -1,11 +1,11 @@
 """What an ordinary day costs: ``python -m tests.bench.steady [--rounds N] [--seconds S] [--other PYTHON]``.
 
 Events at 0, 20, 200 and 2,000 a second, one stream. kigeon runs as its user runs it; the stand-ins run in this process,
-on the same processors. It prints how much of a core each process of kigeon's takes, and all of them together; the
-latency of an event, from its creation in the API server to its being held, the n-th held being taken for the n-th
-made; that of an event after a silence; and the memory (PSS) of the whole tree. The *floor* is what
-:mod:`tests.bench.floor` takes for the same. ``--other`` is the Python of another installation of kigeon (an earlier
-version): it is measured in the same turns, so that what else the machine does falls on all alike.
+on the same processors. It prints how much of a core each process of kigeon's takes, how often its threads are woken,
+and all of them together; the latency of an event, from its creation in the API server to its being held, the n-th held
+being taken for the n-th made; that of an event after a silence; and the memory (PSS) of the whole tree. The *floor* is
+what :mod:`tests.bench.floor` takes for the same. ``--other`` is the Python of another installation of kigeon (an
+earlier version): it is measured in the same turns, so that what else the machine does falls on all alike.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from statistics import median
 
@@ -26,7 +26,7 @@ from tests.bench.streams import wait_for_lines
 from tests.support.events import make_event
 from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
-from tests.support.processes import end_with, proportional_memory, title
+from tests.support.processes import children, end_with, proportional_memory, title
 
 RATES = (0, 20, 200, 2000)
 STEP = 0.005
@@ -83,13 +83,23 @@ def kigeon(python: str, cluster: Cluster) -> Iterator[Roles]:
         )
         running.python = python
         with running:
-            yield lambda: _roles(running)
+            yield lambda: roles_of(running)
 
 
-def _roles(running: Kigeon) -> dict[int, str]:
+def roles_of(running: Kigeon) -> dict[int, str]:
+    """Return what each process of *running* is for."""
     actors = {line["pid"]: line["actor"] for line in running.log() if line["message"] == "started"}
-    found = {pid: actors.get(pid, "thespian and supervisor") for pid in running.tree()}
-    return {**found, running.pid: "root", **{pid: "nats-server" for pid in found if "nats-server" in title(pid)}}
+    roles = {pid: actors.get(pid, "logger") for pid in running.tree()}
+    for pid in roles:
+        below = {actors.get(child, "") for child in children(pid)}
+        if "watcher" in below:
+            roles[pid] = "supervisor"
+        elif below and pid != running.pid:
+            roles[pid] = "admin"
+        for part, role in (("nats-server", "nats-server"), ("kigeon.http", "http")):
+            if part in title(pid):
+                roles[pid] = role
+    return {**roles, running.pid: "root"}
 
 
 @contextmanager
@@ -119,16 +129,18 @@ def measure(cluster: Cluster, roles: Roles, seconds: float) -> dict[str, Figures
 
 def at_rate(cluster: Cluster, roles: dict[int, str], rate: int, seconds: float) -> Figures:
     """Return the figures of one rate, over so many *seconds*."""
-    held, used, began = cluster.made, {pid: processor(pid) for pid in roles}, time.monotonic()
+    held, used, began = cluster.made, {pid: (processor(pid), wakes(pid)) for pid in roles}, time.monotonic()
     made = put_steadily(cluster, rate, seconds)
     # What is on its way is not left to the next rate.
     cluster.await_all()
     took = time.monotonic() - began
-    figures = {f"% of a core: {role}": 0.0 for role in ("all", *sorted(set(roles.values())))}
+    names = ("all", *sorted(set(roles.values())))
+    figures = {f"{what}: {role}": 0.0 for what in ("% of a core", "wakes/s") for role in names}
     for pid, role in roles.items():
-        share = (processor(pid) - used[pid]) / took * 100
-        figures[f"% of a core: {role}"] += share
-        figures["% of a core: all"] += share
+        seconds_before, wakes_before = used[pid]
+        for name in ("all", role):
+            figures[f"% of a core: {name}"] += (processor(pid) - seconds_before) / took * 100
+            figures[f"wakes/s: {name}"] += (wakes(pid) - wakes_before) / took
     times = [push.time for push in cluster.loki.pushes for _ in range(push.lines)][held:]
     latencies = sorted(at - since for at, since in zip(times, made, strict=True))
     if latencies:
@@ -159,6 +171,16 @@ def _after_silence(cluster: Cluster) -> float:
 def processor(pid: int) -> float:
     """Return the seconds of processor time of a process, by its own clock: /proc counts in hundredths."""
     return time.clock_gettime((~pid << 3) | 2)
+
+
+def wakes(pid: int) -> int:
+    """Return how often a process's threads have slept, and were woken, so far."""
+    found = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):  # A thread that has ended meanwhile.
+            status = (task / "status").read_text()
+            found += int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+    return found
 
 
 def tell(what: str, rounds: Sequence[dict[str, Figures]]) -> None:

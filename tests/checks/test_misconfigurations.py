@@ -136,7 +136,7 @@ def test_tls_to_a_plain_port(setup: Setup, loki: Loki) -> None:
     setup.config["url"] = loki.url.replace("http://", "https://")
     said, cure = setup.failure()
     assert "TLS" in said
-    assert cure == "no TLS is spoken there: begin the url with http://"
+    assert cure == "the server speaks no TLS: begin the url with http://"
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def test_a_data_directory_of_another_owner(setup: Setup) -> None:
     os.chown(setup.data, 65534, 65534)
     said, cure = setup.failure(preexec_fn=as_a_user_like_any_other)
     assert said.startswith(f"dataDir: {setup.data}: Permission denied")
-    assert "belongs to the user 65534, this is the user 0" in said
+    assert "belongs to the user 65534, this check runs as the user 0" in said
     assert "securityContext.fsGroup" in cure
 
 

@@ -151,7 +151,7 @@ ONE_PROBLEM: list[tuple[str, Told]] = [
     ),
     (
         SENDER + "    streamLabels: {late: a}\n",
-        (f"{CONFIG}.streamLabels.late", "6:20", "is the label that lines get which come late", ""),
+        (f"{CONFIG}.streamLabels.late", "6:20", "is the label of lines that come late", ""),
     ),
     (
         SENDER + f"    streamLabels: {{{', '.join(f'a{number}: b' for number in range(13))}}}\n",

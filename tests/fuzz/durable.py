@@ -97,10 +97,10 @@ def _damaged(mutator: Mutator, headers: dict[str, str]) -> dict[str, str]:
 def _position(record: bytes) -> None:
     ledger = Ledger(read_position(record))
     ledger.balance(Outcome.EVICTED)
-    ledger.admit(max(ledger.read_from, 1), 1, 3, 0.0)
+    ledger.envelopes.admit(max(ledger.envelopes.read_from, 1), 1, 3, 0.0)
     ledger.retry.restore(1, 2)
     ledger.retry.load(EnvelopeProgress(1, 1, 2, offsets=(1, 2)))
-    assert ledger.open_events >= 0
+    assert ledger.envelopes.open_events >= 0
     assert all(count >= 0 for count in ledger.counts.values())
     read_position(write_position(ledger.position()))
 

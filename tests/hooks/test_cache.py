@@ -82,7 +82,7 @@ def test_no_json_makes_it_raise_anything_else(changes: dict[str, object]) -> Non
 
 
 def test_the_one_used_longest_ago_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "MOST", 3)
+    monkeypatch.setattr(cache, "MOST_CONFIGS", 3)
     configs = ConfigCache(TYPES["loki"].config)
     texts = [orjson.dumps(VALID | {"tenantID": str(number)}) for number in range(4)]
     first, second = configs.settings_of(texts[0]), configs.settings_of(texts[1])

@@ -8,18 +8,18 @@ from threading import Thread
 from typing import Self
 
 from kigeon.http.message import Request, Response
-from kigeon.http.server import Respond, Server
+from kigeon.http.server import News, Respond, Server, no_news
 
 
 class Serving:
     """A context manager: within it *respond* is served on a free port of loopback."""
 
-    def __init__(self, respond: Respond) -> None:
+    def __init__(self, respond: Respond, news: News = no_news) -> None:
         self.requests: list[Request] = []
         self._respond = respond
         self._selector = selectors.DefaultSelector()
         self._stop, self._stopped = socket.socketpair()
-        self._server = Server("127.0.0.1:0", self._answer, self._selector)
+        self._server = Server("127.0.0.1:0", self._answer, self._selector, news)
         self._server.look()
         self._thread = Thread(target=self._run, daemon=True)
         (listening,) = [key.fileobj for key in self._selector.get_map().values()]
@@ -38,6 +38,10 @@ class Serving:
             assert isinstance(key.fileobj, socket.socket)
             key.fileobj.close()
         self._selector.close()
+
+    def tell(self) -> None:
+        """Have the server tell what is new to those who look."""
+        self._stop.send(b"!")
 
     @property
     def open_connections(self) -> int:
@@ -62,7 +66,10 @@ class Serving:
         while True:
             for key, events in self._selector.select(self._server.look()):
                 if key.fileobj is self._stopped:
-                    return
+                    if not self._stopped.recv(1):
+                        return
+                    self._server.tell()
+                    continue
                 assert isinstance(key.fileobj, socket.socket)
                 self._server.serve(key.fileobj, events)
 

@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from kigeon.errors import KubernetesError, StartError, Unauthorized
-from kigeon.kube.access import ClusterAccess, discover
+from kigeon.kube.access import ClusterAccess
+from kigeon.kube.discovery import discover
 from kigeon.kube.source import ClusterSource
 from kigeon.standin.apiserver import ApiServer
 

@@ -14,8 +14,11 @@ import yaml
 
 from kigeon.errors import KubernetesError, StartError, Unauthorized
 from kigeon.kube import access as access_module
+from kigeon.kube import client as client_module
+from kigeon.kube import discovery as discovery_module
 from kigeon.kube import kubeconfig as kubeconfig_module
-from kigeon.kube.access import ClusterAccess, discover
+from kigeon.kube.access import ClusterAccess
+from kigeon.kube.discovery import discover
 from kigeon.kube.source import ClusterSource
 from kigeon.standin.apiserver import ApiServer
 from tests.kube.proxy import Proxy
@@ -64,8 +67,9 @@ def test_a_pods_own_credentials_and_a_token_that_is_rotated(
 ) -> None:
     token = tmp_path / "token"
     token.write_text(api.token + "\n")
-    monkeypatch.setattr(access_module, "SERVICE_TOKEN_FILENAME", str(token))
-    monkeypatch.setattr(access_module, "SERVICE_CERT_FILENAME", str(certificate[0]))
+    for module in (client_module, discovery_module):
+        monkeypatch.setattr(module, "SERVICE_TOKEN_FILENAME", str(token))
+        monkeypatch.setattr(module, "SERVICE_CERT_FILENAME", str(certificate[0]))
     host, port = api.url.removeprefix("https://").split(":")
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)

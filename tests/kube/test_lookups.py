@@ -7,14 +7,15 @@ import pytest
 
 from kigeon.config.settings import FilterSettings
 from kigeon.kube import pods as pods_module
-from kigeon.kube.access import SIDE_BY_SIDE, ClusterAccess
+from kigeon.kube.access import ClusterAccess
+from kigeon.kube.client import SIDE_BY_SIDE
 from kigeon.kube.namespaces import NamespaceFilter, Namespaces
 from kigeon.kube.pace import Pace
 from kigeon.kube.pods import FAILURES, REMEMBER, REMEMBER_FAILURE, Missing, PodKey, PodLookup, pod_key_of
 from kigeon.kube.source import ClusterSource
 from kigeon.standin.apiserver import ApiServer
 from kigeon.standin.faults import Misbehaviour
-from kigeon.throttle import MOST
+from kigeon.throttle import MOST_LINES
 from tests.support.events import make_event
 from tests.support.paths import ANSWERS
 from tests.support.processes import wait_until
@@ -198,7 +199,7 @@ def test_pods_that_can_not_be_looked_up_are_said_a_few_times(
     api.faults.always("/api/v1/namespaces/.*/pods/.*", 405)
     with closing(PodLookup(access, 10_000.0)) as pods:
         pods.get_many([PodKey("shop", f"web-{number}") for number in range(100)])
-    assert [record.message for record in caplog.records].count("a Pod can't be looked up") == MOST
+    assert [record.message for record in caplog.records].count("a Pod can't be looked up") == MOST_LINES
 
 
 def test_namespaces_that_nobody_saw_are_said_a_few_times(
@@ -207,7 +208,7 @@ def test_namespaces_that_nobody_saw_are_said_a_few_times(
     namespaces = Namespaces(access, keep_deleted=60.0)
     names = [f"gone-{number}" for number in range(100)]
     assert namespaces.look_up(names, 20.0) == {name: {} for name in names}
-    assert sum("nobody saw its labels" in record.message for record in caplog.records) == MOST
+    assert sum("nobody saw its labels" in record.message for record in caplog.records) == MOST_LINES
 
 
 def test_a_static_pod_is_there(api: ApiServer, access: ClusterAccess) -> None:
@@ -243,7 +244,7 @@ def test_the_api_servers_cache_is_asked_and_only_etcd_says_that_a_pod_is_gone(
 def test_no_pod_is_asked_for_twice_within_the_memory_and_none_at_all_while_all_fail(
     api: ApiServer, access: ClusterAccess, monkeypatch: pytest.MonkeyPatch, answer: Misbehaviour
 ) -> None:
-    monkeypatch.setattr(pods_module, "TIMEOUT", 0.2)
+    monkeypatch.setattr(pods_module, "LOOKUP_TIMEOUT", 0.2)
     clock = Clock()
     one, many = PodKey("shop", "web-0"), [PodKey(f"n{number}", "web-1") for number in range(200)]
     api.faults.always("/api/v1/namespaces/.*/pods/.*", answer)

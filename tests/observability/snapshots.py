@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from kigeon.events.summary import EventSummary
 from kigeon.observability.snapshot import Moment, Part, Snapshot
 
 NOW = Moment(1_800_000_000.0, 10_000.0)
@@ -60,6 +61,10 @@ WELL = Snapshot(
         ),
         "sender/loki": part(report=SENDER, restarts=2),
     },
+    latest=(
+        (1, EventSummary(1_799_999_990.0, "Normal", "Pulled", "shop", "pod/web-0", "Pulled the image")),
+        (2, EventSummary(1_799_999_995.0, "Warning", "BackOff", "bank", "pod/api-1", "<b>Back-off</b> & \"more\"", 3)),
+    ),
 )  # fmt: skip
 
 

@@ -127,7 +127,7 @@ def test_a_letter_that_is_gone_is_dropped_replayed_or_unknown(server: NatsServer
         statuses = await queue.statuses()
         assert statuses[4] == statuses[7] == EventStatus("parked", "400")
         assert (statuses[5].outcome, statuses[6], statuses[8]) == ("unknown", EventStatus("dropped", "no use"), SENT)
-        assert statuses[10] == EventStatus("parked", "the whole envelope is: e9")
+        assert statuses[10] == EventStatus("parked", "its whole envelope is parked: e9")
         assert statuses[13] == EventStatus("dropped", "no use either")
         await queue.letters.delete("e9")
         assert (await queue.statuses())[10].outcome == "unknown"
@@ -147,7 +147,7 @@ def test_what_an_operator_replays_while_it_is_read_waits(server: NatsServer, tmp
             statuses.begin(1)
             await queue.notes.write([(4, 4, "replayed", "")], 20)
             statuses.complete(await queue.notes.read(statuses.note))
-            assert statuses.status(4) == EventStatus("waiting", "an operator has it tried again")
+            assert statuses.status(4) == EventStatus("waiting", "it is sent again on an operator's request")
         assert (await queue.statuses())[4] == SENT
 
     run(server, tmp_path, test)

@@ -21,7 +21,7 @@ from kigeon.operator import process
 from kigeon.operator.address import SOCKET, short_path
 from kigeon.operator.admin_socket import MOST_ANSWERING
 from kigeon.operator.dead_letters import actions_of
-from kigeon.operator.memory import MOST
+from kigeon.operator.memory import MOST_ANSWER_BYTES
 from kigeon.operator.senders import serve
 from kigeon.processes import descendants
 from kigeon.queue.broker.connection import connected
@@ -52,14 +52,14 @@ def test_an_audit_of_many_takes_little_memory(filled: Filled) -> None:
     assert told.answer["senders"] == {"loki": {"sent": sent, "parked": fifth, "filtered": fifth, "waiting": 100}}
     reasons = {event["number"]: event["senders"]["loki"]["reason"] for event in told.answer["events"]}
     assert reasons[10_000] == "400 entry too old 10000"
-    assert 0 < told.memory < MOST / 2
+    assert 0 < told.memory < MOST_ANSWER_BYTES / 2
 
 
 def test_an_audit_that_asks_loki_of_many_takes_little_memory(filled: Filled) -> None:
     told = audited_in_loki(filled)
     assert told.answer["loki"] == {"loki": held_of(COUNT)}
     assert told.answer["unaccounted"] == len(told.answer["events"]) == 3 + 2
-    assert 0 < told.memory < MOST / 2
+    assert 0 < told.memory < MOST_ANSWER_BYTES / 2
 
 
 def test_for_a_terminal_only_what_is_wrong_is_told(filled: Filled) -> None:
@@ -80,7 +80,7 @@ def test_status_reads_neither_letters_nor_outcomes(filled: Filled) -> None:
         assert time.monotonic() - start < 10  # Most of it is a process that starts.
     accounts = told.answer["senders"]["loki"]
     assert (accounts["stored"], accounts["waiting"], accounts["unaccounted"]) == (COUNT, 100, 0)
-    assert 0 < told.memory < MOST / 8
+    assert 0 < told.memory < MOST_ANSWER_BYTES / 8
 
 
 def test_status_counts_what_waits_and_holds_none_of_it(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_many_letters_are_listed_as_they_are_read(filled: Filled) -> None:
     letters = told.answer["deadLetters"]
     assert [letter["id"] for letter in letters] == [f"loki/{number}" for number in range(5, COUNT - 99, 5)]
     assert letters[7]["reason"] == "400 entry too old 40"
-    assert 0 < told.memory < MOST / 4
+    assert 0 < told.memory < MOST_ANSWER_BYTES / 4
 
 
 class Replaying:
@@ -131,7 +131,7 @@ def test_many_are_replayed_in_portions_and_a_slow_sender_is_waited_for(
     assert sender.portions == [500] * (letters // 500) + [letters % 500]
     assert told.counts == {"done": letters - letters // 20, "problems": letters // 20}
     assert told.answer["problems"]["loki/19900"] == "no"
-    assert 0 < told.memory < MOST / 4
+    assert 0 < told.memory < MOST_ANSWER_BYTES / 4
 
 
 def test_a_sender_that_does_not_run_is_said_at_once(filled: Filled) -> None:
@@ -179,10 +179,10 @@ def test_what_needs_more_memory_than_the_kernel_allows_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = (
-        "from kigeon.operator.memory import MOST, limit_memory\n"
+        "from kigeon.operator.memory import MOST_ANSWER_BYTES, limit_memory\n"
         "limit_memory()\n"
-        "kept = bytearray(MOST // 2)\n"
-        "try:\n    kept += bytearray(MOST)\n"
+        "kept = bytearray(MOST_ANSWER_BYTES // 2)\n"
+        "try:\n    kept += bytearray(MOST_ANSWER_BYTES)\n"
         "except MemoryError:\n    print('refused')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -20,7 +20,7 @@ from kigeon.senders.assembly import HookTransform, NamespaceMatcher
 from kigeon.senders.kept_labels import KeptLabels
 from kigeon.standin.apiserver import ApiServer
 from kigeon.standin.faults import Misbehaviour
-from kigeon.throttle import MOST
+from kigeon.throttle import MOST_LINES
 from tests.support.events import make_event
 from tests.support.paths import ANSWERS
 from tests.support.processes import wait_until
@@ -41,7 +41,7 @@ def namespaces(tmp_path: Path, api: ApiServer) -> Iterator[Namespaces]:
 def test_an_event_whose_namespace_can_not_be_looked_up_does_not_hold_up_the_others(
     namespaces: Namespaces, api: ApiServer, monkeypatch: pytest.MonkeyPatch, answer: Misbehaviour
 ) -> None:
-    monkeypatch.setattr(namespaces_module, "TIMEOUT", 0.5)
+    monkeypatch.setattr(namespaces_module, "LOOKUP_TIMEOUT", 0.5)
     passes = NamespaceMatcher(FilterSettings({"team": "web"}), namespaces)
     events = [make_event(1), *(make_event(number, f"unknown-{number}") for number in range(500)), make_event(2)]
     api.faults.always("/api/v1/namespaces", answer)
@@ -125,7 +125,7 @@ def test_a_hook_that_fails_for_each_event_does_not_fill_the_log(
             transform([make_event(number * 100 + more) for more in range(100)])
     finally:
         transform.close()
-    assert len([record for record in caplog.records if record.message == "the hook failed"]) == MOST
+    assert len([record for record in caplog.records if record.message == "the hook failed"]) == MOST_LINES
 
 
 def test_a_hook_tells_what_it_took(tmp_path: Path) -> None:

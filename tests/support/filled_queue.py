@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kigeon.config.settings import GlobalSettings, QueueSettings, SenderSettings, Settings
 from kigeon.kube.source import ClusterSource
-from kigeon.operator.memory import MOST
+from kigeon.operator.memory import MOST_ANSWER_BYTES
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import declare, file_store_bytes
@@ -98,4 +98,4 @@ def assert_status_holds_nothing_that_waits(folder: Path, count: int) -> None:
             told = admin_socket.ask({"command": "status"})
     accounts = told.answer["senders"]["loki"]
     assert (accounts["stored"], accounts["waiting"], accounts["unaccounted"]) == (count, count, 0)
-    assert 0 < told.memory < MOST / 4
+    assert 0 < told.memory < MOST_ANSWER_BYTES / 4

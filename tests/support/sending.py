@@ -80,10 +80,12 @@ async def sending(client: Client, loki: Loki, hanging: HangingSink | None = None
         EventHistory(client),
     )
     sink = hanging or LokiSink(LokiSettings(loki.url))
-    prepare = hanging.prepare if hanging else Preparer(sink).prepare
+    preparer = Preparer(sink)
+    prepare = hanging.prepare if hanging else preparer.prepare
     # What another wrote last is stored by then: the server takes what is published in its order.
     await client.jetstream().publish(f"$KV.{STATE}.test", b"")
-    engine = await open_engine(stores, SenderSpec(sink, prepare, hanging is not None, 3600.0))
+    spec = SenderSpec(sink, prepare, hanging is not None, 3600.0, hanging is not None or preparer.may_wait)
+    engine = await open_engine(stores, spec)
     task = asyncio.get_running_loop().create_task(engine.run())
     try:
         yield engine

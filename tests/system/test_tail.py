@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kigeon.operator.following import MOST
+from kigeon.operator.following import MOST_FOLLOWING
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import make_event
 from tests.support.kigeon import Kigeon, loki_sender
@@ -91,7 +91,7 @@ def test_those_who_follow_leave_room_for_others(tmp_path: Path, api: ApiServer, 
             for lines in (first, second):
                 next(lines)
                 next(lines)
-            wait_until(lambda: len(answering(kigeon)) == MOST)
+            wait_until(lambda: len(answering(kigeon)) == MOST_FOLLOWING)
             command = [sys.executable, "-P", "-m", "kigeon", "tail", "--config", str(kigeon.config)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
             assert done.returncode == 1

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from nats.aio.client import Client
+from nats.errors import ConnectionReconnectingError
 from nats.errors import Error as NatsError
 from nats.js.errors import NoStreamResponseError, NotFoundError
 
@@ -57,6 +58,15 @@ class QueueClient(Client):
         if isinstance(error, (NoStreamResponseError, NotFoundError)):
             self._return()
 
+    def give_up_requests(self) -> None:
+        """Have everything that waits for an answer fail: with the connection the answer is lost.
+
+        nats-py would let each wait until its time is up. What was asked for may have been done all the same.
+        """
+        for answer in list(self._resp_map.values()):
+            if not answer.done():
+                answer.set_exception(ConnectionReconnectingError())
+
     def _return(self) -> None:
         if self._on_reconnect is not None and (self._returning is None or self._returning.done()):
             log.error("a stream is missing, it is declared again")
@@ -77,6 +87,7 @@ async def connect(
     async def lost() -> None:
         if not client.is_closed:
             log.info("disconnected from the queue")
+            client.give_up_requests()
 
     async def back() -> None:
         log.info("connected to the queue again")

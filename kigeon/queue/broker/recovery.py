@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 30.0
+STALLED_AFTER = 30.0
 """Seconds without progress after which it is given up."""
 
 LOOKS = 30
@@ -45,7 +45,7 @@ def work_of(pid: int, output: Path) -> Work:
 class Recovery:
     """Watches one start. Pure: times (seconds of a steady clock) and work are handed in."""
 
-    def __init__(self, now: float, patience: float = PATIENCE) -> None:
+    def __init__(self, now: float, patience: float = STALLED_AFTER) -> None:
         self._patience = patience
         self._began = self._advanced = self._told = now
         self._work = Work()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from email.header import Header, decode_header
 
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js import api
 from nats.js.client import JetStreamContext
 
@@ -79,17 +80,20 @@ async def fetch(subscription: JetStreamContext.PullSubscription, most: int, time
         messages = await subscription.fetch(most, timeout=timeout)
     except TimeoutError:
         return []
-    return [
-        StreamMessage(
-            message.metadata.sequence.stream,
-            message.subject,
-            message.metadata.timestamp.timestamp(),
-            message.headers or {},
-            message.data,
-            message.metadata.sequence.consumer,
-        )
-        for message in messages
-    ]
+    return [message_of(message) for message in messages]
+
+
+def message_of(message: Msg) -> StreamMessage:
+    """Return a message that a consumer delivered."""
+    metadata = message.metadata
+    return StreamMessage(
+        metadata.sequence.stream,
+        message.subject,
+        metadata.timestamp.timestamp(),
+        message.headers or {},
+        message.data,
+        metadata.sequence.consumer,
+    )
 
 
 def headers_of(message: api.RawStreamMsg) -> dict[str, str]:

@@ -12,7 +12,7 @@ from kigeon.errors import QueueError
 from kigeon.queue.broker.connection import queue_errors
 from kigeon.queue.broker.streams import DEAD_LETTER, EVENTS, SEEN
 
-PATIENCE = 5.0
+INFO_TIMEOUT = 5.0
 
 
 async def stream_sizes(client: Client) -> dict[str, dict[str, float]]:
@@ -26,7 +26,7 @@ async def stream_sizes(client: Client) -> dict[str, dict[str, float]]:
 async def _size(client: Client, name: str) -> dict[str, float]:
     # Asked for directly: nats-py leaves out of its answer when the first message was stored.
     with queue_errors(f"asking for the stream {name}"):
-        answer = await client.request(f"$JS.API.STREAM.INFO.{name}", b"", timeout=PATIENCE)
+        answer = await client.request(f"$JS.API.STREAM.INFO.{name}", b"", timeout=INFO_TIMEOUT)
     state: dict[str, Any] | None = orjson.loads(answer.data).get("state")
     if state is None:
         raise QueueError(f"there is no stream {name}")

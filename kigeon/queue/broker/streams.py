@@ -31,6 +31,7 @@ from kigeon.backoff import persistently
 from kigeon.config.settings import QueueSettings
 from kigeon.events.checkpoint import MOST_LIFETIME
 from kigeon.queue.broker.connection import queue_errors
+from kigeon.queue.broker.error_codes import ErrorCode
 
 log = logging.getLogger(__name__)
 
@@ -63,12 +64,6 @@ SEQUENCE_GAP = 1000
 
 FILE_STORE_BYTES = 2**50
 """The server's own limit, which nothing reaches: every stream has its own. There may be any number of senders."""
-
-STREAM_NAME_IN_USE = 10058
-"""What JetStream answers when a stream exists with another configuration."""
-
-STREAM_FULL = 10077
-"""What JetStream answers when a stream that discards nothing has no room for a message."""
 
 _SEEN_BYTES = 256 * 1024**2
 _STATE_BYTES = 64 * 1024**2
@@ -227,7 +222,7 @@ async def _declare_stream(js: JetStreamContext, config: api.StreamConfig) -> Non
     try:
         await js.add_stream(config)
     except BadRequestError as error:
-        if error.err_code != STREAM_NAME_IN_USE:
+        if error.err_code != ErrorCode.STREAM_NAME_EXIST:
             raise
         await js.update_stream(await _as_observed(js, config) if config.name == SEEN else config)
 

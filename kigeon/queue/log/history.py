@@ -1,4 +1,4 @@
-"""What the events stream still holds, found by offset or by time."""
+"""Finds envelopes that the events stream still holds, by offset or by time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from kigeon.queue.log.end import readable
 
 
 class EventHistory:
-    """Envelopes that were stored before. Methods raise :class:`QueueError` when the queue is away."""
+    """The stored envelopes. Methods raise :class:`QueueError` when the queue is away."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     async def sequence_of(self, offset: int) -> int:
-        """Return the sequence of the envelope that holds the event *offset*, or of the first one that is still held."""
+        """Return the sequence of the envelope that holds the event *offset*, or of the first one still held."""
 
         def is_before(message: api.RawStreamMsg) -> bool:
             headers = readable(headers_of(message), message.seq or 0)
@@ -39,7 +39,7 @@ class EventHistory:
             yield stored
 
     async def _first_not(self, is_before: Callable[[api.RawStreamMsg], bool]) -> int:
-        """Return the first sequence whose message is not *before*; those that are come first, all of them."""
+        """Return the first sequence whose message is not *before*, by bisection: the messages *before* come first."""
         low = await first_sequence(self._client, EVENTS)
         high = await last_sequence(self._client, EVENTS) + 1
         while low < high:

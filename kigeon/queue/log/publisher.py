@@ -1,8 +1,8 @@
 """The one writer of the events stream, fenced.
 
-Every publish says which sequence it expects to be the stream's last. So a publish that timed out but was stored, or a
-second kigeon on the same stream, is an answer and not a guess: the publisher looks at what is really there. One
-publish is under way at a time; with hundreds of events in each that is enough.
+Every publish says which sequence it expects to be the stream's last. So the server reports a publish that timed out
+but was stored, and a second kigeon on the same stream, and the publisher reads what the stream really holds. One
+publish is under way at a time, with hundreds of events, which is enough.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from kigeon.errors import Fenced, QueueError
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.envelope import EMPTY, Envelope, write_headers
 from kigeon.queue.broker.connection import queue_errors, writing
+from kigeon.queue.broker.error_codes import ErrorCode
 from kigeon.queue.broker.scan import headers_of, last_sequence
 from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare
 from kigeon.queue.log.protocol import LogEnd
-from kigeon.queue.stores.state import WRONG_LAST_SEQUENCE
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +46,13 @@ class Publisher:
         self.log_end = log_end
 
     def note(self, checkpoint: WatcherCheckpoint) -> None:
-        """Note that the books go up to *checkpoint*, although nothing was stored."""
+        """Note the Watcher's *checkpoint* after a batch of which nothing was stored."""
         self.log_end = replace(self.log_end, checkpoint=checkpoint)
 
     async def publish(self, envelope: Envelope, checkpoint: WatcherCheckpoint = EMPTY) -> LogEnd:
-        """Store *envelope* with *checkpoint*, trying until it is stored; return the stream's new end.
+        """Store *envelope* with *checkpoint*, retrying until it is stored; return the stream's new end.
 
-        Raises :class:`Fenced` when somebody else wrote to the stream: read its tail anew before going on.
+        Raises :class:`Fenced` when somebody else wrote to the stream: read its end again before going on.
         """
         backoff = Backoff(base=0.05, cap=5.0)
         headers = write_headers(envelope, self.log_end.next_offset, self._writer, checkpoint)
@@ -76,7 +76,7 @@ class Publisher:
                 ack = await self._js.publish(EVENTS_SUBJECT, payload, headers=expected, stream=EVENTS)
                 return int(ack.seq)
             except BadRequestError as error:
-                if error.err_code != WRONG_LAST_SEQUENCE:
+                if error.err_code != ErrorCode.STREAM_WRONG_LAST_SEQUENCE:
                     raise
             except (NotFoundError, NoStreamResponseError, ServiceUnavailableError):
                 await declare(self._client, self._settings)
@@ -84,7 +84,7 @@ class Publisher:
         return await self._find_stored(headers["Kigeon-First"])
 
     async def _find_stored(self, first: str) -> int:
-        """Return the sequence at which an earlier attempt, whose answer was lost, has stored the batch."""
+        """Return the sequence at which an earlier attempt stored the batch, although its answer was lost."""
         last = await last_sequence(self._client, EVENTS)
         if last == self.log_end.sequence + 1:
             with queue_errors("reading the last batch"):

@@ -1,9 +1,9 @@
-"""The retry stream that all senders once shared, ``kigeon-retry``, and how a sender takes what it has there.
+"""The retry stream that all senders once shared, ``kigeon-retry``, and how a sender moves its events out of it.
 
-What is booked there is copied to the sender's own stream; the copies count from when the sender's position says so
-(its own sequences are all higher than those of the shared one); then it is deleted. A crash before the position
-leaves copies that nobody booked: the next start deletes them and copies again. One after it leaves what is known to
-be copied, by its sequences.
+The sender's booked messages are copied to its own stream. The copies count as soon as the sender's position says so
+(sequences of its own stream are all higher than those of the shared one). Then the originals are deleted. A crash
+before the position is written leaves copies that nobody booked: the next start deletes them and copies again. A crash
+after it leaves originals whose sequences show that they were copied.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 64
 BYTES_AT_ONCE = 4 * 1024 * 1024
-"""Of messages that are copied side by side."""
+"""Bytes of messages that are copied side by side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """Up to which sequence the sender's own stream holds copies; the new sequences of marked messages by the old."""
+    """The last sequence of the copies in the sender's own stream; new sequences of marked messages by the old ones."""
 
     sequence: int
     moved: Mapping[int, int] = field(default_factory=dict)
 
 
 async def last_of(client: Client, sender: str) -> int:
-    """Return the last sequence of the shared stream where *sender* has something in it, else 0."""
+    """Return the last sequence of the shared stream if *sender* has messages in it, else 0."""
     with queue_errors("reading the shared retry stream"):
         js = client.jetstream()
         state = await stream_state(js, RETRY)
@@ -50,25 +50,25 @@ async def last_of(client: Client, sender: str) -> int:
 
 
 async def is_there(client: Client, stream: str) -> bool:
-    """Whether there is a stream of that name."""
+    """Whether there is a stream with this name."""
     with queue_errors(f"asking for {stream}"):
         return await stream_state(client.jetstream(), stream) is not None
 
 
 async def holds(client: Client, sender: str, booked: int) -> bool:
-    """Whether what *sender* has booked, up to sequence *booked*, lies in the shared stream."""
+    """Whether the messages that *sender* has booked, up to sequence *booked*, are in the shared stream."""
     return 0 < booked <= await last_of(client, sender)
 
 
 async def adopt(client: Client, sender: str, booked: int, marked: Collection[int]) -> Adopted | None:
-    """Copy what *sender* has booked, as :meth:`kigeon.queue.stores.retry.RetryStore.adopt` says."""
+    """Copy the messages that *sender* has booked, as :meth:`kigeon.queue.stores.retry.RetryStore.adopt` says."""
     last = await last_of(client, sender)
     if not last or booked > last:
         return None
     own = retry_stream(sender)
     with writing(client, "deleting copies that were never booked"):
         await client.jetstream().purge_stream(own)
-    log.info("what waits in the shared retry stream moves to the sender's own", extra={"sender": sender})
+    log.info("waiting events move from the shared retry stream to the sender's own", extra={"sender": sender})
     moved: dict[int, int] = {}
     some: list[StreamMessage] = []
     async for message in scan(client, RETRY, f"{RETRY_SUBJECT}.{sender}", 1):
@@ -100,7 +100,7 @@ async def _copy(client: Client, sender: str, some: list[StreamMessage], marked: 
 
 
 async def forget(client: Client, sender: str) -> None:
-    """Delete what *sender* has in the shared stream, and the stream when it is empty."""
+    """Delete the messages of *sender* in the shared stream, and the stream when it is empty."""
     with writing(client, "deleting from the shared retry stream"):
         js = client.jetstream()
         if await stream_state(js, RETRY) is None:

@@ -1,8 +1,8 @@
-"""Retry streams of senders that are in the configuration no more: kept for as long as an event is, then deleted.
+"""Keeps the retry streams of senders that left the configuration for ``queue.eventsMaxAge``, then deletes them.
 
-A sender that comes back within that time goes on with what waits. Since when a sender is gone is noted in its
-stream's metadata (in those of the stream that all senders shared, under the sender's name): declaring a sender's
-stream takes the note away.
+A sender that comes back within that time goes on with its waiting events. The stream's metadata note since when its
+sender is gone (in the stream that all senders shared, under the sender's name). Declaring a sender's stream removes
+the note.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from kigeon.queue.broker.streams import POSITION_KEY, RETRY, RETRY_SUBJECT, STAT
 log = logging.getLogger(__name__)
 
 GONE_SINCE = "kigeon-gone-since"
-"""The key in the metadata; a dash and the sender's name follow in those of the shared stream. Seconds since 1970."""
+"""The key in the metadata; in the shared stream a dash and the sender's name follow. The value is in Unix seconds."""
 
 LOOK_EVERY = 3600.0
 SOON = 5.0
-"""Seconds until the next look where a stream was not there in the midst of one."""
+"""Seconds until the next look where a stream disappeared during a look."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one sender has in one stream: all of it, or what is under a subject of its own."""
+    """The messages of one sender in one stream: the whole stream, or one subject of it."""
 
     stream: str
     sender: str
@@ -66,13 +66,13 @@ class GoneSenders:
         return time.monotonic() - self._looked_at >= LOOK_EVERY
 
     async def look(self) -> None:
-        """Note who is gone, forget that of who is back, delete what nobody came back for; raises QueueError."""
+        """Note senders that are gone, forget notes of those that are back, delete what is old; raises QueueError."""
         self._looked_at = time.monotonic()
         with writing(self._client, "looking after the retry streams of senders that are gone"):
             try:
                 await self._look()
             except NotFoundError:
-                # A stream came or went meanwhile, as at the start: soon again.
+                # A stream came or went meanwhile, as happens at the start: look again soon.
                 self._looked_at -= LOOK_EVERY - SOON
 
     async def _look(self) -> None:
@@ -91,15 +91,15 @@ class GoneSenders:
         elif since is None or since > self._now():
             notes[part.note] = f"{self._now():.0f}"
             await _note(js, config, notes)
-            log.info("a sender is gone, what waits for it is kept for a while", extra={"sender": part.sender})
+            log.info("a sender left the configuration, its waiting events are kept", extra={"sender": part.sender})
         elif self._now() - since > self._max_age:
             events = await self._waiting(part)
             await self._delete(js, part)
             context = {"sender": part.sender, "events": events, "since": since}
-            log.warning("a sender did not come back, what waited for it is deleted", extra=context)
+            log.warning("a sender did not come back, its waiting events are deleted", extra=context)
 
     async def _waiting(self, part: Part) -> int:
-        """Return how many events wait: those that the sender's position does not say have ended."""
+        """Return how many events wait, which are those that have not ended by the sender's position."""
         ended = await self._ended(part.sender)
         events = 0
         async for message in scan(self._client, part.stream, part.subject, 1, headers_only=True):
@@ -135,7 +135,7 @@ async def _retry_streams(js: JetStreamContext) -> list[api.StreamInfo]:
 
 
 async def _parts(js: JetStreamContext, info: api.StreamInfo) -> list[Part]:
-    """Return whose messages are in a retry stream."""
+    """Return the senders' parts of a retry stream."""
     name = info.config.name or ""
     if name != RETRY:
         sender = name.removeprefix(f"{RETRY}-")

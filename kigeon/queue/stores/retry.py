@@ -1,13 +1,13 @@
-"""Where events wait that can't go now: a retry stream for each sender, of packed events as in an envelope. Headers:
+"""Each sender's retry stream holds events that can't be sent now, packed as in an envelope. Headers of a message:
 
 ===================== ============================================================================================
 ``Kigeon-Format``     ``1``
-``Kigeon-Key``        what the events wait for: a destination, ``hook``, or nothing: ``replay``
-``Kigeon-Numbers``    the offset of each event, comma-separated: its origin
-``Kigeon-Stored-At``  when the oldest was stored in the queue, seconds since the epoch: it waits no longer than that
+``Kigeon-Key``        what the events wait for: a destination, ``hook``, or (for nothing) ``replay``
+``Kigeon-Numbers``    the offset of each event, comma-separated
+``Kigeon-Stored-At``  when the oldest was stored in the queue, seconds since the epoch: its age limits the waiting
 ===================== ============================================================================================
 
-What waits for one key has a subject of its own, so that the next of it is found without reading the others.
+The events of each key have a subject of their own, so that the next ones are found without reading the others.
 """
 
 from __future__ import annotations
@@ -19,21 +19,16 @@ from nats.aio.client import Client
 from nats.js.errors import APIError, NotFoundError
 
 from kigeon.errors import QueueFull, UnreadableEnvelope, shorten
+from kigeon.events.checkpoint import MOST_TIME
 from kigeon.events.envelope import natural, pack
 from kigeon.queue.broker.connection import reading, writing
+from kigeon.queue.broker.error_codes import NOTHING_TO_DELETE, ErrorCode
 from kigeon.queue.broker.scan import headers_of, last_sequence, scan
-from kigeon.queue.broker.streams import RETRY, RETRY_SUBJECT, STREAM_FULL, retry_stream, retry_subject
+from kigeon.queue.broker.streams import RETRY, RETRY_SUBJECT, retry_stream, retry_subject
 from kigeon.queue.stores import former
 from kigeon.queue.stores.former import Adopted
 
-FORMAT = "1"
-MOST = 1e11
-"""Seconds since the epoch: the year 5138."""
-
-NO_MESSAGE = (10037, 10043, 10057)
-"""What JetStream answers when a message that is to be deleted is not there."""
-
-NO_STREAM = 10059
+RETRY_FORMAT = "1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +40,7 @@ class Waiting:
     offsets: tuple[int, ...]
     stored_at: float
     problem: str = ""
-    """Why its headers can't be read; nothing else is known of it then."""
+    """Why its headers can't be read; the other fields are unknown then."""
     payload: bytes = b""
 
 
@@ -61,7 +56,7 @@ class RetryStore:
     async def put(self, key: str, events: Sequence[bytes], offsets: Sequence[int], stored_at: float) -> int:
         """Store *events* and return the message's sequence. A full stream refuses: :class:`QueueFull`."""
         headers = {
-            "Kigeon-Format": FORMAT,
+            "Kigeon-Format": RETRY_FORMAT,
             "Kigeon-Key": key,
             "Kigeon-Numbers": ",".join(map(str, offsets)),
             "Kigeon-Stored-At": f"{stored_at:.6f}",
@@ -71,9 +66,9 @@ class RetryStore:
             try:
                 ack = await self._js.publish(subject, payload, headers=headers, stream=self._stream)
             except APIError as error:
-                if error.err_code != STREAM_FULL:
+                if error.err_code != ErrorCode.STREAM_STORE_FAILED:
                     raise
-                raise QueueFull(f"the retry stream of {self._sender} is full: queue.eventsMaxBytes") from error
+                raise QueueFull(f"the retry stream of {self._sender} is full (queue.eventsMaxBytes)") from error
         return int(ack.seq)
 
     async def waiting(self, after: int = 0) -> AsyncIterator[Waiting]:
@@ -83,7 +78,7 @@ class RetryStore:
             yield _read(message.sequence, dict(message.headers), message.timestamp)
 
     async def booked(self, booked: int) -> AsyncIterator[Waiting]:
-        """Yield what waits according to a position that has booked it up to *booked*, wherever it lies."""
+        """Yield the messages that a position has booked up to *booked*, from the stream that holds them."""
         if await former.holds(self._client, self._sender, booked):
             subject = f"{RETRY_SUBJECT}.{self._sender}"
             async for found in scan(self._client, RETRY, subject, 1, headers_only=True):
@@ -102,45 +97,45 @@ class RetryStore:
             try:
                 found = await self._js.get_msg(self._stream, max(start, 1), subject, next=True)
             except NotFoundError as error:
-                if error.err_code == NO_STREAM:
+                if error.err_code == ErrorCode.STREAM_NOT_FOUND:
                     raise
                 return None
         return _read(found.seq or 0, headers_of(found), 0.0, found.data or b"")
 
     async def payload(self, sequence: int) -> bytes:
-        """Return a message as it is stored; nothing when it is gone."""
+        """Return a message's payload as it is stored; empty when it is gone."""
         with reading(self._client, "reading the retry stream"):
             try:
                 return (await self._js.get_msg(self._stream, sequence)).data or b""
             except APIError as error:
-                if error.err_code not in NO_MESSAGE:
+                if error.err_code not in NOTHING_TO_DELETE:
                     raise
                 return b""
 
     async def delete(self, sequence: int) -> None:
-        """Delete a message; one that is gone already is no error."""
+        """Delete a message; a missing message is no error."""
         with writing(self._client, "deleting from the retry stream"):
             try:
                 await self._js.delete_msg(self._stream, sequence)
             except APIError as error:
-                if error.err_code not in NO_MESSAGE:
+                if error.err_code not in NOTHING_TO_DELETE:
                     raise
 
     async def booked_at_most(self) -> int:
-        """Return the sequence up to which everything counts as booked where nobody knows what was."""
+        """Return the sequence up to which all messages count as booked where the position is lost."""
         in_former = await former.last_of(self._client, self._sender)
         return in_former or await last_sequence(self._client, self._stream)
 
     async def adopt(self, booked: int, marked: Collection[int]) -> Adopted | None:
-        """Copy here what the sender has booked, up to *booked*, in the stream that all senders shared.
+        """Copy the messages that the sender has booked, up to *booked*, from the stream that all senders shared.
 
-        Return None where nothing is to be adopted. The copies count from when the position says so; then what is
-        there can be forgotten (:meth:`forget_former`). *marked* are the sequences of which the new ones are told.
+        Return None where there are none. The copies count as soon as the position says so; then the originals can be
+        deleted (:meth:`forget_former`). The result has the new sequences of *marked* messages.
         """
         return await former.adopt(self._client, self._sender, booked, marked)
 
     async def forget_former(self) -> None:
-        """Delete what this sender has in the stream that all senders shared, and that stream when it is empty."""
+        """Delete this sender's messages in the stream that all senders shared, and that stream when it is empty."""
         await former.forget(self._client, self._sender)
 
 
@@ -154,11 +149,11 @@ def _read(sequence: int, headers: dict[str, str], timestamp: float, payload: byt
 
 def _read_waiting(sequence: int, headers: dict[str, str]) -> tuple[str, tuple[int, ...], float]:
     try:
-        if headers["Kigeon-Format"] != FORMAT:
+        if headers["Kigeon-Format"] != RETRY_FORMAT:
             raise ValueError(f"format {headers['Kigeon-Format']!r}")
         offsets = tuple(_number(offset) for offset in headers["Kigeon-Numbers"].split(","))
         stored_at = float(headers["Kigeon-Stored-At"])
-        if not 0 <= stored_at < MOST:
+        if not 0 <= stored_at < MOST_TIME:
             raise ValueError(f"{stored_at} is no time")
         return headers["Kigeon-Key"], offsets, stored_at
     except (KeyError, ValueError) as error:

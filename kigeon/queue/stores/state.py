@@ -1,6 +1,6 @@
 """Durable records beside the streams: one key-value bucket, every write a compare-and-set.
 
-A record's revision is the fence: who writes without knowing the latest one has been replaced by somebody else.
+A record's revision is the fence: an owner that does not know the latest revision has been replaced.
 """
 
 from __future__ import annotations
@@ -13,22 +13,20 @@ from nats.js.errors import BadRequestError, KeyNotFoundError, NotFoundError
 
 from kigeon.errors import Fenced, QueueError
 from kigeon.queue.broker.connection import queue_errors, writing
+from kigeon.queue.broker.error_codes import ErrorCode
 from kigeon.queue.broker.streams import STATE
-
-WRONG_LAST_SEQUENCE = 10071
-"""What JetStream answers when an expected last sequence is not the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is stored under a key; no value and revision 0 when there is nothing yet."""
+    """The value of a key and its revision; no value and revision 0 when there is nothing yet."""
 
     value: bytes | None = None
     revision: int = 0
 
 
 class StateRecord:
-    """One key of the bucket, read once and then written by this owner alone."""
+    """One key of the bucket; its owner reads it once, and then only this owner writes it."""
 
     def __init__(self, client: Client, key: str, timeout: float = 5.0) -> None:
         self._client = client
@@ -59,15 +57,15 @@ class StateRecord:
                 ack = await self._js.publish(f"$KV.{STATE}.{self._key}", value, headers=headers)
                 self._revision = ack.seq
             except BadRequestError as error:
-                if error.err_code != WRONG_LAST_SEQUENCE:
+                if error.err_code != ErrorCode.STREAM_WRONG_LAST_SEQUENCE:
                     raise
                 self._revision = await self._revision_of(value)
 
     async def _revision_of(self, value: bytes) -> int:
-        """Return the stored revision if an earlier write of ours, given up too early, made it."""
+        """Return the stored revision if it comes from an earlier write of this owner, whose answer was lost."""
         record = await self._fetch()
         if record.value is None and self._revision:
-            # It was lost, not written: its owner writes it anew, still fenced against another who does.
+            # Nobody wrote the record, it was lost: its owner writes it anew, still fenced against another owner.
             self._revision = record.revision
             raise QueueError(f"the record {self._key} was lost")
         if record.value != value:

@@ -1,4 +1,4 @@
-"""Pushes, and what their answers mean for each event: sent, parked, held up, or still to be sent."""
+"""Pushes events, and books what the answers mean for each: sent, parked, held up, or still to be sent."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ REFUSES_ALL = "the destination refuses event after event, and nothing shows that
 class Elsewhere:
     """Where events go that a lane can't send now.
 
-    ``hold`` puts events into a queue of their own, ``reroute`` returns those that still belong to a lane, ``postpone``
-    takes those whose time is to come, ``doubt`` the numbers of those that were booked as sent and may not be held.
-    ``retrying`` tells how many wait in the retry stream for a lane.
+    ``hold`` moves events to a lane of their own, ``reroute`` returns the events that still belong to a lane,
+    ``postpone`` takes events to be tried later, ``doubt`` takes offsets of events that were booked as sent and may not
+    be held. ``retrying`` tells how many events wait in the retry stream for a lane.
     """
 
     hold: Callable[[Lane, Sequence[Item], Hold], Awaitable[None]]
@@ -57,7 +57,7 @@ class Elsewhere:
 
 @dataclass(slots=True)
 class Delivering:
-    """What of one take of a lane is still to be done."""
+    """The remaining work for the events that were taken off a lane."""
 
     todo: list[Item]
     pieces: deque[list[Item]] = field(default_factory=deque)
@@ -72,7 +72,7 @@ class Delivering:
         return bool(self.todo or self.pieces) and self.refusal is None and self.hold is None
 
     def rest(self) -> list[Item]:
-        """Return everything, in order."""
+        """Return all remaining events, in order."""
         return [*self.away, *(item for piece in self.pieces for item in piece), *self.todo, *self.accused]
 
 
@@ -107,7 +107,7 @@ class Delivery:
         return planner
 
     def report(self) -> Mapping[str, Any]:
-        """Return what the pushes came to, and what is known of the destinations' streams, as plain data."""
+        """Return the figures of the pushes, and counts of the destinations' streams, as plain data."""
         return {**self._figures.report(), "streams": self._streams()}
 
     def _streams(self) -> dict[str, int]:
@@ -117,7 +117,7 @@ class Delivery:
         return dict(found)
 
     def close(self) -> None:
-        """Let go of the threads."""
+        """End the threads."""
         self._pool.close()
 
     async def deliver(self, lane: Lane, items: Sequence[Item]) -> list[Item]:
@@ -126,7 +126,7 @@ class Delivery:
         work = Delivering([item for item in items if not item.accused_for])
         work.accused = [item for item in items if item.accused_for]
         if not work.todo:
-            # There is nothing else that could show whose fault it is.
+            # No other event could show whose fault the refusal is.
             work.todo, work.accused = work.accused, []
         while work.goes_on:
             await self._push_next(lane, planner, work)
@@ -140,7 +140,7 @@ class Delivery:
         return []
 
     async def prove(self, after: float | None = None) -> None:
-        """Have everything proven that was sent without a proof of its own a while ago, *after* so many seconds."""
+        """Prove the events that were sent without a proof more than *after* seconds ago."""
         for destination, planner in list(self._planners.items()):
             entries = planner.overdue(after)
             for first in range(0, len(entries), SIDE_BY_SIDE):
@@ -148,7 +148,7 @@ class Delivery:
                     break
 
     async def _prove(self, destination: Destination, planner: PushPlanner, entries: Sequence[Entry]) -> bool:
-        """Repeat *entries*, each in a push of its own; return whether the destination says anything about them."""
+        """Repeat *entries*, each in a push of its own; return whether each answer tells whether events are held."""
         answers = await asyncio.gather(*(self._ask(destination, [entry]) for entry in entries))
         told = True
         for entry, answer in zip(entries, answers, strict=True):
@@ -164,9 +164,9 @@ class Delivery:
         self._elsewhere.doubt(result.doubted)
 
     async def park(self, item: Item, reason: str) -> bool:
-        """Keep *item* in the dead-letter stream, and book its end; False when there is no room: it is to wait.
+        """Store *item* in the dead-letter stream, and book its end; False when there is no room and it has to wait.
 
-        One that was sent before stays sent.
+        An event that was sent before stays booked as sent.
         """
         if item.page.is_repeat:
             self._few.warning("an event is not sent again", extra={"number": item.offset, "reason": reason})
@@ -180,21 +180,21 @@ class Delivery:
         return True
 
     async def park_envelope(self, sequence: int, payload: bytes, reason: str) -> bool:
-        """Keep a whole envelope that can't be read in the dead-letter stream; False when there is no room."""
+        """Store a whole unreadable envelope in the dead-letter stream; False when there is no room."""
         if not await self._park(partial(self._dead_letter.park_envelope, sequence, payload, reason)):
             return False
         log.error("an envelope can't be read, it is parked whole", extra={"sequence": sequence, "reason": reason})
         return True
 
     async def park_damaged(self, sequence: int, payload: bytes, reason: str) -> bool:
-        """Keep a message of the retry stream that can't be read in the dead-letter stream; False as above."""
+        """Store an unreadable message of the retry stream in the dead-letter stream; False when there is no room."""
         if not await self._park(partial(self._dead_letter.park_retry, sequence, payload, reason)):
             return False
         log.error("a message of the retry stream is parked", extra={"sequence": sequence, "reason": reason})
         return True
 
     async def park_page(self, page: EnvelopeProgress, reason: str) -> bool:
-        """Note in the dead-letter stream that what a page of the retry stream held can't be read; False as above."""
+        """Store a letter for each event of an unreadable page of the retry stream; False when there is no room."""
         for index in list(page.open_indexes()):
             if not await self._park(partial(self._dead_letter.park, page.offset(index), page.sequence, b"{}", reason)):
                 return False
@@ -202,7 +202,7 @@ class Delivery:
         return True
 
     async def _park(self, parking: Callable[[], Awaitable[None]]) -> bool:
-        """Store in the dead-letter stream, which discards nothing; return False when it is full, and say so."""
+        """Store in the dead-letter stream, which discards nothing; when it is full, log that and return False."""
 
         async def attempt() -> bool:
             try:
@@ -219,7 +219,10 @@ class Delivery:
         if now - self._said_full_at >= SAY_FULL_EVERY:
             self._said_full_at = now
             cure = "replay or drop dead letters, or raise queue.eventsMaxBytes"
-            log.error("what is to be parked waits: there is no room for it", extra={"error": str(error), "cure": cure})
+            log.error(
+                "the dead-letter stream is full, events that have to be parked wait",
+                extra={"error": str(error), "cure": cure},
+            )
 
     async def _push_next(self, lane: Lane, planner: PushPlanner, work: Delivering) -> None:
         pushes = self._next_pushes(lane, planner, work)
@@ -234,7 +237,7 @@ class Delivery:
             await self._settle(lane, planner.settle(push, answer), answer, work)
 
     def _next_pushes(self, lane: Lane, planner: PushPlanner, work: Delivering) -> list[list[Item]]:
-        """Return the pushes that go side by side now: of the next piece, where something is being narrowed down."""
+        """Return the pushes that go side by side now; they are of the next piece where there are pieces."""
         is_piece = bool(work.pieces)
         items = self._elsewhere.reroute(lane, work.pieces.popleft() if is_piece else work.todo)
         pushes, rest = planner.plan(items, lane.key) if items else ([], [])
@@ -253,7 +256,7 @@ class Delivery:
         )
 
     async def _settle(self, lane: Lane, result: PushResult, answer: Answer, work: Delivering) -> None:
-        # With what is booked as sent, in one save.
+        # Doubts and outcomes become durable in one save.
         self._note_doubts(result)
         for item in result.sent:
             self._progress.ledger.end(item.page, item.index, Outcome.SENT)
@@ -279,7 +282,7 @@ class Delivery:
 
     @staticmethod
     def _judge(planner: PushPlanner, work: Delivering) -> None:
-        """Have what was refused alone tried once more where the destination takes others; hold the destination else."""
+        """Try accused events once more if the destination has taken others; otherwise hold the destination."""
         accused, work.accused = work.accused, []
         for item in accused:
             if planner.took_others_since(item):
@@ -309,7 +312,7 @@ class Delivery:
         return unloaded
 
     def _tell_back(self, lane: Lane, taken: int) -> None:
-        """Say that a destination takes events again, for how long it did not, and how many waited."""
+        """Log that a destination takes events again, for how long it did not, and how many events waited."""
         if lane.is_blocked and lane.key == COMMON:
             events = taken + len(lane.items) + self._elsewhere.retrying(lane.label)
             context = {"destination": lane.label, "seconds": round(lane.blocked_for, 1), "events": events}
@@ -317,7 +320,7 @@ class Delivery:
 
     @staticmethod
     def _tell_held(lane: Lane, hold: Hold, events: int) -> None:
-        # Said when it begins; that it goes on is what the accounts tell.
+        # The log tells when it begins; the accounts tell that it goes on.
         level = logging.DEBUG if lane.key == hold.key and lane.is_blocked else logging.WARNING
         extra = {"destination": lane.destination.label, "queue": hold.key.strip(), "reason": hold.reason}
         log.log(level, "a stream takes nothing now, its events wait", extra={**extra, "events": events})

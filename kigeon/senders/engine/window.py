@@ -1,4 +1,4 @@
-"""How much of the events stream a sender holds in memory: when reading pauses, and what may move out of the way."""
+"""Bounds the events that a sender holds in memory: when reading pauses, and which events may move away."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MAX_WINDOW_EVENTS = 4000
 
 MAX_WINDOW_PAGES = 256
 
-TICK = 0.25
-"""Seconds after which a full window is looked at again, although nothing has gone."""
+LOOK_INTERVAL = 0.25
+"""Seconds after which a full window is checked again, although no event has gone."""
 
 
 class Window:
-    """The events of the *ledger* that are in memory. *may_route*: they may go elsewhere than to the sender's own."""
+    """The *ledger*'s events in memory. *may_route*: they may go to other destinations than the sender's own."""
 
     def __init__(self, ledger: Ledger, lanes: Lanes, scheduler: RetryScheduler, may_route: bool) -> None:
         self._ledger = ledger
@@ -32,7 +32,7 @@ class Window:
     @property
     def is_full(self) -> bool:
         """Whether reading pauses. Events of stalled pushes do not count, up to one extra window."""
-        events, pages = self._ledger.open_events, self._ledger.open_pages
+        events, pages = self._ledger.envelopes.open_events, self._ledger.envelopes.open_pages
         if events < MAX_WINDOW_EVENTS and pages < MAX_WINDOW_PAGES:
             return False
         hanging = [item.page for lane in self._lanes for item in self._lanes.hanging(lane)]
@@ -43,29 +43,29 @@ class Window:
 
     @property
     def takes_retries(self) -> bool:
-        """Whether more of the retry stream may be loaded."""
+        """Whether more pages of the retry stream may be loaded."""
         return self._scheduler.loaded_events < MAX_WINDOW_EVENTS
 
     def freed(self) -> None:
-        """Note that something has gone."""
+        """Note that there is room again."""
         self._room.set()
 
     async def room(self) -> None:
-        """Wait until something has gone, a :data:`TICK` at most."""
+        """Wait until there is room, for :data:`LOOK_INTERVAL` seconds at most."""
         self._room.clear()
         try:
-            await asyncio.wait_for(self._room.wait(), TICK)
+            await asyncio.wait_for(self._room.wait(), LOOK_INTERVAL)
         except TimeoutError:
             return
 
     async def relieve(self) -> int:
-        """Move what waits on lanes that go nowhere to the retry stream; return how many events."""
-        # Side by side: what is booked together is durable in one write.
+        """Move the events on stuck lanes to the retry stream; return how many events."""
+        # Lanes are moved side by side: what is booked together is durable in one write.
         stuck = [lane for lane in self._lanes if self._is_stuck(lane)]
         return sum(await asyncio.gather(*(self._move_away(lane) for lane in stuck)))
 
     def _is_stuck(self, lane: Lane) -> bool:
-        """Whether what waits on *lane* may be moved out of the way of others."""
+        """Whether the events on *lane* may be moved out of the way of others."""
         if lane.key == COMMON and not self._may_route:
             return False
         held = lane.key != COMMON or lane.is_blocked or bool(self._lanes.hanging(lane))

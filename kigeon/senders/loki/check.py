@@ -1,6 +1,6 @@
-"""Whether a Loki takes events: a sample Event is pushed, as any other would be, and the answer is read.
+"""Checks whether a Loki takes events: pushes a sample Event, as a sender would, and reads the answer.
 
-Nothing less tells: what a tenant may not do, Loki says to whom pushes a line.
+Nothing less is enough: Loki says what a tenant may not do only in the answer to a push.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
 
-TIMEOUT = 5.0
+CONNECT_TIMEOUT = 5.0
 MOST_SKEW = 30.0
-"""Seconds by which clocks may differ."""
+"""Seconds by which two clocks may differ."""
 
 _LIMITS = (
     ("maximum active stream limit", "raise limits_config.max_global_streams_per_user for the tenant"),
@@ -35,11 +35,11 @@ _LIMITS = (
     ("timestamp too old", "set this machine's clock, or Loki's: they differ by more than reject_old_samples_max_age"),
     ("structured metadata", "configure less structuredMetadata, or raise the tenant's limits of it"),
 )
-"""Parts of what Loki says where a limit refuses, and what an operator can do."""
+"""Parts of Loki's answers where a limit refuses a line, and what an operator can do."""
 
 
 def check_loki(settings: LokiSettings, event: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield whether *event* is taken by the Loki of *settings*, and whether its clock agrees with this machine's."""
+    """Yield whether the Loki of *settings* takes *event*, and whether its clock agrees with this machine's."""
     sink = LokiSink(settings)
     try:
         entry = sink.entry(event, None)
@@ -68,18 +68,18 @@ def cure_of(answer: Answer, url: str) -> str:
     if answer.status is PushStatus.SPLIT:
         return "raise the size of a body that the gateway before Loki lets through"
     if answer.status is PushStatus.RETRY:
-        return "see Loki's own log: events wait until it takes them"
+        return "see Loki's own log: events wait until Loki takes them"
     return "raise the tenant's limit that the answer names"
 
 
 def speaks_tls(url: str) -> bool:
-    """Return whether TLS is spoken where *url*, which begins with http, leads to."""
+    """Return whether the server of *url*, which begins with http, speaks TLS."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     address = urlsplit(url)
     try:
         with (
-            socket.create_connection((address.hostname or "", address.port or 80), TIMEOUT) as plain,
+            socket.create_connection((address.hostname or "", address.port or 80), CONNECT_TIMEOUT) as plain,
             context.wrap_socket(plain, server_hostname=address.hostname),
         ):
             return True

@@ -1,12 +1,15 @@
-"""Connections to one Loki: what requests would find out for each push is found out once.
+"""Connections to one Loki, prepared once instead of for each push.
 
-Trust, proxies and credentials are decided by requests (the environment's proxies and CA bundle; no ``.netrc``); a push
-goes straight to the connections below it: there are thousands where a backlog has many streams.
+The package requests decides trust, proxies and credentials (the environment's proxies and CA bundle; no ``.netrc``). A
+push goes straight to the connections below requests: a backlog with many streams takes thousands of pushes.
+
+Lost connections are counted: they are the only sign that Loki was restarted between two pushes.
 """
 
 from __future__ import annotations
 
-from functools import cache
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -18,14 +21,16 @@ from requests.utils import check_header_validity
 from kigeon import __version__
 from kigeon.senders.delivery.pool import SIDE_BY_SIDE
 from kigeon.senders.loki.body import HEADERS
-from kigeon.senders.loki.continuity import Continuity, Heard, ticks
 from kigeon.senders.loki.entry import LokiDestination
 
 PUSH_PATH = "/loki/api/v1/push"
-TIMEOUT = (5.0, 15.0)
+PUSH_TIMEOUT = (5.0, 15.0)
 """Seconds to connect, and for Loki to answer."""
 
 TENANT = "X-Scope-OrgID"
+
+MOST_LOSSES = 2**40
+"""Losses of one :class:`Connection` at most; the next one's generation begins there."""
 
 
 class NoAuth(AuthBase):
@@ -45,9 +50,12 @@ class UnverifiedAdapter(HTTPAdapter):
 
 
 class Connection:
-    """To one destination, whatever its tenant. Thread-safe; what it raises is of requests or of urllib3."""
+    """Connections to one destination, for all its tenants. Thread-safe; raises errors of requests and urllib3.
 
-    def __init__(self, destination: LokiDestination) -> None:
+    *number* is larger than that of an earlier one to the same destination.
+    """
+
+    def __init__(self, destination: LokiDestination, number: int = 0) -> None:
         self._session = new_session(destination)
         request = self._session.prepare_request(
             requests.Request("POST", destination.url + PUSH_PATH, headers={**HEADERS[destination.encoding]})
@@ -56,65 +64,82 @@ class Connection:
         url = str(request.url)
         found = self._session.merge_environment_settings(url, {}, True, None, None)
         verify = False if destination.insecure_skip_verify else found["verify"]
-        # Typed as their bases are: they are what new_session made, and a pool of HTTP connections.
+        # Typed as Any: an adapter that new_session made, and its pool of HTTP connections.
         adapter: Any = self._session.get_adapter(url)
         self._pool: Any = adapter.get_connection_with_tls_context(request, verify, proxies=found["proxies"])
         adapter.cert_verify(self._pool, url, verify, None)
-        self._pool.ConnectionCls = dated(self._pool.ConnectionCls)
-        self._continuity = Continuity()
         self._target = adapter.request_url(request, found["proxies"])
         self._headers = dict(request.headers)
         self._retries = adapter.max_retries
+        self._lock = threading.Lock()
+        self._generation = number * MOST_LOSSES
+        self._pool.ConnectionCls = _telling(self._pool.ConnectionCls, self._note_loss)
 
-    def post(self, body: bytes, tenant: str | None) -> tuple[urllib3.BaseHTTPResponse, Heard | None]:
-        """Push *body*; return the answer, not read yet, wherever it would send on to. It is to be closed.
+    @property
+    def generation(self) -> int:
+        """Grows with each lost connection: Loki may have been restarted since."""
+        return self._generation
 
-        With it comes what the connection tells of the server: None where the server keeps no connection anyway.
-        """
+    def post(self, body: bytes, tenant: str | None) -> urllib3.BaseHTTPResponse:
+        """Push *body*; return the unread answer, also if it is a redirect. The caller closes it."""
         headers = self._headers
         if tenant:
             check_header_validity((TENANT, tenant))
             headers = {**headers, TENANT: tenant}
-        asked = next(ticks)
-        response: Any = self._pool.urlopen(
-            "POST",
-            self._target,
-            body,
-            headers,
-            retries=self._retries,
-            redirect=False,
-            assert_same_host=False,
-            timeout=urllib3.Timeout(*TIMEOUT),
-            preload_content=False,
-            decode_content=False,
-        )
-        opened = getattr(response.connection, "opened", None)
-        if opened is None or response.headers.get("Connection", "").lower() == "close":
-            return response, None
-        # What is asked over a new connection is asked after it was opened.
-        return response, self._continuity.heard(opened, max(asked, opened), next(ticks))
+        try:
+            response: urllib3.BaseHTTPResponse = self._pool.urlopen(
+                "POST",
+                self._target,
+                body,
+                headers,
+                retries=self._retries,
+                redirect=False,
+                assert_same_host=False,
+                timeout=urllib3.Timeout(*PUSH_TIMEOUT),
+                preload_content=False,
+                decode_content=False,
+            )
+        except urllib3.exceptions.HTTPError:
+            self._note_loss()
+            raise
+        return response
+
+    def _note_loss(self) -> None:
+        with self._lock:
+            self._generation += 1
 
     def close(self) -> None:
-        """Close what is open; what is under way ends."""
+        """Close all connections; pushes that are under way end."""
         self._session.close()
 
 
-@cache
-def dated(kind: type) -> type:
-    """Return *kind* of connection, with the tick at which it was last ``opened``."""
+def _telling(base: Any, lost: Callable[[], None]) -> Any:
+    """Return a class of connections that call *lost* when they are opened again.
 
-    class Dated(kind):  # type: ignore[misc]
-        opened: int
+    A connection that the server closes after a single answer does not count: such a server closes every connection.
+    """
+
+    class TellingConnection(base):  # type: ignore[misc]  # urllib3's, or a proxy's: whichever the pool makes
+        _answers: int | None = None
+        _is_closed = False
 
         def connect(self) -> None:
             super().connect()
-            self.opened = next(ticks)
+            if self._answers is not None and not (self._is_closed and self._answers == 1):
+                lost()
+            self._answers = 0
 
-    return Dated
+        def getresponse(self) -> Any:
+            response = super().getresponse()
+            self._answers = (self._answers or 0) + 1
+            self._is_closed = response.headers.get("Connection", "").lower() == "close"
+            return response
+
+    return TellingConnection
 
 
 def new_session(destination: LokiDestination) -> requests.Session:
-    """Return a session with the credentials, and the trust, of *destination*."""
+    """Return a session with the credentials and TLS settings of *destination*."""
     session = requests.Session()
     session.headers["User-Agent"] = f"kigeon/{__version__}"
     session.auth = (
@@ -123,7 +148,7 @@ def new_session(destination: LokiDestination) -> requests.Session:
         else NoAuth()
     )
     if destination.insecure_skip_verify:
-        # As the configuration says; urllib3 would warn of it with every push.
+        # The configuration asks for it; urllib3 would warn of it with every push.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     verified: type[HTTPAdapter] = UnverifiedAdapter if destination.insecure_skip_verify else HTTPAdapter
     session.mount("https://", verified(pool_maxsize=SIDE_BY_SIDE))

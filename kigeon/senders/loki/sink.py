@@ -32,9 +32,9 @@ MAX_CONNECTIONS = 64
 MAX_ROUTES = 4096
 
 LATEST = 2**63 - 1
-"""Nanoseconds since the epoch of the latest time that Loki knows (2262); it refuses that as too new, line by line.
+"""Nanoseconds since the epoch of the latest time that Loki knows (2262); Loki refuses such a line alone, as too new.
 
-Of what is later it would refuse a whole push in JSON, and in protobuf it would take another time for it.
+With a later time in it, Loki would refuse a whole push in JSON, and read a wrong time in protobuf.
 """
 
 _ENTRY_OVERHEAD = 48
@@ -43,7 +43,7 @@ _ENTRY_OVERHEAD = 48
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What settings say for every event alike: where it goes, the labels that are their own, what to read of it."""
+    """What settings say for all events: the destination, the static labels, and which fields of an event to read."""
 
     settings: LokiSettings
     destination: LokiDestination
@@ -55,12 +55,13 @@ class Route:
 
 
 class LokiSink:
-    """Pushes to Loki. A hook may have events pushed elsewhere: a destination has a connection of its own."""
+    """Pushes to Loki. A hook may choose other destinations; each destination has a connection of its own."""
 
     def __init__(self, settings: LokiSettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
         self._connections: OrderedDict[LokiDestination, Connection] = OrderedDict()
+        self._made = 0
         self._routes: dict[int, Route] = {}
         self._streams = Streams()
 
@@ -88,18 +89,11 @@ class LokiSink:
     def ask(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> tuple[Answer, str]:
         """POST *entries*; return what the answer means, and its Date, "" where it has none."""
         try:
-            body = body_of(entries, destination.encoding)
-            response, heard = self._connection(destination).post(body, destination.tenant_id)
-            try:
-                answer = response.read(MAX_ANSWER, decode_content=True)
-            finally:
-                response.close()
-            found = answer_of(response.status, answer, response.headers.get("Retry-After"))
-            return replace(found, heard=heard), response.headers.get("Date", "")
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, OverflowError) as error:
-            if _is_distrust(error):
-                return Answer(PushStatus.HOLD, f"TLS: {shorten(str(error))}", cure=_tls_cure(str(error))), ""
-            return Answer(PushStatus.RETRY, f"no answer: {shorten(str(error))}", answered=False), ""
+            connection = self._connection(destination)
+        except (OSError, ValueError) as error:
+            return _no_answer(error), ""
+        answer, date = _ask(connection, destination, entries)
+        return replace(answer, generation=connection.generation), date
 
     def close(self) -> None:
         """Close every connection."""
@@ -113,7 +107,7 @@ class LokiSink:
         if route is None or route.settings is not settings:
             if len(self._routes) >= MAX_ROUTES:
                 self._routes.clear()
-            # It keeps the settings, so that no other object can come to have their id.
+            # The route keeps the settings alive, so that no other object can get their id.
             route = self._routes[id(settings)] = route_of(settings)
         return route
 
@@ -123,17 +117,37 @@ class LokiSink:
             shared = replace(destination, tenant_id=None)
             connection = self._connections.get(shared)
             if connection is None:
-                connection = self._connections[shared] = Connection(shared)
+                connection = self._connections[shared] = Connection(shared, self._made)
+                self._made += 1
                 while len(self._connections) > MAX_CONNECTIONS:
                     self._connections.popitem(last=False)
             self._connections.move_to_end(shared)
             return connection
 
 
-def route_of(settings: LokiSettings) -> Route:
-    """Return what there is to know of *settings* before any event comes.
+def _ask(connection: Connection, destination: LokiDestination, entries: Sequence[LokiEntry]) -> tuple[Answer, str]:
+    try:
+        response = connection.post(body_of(entries, destination.encoding), destination.tenant_id)
+        try:
+            answer = response.read(MAX_ANSWER, decode_content=True)
+        finally:
+            response.close()
+        found = answer_of(response.status, answer, response.headers.get("Retry-After"))
+        return found, response.headers.get("Date", "")
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, OverflowError) as error:
+        return _no_answer(error), ""
 
-    What is a stream label is no structured metadata of the same name as well: Loki would show it twice.
+
+def _no_answer(error: Exception) -> Answer:
+    if _is_distrust(error):
+        return Answer(PushStatus.HOLD, f"TLS: {shorten(str(error))}", cure=_tls_cure(str(error)))
+    return Answer(PushStatus.RETRY, f"no answer: {shorten(str(error))}", answered=False)
+
+
+def route_of(settings: LokiSettings) -> Route:
+    """Return the route of *settings*.
+
+    A stream label is left out of the structured metadata of the same name: Loki would show it twice.
     """
     shown = {pair for pair in settings.event_labels if pair[0] not in settings.stream_labels}
     metadata = tuple(pair for pair in settings.structured_metadata if pair not in shown)
@@ -149,7 +163,7 @@ def route_of(settings: LokiSettings) -> Route:
 
 
 def destination_of(settings: LokiSettings) -> LokiDestination:
-    """Return where *settings* send to."""
+    """Return the destination of *settings*."""
     auth = settings.basic_auth
     return LokiDestination(
         settings.url.rstrip("/"),
@@ -170,5 +184,5 @@ def _is_distrust(error: Exception) -> bool:
 
 def _tls_cure(reason: str) -> str:
     if "WRONG_VERSION_NUMBER" in reason or "record layer failure" in reason:
-        return "no TLS is spoken there: begin the url with http://"
+        return "the server speaks no TLS: begin the url with http://"
     return "have the certificate's authority trusted (REQUESTS_CA_BUNDLE), or set tlsConfig.insecureSkipVerify"

@@ -1,10 +1,10 @@
-"""The sender's own retry stream: what can't go now moves out of the way, durably, and comes back in order.
+"""Moves events that can't be sent now to the sender's retry stream, durably, and brings them back in order.
 
-Pages that wait for a destination are loaded oldest first, one at a time, before anything newer goes to it. Pages that
-wait for their hook (or for a namespace's labels) come back in rounds. A page is loaded only for a try: when the
-destination is still away its events leave the memory again. Where that is another destination than the page waits
-for, they move on to a page that waits for it. What is not in memory is known by its number alone
-(:mod:`kigeon.senders.retry.groups`), and which events of it have ended (:mod:`kigeon.senders.progress.ledger`).
+Pages that wait for a destination are loaded oldest first, one at a time, before newer events go there. Pages that wait
+for their hook (or for a namespace's labels) come back in rounds. A page is loaded only for a try: while the destination
+is still away its events leave the memory again. Where events turn out to go to another destination that is away, they
+move to a page that waits for that one. Of pages that are not in memory only the number is known
+(:mod:`kigeon.senders.retry.groups`), and which of their events have ended (:mod:`kigeon.senders.progress.ledger`).
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ TOO_OLD = "it waited for longer than the queue keeps any event"
 
 MAX_PAGE_EVENTS = 500
 MAX_PAGE_BYTES = 4 * 1024 * 1024
-"""Of raw events: what is packed must fit into a message, and unpack to less than an envelope may."""
+"""Bytes of raw events in a page: packed they must fit into a message, and an envelope may not unpack to more."""
 
 EVENTS_AT_ONCE = 2000
-"""From so many on no further page is loaded at the same look at what is due."""
+"""Events after which one :meth:`RetryScheduler.load_due` loads no further page."""
 
 Place = Callable[[Sequence[Item]], Awaitable[list[Item]]]
 """Prepares items and places them on their lanes; returns those that can't be decided now."""
@@ -56,13 +56,13 @@ def in_pages(sizes: Sequence[int]) -> Iterator[slice]:
 
 
 def page_of(message: WaitingMessage) -> EnvelopeProgress:
-    """Return the page that a message with readable headers is."""
+    """Return the page for a message with readable headers."""
     offsets = message.offsets
     return EnvelopeProgress(message.sequence, offsets[0], len(offsets), 0, offsets, message.stored_at, message.key)
 
 
 class RetryScheduler:
-    """The pages of the retry stream, and when each is due. ``max_age``: seconds that an event stays in the queue."""
+    """The pages of the retry stream, and when each is due. *max_age*: seconds that an event stays in the queue."""
 
     def __init__(self, store: RetryStore, progress: Progress, delivery: Delivery, place: Place, max_age: float) -> None:
         self._store = store
@@ -77,7 +77,7 @@ class RetryScheduler:
         self._finding = asyncio.Lock()
         self._strays = False
         self._damaged: set[int] = set()
-        # What found no room, neither in the retry stream nor in the dead-letter stream, and when it is tried again.
+        # Events and pages for which neither the retry stream nor the dead-letter stream has room, and their next try.
         self._held: list[Item] = []
         self._unparked: list[tuple[EnvelopeProgress, bytes, str]] = []
         self._held_due = 0.0
@@ -86,7 +86,7 @@ class RetryScheduler:
     # ----------------------------------------------------------------------------------------------------- the start
 
     async def restore(self) -> None:
-        """Take over what the stream holds, before anything of the events stream is read; see that the books balance."""
+        """Take over the stream's pages before the events stream is read, and make the books balance."""
         missing_are = Outcome.EVICTED
         async for message in self._messages():
             if message.problem:
@@ -103,7 +103,7 @@ class RetryScheduler:
             self._tell_missing(missing, missing_are)
 
     async def replays(self) -> AsyncIterator[EnvelopeProgress]:
-        """Yield the pages that wait because an operator wants another try, with what of them has ended."""
+        """Yield the pages of events that an operator replays, with the bits of their ended events."""
         start = 1
         while True:
             message = await self._next(REPLAY, start)
@@ -117,7 +117,7 @@ class RetryScheduler:
                 yield page
 
     async def _messages(self, after: int = 0) -> AsyncIterator[WaitingMessage]:
-        """Yield what the stream holds after sequence *after*, without its events, one at a time."""
+        """Yield the messages after sequence *after*, without their events, one at a time."""
         backoff = Backoff(base=0.1, cap=5.0)
         while True:
             try:
@@ -143,11 +143,11 @@ class RetryScheduler:
 
     @property
     def is_sending_again(self) -> bool:
-        """Whether anything that was booked as sent before is still to be tried again."""
+        """Whether events that were booked as sent before still have to be tried again."""
         return self.waits_for(AGAIN) or any(page.key == AGAIN for page in self._ledger.retry.pages)
 
     def hurry(self, key: str) -> None:
-        """Have the pages that wait for *key* tried as soon as may be."""
+        """Try the pages that wait for *key* as soon as possible."""
         if key in self._groups:
             self._groups[key].due = 0.0
 
@@ -162,7 +162,7 @@ class RetryScheduler:
         return group.events if group is not None else 0
 
     def due(self, key: str) -> float:
-        """Return in how many seconds what waits for the *key* of a round is tried again."""
+        """Return the seconds until the pages of *key*, which come in rounds, are tried again."""
         group = self._groups.get(key)
         return max(group.due - time.monotonic(), 0.0) if group is not None else 0.0
 
@@ -173,10 +173,10 @@ class RetryScheduler:
     # ------------------------------------------------------------------------------------------------ out of the way
 
     async def move(self, items: Sequence[Item], key: str) -> list[Item]:
-        """Move *items* out of the way, to pages that wait for *key*; return those that the retry stream did not take.
+        """Move *items* to pages that wait for *key*; return those that the retry stream did not take.
 
-        The position is durable before a moved event can be sent: were it sent first, a crash would send it twice. A
-        copy that is stored although its answer was lost is never booked, and deleted.
+        The position is durable before a moved event can be sent: otherwise a crash could send it twice. A copy that
+        was stored although its answer was lost is never booked, and is deleted.
         """
         for part in in_pages([len(item.raw) for item in items]):
             chunk = items[part]
@@ -191,7 +191,7 @@ class RetryScheduler:
         return []
 
     async def unload(self, items: Sequence[Item], label: str) -> None:
-        """Take back events whose destination *label* is away; their pages are the next ones to be tried for it."""
+        """Take back events whose destination *label* is away; their pages are the next ones to be tried there."""
         self._put_back([item for item in items if item.page.key == label])
         others = [item for item in items if item.page.key != label]
         self._put_back(await self.move(others, label))
@@ -207,32 +207,32 @@ class RetryScheduler:
         return [item for item in items if not item.page.is_retry]
 
     async def close_done(self, items: Sequence[Item]) -> None:
-        """Let go of the pages among those of *items* of which nothing is in memory; the position must be saved."""
+        """Close or unload the pages of *items* that have no event in memory any more; the position must be saved."""
         for page in {item.page for item in items if item.page.is_retry}:
             await self._let_go(page)
 
     async def close(self, page: EnvelopeProgress) -> None:
-        """Delete a page of which every event has ended."""
+        """Delete a page whose events have all ended."""
         await self._progress.save()
         await self._delete(page.sequence)
         self._ledger.retry.forget(page.sequence)
 
     def queue(self, page: EnvelopeProgress) -> None:
-        """Have *page*, which is not in memory, tried when its time has come."""
+        """Add *page*, which is not in memory, to the pages that are tried when they are due."""
         self._group(page.key).add(page.sequence, page.open_count, time.monotonic())
 
     async def _copy(self, chunk: Sequence[Item], key: str) -> EnvelopeProgress:
         offsets = tuple(item.page.offset(item.index) for item in chunk)
-        # The latest: no event is given up before its time.
+        # The latest time counts, so that no event is given up too early.
         stored_at = max(item.page.stored_at for item in chunk)
         return await self.copy(key, [item.raw for item in chunk], offsets, stored_at)
 
     async def copy(
         self, key: str, raw: Sequence[bytes], offsets: tuple[int, ...], stored_at: float
     ) -> EnvelopeProgress:
-        """Store a page; it is to be booked before anything is waited for, and counts from then on.
+        """Store a page. The caller has to book it before its next await; the page counts from then on.
 
-        Raises :class:`QueueError`: nothing of it is to be booked.
+        Raises :class:`QueueError`: nothing may be booked then.
         """
         async with self._copying:
             try:
@@ -241,7 +241,7 @@ class RetryScheduler:
                 self._strays = True
                 raise
             if self._strays:
-                # By now the stream holds whatever earlier attempts have stored: they are the ones below this one.
+                # Copies of earlier, failed attempts are in the stream by now, before this one.
                 async for stray in self._messages(self._ledger.retry.sequence):
                     if stray.sequence < sequence:
                         await self._delete(stray.sequence)
@@ -287,7 +287,7 @@ class RetryScheduler:
                 events += loaded
 
     async def retry_held(self) -> None:
-        """Try again what can neither go nor be put back, being in memory for want of room."""
+        """Try again the events and pages that are in memory only because no stream has room for them."""
         if not (self._held or self._unparked):
             self._attempts = 0
         elif self._held_due <= time.monotonic():
@@ -303,14 +303,14 @@ class RetryScheduler:
                 await self._park_page(page, payload, problem)
 
     async def _load(self, group: Group) -> int:
-        """Load the next page of *group* onto the lanes of its events; return how many those are."""
+        """Load the next page of *group* onto the lanes of its events; return how many events."""
         async with self._finding:
             found = await self._find(group)
         if found is None:
             return 0
         page, indexes, payload = found
         if self._clock.now() - page.stored_at > self._max_age:
-            few.warning("events waited for longer than the queue keeps any", extra={"events": len(indexes)})
+            few.warning("events waited for too long, they count as evicted", extra={"events": len(indexes)})
             await self._end(page, indexes, Outcome.EVICTED, TOO_OLD)
             return len(indexes)
         try:
@@ -346,7 +346,7 @@ class RetryScheduler:
         if page is None:
             page = page_of(message)
             self._ledger.retry.load(page)
-            # It may say another key than its subject does.
+            # The message's header may name another key than its subject.
             page.key = group.key
         elif not page.waits:
             group.cursor = message.sequence + 1
@@ -354,7 +354,7 @@ class RetryScheduler:
         return page, group.take(page, message.sequence)
 
     async def _find_damaged(self, group: Group, message: WaitingMessage) -> None:
-        """Park a message whose headers were damaged since the start; what it held is what is missing in the end."""
+        """Park a message whose headers were damaged since the start; its events are booked at the end as missing."""
         if message.sequence in self._damaged:
             group.cursor = message.sequence + 1
             return
@@ -367,7 +367,7 @@ class RetryScheduler:
             await self._give_up(group)
 
     async def _give_up(self, group: Group) -> None:
-        """Book what should wait for the key of *group*, and is not there."""
+        """Book the events that should wait for the key of *group* and are missing."""
         events = group.give_up()
         if events:
             self._ledger.lose_retry(events, group.missing_are)
@@ -376,19 +376,19 @@ class RetryScheduler:
 
     def _tell_missing(self, events: int, booked: Outcome) -> None:
         what = {"events": events, "booked": str(booked)}
-        log.error("events that should wait in the retry stream are not there", extra=what)
+        log.error("events are missing in the retry stream", extra=what)
 
     async def _park_damaged(self, message: WaitingMessage) -> None:
         sequence = message.sequence
         payload = message.payload or await persistently(
             "reading the retry stream", lambda: self._store.payload(sequence)
         )
-        # One that the dead-letter stream has no room for stays where it is, for the next start.
+        # If the dead-letter stream has no room, the message stays where it is, for the next start.
         if await self._delivery.park_damaged(sequence, payload, message.problem):
             await self._delete(sequence)
 
     async def _park_page(self, page: EnvelopeProgress, payload: bytes, problem: str) -> None:
-        """Park a page whose events can't be read; one that the dead-letter stream has no room for is held."""
+        """Park a page whose events can't be read; hold it if the dead-letter stream has no room."""
         parked = await self._delivery.park_damaged(page.sequence, payload, problem)
         if parked and await self._delivery.park_page(page, f"a page of the retry stream: {problem}"):
             await self._end(page, list(page.open_indexes()), Outcome.PARKED)

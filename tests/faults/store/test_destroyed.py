@@ -28,7 +28,7 @@ from tests.support.kigeon import loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import wait_until
 
-GONE = "events are gone from the queue that were not sent"
+GONE = "events were evicted from the queue before they were sent"
 
 
 def delete(stream: str) -> Callable[[Stored], None]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kigeon.operator.memory import MOST
+from kigeon.operator.memory import MOST_ANSWER_BYTES
 from tests.support.filled_queue import Filled, assert_status_holds_nothing_that_waits, audited, audited_in_loki, held_of
 from tests.support.operating import door_to
 
@@ -27,17 +27,17 @@ def test_a_million_events_are_audited_and_told_of(tmp_path: Path) -> None:
         said("filled", asyncio.run, queue.fill())
         told = said("audit", audited, queue, False)
         assert (told.answer["listed"], told.answer["unaccounted"], told.counts["events"]) == (COUNT, 0, COUNT)
-        assert 0 < told.memory < MOST
+        assert 0 < told.memory < MOST_ANSWER_BYTES
         told = said("audit --loki", audited_in_loki, queue)
         assert "error" not in told.answer, told.answer
         assert told.answer["loki"] == {"loki": held_of(COUNT)}
         assert told.answer["unaccounted"] == len(told.answer["events"]) == 3 + 2
-        assert 0 < told.memory < MOST
+        assert 0 < told.memory < MOST_ANSWER_BYTES
         with door_to(queue.server, queue.settings) as door:
             for request in ({"command": "status"}, {"command": "dead-letter", "action": "list"}):
                 told = said(str(request), door.ask, request, False)
                 assert "error" not in told.answer
-                assert 0 < told.memory < MOST
+                assert 0 < told.memory < MOST_ANSWER_BYTES
         assert told.counts["deadLetters"] == (COUNT - 100) // 5
 
 
@@ -51,7 +51,7 @@ def test_a_million_letters_are_listed(tmp_path: Path) -> None:
             told = said("dead-letter list", door.ask, {"command": "dead-letter", "action": "list"}, False)
     assert "error" not in told.answer
     assert told.counts["deadLetters"] == COUNT
-    assert 0 < told.memory < MOST / 2
+    assert 0 < told.memory < MOST_ANSWER_BYTES / 2
 
 
 @pytest.mark.timeout(600)

@@ -5,12 +5,13 @@ import os
 import signal
 
 import pytest
+from nats.errors import ConnectionReconnectingError
 
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import QueueError
 from kigeon.queue.broker.connection import QueueClient, connect
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import declare
+from kigeon.queue.broker.streams import EVENTS_SUBJECT, declare
 from tests.support.processes import freeze
 from tests.support.queue_writes import WRITES
 
@@ -61,3 +62,27 @@ def test_what_times_out_while_the_server_is_away_is_no_alarm() -> None:
     for _ in range(5):
         client.wrote(TimeoutError())
     assert alarms == []
+
+
+def test_what_was_asked_on_a_connection_that_is_lost_fails_at_once(server: NatsServer, settings: QueueSettings) -> None:
+    """Its answer never comes; whoever asked tries again, long before its time is up."""
+
+    async def test() -> None:
+        client = await connect(server.url, server.token, "test")
+        try:
+            await declare(client, settings, "a")
+            freeze(server.pid)
+            write = asyncio.ensure_future(client.jetstream(timeout=3600.0).publish(EVENTS_SUBJECT, b""))
+            while not client._resp_map:
+                await asyncio.sleep(0)
+            os.kill(server.pid, signal.SIGKILL)
+            async with asyncio.timeout(60):
+                with pytest.raises(ConnectionReconnectingError):
+                    await write
+            server.restart()
+            async with asyncio.timeout(60):
+                await client.jetstream(timeout=3600.0).publish(EVENTS_SUBJECT, b"")
+        finally:
+            await client.close()
+
+    asyncio.run(test())

@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from kigeon.queue.broker.recovery import LOOKS, PATIENCE, SAY_EVERY, Recovery, Work, work_of
+from kigeon.queue.broker.recovery import LOOKS, SAY_EVERY, STALLED_AFTER, Recovery, Work, work_of
 
 HOUR = 3600
 
@@ -25,7 +25,7 @@ def test_one_that_does_nothing_is_given_up() -> None:
     """A process that hangs turns over now and then, too."""
     recovery = Recovery(0.0)
     stuck = (second for second in range(HOUR) if recovery.is_stuck(float(second), Work(second * 0.001, 17, 5)))
-    assert next(stuck) in range(int(PATIENCE), int(PATIENCE) + 10)
+    assert next(stuck) in range(int(STALLED_AFTER), int(STALLED_AFTER) + 10)
 
 
 def test_time_in_which_nobody_looked_does_not_count() -> None:

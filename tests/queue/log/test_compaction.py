@@ -229,7 +229,7 @@ def test_a_memory_that_its_size_makes_forget_is_said(
     monkeypatch.setattr(streams, "_SEEN_BYTES", 4096)
 
     def said() -> int:
-        return sum("the memory of events is full" in record.message for record in caplog.records)
+        return sum("the memory of sent events is full" in record.message for record in caplog.records)
 
     async def test(client: Client) -> None:
         work = await storing(client, settings)

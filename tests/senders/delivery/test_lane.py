@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kigeon.senders.delivery.lane import MAX_PUSH_BYTES, MAX_PUSH_EVENTS, PATIENCE, Blockage, Item, Lane
+from kigeon.senders.delivery.lane import MAX_PUSH_BYTES, MAX_PUSH_EVENTS, STALLED_AFTER, Blockage, Item, Lane
 from kigeon.senders.delivery.lanes import Lanes
 from kigeon.senders.delivery.planner import PlainPlanner
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
@@ -83,7 +83,7 @@ def test_a_push_without_an_answer_holds_up_what_waits_only_after_a_while() -> No
     assert not lane.stalled
     lane.push_started([item(1)])
     assert not lane.stalled
-    now += 1.01 * PATIENCE
+    now += 1.01 * STALLED_AFTER
     assert numbers(list(lane.stalled)) == [1]
     lane.push_ended()
     assert not lane.stalled

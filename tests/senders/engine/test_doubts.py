@@ -51,7 +51,7 @@ def test_what_was_refused_unnoticed_is_sent_again_or_booked_as_lost(
     server: NatsServer, loki: Loki, monkeypatch: pytest.MonkeyPatch, is_gone: bool
 ) -> None:
     """Loki was started anew, another client has taken the room: the three that ride along are refused behind a 204."""
-    monkeypatch.setattr("kigeon.senders.engine.engine.PROVE_EVERY", 0.1)
+    monkeypatch.setattr("kigeon.senders.engine.doubted.PROVE_EVERY", 0.1)
     monkeypatch.setattr("kigeon.senders.loki.known.DOUBTED_FOR", 1.0)
     first, second = events_of(0, 8), events_of(8, 8)
 
@@ -111,7 +111,7 @@ def test_what_could_not_be_booked_is_booked_later_and_nothing_of_it_twice(
 ) -> None:
     """The retry stream takes the first two of the six that are in doubt, then nothing for a while."""
     monkeypatch.setattr("kigeon.senders.retry.scheduler.MAX_PAGE_EVENTS", 2)
-    monkeypatch.setattr("kigeon.senders.engine.engine.PROVE_EVERY", 0.1)
+    monkeypatch.setattr("kigeon.senders.engine.doubted.PROVE_EVERY", 0.1)
     monkeypatch.setattr("kigeon.senders.loki.known.DOUBTED_FOR", 1.0)
     first, second = events_of(0, 8), events_of(8, 8)
     put, calls = RetryStore.put, iter(range(100))
@@ -131,7 +131,7 @@ def test_what_could_not_be_booked_is_booked_later_and_nothing_of_it_twice(
                 await store(client, 9, *second)
                 await until(lambda: sum(counts(engine)) == 16)
                 monkeypatch.setattr(RetryStore, "put", put_some)
-                await until(lambda: "can't be read again" in caplog.text)
+                await until(lambda: "can't be sent again yet" in caplog.text)
                 loki.limits.max_streams = 10
                 await until(lambda: counts(engine) == (16, 0, 0) and len(loki.lines) == 16 + 1)
 

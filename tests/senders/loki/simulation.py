@@ -11,11 +11,9 @@ from kigeon.senders.delivery.delivery import Delivery, Elsewhere
 from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.lanes import Lanes
 from kigeon.senders.delivery.planner import Hold, PushPlanner
-from kigeon.senders.delivery.pool import SIDE_BY_SIDE
 from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.body import HEADERS, body_of
-from kigeon.senders.loki.continuity import Continuity, ticks
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
 from kigeon.senders.loki.planner import LokiPlanner
 from kigeon.senders.progress.envelope import Position
@@ -42,42 +40,25 @@ class InProcessSink:
     def __init__(self, loki: Loki, clock: Clock) -> None:
         self._loki = loki
         self._clock = clock
-        self._continuity = Continuity()
-        self._idle: list[int] = []
         self.requests = 0
         self.lose_next = 0
         """Answers that do not arrive, although the push did."""
+        self.restarts = 0
         self.ever_held: set[tuple[str, int]] = set()
 
     def planner(self, destination: LokiDestination) -> PushPlanner:
         return LokiPlanner(self._clock)
 
-    def connect(self) -> None:
-        """Have connections open, none of them before a push that another carries."""
-        self._idle = [next(ticks) for _ in range(SIDE_BY_SIDE)]
-
-    def disconnect(self) -> None:
-        """Have every connection that is open end; others are opened one by one."""
-        self._idle.clear()
-
     def push(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> Answer:
         self.requests += 1
-        opened = self._idle.pop() if self._idle else next(ticks)
-        asked = next(ticks)
-        answer = self._answer(destination, entries)
-        if not answer.answered:
-            return answer
-        self._idle.append(opened)
-        return replace(answer, heard=self._continuity.heard(opened, asked, next(ticks)))
-
-    def _answer(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> Answer:
         body = body_of(entries, destination.encoding)
         status, text, retry_after = self._loki.take(destination.tenant_id or "", HEADERS[destination.encoding], body)
         self.ever_held |= {(line.line, line.timestamp) for line in self._loki.lines}
         if self.lose_next:
             self.lose_next -= 1
-            return Answer(PushStatus.RETRY, "the connection broke", answered=False)
-        return answer_of(status, text.encode(), None if retry_after is None else str(retry_after))
+            return Answer(PushStatus.RETRY, "the connection broke", generation=self.restarts)
+        answer = answer_of(status, text.encode(), None if retry_after is None else str(retry_after))
+        return replace(answer, generation=self.restarts)
 
 
 class Saving:
@@ -110,7 +91,6 @@ class Simulation:
         started = time.time()
         self.loki.clock = lambda: started + self.clock.now - 1000.0
         self.sink = InProcessSink(self.loki, self.clock)
-        self.sink.connect()
         self.letters = Letters()
         self.later: list[Item] = []
         self.items: dict[int, Item] = {}
@@ -123,11 +103,6 @@ class Simulation:
         self.delivery = Delivery(self.sink, self._saving, self.letters, elsewhere)  # type: ignore[arg-type]
         self._ways = Lanes(self.delivery.planner, lambda lane: None, self.clock)
 
-    def restart_loki(self) -> None:
-        """Have Loki forget its streams; its connections end with its process."""
-        self.loki.restart()
-        self.sink.disconnect()
-
     def crash(self) -> None:
         """Have the sender forget all but its position, and its successor begin with what that says."""
         self.delivery.close()
@@ -138,6 +113,11 @@ class Simulation:
         self.items.update({n: Item(self.items[n].page, 0, b"{}", self._entries[n]) for n in waiting})
         self._ways = Lanes(self.delivery.planner, lambda lane: None, self.clock)
         self._ways.enter([self.items[n] for n in waiting])
+
+    def restart(self) -> None:
+        """Have Loki forget its streams while nothing is pushed; the connection to it is lost, and made anew."""
+        self.loki.restart()
+        self.sink.restarts += 1
 
     def close(self) -> None:
         """Let go of threads and socket."""
@@ -153,7 +133,7 @@ class Simulation:
         """Have lines sent: their stream, how many seconds they lie behind now, and their size."""
         for stream, behind, size in lines:
             number = len(self.items) + 1
-            page = self._saving.ledger.admit(number, number, 1, 0.0)
+            page = self._saving.ledger.envelopes.admit(number, number, 1, 0.0)
             assert page is not None
             text = f"{number} {'x' * size}"
             labels = (("app", "k"), ("namespace", stream))

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import pytest
 
 from kigeon.senders.entry import PushStatus
+from kigeon.senders.loki import sink as sink_module
 from kigeon.senders.loki.settings import BasicAuth, LokiSettings
 from kigeon.senders.loki.sink import LokiSink
 from tests.support.events import make_event
@@ -27,27 +27,28 @@ class Recorder(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.taken: list[tuple[str, dict[str, str], int]] = []
         self.location = ""
-        self.keeps = True
-        self._open: list[socket.socket] = []
+        self.answers = True
+        self.closes = False
+        self.connections: list[socket.socket] = []
         super().__init__(("127.0.0.1", 0), RecordingHandler)
+
+    def close_connections(self) -> None:
+        """Do as one does that ends, in all that a client notices."""
+        for connection in self.connections:
+            connection.shutdown(socket.SHUT_RDWR)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.append(request)
-        super().process_request(request, client_address)
-
-    def close_open(self) -> None:
-        """End every connection, as a process that ends does."""
-        for connection in self._open:
-            connection.shutdown(socket.SHUT_RDWR)
-
 
 class RecordingHandler(BaseHTTPRequestHandler):
     server: Recorder
     protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections.append(self.connection)
 
     def log_message(self, *args: object) -> None:
         pass
@@ -55,12 +56,15 @@ class RecordingHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.taken.append((self.path, dict(self.headers), self.client_address[1]))
+        if not self.server.answers:
+            self.close_connection = True
+            return
         self.send_response(302 if self.server.location else 204)
         if self.server.location:
             self.send_header("Location", self.server.location)
             self.send_header("Content-Length", "0")
         self.send_header("Set-Cookie", "a=b")
-        if not self.server.keeps:
+        if self.server.closes:
             self.send_header("Connection", "close")
         self.end_headers()
 
@@ -145,21 +149,60 @@ def test_an_authority_of_the_environment_is_trusted(tmp_path: Path, monkeypatch:
         assert push_once(LokiSettings(server.url, insecure_skip_verify=True)) is PushStatus.DELIVERED
 
 
-def test_a_connection_tells_whether_the_process_that_answers_was_there_before(recorder: Recorder) -> None:
-    sink = LokiSink(LokiSettings(recorder.url))
-    entry = sink.entry(make_event(1), LokiSettings(recorder.url))
-    first, second = (sink.push(entry.destination, [entry]).heard for _ in range(2))
-    assert first.since == second.since <= first.asked < second.asked
-    recorder.close_open()
-    third = sink.push(entry.destination, [entry]).heard
-    assert second.asked < third.since <= third.asked
-    sink.close()
+def generation_after(sink: LokiSink, settings: LokiSettings) -> int:
+    entry = sink.entry(make_event(1), settings)
+    return sink.push(entry.destination, [entry]).generation
 
 
-def test_a_server_that_keeps_no_connection_tells_nothing_by_a_new_one(recorder: Recorder) -> None:
-    recorder.keeps = False
+def test_a_loki_that_was_restarted_between_two_pushes_is_noticed_by_whoever_shares_the_connection(
+    recorder: Recorder,
+) -> None:
     sink = LokiSink(LokiSettings(recorder.url))
-    entry = sink.entry(make_event(1), LokiSettings(recorder.url))
-    answers = [sink.push(entry.destination, [entry]) for _ in range(2)]
-    assert [(answer.status, answer.heard) for answer in answers] == [(PushStatus.DELIVERED, None)] * 2
-    sink.close()
+    a, b = LokiSettings(recorder.url, "a"), LokiSettings(recorder.url, "b")
+    try:
+        first = generation_after(sink, a)
+        assert generation_after(sink, b) == first
+        recorder.close_connections()
+        assert generation_after(sink, a) > first
+        second = generation_after(sink, b)
+        assert second == generation_after(sink, a) > first
+    finally:
+        sink.close()
+
+
+def test_a_push_without_an_answer_is_noticed_too(recorder: Recorder) -> None:
+    sink = LokiSink(LokiSettings(recorder.url))
+    a, b = LokiSettings(recorder.url, "a"), LokiSettings(recorder.url, "b")
+    try:
+        first = generation_after(sink, a)
+        recorder.answers = False
+        assert push(sink, a) is PushStatus.RETRY
+        recorder.answers = True
+        assert generation_after(sink, b) > first
+    finally:
+        sink.close()
+
+
+def test_a_server_that_closes_each_connection_is_not_taken_for_one_that_is_restarted_each_time(
+    recorder: Recorder,
+) -> None:
+    recorder.closes = True
+    sink = LokiSink(LokiSettings(recorder.url))
+    try:
+        assert len({generation_after(sink, LokiSettings(recorder.url)) for _ in range(3)}) == 1
+    finally:
+        sink.close()
+    assert len({port for _, _, port in recorder.taken}) == 3
+
+
+def test_a_connection_that_was_dropped_for_others_is_another_one_later(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sink_module, "MAX_CONNECTIONS", 1)
+    sink = LokiSink(LokiSettings(recorder.url))
+    try:
+        first = generation_after(sink, LokiSettings(recorder.url))
+        push(sink, LokiSettings(recorder.url, basic_auth=BasicAuth("user", "password")))
+        assert generation_after(sink, LokiSettings(recorder.url)) > first
+    finally:
+        sink.close()

@@ -30,7 +30,7 @@ def read(loki: Loki, selector: str, start: int, end: int) -> list[tuple[int, str
 def test_everything_in_a_range_is_read_however_answers_are_cut(
     loki: Loki, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "LIMIT", limit)
+    monkeypatch.setattr(reader, "LINES_PER_ANSWER", limit)
     now = time.time_ns()
     times = [now + number // 5 * SECOND for number in range(23)]
     lines = hold(loki, times, app="kigeon")
@@ -47,7 +47,7 @@ def test_ranges_of_many_days_are_read_in_pieces(loki: Loki) -> None:
 
 
 def test_more_lines_at_once_than_can_be_told_apart_are_an_error(loki: Loki, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "LIMIT", 2)
+    monkeypatch.setattr(reader, "LINES_PER_ANSWER", 2)
     now = time.time_ns()
     loki.held.update(dict.fromkeys(Line("a", (("n", str(n)),), now, '{"uid":"0"}', ()) for n in range(3)))
     with pytest.raises(SenderError, match="too many to read"):

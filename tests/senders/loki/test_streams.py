@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kigeon.senders.loki.labels import FIELDS, MAX_LABEL_VALUE, SERVICE_LABELS, LabelValues, labels_of
-from kigeon.senders.loki.streams import LARGEST, MOST, Stream, Streams
+from kigeon.senders.loki.streams import LARGEST, MOST_STREAMS, Stream, Streams
 
 NAMES = ("namespace", "reason", "count")
 SERVICE = ("service_name", "kigeon")
@@ -52,7 +52,7 @@ def test_a_service_is_named_where_no_label_names_one(name: str) -> None:
 
 def test_there_is_an_end_to_what_is_remembered() -> None:
     streams = Streams()
-    for number in range(MOST + 10):
+    for number in range(MOST_STREAMS + 10):
         streams.stream_of(("reason",), (f"r{number}",), ())
     assert len(streams) == 10
 

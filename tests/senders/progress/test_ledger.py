@@ -39,7 +39,7 @@ class Books:
         self.ended = 0
 
     def admit(self, sequence: int) -> None:
-        page = self.ledger.admit(sequence, *self.stream[sequence], stored_at=0.0)
+        page = self.ledger.envelopes.admit(sequence, *self.stream[sequence], stored_at=0.0)
         if page is not None:
             self.pages[sequence] = page
 
@@ -70,7 +70,7 @@ class Books:
                 self.ledger.retry.load(copy)
         self.copies = {copy.sequence: copy for copy in copies}
         self.pages = {}
-        for sequence in range(self.ledger.read_from, reached + 1):
+        for sequence in range(self.ledger.envelopes.read_from, reached + 1):
             self.admit(sequence)
 
     def finish(self) -> None:
@@ -93,37 +93,37 @@ def test_every_event_ends_in_exactly_one_outcome_through_restarts(sizes: list[in
         assert balanced(books.ledger)
     books.finish()
     assert total(books.ledger) == sum(sizes)
-    assert books.ledger.lowest_open == len(sizes) + 1
+    assert books.ledger.envelopes.lowest_open == len(sizes) + 1
     assert books.ledger.counts[Outcome.EVICTED] == 0
 
 
 @given(st.integers(1, 50), st.integers(0, 50), st.integers(1, 5))
 def test_what_retention_evicted_is_counted_by_the_running_numbers(read: int, gone: int, count: int) -> None:
     ledger = started()
-    ledger.admit(1, 1, read, stored_at=0.0)
-    ledger.admit(9, 1 + read + gone, count, stored_at=0.0)
+    ledger.envelopes.admit(1, 1, read, stored_at=0.0)
+    ledger.envelopes.admit(9, 1 + read + gone, count, stored_at=0.0)
     assert ledger.counts[Outcome.EVICTED] == gone
 
 
 def test_open_events_that_were_evicted_while_nobody_ran_are_counted_too() -> None:
     ledger = started()
-    page = ledger.admit(1, 1, 4, stored_at=0.0)
+    page = ledger.envelopes.admit(1, 1, 4, stored_at=0.0)
     assert page is not None
     ledger.end(page, 2, Outcome.SENT)
     ledger = restarted(ledger)
-    ledger.admit(7, 11, 1, stored_at=0.0)
+    ledger.envelopes.admit(7, 11, 1, stored_at=0.0)
     assert ledger.counts[Outcome.EVICTED] == 3 + 6
 
 
 def test_a_new_sender_begins_with_what_the_queue_still_holds() -> None:
     ledger = Ledger(Position())
-    ledger.admit(500, 9001, 3, stored_at=0.0)
+    ledger.envelopes.admit(500, 9001, 3, stored_at=0.0)
     assert ledger.counts[Outcome.EVICTED] == 0
 
 
 def test_an_event_cannot_end_twice() -> None:
     ledger = started()
-    page = ledger.admit(1, 1, 1, stored_at=0.0)
+    page = ledger.envelopes.admit(1, 1, 1, stored_at=0.0)
     assert page is not None
     ledger.end(page, 0, Outcome.SENT)
     with pytest.raises(AssertionError, match="has ended before"):
@@ -132,9 +132,9 @@ def test_an_event_cannot_end_twice() -> None:
 
 def test_an_unreadable_envelope_is_parked_not_evicted() -> None:
     ledger = started()
-    ledger.admit(1, 1, 2, stored_at=0.0)
-    ledger.admit_unreadable(2)
-    ledger.admit(3, 6, 1, stored_at=0.0)
+    ledger.envelopes.admit(1, 1, 2, stored_at=0.0)
+    ledger.envelopes.admit_unreadable(2)
+    ledger.envelopes.admit(3, 6, 1, stored_at=0.0)
     assert ledger.counts[Outcome.PARKED] == 3
     assert ledger.counts[Outcome.EVICTED] == 0
 
@@ -146,11 +146,11 @@ def test_a_copy_whose_move_was_never_booked_is_not_taken_over() -> None:
 
 def test_a_stream_that_was_made_anew_is_read_from_its_start() -> None:
     ledger = started()
-    ledger.admit(40, 1, 5, stored_at=0.0)
+    ledger.envelopes.admit(40, 1, 5, stored_at=0.0)
     ledger = restarted(ledger)
-    ledger.rewind()
-    assert ledger.read_from == 1
-    assert ledger.admit(1, 6, 1, stored_at=0.0) is not None
+    ledger.envelopes.rewind()
+    assert ledger.envelopes.read_from == 1
+    assert ledger.envelopes.admit(1, 6, 1, stored_at=0.0) is not None
     assert ledger.counts[Outcome.EVICTED] == 5
 
 
@@ -169,24 +169,24 @@ def test_nothing_stored_is_where_a_new_sender_begins() -> None:
 
 def balanced(ledger: Ledger) -> bool:
     """Return whether every number that was given out is accounted for."""
-    return ledger.next_offset - ledger.first_offset == total(ledger) + ledger.open_everywhere
+    return ledger.envelopes.next_offset - ledger.envelopes.first_offset == total(ledger) + ledger.open_everywhere
 
 
 def test_the_books_balance_from_the_first_number_on() -> None:
     ledger = Ledger(Position())
-    page = ledger.admit(7, 501, 4, 0.0)
+    page = ledger.envelopes.admit(7, 501, 4, 0.0)
     assert page is not None
     ledger.end(page, 0, Outcome.SENT)
-    assert ledger.first_offset == 501
+    assert ledger.envelopes.first_offset == 501
     assert balanced(ledger)
     again = restarted(ledger)
-    assert again.first_offset == 501
+    assert again.envelopes.first_offset == 501
     assert again.balance(Outcome.EVICTED) == 0
 
 
 def test_a_page_of_the_retry_stream_that_is_gone_is_booked() -> None:
     ledger = started()
-    page = ledger.admit(1, 1, 3, 0.0)
+    page = ledger.envelopes.admit(1, 1, 3, 0.0)
     assert page is not None
     ledger.move([(page, 0), (page, 1)], EnvelopeProgress(1, 1, 2, offsets=(1, 2)))
     ledger.end(page, 2, Outcome.SENT)
@@ -199,7 +199,7 @@ def test_a_page_of_the_retry_stream_that_is_gone_is_booked() -> None:
 def test_numbers_that_go_back_keep_the_books_balanced() -> None:
     ledger = Ledger(Position())
     for sequence, first in ((1, 101), (2, 61), (3, 64)):
-        page = ledger.admit(sequence, first, 3, 0.0)
+        page = ledger.envelopes.admit(sequence, first, 3, 0.0)
         assert page is not None
         ledger.end(page, 1, Outcome.SENT)
     assert ledger.counts[Outcome.EVICTED] == 0
@@ -208,24 +208,24 @@ def test_numbers_that_go_back_keep_the_books_balanced() -> None:
 
 def test_a_stream_made_anew_has_pages_of_its_own_under_the_same_sequences() -> None:
     ledger = started()
-    old = ledger.admit(1, 1, 2, 0.0)
-    ledger.rewind()
-    new = ledger.admit(1, 3, 2, 0.0)
+    old = ledger.envelopes.admit(1, 1, 2, 0.0)
+    ledger.envelopes.rewind()
+    new = ledger.envelopes.admit(1, 3, 2, 0.0)
     assert old is not None
     assert new is not None
-    assert (ledger.open_pages, ledger.open_events) == (2, 4)
+    assert (ledger.envelopes.open_pages, ledger.envelopes.open_events) == (2, 4)
     ledger.end(old, 0, Outcome.SENT)
     ledger.end(old, 1, Outcome.SENT)
-    assert (ledger.open_pages, ledger.open_events) == (1, 2)
+    assert (ledger.envelopes.open_pages, ledger.envelopes.open_events) == (1, 2)
     assert [page.first for page in ledger.position().open] == [3]
     assert balanced(ledger)
 
 
 def test_what_was_in_memory_of_a_stream_made_anew_is_gone_after_a_crash_and_booked() -> None:
     ledger = started()
-    ledger.admit(1, 1, 2, 0.0)
-    ledger.rewind()
-    ledger.admit(1, 3, 2, 0.0)
+    ledger.envelopes.admit(1, 1, 2, 0.0)
+    ledger.envelopes.rewind()
+    ledger.envelopes.admit(1, 3, 2, 0.0)
     again = restarted(ledger)
     assert again.balance(Outcome.EVICTED) == 2
     assert balanced(again)
@@ -234,7 +234,7 @@ def test_what_was_in_memory_of_a_stream_made_anew_is_gone_after_a_crash_and_book
 def cut_short() -> tuple[Ledger, list[EnvelopeProgress]]:
     """Return a ledger that admitted four envelopes of two events each and ended those of the first."""
     ledger = started()
-    pages = [page for sequence in range(1, 5) if (page := ledger.admit(sequence, 2 * sequence - 1, 2, 1.0))]
+    pages = [page for sequence in range(1, 5) if (page := ledger.envelopes.admit(sequence, 2 * sequence - 1, 2, 1.0))]
     for index in range(2):
         ledger.end(pages[0], index, Outcome.SENT)
     return ledger, pages
@@ -245,84 +245,89 @@ def test_of_a_stream_that_was_cut_short_only_what_is_open_is_read_again(crashes:
     ledger = cut_short()[0]
     for _ in range(crashes):
         ledger = restarted(ledger)
-        ledger.rewind()
-        assert ledger.admit(1, 1, 2, 1.0) is None
-    found = ledger.admit(2, 3, 2, 1.0)
+        ledger.envelopes.rewind()
+        assert ledger.envelopes.admit(1, 1, 2, 1.0) is None
+    found = ledger.envelopes.admit(2, 3, 2, 1.0)
     assert found is not None
-    assert ledger.admit(3, 9, 2, 2.0) is not None
+    assert ledger.envelopes.admit(3, 9, 2, 2.0) is not None
     assert ledger.counts == {**dict.fromkeys(Outcome, 0), Outcome.SENT: 2, Outcome.EVICTED: 4}
     for index in range(2):
         ledger.end(found, index, Outcome.SENT)
     assert [page.first for page in ledger.position().open] == [9]
-    assert (ledger.open_pages, ledger.open_events, ledger.next_sequence, ledger.next_offset) == (1, 2, 4, 11)
+    assert (
+        ledger.envelopes.open_pages,
+        ledger.envelopes.open_events,
+        ledger.envelopes.next_sequence,
+        ledger.envelopes.next_offset,
+    ) == (1, 2, 4, 11)
     assert balanced(ledger)
 
 
 def test_what_is_in_memory_of_a_stream_that_was_cut_short_is_not_read_again() -> None:
     ledger, pages = cut_short()
-    ledger.rewind()
-    assert ledger.admit(1, 1, 2, 1.0) is None
-    assert ledger.admit(2, 3, 2, 1.0) is None
-    assert ledger.admit(3, 9, 2, 2.0) is not None
+    ledger.envelopes.rewind()
+    assert ledger.envelopes.admit(1, 1, 2, 1.0) is None
+    assert ledger.envelopes.admit(2, 3, 2, 1.0) is None
+    assert ledger.envelopes.admit(3, 9, 2, 2.0) is not None
     assert [page.first for page in ledger.position().open] == [3, 9]
     for page in pages[1:]:
         for index in range(2):
             ledger.end(page, index, Outcome.SENT)
     assert ledger.counts[Outcome.SENT] == 8
-    assert (ledger.open_pages, ledger.open_events) == (1, 2)
+    assert (ledger.envelopes.open_pages, ledger.envelopes.open_events) == (1, 2)
     assert balanced(ledger)
 
 
 def test_the_position_of_a_ledger_that_was_rewound_leads_to_rewinding_it_again() -> None:
     ledger = restarted(cut_short()[0])
     before = ledger.position()
-    ledger.rewind()
-    ledger.admit(1, 1, 2, 1.0)
+    ledger.envelopes.rewind()
+    ledger.envelopes.admit(1, 1, 2, 1.0)
     assert (ledger.position().next_sequence, ledger.position().next_offset) == (5, 9)
     assert {page.first for page in ledger.position().open} == {page.first for page in before.open}
 
 
 def test_numbers_that_went_back_in_a_stream_that_was_made_anew_are_not_taken_for_known_ones() -> None:
     ledger, _ = cut_short()
-    ledger.rewind()
-    assert ledger.admit(1, 5, 2, stored_at=2.0) is not None
-    assert ledger.next_offset == 7
+    ledger.envelopes.rewind()
+    assert ledger.envelopes.admit(1, 5, 2, stored_at=2.0) is not None
+    assert ledger.envelopes.next_offset == 7
     assert balanced(ledger)
 
 
 def test_what_ends_otherwise_than_sent_is_noted_and_until_where_that_is_so() -> None:
     """From ``explained`` on no number has a note: that is what makes a missing note a proof."""
     ledger = Ledger(Position())
-    page = ledger.admit(1, 11, 4, 0.0)
+    page = ledger.envelopes.admit(1, 11, 4, 0.0)
     assert page is not None
     ledger.end(page, 0, Outcome.SENT)
-    assert (ledger.notes.take(ledger.next_offset), ledger.notes.explained) == ([], 0)
+    assert (ledger.notes.take(ledger.envelopes.next_offset), ledger.notes.explained) == ([], 0)
     ledger.end(page, 1, Outcome.PARKED)
     ledger.end(page, 2, Outcome.PARKED)
     ledger.end(page, 3, Outcome.FILTERED, "the namespace filter")
-    assert ledger.notes.take(ledger.next_offset) == [
+    assert ledger.notes.take(ledger.envelopes.next_offset) == [
         (12, 13, "parked", ""),
         (14, 14, "filtered", "the namespace filter"),
     ]
     assert ledger.notes.explained == ledger.position().explained == 15
     ledger.replay(EnvelopeProgress(1, 12, 1, offsets=(12,)))
-    assert (ledger.notes.take(ledger.next_offset), ledger.notes.explained) == ([(12, 12, "replayed", "")], 15)
+    assert (ledger.notes.take(ledger.envelopes.next_offset), ledger.notes.explained) == ([(12, 12, "replayed", "")], 15)
 
 
 def test_events_of_envelopes_that_can_not_be_read_are_noted_with_their_letters() -> None:
     ledger = Ledger(Position())
-    ledger.admit(1, 1, 2, 0.0)
-    ledger.admit_unreadable(2)
-    ledger.admit_unreadable(3)
-    ledger.admit(4, 9, 1, 0.0)
+    ledger.envelopes.admit(1, 1, 2, 0.0)
+    ledger.envelopes.admit_unreadable(2)
+    ledger.envelopes.admit_unreadable(3)
+    ledger.envelopes.admit(4, 9, 1, 0.0)
     again = Ledger(ledger.position())
-    again.admit_unreadable(1)
-    assert ledger.notes.take(ledger.next_offset) == [(3, 8, "parked", "e2,e3")]
-    assert again.notes.take(again.next_offset) == [(1, 2, "parked", "e1")]
+    again.envelopes.admit_unreadable(1)
+    assert ledger.notes.take(ledger.envelopes.next_offset) == [(3, 8, "parked", "e2,e3")]
+    assert again.notes.take(again.envelopes.next_offset) == [(1, 2, "parked", "e1")]
 
 
 def test_where_it_is_not_known_which_events_are_gone_that_is_noted_of_all() -> None:
     ledger = Ledger(Position(next_sequence=3, next_offset=9, first_offset=2, counts={Outcome.SENT: 4}))
     assert ledger.balance(Outcome.EVICTED) == 3
-    ((first, last, outcome, _),) = ledger.notes.take(ledger.next_offset)
+    ((first, last, outcome, _),) = ledger.notes.take(ledger.envelopes.next_offset)
     assert (first, last, outcome) == (2, 8, "unknown")

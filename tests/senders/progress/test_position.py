@@ -43,8 +43,8 @@ def use(record: bytes) -> None:
         return
     ledger = Ledger(position)
     ledger.balance(Outcome.EVICTED)
-    assert ledger.read_from >= 1
-    assert ledger.open_events == 0
+    assert ledger.envelopes.read_from >= 1
+    assert ledger.envelopes.open_events == 0
     assert all(count >= 0 for count in ledger.counts.values())
     for page in position.open:
         assert 0 <= page.open_count <= page.count
