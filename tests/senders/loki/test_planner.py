@@ -398,6 +398,43 @@ def test_whatever_the_order_the_limits_and_the_restarts_sent_is_held_and_the_res
         simulation.close()
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.sampled_from("abcd"), min_size=1, max_size=4, unique=True),
+            st.sampled_from(["", "loki", "connection"]),
+            st.sampled_from([1, 2, 3, 1000]),
+        ),
+        min_size=3,
+        max_size=8,
+    )
+)
+def test_whatever_a_loki_refused_that_had_forgotten_its_streams_is_not_sent(
+    flow: list[tuple[list[str], str, int]],
+) -> None:
+    """Few streams and little room, restart after restart: what was refused unnoticed would soon be believed proven."""
+    simulation = Simulation()
+    try:
+        simulation.add(*spread(4, streams="abcd"))
+        simulation.run()
+        for streams, ended, room in flow:
+            simulation.loki.limits.max_streams = room
+            if ended == "loki":
+                simulation.restart()
+            elif ended == "connection":
+                simulation.disconnect()
+            simulation.add(*((stream, 0, 50) for stream in streams))
+            simulation.run(1)
+        simulation.loki.limits.max_streams = 1000
+        simulation.prove()
+        simulation.run(60)
+        simulation.prove()
+        assert_all_sent(simulation)
+    finally:
+        simulation.close()
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.tuples(st.lists(line, max_size=40), st.floats(0, 5), st.integers(0, 3)), min_size=1, max_size=6),
