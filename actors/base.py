@@ -26,7 +26,7 @@ from typing import Any
 from thespian.actors import ActorTypeDispatcher, ThespianWatch, WatchMessage
 
 from actors.messages import ChildSpec, Ping, Pong, Start, Stop, Stopped
-from actors.transport import register
+from actors.transport import UnixTransport, register
 from kigeon.observability.logs import bind, configure
 from kigeon.processes import crash_on_fatal_signals, give_memory_back
 
@@ -165,13 +165,21 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
         except BlockingIOError:
             return  # The actor has been woken already.
 
-    # ------------------------------------------------------------------------------------------------- from Thespian
+    # --------------------------------------------------------------------------------------- for and from Thespian
+
+    def send(self, targetAddr: Any, msg: Any) -> None:  # noqa: N803 - Thespian's names
+        """Send a message: at most once."""
+        transport = getattr(getattr(self, "_myRef", None), "transport", None)
+        if not isinstance(transport, UnixTransport) or not transport.carry(targetAddr, msg):
+            super().send(targetAddr, msg)
 
     def receiveMessage(self, message: Any, sender: Any) -> ThespianWatch:
         """Dispatch *message*, and return the watch, which Thespian wants after every message."""
         try:
             if isinstance(message, WatchMessage):
                 self._take_posted()
+            elif (handler := getattr(self, f"receiveMsg_{type(message).__name__}", None)) is not None:
+                handler(message, sender)
             else:
                 super().receiveMessage(message, sender)
         except BaseException as error:  # noqa: BLE001 - an actor that failed ends: there is nothing to let through

@@ -93,10 +93,13 @@ class Sender(KigeonActor):
 
     def report(self) -> Mapping[str, Any]:
         """Report the accounts."""
+        prepared: Mapping[str, Any] = self._preparer.report() if self._preparer else {}
+        told: Mapping[str, Any] = self._engine.report() if self._engine else {}
         return {
             "sender": True,
-            **(self._preparer.report() if self._preparer else {}),
-            **(self._engine.report() if self._engine else {}),
+            **prepared,
+            **told,
+            "troubles": [*prepared.get("troubles", ()), *told.get("troubles", ())],
             "process": os.getpid(),
         }
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from kigeon.http.graph import graph
 from kigeon.http.markup import Markup, join, tag
-from kigeon.http.moments import NEVER, moment_of, number, rate, size
+from kigeon.http.moments import NEVER, day_of, moment_of, number, rate, size
 from kigeon.http.problems import Problem, Told, problems
 
 ACCOUNTS = ("sent", "waiting", "filtered", "skipped", "parked", "evicted", "resent")
@@ -93,7 +93,7 @@ def processes(told: Told) -> Markup:
 
 def started(told: Told) -> Markup:
     """Since when it runs."""
-    return join("started ", moment_of(told["startedAt"]))
+    return join("started ", day_of(told["startedAt"]))
 
 
 PARTS: Mapping[str, Callable[[Told], Markup]] = {
@@ -138,10 +138,10 @@ def _figure(title: str, values: Sequence[float | None], write: Callable[[float],
     most, at = max(known, key=lambda found: found[0])
     now = write(known[-1][0])
     text = join(f"{now} now, at most {write(most)}", *((" at ", moment_of(at)) if most else ()))
-    since = join("known since ", moment_of(known[0][1]))
+    since = join("; known since ", moment_of(known[0][1])) if len(known) < len(slots) else ""
     return tag(
         "figure",
-        tag("figcaption", tag("strong", title), " ", tag("span", text, "; ", since, class_="faint")),
+        tag("figcaption", tag("strong", title), " ", tag("span", text, since, class_="faint")),
         graph(values, f"{title} in the last 24 hours: {now} now, at most {write(most)}"),
         tag("p", tag("span", "24 h ago"), tag("span", "12 h ago"), tag("span", "now"), class_="axis faint"),
     )
@@ -163,6 +163,6 @@ def _lane(lane: Told) -> Markup:
         _cell(number(lane["events"])),
         tag("td", lane["reason"]),
         tag("td", lane["cure"] or waits),
-        tag("td", moment_of(lane["since"])),
+        tag("td", day_of(lane["since"])),
         tag("td", moment_of(lane["next"])),
     )

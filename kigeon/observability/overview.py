@@ -10,6 +10,9 @@ from kigeon.observability.accounts import sender_accounts, watcher_accounts
 from kigeon.observability.health import Check, livez, passed, readyz
 from kigeon.observability.snapshot import Moment, Part, Snapshot
 
+RECENT = 600.0
+"""Seconds for which it is told that something failed, although it may work now."""
+
 
 def overview(snapshot: Snapshot, age: float, now: Moment) -> dict[str, Any]:
     """Return what there is to see; ``watcher`` and ``senders`` have the members of ``kigeon status --json``."""
@@ -49,6 +52,7 @@ def _cluster(snapshot: Snapshot, now: Moment) -> dict[str, Any]:
         "relists": report.get("relistsByCause", {}),
         "gaps": report.get("gaps", 0),
         "lastGap": report.get("lastGap"),
+        "clockAhead": round(report.get("clockAhead", 0.0)),
     }
 
 
@@ -77,6 +81,11 @@ def _sender(snapshot: Snapshot, name: str, now: Moment) -> dict[str, Any]:
         "pushes": report.get("pushes", {}),
         "streams": report.get("streams", {}),
         "held": held,
+        "troubles": [
+            {**trouble, "at": now.stamp(trouble["at"])}
+            for trouble in report.get("troubles", ())
+            if now.steady - trouble["at"] <= RECENT
+        ],
     }
 
 

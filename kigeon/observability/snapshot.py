@@ -121,7 +121,10 @@ def initial(settings: Settings, version: str, started_at: float) -> Snapshot:
 
 
 def moved(part: Part, ready: bool, now: float, **more: Any) -> Part:
-    """Return *part* as it is *now*."""
+    """Return *part* as it is *now*, itself where it has not changed."""
+    is_same = part.ready == ready and part.since and part.was_ready >= ready
+    if is_same and all(getattr(part, name) == value for name, value in more.items()):
+        return part
     since = part.since if part.ready == ready and part.since else now
     return replace(part, ready=ready, since=since, was_ready=part.was_ready or ready, **more)
 

@@ -20,6 +20,10 @@ PENDING_BYTES = 32 * 1024 * 1024
 """What nats-py may hold while it is disconnected; kigeon never has more than a few messages under way."""
 
 
+PING_EVERY = 30
+"""Seconds between two questions to the server whether it is there. On loopback no connection is lost unnoticed, and the
+root notices in seconds that the server hangs, and ends it."""
+
 OnReconnect = Callable[[Client], Awaitable[None]]
 """What is done when a connection has come back."""
 
@@ -105,7 +109,7 @@ async def connect(
         max_reconnect_attempts=-1,
         reconnect_time_wait=0.1,  # type: ignore[arg-type]  # seconds: a fraction will do
         connect_timeout=2,
-        ping_interval=5,
+        ping_interval=PING_EVERY,
         max_outstanding_pings=2,
         pending_size=PENDING_BYTES,
         disconnected_cb=lost,

@@ -27,6 +27,7 @@ import orjson
 from kigeon.errors import DataDirectoryInUse, StartError, shorten
 from kigeon.queue.broker.binary import find_binary
 from kigeon.queue.broker.recovery import Recovery, Work, work_of
+from kigeon.queue.broker.volume import cure_of, owner_of
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,11 @@ MAX_PAYLOAD = 8 * 1024 * 1024
 LOCK_PATIENCE = 2.0
 """Seconds to wait for the lock: the processes of a kigeon that was killed may still be ending."""
 
+TIMER_SLACK = 2_000_000
+"""Nanoseconds by which the server's timers may be late: after each wake Go looks at its threads every 20 µs."""
+
 _PR_SET_PDEATHSIG = 1
+_PR_SET_TIMERSLACK = 29
 _LIBC = ctypes.CDLL(None)
 
 _CONFIGURATION = """\
@@ -140,7 +145,8 @@ class NatsServer:
             return self.is_running
         if not self.is_running:
             raise self._failed("it ended")
-        port = _read_port(self._data_dir / "run")
+        # Once started it listens at the same port ever after, and says so again only where its disk has room for that.
+        port = _read_port(self._data_dir / "run") or max(self._port, 0)
         if port and _takes_connections(port):
             self._recovery, self._port = None, port
             took = round(recovery.seconds(time.monotonic()), 3)
@@ -253,18 +259,17 @@ class NatsServer:
         return StartError(f"nats-server did not start in {self._data_dir}: {how}; it said: {said or 'nothing'}")
 
     def _unusable(self, error: OSError) -> StartError:
-        return StartError(
-            f"global.dataDir {self._data_dir} can't be used: {error.strerror or error}: "
-            "give a directory that this user may write to, on a disk with room for queue.eventsMaxBytes"
-        )
+        said = f"{error.strerror or error}{owner_of(self._data_dir)}"
+        return StartError(f"global.dataDir {self._data_dir} can't be used: {said}: {cure_of(error)}")
 
 
 def _die_with_parent() -> Callable[[], None]:
-    """Return what the child runs before it becomes the server: from then on it ends with its parent."""
+    """Return what the child runs before it becomes the server: it ends with its parent, and its timers may be late."""
     parent = os.getpid()
 
     def arrange() -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _LIBC.prctl(_PR_SET_TIMERSLACK, TIMER_SLACK, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
 
