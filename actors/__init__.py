@@ -1,1 +1,1 @@
-"""The running system: actors on Thespian, thin around the library's domain objects."""
+"""The running system: actors on Thespian, which are thin wrappers of the library's domain objects."""

@@ -1,4 +1,4 @@
-"""One actor system: Thespian's admin and logger, the Supervisor, and their sockets."""
+"""Runs one actor system: Thespian's admin and logger, the Supervisor, and their sockets."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from kigeon.processes import is_running, kill_descendants, parents
 log = logging.getLogger(__name__)
 
 START_WITHIN = 15.0
-"""Seconds for the Supervisor's first Status."""
+"""Seconds to wait for the Supervisor's first Status."""
 
 ASK_FOR = 1.0
-"""Seconds that one question takes at the start: then signals are looked at."""
+"""Seconds for one question at the start; after each, signals are checked."""
 
 _PREFIX = "kigeon-"
 
@@ -35,7 +35,7 @@ _PREFIX = "kigeon-"
 class System:
     """One actor system with its Supervisor, its sockets in a private directory.
 
-    ``note`` is a file that remembers the directory, for the next kigeon to remove after a crash. The constructor waits
+    *note* is a file that records the directory, so that after a crash the next kigeon removes it. The constructor waits
     for the Supervisor's first Status, unless *hurry* returns true.
     """
 
@@ -44,7 +44,7 @@ class System:
         self._nonce = 0
         self._pids: tuple[int, ...] = ()
         self.ends: list[int] = []
-        """Descriptors that are readable when one of these processes has ended."""
+        """Descriptors that become readable when one of :attr:`pids` has ended."""
         self._directory = _fresh_directory(note)
         self._actors: ActorSystem | None = None
         try:
@@ -66,7 +66,7 @@ class System:
         deadline = time.monotonic() + START_WITHIN
         while (asked := time.monotonic()) < deadline and not hurry():
             status = self.ping(ASK_FOR)
-            # Only where nobody is there to give an answer does none come before the time is up.
+            # An early None means that there is nobody who could answer.
             if status is not None or time.monotonic() - asked < ASK_FOR * 0.9:
                 return status
         return None
@@ -78,17 +78,17 @@ class System:
 
     @property
     def tells_its_end(self) -> bool:
-        """Whether the end of each of its processes makes one of :attr:`ends` readable: not every kernel can."""
+        """Whether the end of each process makes one of :attr:`ends` readable; not every kernel can do that."""
         return len(self.ends) == len(self._pids)
 
     def is_alive(self) -> bool:
-        """Whether the admin, the logger and the Supervisor are there."""
+        """Whether the admin, the logger and the Supervisor run."""
         if self._pids and self.tells_its_end:
             return not select.select(self.ends, [], [], 0)[0]
         return bool(self._pids) and all(is_running(pid) for pid in self._pids)
 
     def ping(self, within: float) -> Status | None:
-        """Ask the Supervisor how things are; None without an answer *within* seconds."""
+        """Ask the Supervisor for its Status; None without an answer *within* seconds."""
         if self._actors is None:
             return None
         self._nonce += 1
@@ -96,8 +96,8 @@ class System:
         answer = self._actors.ask(self._supervisor, Ping(self._nonce), within)
         while answer is not None and time.monotonic() < deadline:
             if isinstance(answer, Status) and answer.nonce == self._nonce:
-                if not answer.children:
-                    # It knows of none: what it was told to run was lost on the way.
+                if not answer.is_planned:
+                    # The Supervisor does not know what to run: the message that told it what to run was lost.
                     self._actors.tell(self._supervisor, self._order)
                 return answer
             answer = self._actors.listen(deadline - time.monotonic())
@@ -109,12 +109,12 @@ class System:
             return None
         deadline = time.monotonic() + grace
         self._actors.tell(self._supervisor, Stop(grace - 0.5))
-        # When one of them ends meanwhile there is nobody to wait for.
+        # When one of them ends meanwhile, no answer will come.
         while time.monotonic() < deadline and not hurry() and self.is_alive():
             answer = self._actors.listen(0.1)
             if isinstance(answer, Stopped):
                 return answer.report
-        log.warning("not everything finished in time; what was not sent is sent after the next start")
+        log.warning("not every actor finished in time, events that were not sent are sent after the next start")
         return None
 
     def tear_down(self, spared: frozenset[int]) -> None:
@@ -128,7 +128,7 @@ class System:
 
 
 def _fresh_directory(note: Path) -> str:
-    """Make a private directory with a short path (a socket's has at most 107 bytes), and remove its forerunner."""
+    """Make a private directory with a short path (a socket's has at most 107 bytes), and remove the former one."""
     directory = tempfile.mkdtemp(prefix=_PREFIX, dir=_place_of(note))
     try:
         forerunner = Path(note.read_text()) if note.exists() else Path()
@@ -136,19 +136,19 @@ def _fresh_directory(note: Path) -> str:
             shutil.rmtree(forerunner, ignore_errors=True)
         note.write_text(directory)
     except OSError as error:
-        log.warning("the directory of sockets can't be noted", extra={"error": str(error)})
+        log.warning("the path of the sockets' directory can't be recorded", extra={"error": str(error)})
     return directory
 
 
 def _place_of(note: Path) -> str:
-    """Return where the directory is made: beside *note* where there is nothing for temporary files but here."""
+    """Return the place for the directory: beside *note* where the only place for temporary files is here."""
     temporary = tempfile.gettempdir()
     here = temporary == str(Path.cwd()) and "TMPDIR" not in os.environ
     return str(note.parent.absolute()) if here else temporary
 
 
 def _thespians(supervisor: int) -> tuple[int, ...]:
-    """Return the processes that the actor system can't do without: the Supervisor, the admin and its logger."""
+    """Return the processes without which the actor system fails: the Supervisor, the admin and its logger."""
     tree = parents()
     admin = tree.get(supervisor, 0)
     return (supervisor, admin, *(pid for pid, parent in tree.items() if parent == admin and pid != supervisor))

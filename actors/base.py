@@ -1,10 +1,10 @@
-"""What every actor of kigeon has in common.
+"""The base of every actor of kigeon.
 
-*Let it crash.* An exception in a handler is logged and ends the process: the Supervisor replaces it, and the
-protocol between the actors makes good what was lost. (Thespian would call the handler a second time with the
-same message.) The same holds for the actor's loop: an asyncio event loop in a thread of its own, for everything that
-waits. Nothing but this module crosses from the loop to the actor: :meth:`KigeonActor.post` puts an object into a
-queue and wakes the actor through a socket that Thespian watches.
+*Let it crash.* An exception in a handler is logged and ends the process. The Supervisor replaces the process, and the
+protocol between the actors sends lost messages again. (Thespian would call the handler a second time with the same
+message.) The same holds for the actor's loop: an asyncio event loop in a thread of its own, for everything that waits.
+Only :meth:`KigeonActor.post` crosses from the loop to the actor: it puts an object into a queue and wakes the actor
+through a socket that Thespian watches.
 
 Lifecycle, in this order: ``Start`` → :meth:`started` (and :meth:`work` in the loop) → messages → ``Stop`` →
 :meth:`finish` in the loop → ``Stopped``.
@@ -25,28 +25,29 @@ from typing import Any
 
 from thespian.actors import ActorTypeDispatcher, ThespianWatch, WatchMessage
 
-from actors.messages import ChildSpec, Ping, Pong, Start, Stop, Stopped
-from actors.transport import register
+from actors.messages import ChildSpec, Ping, Pong, Start, Stop, Stopped, Tenured
+from actors.transport import UnixTransport, register
 from kigeon.observability.logs import bind, configure
 from kigeon.processes import crash_on_fatal_signals, give_memory_back
+from kigeon.tenure import Tenure
 
 log = logging.getLogger(__name__)
 
 CRASHED = 70
-"""Exit status of an actor that gave up."""
+"""Exit status of an actor that crashed."""
 
 TIDY_EVERY = 10.0
-"""Seconds after which what a backlog took of the memory, and was freed, is given back."""
+"""Seconds after which freed memory, for example after a backlog, is given back to the kernel."""
 
-# Thespian replaces logging's root in each process by one that sends records as messages. These are the ones to go back
-# to: records go straight to standard error, from every process.
+# Thespian replaces logging's root in each process by one that sends records as messages. These are the original ones,
+# which are put back: each process writes its records straight to standard error.
 _ROOT, _MANAGER = logging.root, logging.Logger.manager
 
 register()
 
 
 def context_of(spec: ChildSpec) -> dict[str, str]:
-    """Return what every record of a child's process holds: the actor's name, and the sender's."""
+    """Return the context of every log record in a child's process: the actor's name, and the sender's."""
     return {"actor": spec.name, **({"sender": spec.sender.name} if spec.sender is not None else {})}
 
 
@@ -55,26 +56,26 @@ def crash(reason: str, error: BaseException | None = None) -> None:
     try:
         log.error("the actor crashed, it will be replaced", extra={"reason": reason}, exc_info=error)
     finally:
-        # Without memory there may be no word of it: Thespian would take up the message again, in a process half done.
+        # Logging may fail for lack of memory: Thespian would then handle the message again, in a broken process.
         os._exit(CRASHED)
 
 
 def enter_process(name: str) -> None:
-    """Make the process that Thespian has forked that of the actor *name*: its signals, its logs, its end."""
+    """Set up a process that Thespian has forked for the actor *name*: signals, logs, and crashes of threads."""
     crash_on_fatal_signals()
     # The root decides when to end; a terminal's Ctrl-C, or a service manager's signal, reaches every process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logging.root, logging.Logger.root, logging.Logger.manager = _ROOT, _ROOT, _MANAGER
     threading.excepthook = lambda failed: crash("a thread failed", failed.exc_value)
-    # It was forked with the handlers of the process that made it, and may crash before it is told who it is.
+    # The process inherited its parent's handlers, and may crash before Start tells its name.
     bind({"actor": name})
 
 
 class Loop:
     """An asyncio event loop in a daemon thread. A task that fails crashes the process.
 
-    It gives signs of life when it is asked for one: an idle loop sleeps.
+    The loop gives a sign of life only when it is asked for one, so that an idle loop sleeps.
     """
 
     def __init__(self) -> None:
@@ -96,7 +97,7 @@ class Loop:
         self._asked_at = None
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run *work* in the loop; from any thread."""
+        """Run *work* in the loop. Any thread may call this."""
         self._loop.call_soon_threadsafe(self._spawn, work)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -118,15 +119,16 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
     """An actor that is told who it is by ``Start``, answers ``Ping``, and finishes on ``Stop``."""
 
     def __init__(self, capabilities: Mapping[str, Any] | None = None) -> None:
-        """Make the actor: in a process of its own where *capabilities* are given, otherwise as an object alone.
+        """Make the actor: with *capabilities* in a process of its own, otherwise only as an object.
 
-        Thespian, which has forked that process, gives them to whoever has an argument of this name.
+        Thespian, which has forked the process, passes them to a constructor that has an argument of this name.
         """
         self.name = type(self).__name__.lower()
         if capabilities is not None:
             enter_process(self.name)
         self.supervisor: Any = None
         self.loop: Loop | None = None
+        self.tenure = Tenure()
         self._tidied_at = time.monotonic()
         self._posted: deque[object] = deque()
         self._wake, self._woken = socket.socketpair()
@@ -136,47 +138,61 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
     # ------------------------------------------------------------------------------------- for the actors to define
 
     def started(self, start: Start) -> None:
-        """Begin: called once, in the actor's thread, before its :meth:`work`."""
+        """Begin. Called once, in the actor's thread, before :meth:`work`."""
 
     async def work(self) -> None:
-        """Do what waits: runs in the loop from the start on. An exception crashes the actor."""
+        """Do the work that waits. Runs in the loop from the start on; an exception crashes the actor."""
 
     async def finish(self, grace: float) -> None:
-        """Bring to an end what was begun; runs in the loop. What takes longer than *grace* seconds is cut off."""
+        """Finish the work that was begun. Runs in the loop, and is cut off after *grace* seconds."""
 
     def posted(self, item: Any) -> None:
-        """Handle what the loop or a thread has posted; in the actor's thread."""
+        """Handle an *item* that the loop or a thread has posted. Runs in the actor's thread."""
 
     def report(self) -> Mapping[str, Any]:
-        """Return what the actor tells of itself; in the actor's thread."""
+        """Return the actor's report about itself. Runs in the actor's thread."""
         return {}
 
     def script(self) -> str | None:
-        """Return what its successor is to begin with; in the actor's thread."""
+        """Return the hook's text with which a successor begins. Runs in the actor's thread."""
         return None
 
     # --------------------------------------------------------------------------------------------- from any thread
 
     def post(self, item: object) -> None:
-        """Hand *item* to :meth:`posted` in the actor's thread; from any thread."""
+        """Pass *item* to :meth:`posted` in the actor's thread. Any thread may call this."""
         self._posted.append(item)
         try:
             self._wake.send(b"\0")
         except BlockingIOError:
-            return  # It has been woken often enough.
+            return  # The actor has been woken already.
 
-    # ------------------------------------------------------------------------------------------------- from Thespian
+    # --------------------------------------------------------------------------------------- for and from Thespian
+
+    def send(self, targetAddr: Any, msg: Any) -> None:  # noqa: N803 - Thespian's names
+        """Send a message: at most once."""
+        transport = getattr(getattr(self, "_myRef", None), "transport", None)
+        if not isinstance(transport, UnixTransport) or not transport.carry(targetAddr, msg):
+            super().send(targetAddr, msg)
 
     def receiveMessage(self, message: Any, sender: Any) -> ThespianWatch:
-        """Dispatch *message*; the watch has to be handed back after every single one."""
+        """Dispatch *message*, and return the watch, which Thespian wants after every message."""
         try:
             if isinstance(message, WatchMessage):
                 self._take_posted()
             else:
-                super().receiveMessage(message, sender)
+                self.handle(message, sender)
         except BaseException as error:  # noqa: BLE001 - an actor that failed ends: there is nothing to let through
             crash(f"handling {type(message).__name__} failed", error)
         return ThespianWatch([self._woken.fileno()])
+
+    def handle(self, message: Any, sender: Any) -> None:
+        """Call the handler of *message*: Thespian looks for it in every class of the actor and of the message."""
+        handler = getattr(self, f"receiveMsg_{type(message).__name__}", None)
+        if handler is not None:
+            handler(message, sender)
+        else:
+            super().receiveMessage(message, sender)
 
     def receiveMsg_Start(self, message: Start, sender: Any) -> None:
         """Begin to work."""
@@ -184,6 +200,7 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
             return
         self.name = message.spec.name
         self.supervisor = sender
+        self.tenure.begin(message.until)
         settings = message.settings.global_
         configure(settings.log_level, settings.log_format, context=context_of(message.spec))
         self.loop = Loop()
@@ -191,26 +208,30 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
         self.loop.spawn(self.work())
 
     def receiveMsg_Ping(self, message: Ping, sender: Any) -> None:
-        """Answer that the actor and its loop are well; one that was never told to begin is not."""
+        """Answer that the actor and its loop are well; an actor that never got its Start crashes."""
         if self.loop is not None:
             owed = self.loop.ask()
             self.send(sender, Pong(message.nonce, self.name, os.getpid(), owed, self.report(), self.script()))
         elif message.nonce > 0:
-            # The one with 0 comes with Start, and may be quicker.
+            # The Ping with nonce 0 is sent with Start, and may overtake it.
             crash("its Start was lost")
         if time.monotonic() - self._tidied_at >= TIDY_EVERY:
             self._tidied_at = time.monotonic()
             give_memory_back()
 
+    def receiveMsg_Tenured(self, message: Tenured, sender: Any) -> None:
+        """Go on for longer; whose tenure has ended meanwhile ends."""
+        self.tenure.extend(message.until)
+
     def receiveMsg_Stop(self, message: Stop, sender: Any) -> None:
-        """Finish, then say so."""
+        """Finish, then answer Stopped."""
         if self.loop is None:
             self.send(sender, Stopped(self.name, {}))
         else:
             self.loop.spawn(self._finish(message.grace, sender))
 
     def receiveUnrecognizedMessage(self, message: Any, sender: Any) -> None:
-        """Log that nobody handles *message*, which Thespian would drop silently; its own are no loss."""
+        """Log a *message* without a handler, which Thespian would drop silently; its own messages do not matter."""
         if not type(message).__module__.startswith("thespian."):
             log.error("a message has no handler", extra={"type": type(message).__name__})
 
@@ -238,7 +259,7 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
 
 
 class _Finished:
-    """The actor has finished: *asker* is to be told."""
+    """The actor has finished; *asker* waits for Stopped."""
 
     def __init__(self, asker: Any) -> None:
         self.asker = asker

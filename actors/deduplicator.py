@@ -1,8 +1,9 @@
-"""The Deduplicator: lets through what was not seen within the lifetime, and knows that from the streams alone."""
+"""The Deduplicator lets through events that were not seen within the lifetime; it knows that from the streams alone."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,9 @@ from kigeon.backoff import persistently
 from kigeon.clock import SteadyClock
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.kind import EventKind
+from kigeon.events.summary import EventSummary
 from kigeon.observability.event_tally import EventTally
+from kigeon.observability.latest import LatestEvents, new_of
 from kigeon.queue.broker.connection import connect
 from kigeon.queue.broker.streams import digest_ttl, digest_ttl_of
 from kigeon.queue.dedup.digests import DigestMemory
@@ -24,7 +27,7 @@ from kigeon.queue.dedup.rebuild import catch_up, rebuild
 FORGET_EVERY = 30.0
 
 LOST_AFTER = 1.0
-"""Seconds for a message that was overtaken to arrive."""
+"""Seconds after which a message that was overtaken counts as lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,20 @@ class CaughtUp:
     opened: QueueOpened
 
 
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """What is reported about a batch's new events once the batch is stored."""
+
+    kinds: list[EventKind]
+    latest: list[EventSummary]
+
+
 class Forget:
-    """It is time to forget what is old enough."""
+    """It is time to forget old digests."""
 
 
 class Deduplicator(KigeonActor):
-    """Between Watcher and Queue. An epoch begins for it when the Queue has said where the stream ends."""
+    """Works between Watcher and Queue. An epoch begins for it when the Queue has told the end of the stream."""
 
     def started(self, start: Start) -> None:
         """Prepare an empty memory."""
@@ -56,13 +67,14 @@ class Deduplicator(KigeonActor):
         self._checkpoint = WatcherCheckpoint()
         self._repeated = 0
         self._passed = 0
-        self._passing: dict[int, list[EventKind]] = {}
+        self._passing: dict[int, Passing] = {}
         self._tally = EventTally()
+        self._latest = LatestEvents()
 
     async def work(self) -> None:
         """Rebuild the memory, and bring it up to date at the beginning of each epoch."""
         self._opened = asyncio.Queue()
-        client = await connect(self._queue_address.url, self._queue_address.token, self.name)
+        client = await connect(self._queue_address, self.name)
         self.post(None)
         asyncio.get_running_loop().create_task(self._remind())
         while True:
@@ -80,14 +92,14 @@ class Deduplicator(KigeonActor):
             self.post(CaughtUp(opened))
 
     def receiveMsg_Connect(self, message: Connect, sender: Any) -> None:
-        """Note who is who, and let nothing through until the Queue has said where the stream ends."""
+        """Note the actors of the epoch, and let nothing through until the Queue has told the end of the stream."""
         if message.epoch != self._connect.epoch:
             self._connect, self._is_open = message, False
         if self._early is not None:
             self.receiveMsg_QueueOpened(self._early, sender)
 
     def receiveMsg_QueueOpened(self, message: QueueOpened, sender: Any) -> None:
-        """Forget what was on its way, and read what of it the stream holds. Told again, tell the Watcher again."""
+        """Forget batches on their way, and read which are stored. If this comes again, tell the Watcher again."""
         self._early = message if message.epoch > self._connect.epoch else None
         if message.epoch != self._connect.epoch:
             return
@@ -106,13 +118,16 @@ class Deduplicator(KigeonActor):
                 self._examine(batch)
 
     def _examine(self, message: Batch) -> None:
-        """Pass on what is new, and the books in any case: they are as durable as the events."""
+        """Pass on the new events, and the checkpoint in any case, which has to be as durable as the events."""
         examined = self._deduplication.examine(message.batch_seq, message.envelope)
         self._checkpoint = self._checkpoint.after(message.delta, examined.repeated)
         self._deduplication.remember_for(digest_ttl(self._checkpoint.lifetime))
         self._repeated += examined.repeated
         self._passed += examined.envelope.count if examined.envelope else 0
-        self._passing[message.batch_seq] = [message.kinds[index] for index in examined.new if message.kinds]
+        self._passing[message.batch_seq] = Passing(
+            [message.kinds[index] for index in examined.new if message.kinds],
+            new_of(message.latest, message.envelope.count, examined.new),
+        )
         store = Store(message.epoch, self._next_store_seq, message.batch_seq, examined.envelope, self._checkpoint)
         self.send(self._connect.queue, store)
         self._next_store_seq += 1
@@ -121,11 +136,13 @@ class Deduplicator(KigeonActor):
         """Keep the digests of a batch for good."""
         if message.epoch == self._connect.epoch:
             self._deduplication.stored(message.batch_seq)
-            self._tally.add(self._passing.pop(message.batch_seq, ()))
+            if passed := self._passing.pop(message.batch_seq, None):
+                self._tally.add(passed.kinds)
+                self._latest.add(passed.latest, time.monotonic())
             self._sequence = max(self._sequence, message.sequence)
 
     def posted(self, item: Any) -> None:
-        """Begin the epoch; or forget."""
+        """Begin the epoch, or forget old digests."""
         if isinstance(item, Forget):
             self._deduplication.forget()
         elif isinstance(item, CaughtUp) and item.opened.epoch == self._connect.epoch:
@@ -135,7 +152,7 @@ class Deduplicator(KigeonActor):
             self.send(self._connect.watcher, _resume(opened))
 
     def report(self) -> Mapping[str, Any]:
-        """Tell how much was let through and how much was not; ask for a new epoch when a batch was lost."""
+        """Report how many events were let through and how many were not; ask for a new epoch if a batch was lost."""
         if self._is_open and self._batches.is_missing_one(LOST_AFTER):
             self._batches.restart()
             self._is_open = False
@@ -145,6 +162,7 @@ class Deduplicator(KigeonActor):
             "repeated": self._repeated,
             "remembered": len(self._deduplication),
             "cluster": self._tally.report(),
+            "latest": self._latest.report(time.monotonic()),
         }
 
     async def _hand_over(self, opened: QueueOpened) -> None:

@@ -1,15 +1,15 @@
 """Connections between the processes of an actor system: one for each direction, kept open, and one epoll for all.
 
-A message is a frame: four bytes of length, then as many bytes. What is written to a connection is read by its peer or
-lost with it: nothing is acknowledged here, since whoever needs an answer waits for that of the actor. What a peer does
-not take at once waits here; the protocol between the actors bounds it.
+A message is a frame: four bytes of length, then as many bytes. A written message is read by the peer, or lost with the
+peer: nothing is acknowledged here, since an actor that needs an answer waits for the other actor's. Data that a peer
+does not take at once waits here; the protocol between the actors bounds its size.
 """
 
 from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -49,7 +49,7 @@ class _Inbound:
 
 @dataclass(slots=True)
 class Happened:
-    """What a wait ended with: messages in order, watched descriptors that are readable, whether somebody connected."""
+    """The result of a wait: messages in order, watched descriptors that are readable, whether a peer connected."""
 
     messages: list[bytes] = field(default_factory=list)
     ready: list[int] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Happened:
 
 
 class Links:
-    """The connections of one process; owned by one thread. *listener* is where others connect."""
+    """The connections of one process; owned by one thread. Others connect to *listener*."""
 
     def __init__(self, listener: socket.socket) -> None:
         listener.setblocking(False)
@@ -67,26 +67,27 @@ class Links:
         self._inbound: dict[int, _Inbound] = {}
         self._outbound: dict[int, _Outbound] = {}
         self._to: dict[str, _Outbound] = {}
-        self._watched: set[int] = set()
+        self._watched: Sequence[int] = ()
 
     @property
     def has_unsent(self) -> bool:
-        """Whether something waits for a peer to take it."""
+        """Whether data waits for a peer to take it."""
         return any(link.unsent for link in self._outbound.values())
 
     def send(self, path: str, data: bytes) -> None:
-        """Send a frame to who listens at *path*; :class:`OSError` when nobody does."""
+        """Send a frame to the process that listens at *path*; :class:`OSError` when none does."""
         link = self._to.get(path)
         if link is not None and self._write(link, data):
             return
-        # Nobody was there any more; who listens there now may be another.
+        # The former peer is gone; another process may listen at the path now.
         link = self._connect(path)
         if not self._write(link, data):
-            raise ConnectionResetError(f"{path} was left at once")
+            raise ConnectionResetError(f"the process at {path} closed the connection at once")
 
-    def wait(self, seconds: float | None, watched: Iterable[int] = ()) -> Happened:
-        """Return when something has happened, at the latest after so many *seconds*; None: however long it takes."""
-        self._watch(set(watched))
+    def wait(self, seconds: float | None, watched: Sequence[int] = ()) -> Happened:
+        """Return when something has happened, at the latest after *seconds*; None waits without a limit."""
+        if watched != self._watched:
+            self._watch(watched)
         happened = Happened()
         for descriptor, events in self._poll.poll(seconds):
             if descriptor == self._listener.fileno():
@@ -101,8 +102,8 @@ class Links:
         return happened
 
     def close(self) -> None:
-        """Let go of everything, the listener too."""
-        # In a process that was forked the epoll is its parent's too: nothing is unregistered.
+        """Close everything, the listener too."""
+        # A forked process shares the epoll with its parent, so nothing is unregistered.
         for inbound in self._inbound.values():
             inbound.socket.close()
         for outbound in self._outbound.values():
@@ -113,21 +114,22 @@ class Links:
         self._poll.close()
         self._listener.close()
 
-    def _watch(self, watched: set[int]) -> None:
-        for descriptor in self._watched - watched:
-            # One that was closed has left by itself.
+    def _watch(self, watched: Sequence[int]) -> None:
+        before, now = set(self._watched), set(watched)
+        for descriptor in before - now:
+            # A closed descriptor has left the epoll already.
             with suppress(OSError):
                 self._poll.unregister(descriptor)
-        for descriptor in watched - self._watched:
+        for descriptor in now - before:
             self._poll.register(descriptor, select.EPOLLIN)
-        self._watched = watched
+        self._watched = list(watched)
 
     def _accept(self) -> None:
         while True:
             try:
                 accepted, _ = self._listener.accept()
             except OSError:
-                return  # Nobody more.
+                return  # No further peer waits.
             accepted.setblocking(False)
             self._inbound[accepted.fileno()] = _Inbound(accepted)
             self._poll.register(accepted.fileno(), select.EPOLLIN)
@@ -140,7 +142,7 @@ class Links:
         except OSError:
             read = b""
         if not read:
-            # A message that is there in half has not been sent.
+            # A message of which only a part came does not count as sent.
             del self._inbound[link.socket.fileno()]
             self._drop(link.socket)
             return []
@@ -161,7 +163,7 @@ class Links:
         return link
 
     def _write(self, link: _Outbound, data: bytes) -> bool:
-        """Send *data* after what waits; return whether the peer was there."""
+        """Send *data* after the data that waits; return whether the peer was there."""
         if link.unsent:
             link.unsent += data
             return True
@@ -178,7 +180,7 @@ class Links:
         return True
 
     def _go_on(self, link: _Outbound, events: int) -> None:
-        """Send on what waits, or see that the peer is gone."""
+        """Send the data that waits, or notice that the peer is gone."""
         if events & ~select.EPOLLOUT:
             self._lose(link)
             return
@@ -199,7 +201,7 @@ class Links:
         self._drop(link.socket)
 
     def _drop(self, gone: socket.socket) -> None:
-        # The process may have forked: closed here alone, the connection would go on being polled.
+        # The process may have forked: a connection that is closed only here would stay in the epoll.
         with suppress(OSError):
             self._poll.unregister(gone.fileno())
         gone.close()

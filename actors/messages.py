@@ -1,15 +1,17 @@
 """Every message between actors: frozen, slotted, of plain data, so that it survives pickling.
 
-Those by which an event passes are the library's own: :class:`~kigeon.kube.outbox.Batch` (Watcher to Deduplicator),
+The messages that carry events are the library's own: :class:`~kigeon.kube.outbox.Batch` (Watcher to Deduplicator),
 :class:`~kigeon.queue.log.protocol.Store` (Deduplicator to Queue), :class:`~kigeon.queue.log.protocol.Stored` (Queue to
-Watcher and Deduplicator), :class:`~kigeon.queue.log.protocol.QueueOpened` (Queue to Deduplicator).
+Watcher and Deduplicator), :class:`~kigeon.queue.log.protocol.QueueOpened` (Queue to Deduplicator). So is what the
+Membership tells the Supervisor: :class:`~kigeon.leases.standing.Standing`.
 
-Delivery is at most once (a message to an actor that is killed is gone): whoever needs an answer keeps what it sent
-until the answer came, and sends it again in the next epoch.
+Delivery is at most once (a message to an actor that is killed is gone): an actor that needs an answer keeps its message
+until the answer comes, and sends it again in the next epoch.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +21,8 @@ from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.envelope import EMPTY
 from kigeon.kube.outbox import Batch
 from kigeon.kube.source import ClusterSource
+from kigeon.leases.records import Replica
+from kigeon.leases.standing import Standing
 from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.log.protocol import QueueOpened, Store, Stored
 
@@ -27,12 +31,15 @@ __all__ = [
     "BrokerFailing",
     "ChildSpec",
     "Connect",
+    "Leave",
     "Ping",
     "Pong",
     "QueueAddress",
     "QueueOpened",
     "Resume",
     "Resync",
+    "RoleStopped",
+    "Standing",
     "Start",
     "Status",
     "Stop",
@@ -40,6 +47,7 @@ __all__ = [
     "Store",
     "Stored",
     "Supervise",
+    "Tenured",
 ]
 
 # ------------------------------------------------------------------------------------------------------- lifecycle
@@ -49,7 +57,7 @@ __all__ = [
 class ChildSpec:
     """An actor that the Supervisor keeps running.
 
-    ``actor`` is the dotted path of its class. Those of the ``pipeline`` share an epoch; a sender is on its own.
+    ``actor`` is the dotted path of its class. The actors of the ``pipeline`` share an epoch; a sender is on its own.
     """
 
     name: str
@@ -57,32 +65,37 @@ class ChildSpec:
     pipeline: bool = False
     sender: SenderSettings | None = None
     script: str | None = field(default=None, repr=False)
-    """The text of the sender's hook that was loaded last; None: what its file holds."""
+    """The text of the sender's hook that was loaded last; None: its file's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Supervise:
-    """To the Supervisor, once: what to run, and with what."""
+    """To the Supervisor, once: the actors to run, and what they need."""
 
     settings: Settings
     queue: QueueAddress
     cluster: ClusterSource | None
     children: tuple[ChildSpec, ...]
+    replica: Replica | None = None
+    """Who this replica is among others; None where it is the only one there can be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """To an actor, first of all."""
+    """To an actor, as the first message."""
 
     spec: ChildSpec
     settings: Settings
     queue: QueueAddress
     cluster: ClusterSource | None = None
+    until: float = math.inf
+    """When its tenure ends, by :func:`~kigeon.clock.boot_time`, if it is not extended."""
+    replica: Replica | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """To the actors of the pipeline: an epoch begins, and this is who they are in it."""
+    """To the actors of the pipeline: an epoch begins, with these actors."""
 
     epoch: int
     watcher: Any
@@ -92,7 +105,7 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Resync:
-    """To the Supervisor: something was lost in the pipeline, an epoch has to begin."""
+    """To the Supervisor: a message was lost in the pipeline, a new epoch has to begin."""
 
     epoch: int
     reason: str
@@ -100,21 +113,21 @@ class Resync:
 
 @dataclass(frozen=True, slots=True)
 class BrokerFailing:
-    """To the Supervisor: nats-server answers but does not store. It passes it on to the root."""
+    """To the Supervisor, which tells the root: nats-server answers but does not store."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Are you well? ``nonce`` comes back in the answer."""
+    """To an actor: are you well? ``nonce`` comes back in the answer."""
 
     nonce: int
 
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """I am: process id, for how many seconds the actor's own loop has owed an answer, and what it tells of itself."""
+    """The answer to Ping: process id, for how many seconds the actor's loop has owed an answer, and the report."""
 
     nonce: int
     name: str
@@ -122,14 +135,14 @@ class Pong:
     owed: float
     report: Mapping[str, Any]
     script: str | None = field(default=None, repr=False)
-    """What its successor is to begin with: the text of its hook."""
+    """The text of the hook with which a successor begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
     """The Supervisor's answer to a Ping: every child, and whether nats-server should be restarted.
 
-    ``scripts`` are the texts of the hooks in use, by the child's name: what another Supervisor is to begin with.
+    ``scripts`` are the texts of the hooks in use, by the child's name; another Supervisor begins with them.
     """
 
     nonce: int
@@ -137,6 +150,30 @@ class Status:
     children: Mapping[str, Mapping[str, Any]]
     broker_failing: str = ""
     scripts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    is_planned: bool = True
+    """Whether it knows what to run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenured:
+    """To an actor: it may write and send ``until`` then, by :func:`~kigeon.clock.boot_time`."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class RoleStopped:
+    """To the Membership: no actor of ``role`` runs here any more that began when it was taken as ``revision``."""
+
+    role: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """To the Membership: every role is to be given back, since kigeon stops; it held the lease ``lease``."""
+
+    lease: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +185,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """I have finished; ``report`` is the last one."""
+    """The answer to Stop: the actor has finished; ``report`` is its last one."""
 
     name: str
     report: Mapping[str, Any]
@@ -159,9 +196,9 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Deduplicator to Watcher: the way is free; a Watcher that is new resumes at this version ("": list).
+    """Deduplicator to Watcher: batches may come; a new Watcher resumes at this version ("": it lists).
 
-    Whatever ``checkpoint`` includes is settled: it is not sent again.
+    Batches that ``checkpoint`` includes are durable, and are not sent again.
     """
 
     epoch: int

@@ -1,7 +1,7 @@
-"""Orphans: processes that the root has adopted, since whatever started them has ended without them.
+"""Ends orphans: processes that the root has adopted because their parents have ended.
 
-Most end with their parent by themselves: they ask the kernel for it first of all. One that was stopped before it had
-asked does not, nor does what an exec plugin has left behind. Nobody else would end them before kigeon itself ends.
+Most processes end with their parent: they ask the kernel for that first of all. A process that was stopped before it
+had asked does not, nor does a process that an exec plugin has left behind. Nobody else would end these before kigeon.
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ log = logging.getLogger(__name__)
 
 
 class Orphans:
-    """Looks at the children of this process, which has to be a subreaper. Those that it has already are its own."""
+    """Watches the children of this process, which has to be a subreaper. Children that it has already are its own."""
 
     def __init__(self) -> None:
         self._before = frozenset(children(os.getpid()))
         self._seen: frozenset[int] = frozenset()
 
     def end(self, own: Iterable[int]) -> None:
-        """End every child but its *own*; one that is seen for the first time may be about to end by itself.
+        """End every child but its *own*. A child that is seen for the first time is spared: it may be about to end.
 
-        The signal ends also a process that is stopped. Whoever calls this has to reap.
+        The signal also ends a stopped process. The caller has to reap.
         """
-        found = frozenset(pid for pid in children(os.getpid()) if is_running(pid)) - self._before - frozenset(own)
+        others = frozenset(children(os.getpid())) - self._before - frozenset(own)
+        found = frozenset(pid for pid in others if is_running(pid))
         for pid in found & self._seen:
-            log.warning(
-                "a process whose parent has ended without it is ended", extra={"pid": pid, "program": _program(pid)}
-            )
+            log.warning("ending a process whose parent has ended", extra={"pid": pid, "program": _program(pid)})
             kill(pid)
         self._seen = found
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, TypeVar
-
-from nats.aio.client import Client
 
 from actors.base import KigeonActor
 from actors.messages import BrokerFailing, Connect, QueueOpened, Resync, Start, Store, Stored
 from actors.sequence import InOrder
 from kigeon.errors import QueueError
-from kigeon.queue.broker.connection import connect
+from kigeon.queue.broker.connection import QueueClient
 from kigeon.queue.broker.sizes import stream_sizes
 from kigeon.queue.broker.streams import declaring
 from kigeon.queue.log.protocol import Disturbed, LogEnd
@@ -22,10 +19,10 @@ from kigeon.queue.log.writer import Report, Writer
 T = TypeVar("T")
 
 MEASURE_EVERY = 15.0
-"""Seconds between two looks at how large the streams are; fewer at the start."""
+"""Seconds between two measurements of the streams' sizes; fewer at the start."""
 
 LOST_AFTER = 1.0
-"""Seconds for a message that was overtaken to arrive."""
+"""Seconds after which a message that was overtaken counts as lost."""
 
 
 class Queue(KigeonActor):
@@ -34,6 +31,7 @@ class Queue(KigeonActor):
     def started(self, start: Start) -> None:
         """Prepare to write."""
         self._start = start
+        self._client: QueueClient | None = None
         self._writer: Writer | None = None
         self._connect = Connect(0, None, None, None)
         self._batches: InOrder[Store] = InOrder()
@@ -42,9 +40,9 @@ class Queue(KigeonActor):
 
     async def work(self) -> None:
         """Write until the end."""
-        queue = self._start.queue
-        on_reconnect = declaring(self._start.settings.queue)
-        client = await connect(queue.url, queue.token, self.name, on_reconnect, self._alarm)
+        self._client = client = QueueClient(self._start.queue, self._alarm, declaring(self._start.settings.queue))
+        client.tenure = self.tenure
+        await client.open(self.name)
         writer = Writer(client, self._start.settings, self.post)
         self.post(writer)
         measuring = asyncio.get_running_loop().create_task(self._measure(client))
@@ -53,17 +51,21 @@ class Queue(KigeonActor):
         finally:
             measuring.cancel()
 
-    async def _measure(self, client: Client) -> None:
-        """Look now and then how large the streams are; what can't be known now stays as it was."""
+    async def _measure(self, client: QueueClient) -> None:
+        """Measure the streams' sizes from time to time; after a failure the last sizes stay."""
         pause = 1.0
         while True:
-            with suppress(QueueError):
+            try:
                 self._storage = await stream_sizes(client)
+                if self._writer is not None and not self._writer.storing_since:
+                    client.unstored = ""
+                pause = min(2 * pause, MEASURE_EVERY)
+            except QueueError as error:
+                client.unstored, pause = client.unstored or str(error), 1.0
             await asyncio.sleep(pause)
-            pause = min(2 * pause, MEASURE_EVERY)
 
     def receiveMsg_Connect(self, message: Connect, sender: Any) -> None:
-        """Begin an epoch after what is being stored."""
+        """Begin an epoch after the batch that is being stored."""
         if message.epoch != self._connect.epoch:
             self._batches.restart()
         self._connect = message
@@ -88,7 +90,7 @@ class Queue(KigeonActor):
             self._report(item)
 
     def report(self) -> Mapping[str, Any]:
-        """Tell how many batches were stored; ask for a new epoch when one was lost."""
+        """Report how many batches were stored; ask for a new epoch when a batch was lost."""
         if self._batches.is_missing_one(LOST_AFTER):
             self._batches.restart()
             self.send(self.supervisor, Resync(self._connect.epoch, "a batch from the Deduplicator was lost"))
@@ -105,10 +107,11 @@ class Queue(KigeonActor):
             "open": bool(self._writer and self._writer.is_open),
             "storingSince": self._writer.storing_since if self._writer else 0.0,
             "streams": self._storage,
+            "queueProblem": self._client.problem if self._client is not None else "it is not connected",
         }
 
     async def finish(self, grace: float) -> None:
-        """Leave as little as possible to be read at the next start."""
+        """Compact digests, so that the next start has less to read."""
         if self._writer is not None:
             await self._writer.close()
 
@@ -126,7 +129,7 @@ class Queue(KigeonActor):
             self.send(self.supervisor, Resync(self._connect.epoch, report.reason))
 
     def _tell_writer(self, what: Callable[[Writer, T], None], about: T) -> None:
-        """Have the writer do something in its loop; before there is one, the latest epoch alone matters."""
+        """Call *what* of the writer in its loop; before there is a writer, only the latest epoch matters."""
         if self._writer is not None and self.loop is not None:
             self.loop.spawn(_tell(self._writer, what, about))
 

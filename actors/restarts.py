@@ -1,4 +1,4 @@
-"""When a child is restarted, and when it counts as hung. Pure: times are handed in."""
+"""Decides when a child is restarted, and when it counts as hung. Pure: times are passed in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 DELAYS = (0.0, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Seconds before each restart in a row; the last one from then on."""
+"""Seconds before each restart in a row; the last value is for all further ones."""
 
 HEALTHY = 60.0
 """A child that ran for so many seconds begins the delays anew."""
@@ -20,7 +20,7 @@ ANSWER_DEADLINE = 8.0
 
 @dataclass(slots=True)
 class Lifeline:
-    """What is known of one child's life. ``restarts`` counts all, ``in_a_row`` those without health between."""
+    """The life of one child. ``restarts`` counts all restarts, ``in_a_row`` those without a healthy time between."""
 
     restarts: int = 0
     in_a_row: int = 0
@@ -34,7 +34,7 @@ class Lifeline:
         return self.due_at is not None and now >= self.due_at
 
     def created(self, now: float) -> None:
-        """Note that there is a child."""
+        """Note that the child was created."""
         self.created_at, self.answered_at, self.due_at = now, 0.0, None
 
     def answered(self, now: float) -> None:
@@ -53,7 +53,7 @@ class Lifeline:
 
     @property
     def hangs_at(self) -> float:
-        """When the child counts as hung if it does not answer; never, where there is none."""
+        """When the child counts as hung if it does not answer; infinity where there is none."""
         if self.due_at is not None:
             return math.inf
         return self.answered_at + ANSWER_DEADLINE if self.answered_at else self.created_at + START_DEADLINE

@@ -1,4 +1,4 @@
-"""The Sender: one for each configured sender; it reads the events stream from its own position."""
+"""The Sender reads the events stream from its own position; there is one Sender for each configured sender."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from kigeon.queue.stores.outcomes import OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
 from kigeon.senders.assembly import Script, namespaces_of, preparer_of, sink_of
+from kigeon.senders.delivery.tenured import TenuredSink
 from kigeon.senders.engine.engine import Engine, open_engine
 from kigeon.senders.engine.spec import SenderSpec, Stores
 from kigeon.senders.kept_labels import KeptLabels
@@ -49,9 +50,8 @@ class Sender(KigeonActor):
         if sender is None:
             raise ValueError("a Sender is started with a sender's settings")
         queue = start.settings.queue
-        client = await connect(
-            start.queue.url, start.queue.token, self.name, declaring(queue, sender.name), self._alarm
-        )
+        client = await connect(start.queue, self.name, declaring(queue, sender.name), self._alarm)
+        client.tenure = self.tenure
         await persistently("declaring the streams", lambda: declare(client, queue, sender.name))
         stores = Stores(
             EventLog(client, queue),
@@ -61,12 +61,13 @@ class Sender(KigeonActor):
             OutcomeStore(client, sender.name),
             EventHistory(client),
         )
-        sink = sink_of(sender)
+        sink = TenuredSink(sink_of(sender), self.tenure)
         namespaces = await self._namespaces(client)
         script = Script(start.spec.script, self._took)
         preparer = await asyncio.to_thread(preparer_of, sender, start.settings, start.cluster, sink, namespaces, script)
         self._preparer = preparer
-        plan = SenderSpec(sink, preparer.prepare, sender.hook is not None, queue.events_max_age)
+        may_route = sender.hook is not None
+        plan = SenderSpec(sink, preparer.prepare, may_route, queue.events_max_age, preparer.may_wait)
         engine = await open_engine(stores, plan)
         self._engine = engine
         actions = {
@@ -78,7 +79,7 @@ class Sender(KigeonActor):
         await engine.run()
 
     async def _namespaces(self, client: Client) -> Namespaces | None:
-        """Return what the filter judges by, with what was known in an earlier run; it is kept for the next."""
+        """Return the namespaces' labels for the filter, which begin with those of an earlier run and are kept."""
         start, sender = self._start, self._start.spec.sender
         if sender is None or sender.filter is None or not sender.filter.match_labels or self.loop is None:
             return None
@@ -91,16 +92,19 @@ class Sender(KigeonActor):
         return namespaces
 
     def report(self) -> Mapping[str, Any]:
-        """Tell the accounts."""
+        """Report the accounts."""
+        prepared: Mapping[str, Any] = self._preparer.report() if self._preparer else {}
+        told: Mapping[str, Any] = self._engine.report() if self._engine else {}
         return {
             "sender": True,
-            **(self._preparer.report() if self._preparer else {}),
-            **(self._engine.report() if self._engine else {}),
+            **prepared,
+            **told,
+            "troubles": [*prepared.get("troubles", ()), *told.get("troubles", ())],
             "process": os.getpid(),
         }
 
     def script(self) -> str | None:
-        """Return the hook's text in use: its file may hold one by then that can't be loaded."""
+        """Return the hook's text in use: at a restart its file may hold a text that can't be loaded."""
         return self._script
 
     def _took(self, script: str) -> None:
@@ -114,7 +118,7 @@ class Sender(KigeonActor):
         self.post(BrokerFailing(reason))
 
     async def finish(self, grace: float) -> None:
-        """Send what can be sent; keep what is known of the namespaces."""
+        """Send the events that can be sent; keep the namespaces' labels."""
         if self._labels is not None:
             await self._labels.save()
         if self._engine is not None:

@@ -1,4 +1,4 @@
-"""Numbered items in the order of their numbers, although they overtake one another on their way."""
+"""Puts numbered items that may overtake one another into the order of their numbers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 class InOrder(Generic[T]):
-    """Hands items on by their numbers, from 1 without gaps. One that comes early is held until its turn.
+    """Passes items on by their numbers, from 1 without gaps. An item that comes early is held until its turn.
 
-    What was handed on, or is held, already is dropped when it comes again.
+    An item that was passed on or is held already is dropped when it comes again.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,7 +32,7 @@ class InOrder(Generic[T]):
         self._held.clear()
 
     def accept(self, number: int, item: T) -> list[T]:
-        """Take *item*; return all whose turn has come."""
+        """Take *item*; return all items whose turn has come."""
         if number < self._next:
             return []
         if not self._held:
@@ -46,5 +46,5 @@ class InOrder(Generic[T]):
         return ready
 
     def is_missing_one(self, seconds: float) -> bool:
-        """Whether something has been held for *seconds*: what is due was lost."""
+        """Whether an item has been held for *seconds*: then the item that is due was lost."""
         return bool(self._held) and self._clock() - self._since >= seconds

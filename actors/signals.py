@@ -1,4 +1,4 @@
-"""Signals, as a descriptor that can be waited for."""
+"""Turns signals into a descriptor that can be waited for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Self
 
 
 class Signals:
-    """SIGTERM and SIGINT, noted; each wakes whoever polls ``descriptor``, as the end of a child does."""
+    """Counts SIGTERM and SIGINT; each makes ``descriptor`` readable, and so does the end of a child."""
 
     def __init__(self) -> None:
         self.stops = 0

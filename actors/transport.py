@@ -1,8 +1,8 @@
 """Thespian's actors on Unix sockets in a private directory.
 
-Thespian's own transport listens on 0.0.0.0 in every process and unpickles whatever arrives there: whoever reaches the
-port runs code. This one is the same transport on AF_UNIX sockets in a directory that only its owner may enter, and
-nothing listens on the network. The pinned version's internals are used, where noted.
+Thespian's own transport listens on 0.0.0.0 in every process and unpickles everything that arrives there: anybody who
+reaches the port can run code. This module is the same transport on AF_UNIX sockets in a directory that only its owner
+may enter, and nothing listens on the network. It uses internals of the pinned version, where noted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kigeon.processes import die_with_parent
 
 @contextmanager
 def _no_name_lookups() -> Iterator[None]:
-    """Keep the import of Thespian from looking its own host name up: without a resolver that hangs for minutes."""
+    """Prevent the import of Thespian from looking up the host's name, which hangs for minutes without a resolver."""
     saved = socket.getfqdn, socket.getaddrinfo
     socket.getfqdn = lambda name="": "localhost"
     socket.getaddrinfo = lambda *args, **kwargs: []
@@ -37,6 +37,7 @@ def _no_name_lookups() -> Iterator[None]:
 
 with _no_name_lookups():
     from thespian.actors import ActorAddress, WatchMessage
+    from thespian.system.addressManager import CannotPickleAddress
     from thespian.system.multiprocCommon import multiprocessCommon
     from thespian.system.transport import (
         ExternalInterfaceTransportInit,
@@ -45,6 +46,7 @@ with _no_name_lookups():
         Thespian__Run_Expired,
         Thespian__Run_HandlerResult,
         Thespian__Run_Terminated,
+        TransmitIntent,
         TransmitOnly,
     )
     from thespian.system.transport.TCPTransport import ExternalTransportCopy, TCPEndpoint, TCPTransport
@@ -61,7 +63,7 @@ _opened: set[UnixTransport] = set()
 
 
 class UnixAddress:
-    """What Thespian knows of an actor's address: the path of its socket."""
+    """An actor's address for Thespian: the path of its socket."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -88,16 +90,24 @@ class UnixAddress:
     bindArgs = connectArgs  # noqa: N815 - Thespian's name
 
     def isLocalAddr(self) -> bool:
-        """Every such address is of this machine."""
+        """Return True: every such address is on this machine."""
         return True
 
     def isSameSystem(self, other: object) -> bool:
-        """Every such address is of this system."""
+        """Return True: every such address is in this actor system."""
         return True
 
 
+class Received(ReceiveEnvelope):  # type: ignore[misc]
+    """A message that has come."""
+
+    def identify(self) -> str:
+        """Return what Thespian's own log, which nobody keeps, says of it: a text of all of a batch costs too much."""
+        return type(self.message).__name__
+
+
 class UnixTransport(TCPTransport):  # type: ignore[misc]
-    """TCPTransport with other connections; a process that is made for an actor dies with its parent."""
+    """TCPTransport with Unix sockets; a process that is made for an actor dies with its parent."""
 
     def __init__(self, kind: Any, *args: Any) -> None:
         super(TCPTransport, self).__init__()
@@ -113,9 +123,9 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
             is_admin = assigned is not None and assigned == self._adminAddr
             path = assigned.addressDetails.path if assigned is not None else None
             let_go()
-            # It is forked from a process whose signals are waited for elsewhere.
+            # The process inherited the wakeup descriptor of its parent, which waits for its own signals there.
             signal.set_wakeup_fd(-1)
-            # The admin is forked twice: its parent is to be the root, which adopts orphans.
+            # The admin is forked twice: its parent has to be the root, which adopts orphans.
             die_with_parent(int(os.environ[ROOT_PID]) if is_admin else None)
         else:
             raise TypeError(f"{type(kind).__name__} is no way to begin a transport")
@@ -143,23 +153,41 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
         self._shutdownSignalled = False
 
     def serializer(self, intent: Any) -> bytes:
-        """Return a message as it is sent, with who sends it."""
-        return frame(pickle.dumps((self.myAddress, intent.message), pickle.HIGHEST_PROTOCOL))
+        """Return a message as it is sent, with its sender's address."""
+        return self._framed(intent.message)
+
+    def _framed(self, message: object) -> bytes:
+        return frame(pickle.dumps((self.myAddress, message), pickle.HIGHEST_PROTOCOL))
+
+    def carry(self, target: Any, message: object) -> bool:
+        """Send *message* at once; return whether that could be done.
+
+        Where it could not, Thespian's own way is to be gone: *target*, or an address in the message, is one that it
+        does not know yet, or nobody is there. What Thespian does around a message costs more than the message.
+        """
+        address = target.addressDetails
+        if not isinstance(address, UnixAddress) or address == self.myAddress.addressDetails:
+            return False
+        try:
+            self._links.send(address.path, self._framed(message))
+        except (CannotPickleAddress, OSError):
+            return False
+        return True
 
     def close(self) -> None:
-        """Let go of the sockets; it can't be used any more."""
+        """Close the sockets; the transport can't be used any more."""
         self._links.close()
         _opened.discard(self)
 
     def childResetFileNumList(self) -> list[int]:
-        """Return what a child is to close before it begins: nothing, it lets go of its parent's sockets itself."""
+        """Return the descriptors that a child has to close: none, it closes its parent's sockets itself."""
         return []
 
     def _scheduleTransmitActual(self, intent: Any, has_exclusive_flag: bool = False) -> None:
-        """Send a message, in the thread that owns the actor; what becomes of it is told when that runs again."""
+        """Send a message in the actor's thread; its outcome is reported when the transport runs again."""
         status = SendStatus.Sent
         if intent.targetAddr == self.myAddress:
-            self._incomingEnvelopes.append(ReceiveEnvelope(self.myAddress, intent.message))
+            self._incomingEnvelopes.append(Received(self.myAddress, intent.message))
         else:
             try:
                 self._links.send(intent.targetAddr.addressDetails.path, intent.serMsg)
@@ -170,7 +198,7 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
         self._finished_intents.append((intent, status))
 
     def _runWithExpiry(self, incomingHandler: Any) -> Any:  # noqa: N803 - Thespian's name
-        """Do what TCPTransport's own does (4.0.1): handle what comes, until it is time or somebody aborts it."""
+        """Do what TCPTransport's method does (4.0.1): handle messages until the time is up or the run is aborted."""
         sends_only = incomingHandler is TransmitOnly or isinstance(incomingHandler, TransmitOnly)
         self.__dict__.pop("_aborting_run", None)
         while not hasattr(self, "_aborting_run") or (self._aborting_run and self._links.has_unsent):
@@ -192,18 +220,18 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
         return Thespian__Run_Terminated()
 
     def _tell_what_was_sent(self) -> None:
-        """Have Thespian note what became of messages, which may send others."""
+        """Report the outcome of sent messages to Thespian, which may send others then."""
         while self._finished_intents:
             intent, status = self._finished_intents.pop(0)
             intent.tx_done(status)
 
     def _take(self, happened: Happened) -> None:
-        self._incomingEnvelopes += (ReceiveEnvelope(*pickle.loads(message)) for message in happened.messages)  # noqa: S301 - only its owner enters the directory of the sockets
+        self._incomingEnvelopes += (Received(*pickle.loads(message)) for message in happened.messages)  # noqa: S301 - only its owner enters the directory of the sockets
         if happened.connected:
             # A signal's handler wakes its own process by a connection.
             self._check_indicators()
         if happened.ready:
-            self._incomingEnvelopes.append(ReceiveEnvelope(self.myAddress, WatchMessage(happened.ready)))
+            self._incomingEnvelopes.append(Received(self.myAddress, WatchMessage(happened.ready)))
 
     @staticmethod
     def getAdminAddr(capabilities: dict[str, Any]) -> Any:
@@ -212,7 +240,7 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
 
     @staticmethod
     def getConventionAddress(capabilities: dict[str, Any]) -> None:
-        """Return None: there are no other systems to convene with."""
+        """Return None: there are no other actor systems to join."""
 
     @staticmethod
     def probeAdmin(addr: Any) -> bool:
@@ -226,7 +254,7 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
 
 
 class ActorSystemBase(multiprocessCommon):  # type: ignore[misc]
-    """Each actor a process, messages on Unix sockets, ThespianWatch supported."""
+    """An actor system with a process for each actor, messages on Unix sockets, and support for ThespianWatch."""
 
     transportType = UnixTransport  # noqa: N815 - Thespian's name
 
@@ -239,13 +267,15 @@ class ActorSystemBase(multiprocessCommon):  # type: ignore[misc]
 
 
 def let_go() -> None:
-    """Close every transport of this process: it was forked from their owner, or their actor system is gone."""
+    """Close every transport of this process, which was forked from their owner, or whose actor system is gone."""
     for transport in list(_opened):
         transport.close()
 
 
 def register() -> None:
     """Let ``ActorSystem(SYSTEM_BASE)`` find this module's base among Thespian's own."""
+    # A text of each message, all of it, and of several times: for Thespian's own log, which nobody keeps.
+    TransmitIntent.identify = Received.identify
     module = ModuleType(f"thespian.system.{SYSTEM_BASE}")
     module.ActorSystemBase = ActorSystemBase  # type: ignore[attr-defined]
     sys.modules[module.__name__] = module

@@ -1,4 +1,4 @@
-"""The Watcher: reads the cluster's Events and hands them on in batches; it keeps each until it is stored."""
+"""The Watcher reads the cluster's Events and passes them on in batches; it keeps each batch until it is stored."""
 
 from __future__ import annotations
 
@@ -21,24 +21,28 @@ from kigeon.kube.outbox import Outbox
 from kigeon.kube.resume_anchor import ResumeAnchor, read_anchor
 from kigeon.kube.source import ClusterSource
 from kigeon.kube.watch import Resource
+from kigeon.observability.latest import OF_A_BATCH
+from kigeon.senders.registry import keep_namespaces_apart
 
 EVENTS = Resource("/api/v1/events")
 
 STORED_TIMEOUT = 60.0
-"""Seconds for a batch to be stored; after that the Watcher asks for a new epoch, in which it is sent again."""
+"""Seconds for a batch to be stored; after that the Watcher asks for a new epoch, and sends the batch again in it."""
 
 HANGS_AFTER = 900.0
-"""Seconds without a sign of life after which the reading thread hangs: longer than anything that it waits for."""
+"""Seconds without a sign of life after which the reading thread counts as hung: longer than any of its time-outs."""
 
 
 class Watcher(KigeonActor):
-    """Runs an informer in a thread; the outbox holds it back while batches are not stored."""
+    """Runs an informer in a thread; the outbox slows it down while batches are not stored."""
 
     def started(self, start: Start) -> None:
-        """Prepare to read; reading begins when the way is free."""
+        """Prepare to read; reading begins with Resume."""
         self._cluster = start.cluster or ClusterSource()
-        self._outbox = Outbox(lambda: self.post(None), start.settings.pusher.batch_wait)
+        shown = OF_A_BATCH if start.settings.http.listen else 0
+        self._outbox = Outbox(lambda: self.post(None), start.settings.pusher.batch_wait, shown=shown)
         self._kinds = EventKinds(start.settings.http.namespace_label)
+        self._by_namespace = keep_namespaces_apart(start.settings.senders)
         self._wakes_at = 0.0
         self._lifetime = start.settings.queue.kubernetes_events_max_lifetime
         self._collector: EventCollector | None = None
@@ -51,14 +55,14 @@ class Watcher(KigeonActor):
         self._moved_at = time.monotonic()
 
     def receiveMsg_Connect(self, message: Connect, sender: Any) -> None:
-        """Note who is who; the Deduplicator says when the way is free, and may be quicker to say so."""
+        """Note the actors of the epoch; the Deduplicator's Resume may have come already."""
         self._epoch, self._deduplicator = message.epoch, message.deduplicator
         self._moved_at = time.monotonic()
         if self._early is not None:
             self.receiveMsg_Resume(self._early, sender)
 
     def receiveMsg_Resume(self, message: Resume, sender: Any) -> None:
-        """Send again what was on its way; begin to read, the first time."""
+        """Send batches that were on their way again; the first time, begin to read."""
         self._early = message if message.epoch > self._epoch else None
         if message.epoch != self._epoch or self._outbox.epoch == message.epoch:
             return
@@ -72,6 +76,7 @@ class Watcher(KigeonActor):
                 checkpoint.lifetime,
                 self._time,
                 kinds=self._kinds,
+                by_namespace=self._by_namespace,
             )
             self._read_at = time.monotonic()
             arguments = (message.resource_version, read_anchor(message.checkpoint.anchor), self._collector)
@@ -79,22 +84,22 @@ class Watcher(KigeonActor):
         self._pump()
 
     def receiveMsg_Stored(self, message: Stored, sender: Any) -> None:
-        """Let go of a batch, and send the next."""
+        """Drop a stored batch, and send the next."""
         self._moved_at = time.monotonic()
         self._outbox.stored(message.epoch, message.batch_seq)
         self._pump()
 
     def posted(self, item: Any) -> None:
-        """Something was read."""
+        """Send batches, because something was read."""
         self._pump()
 
     def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Any) -> None:
-        """The outbox has rested."""
+        """Send batches, because the outbox has rested."""
         self._wakes_at = 0.0
         self._pump()
 
     def report(self) -> Mapping[str, Any]:
-        """Tell what was read; ask for a new epoch when nothing has moved for too long."""
+        """Report what was read; ask for a new epoch when no batch was stored for too long."""
         self._pump()
         if self._outbox.is_empty or not self._outbox.is_due:
             self._moved_at = time.monotonic()
@@ -111,7 +116,7 @@ class Watcher(KigeonActor):
         }
 
     async def finish(self, grace: float) -> None:
-        """Read no more; return when everything that was read is stored."""
+        """Stop reading; return when everything that was read is stored."""
         if self._informer is not None:
             self._informer.stop()
         if self._collector is not None:
@@ -122,12 +127,12 @@ class Watcher(KigeonActor):
             await asyncio.sleep(0.01)
 
     async def _release(self, collector: EventCollector, patience: float) -> None:
-        """Have what was read of a list stored too, as much of it as there is time for."""
+        """Store what was read of an unfinished list too, as far as there is time."""
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.to_thread(collector.release), patience)
 
     def _read(self, resource_version: str, anchor: ResumeAnchor | None, collector: EventCollector) -> None:
-        """Read for as long as the process lives; an error that nothing foresaw ends it."""
+        """Read for as long as the process lives; an unforeseen error ends the process."""
         self._access = ClusterAccess(self._cluster)
         self._informer = Informer(
             self._access, EVENTS, collector, resource_version, anchor=anchor, watches_early=True, rest=collector.rest
@@ -139,7 +144,7 @@ class Watcher(KigeonActor):
         return time.time() if self._access is None else self._access.server_time()
 
     def _look_after_reading(self) -> None:
-        """End with a reading thread that hangs: not because what it read is not stored yet, and past every time-out."""
+        """Crash if the reading thread hangs; a thread that waits until its events are stored does not hang."""
         if self._collector is None or not self._outbox.is_empty:
             self._read_at = time.monotonic()
         elif time.monotonic() - max(self._read_at, self._informer.beat if self._informer else 0.0) > HANGS_AFTER:
@@ -151,7 +156,7 @@ class Watcher(KigeonActor):
         self._wake_after(self._outbox.rest)
 
     def _wake_after(self, rest: float) -> None:
-        """Take again when the outbox has rested; who reads wakes nobody before that."""
+        """Take batches again when the outbox has rested; the reading thread wakes nobody before that."""
         if rest and time.monotonic() >= self._wakes_at:
             self._wakes_at = time.monotonic() + rest
             self.wakeupAfter(rest)

@@ -1,1 +1,1 @@
-"""Whether what a configuration names works: the cluster, each destination, the volume, the rest."""
+"""Checks whether everything that a configuration names works: the cluster, the volume, each destination."""

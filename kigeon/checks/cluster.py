@@ -1,4 +1,4 @@
-"""The cluster: whether it answers, whether kigeon may do there what its configuration takes, whether clocks agree."""
+"""Checks whether the cluster answers, whether it grants the rights that kigeon needs, and whether clocks agree."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SUBJECT = "cluster"
 
 
 def check_cluster(settings: Settings, source: ClusterSource) -> Iterator[Finding]:
-    """Yield whether the cluster answers; then, of each right that is needed, whether it is granted; then the clock."""
+    """Yield the needed rights that are not granted, whether the cluster answers, and whether the clocks agree."""
     try:
         access = ClusterAccess(source)
     except StartError as error:
@@ -44,7 +44,7 @@ def check_cluster(settings: Settings, source: ClusterSource) -> Iterator[Finding
 
 
 def rights_of(settings: Settings) -> list[tuple[str, str]]:
-    """Return the resources and verbs that *settings* take."""
+    """Return the resources and verbs that *settings* need."""
     rights = [("events", "list"), ("events", "watch")]
     if any(sender.filter is not None and sender.filter.match_labels for sender in settings.senders):
         rights += [("namespaces", "list"), ("namespaces", "watch")]
@@ -68,17 +68,17 @@ def may(access: ClusterAccess, resource: str, verb: str) -> bool:
 
 
 def check_clock(whose: str, ahead: float) -> Finding:
-    """Return whether this machine's clock agrees with *whose*, which is so many seconds *ahead* of it."""
+    """Return whether this machine's clock agrees with that of *whose*, which is *ahead* by that many seconds."""
     if abs(ahead) <= MOST_SKEW:
         return well("clock", f"it agrees with that of {whose}")
     way = "behind" if ahead > 0 else "ahead of"
     said = f"this machine's clock is {abs(ahead):.0f}s {way} that of {whose}"
-    return failed("clock", said, "have both set by NTP: events are kept, and said to be missing, by the clock")
+    return failed("clock", said, "have both set by NTP: kigeon keeps events, and reports gaps, by the clock")
 
 
 def _cure(error: KubernetesError) -> str:
     if isinstance(error, Unauthorized):
-        return "renew the credentials: the API server takes them for nobody's"
+        return "renew the credentials: the API server does not accept them"
     if isinstance(error.__cause__, ssl.SSLError) or "certificate" in str(error).lower():
         return "name the API server's authority in the kubeconfig (certificate-authority)"
     if isinstance(error, Unreachable) or not error.status:

@@ -1,4 +1,4 @@
-"""Each sender: what its hook makes of a sample Event, and whether its destination takes that."""
+"""Checks what each sender's hook makes of a sample Event, and whether the destination accepts the result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kigeon.senders.registry import TYPES
 
 
 def check_sender(sender: SenderSettings) -> Iterator[Finding]:
-    """Yield what is found of *sender*; its destination is the one to which its hook sends the sample."""
+    """Yield the findings for *sender*; the sample is sent to the destination that the sender's hook chooses."""
     settings, event = sender.settings, sample_event()
     if sender.hook is not None:
         try:
@@ -29,7 +29,7 @@ def check_sender(sender: SenderSettings) -> Iterator[Finding]:
 
 
 def _transformed(sender: SenderSettings, hook: HookSettings, event: dict[str, Any]) -> tuple[Any, str]:
-    """Return the settings that *hook* has for *event*, and what is to be said of it. Raises :class:`HookError`."""
+    """Return the settings that *hook* has for *event*, and what the hook did, in words. Raises :class:`HookError`."""
     runner = HookRunner(hook, sender.config)
     try:
         runner.start()

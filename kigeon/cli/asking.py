@@ -1,4 +1,4 @@
-"""Asking a running kigeon: a request through the socket in its dataDir, and the answer as it comes, line by line."""
+"""Asks a running kigeon through the socket in its dataDir, and reads the answer line by line as it comes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CUT_OFF = "kigeon ended before it had answered: ask again"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of an answer: more of its member *name*, which is a list, an object, or (``whole``) neither grows."""
+    """A part of an answer. It adds to the list or object *name*, or it is all of *name* (``whole``)."""
 
     name: str
     value: Any
@@ -30,7 +30,7 @@ class Part:
 
 
 def ask(data_dir: Path, request: Mapping[str, Any], progress: Callable[[str], None]) -> Iterator[Part]:
-    """Yield the parts of a running kigeon's answer to *request*; what it says of its *progress* is passed on.
+    """Yield the parts of a running kigeon's answer to *request*; kigeon's words about its progress go to *progress*.
 
     Raises :class:`OperatorError` when there is no (further) answer.
     """
@@ -71,7 +71,7 @@ def _parts(lines: BinaryIO, path: Path, progress: Callable[[str], None]) -> Iter
 
 
 class ProgressLine:
-    """One line on a terminal's standard error that is written over; elsewhere there is none."""
+    """One line on a terminal's standard error that is overwritten; where there is no terminal nothing is shown."""
 
     def __init__(self) -> None:
         self._is_shown = sys.stderr.isatty()
@@ -85,7 +85,7 @@ class ProgressLine:
             self._is_there = True
 
     def clear(self) -> None:
-        """Take it away, before something else is printed."""
+        """Remove the line before something else is printed."""
         if self._is_there:
             sys.stderr.write("\r\033[K")
             sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""``kigeon support-bundle``: what somebody needs to help, in one file that can be sent. No secret is in it."""
+"""``kigeon support-bundle`` writes one file, without secrets, that can be sent to somebody who is to help."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ import yaml
 from kigeon import __version__
 from kigeon.cli.asking import as_json, ask
 from kigeon.cli.describe import describe
+from kigeon.cli.table import paragraph
+from kigeon.cli.terminal import look_of
 from kigeon.config.settings import Settings
 from kigeon.config.source import read_document
 from kigeon.errors import OperatorError, StartError
@@ -31,13 +33,13 @@ from kigeon.queue.broker.binary import find_binary, version_of
 from kigeon.redaction import HIDDEN, hide, is_secret, redact, redact_all, secrets_in
 
 METRICS_TIMEOUT = 5.0
-"""Seconds for the metrics to be served."""
+"""Seconds to wait for the metrics."""
 
 MOST_LOG = 256 * 1024
-"""Bytes of one log, its last ones."""
+"""Bytes that are taken of one log, from its end."""
 
 NAMES = ("EnvVar", "File")
-"""How keys end that name where a secret is, and hold none."""
+"""Endings of keys that name the place of a secret, and hold no secret themselves."""
 
 TO_STDOUT = Path("-")
 
@@ -62,7 +64,8 @@ def run_bundle(settings: Settings, arguments: argparse.Namespace) -> int:
     except OSError as error:
         cure = "name another file with --output, or - for standard output"
         raise OperatorError(f"{output} can't be written: {error.strerror} ({cure})") from error
-    sys.stdout.write(f"{output}: {', '.join(name for name, _ in members)}\n")
+    held = paragraph("", ", ".join(name for name, _ in members), look_of(sys.stdout), 2)
+    sys.stdout.writelines(f"{line}\n" for line in (f"{output} holds", *held))
     return 0
 
 
@@ -98,7 +101,7 @@ def _members(settings: Settings, document: Any, log: Path | None) -> Iterator[Me
 
 
 def about(settings: Settings) -> dict[str, Any]:
-    """Return what runs here, and what it stands on."""
+    """Return the versions of kigeon, of what it runs on, and of the hooks."""
     scripts = {sender.name: _digest(sender.hook.script) for sender in settings.senders if sender.hook is not None}
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -141,7 +144,7 @@ def _digest(script: Path) -> str:
 
 
 def without_secrets(config: Any, secret: bool = False) -> Any:
-    """Return *config* with every text hidden that stands under a key whose name says that it is a secret."""
+    """Return *config* with every value hidden that is under a key with a secret's name."""
     if isinstance(config, Mapping):
         return {
             key: without_secrets(value, not str(key).endswith(NAMES) and (secret or is_secret(str(key))))

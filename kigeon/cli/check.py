@@ -1,4 +1,4 @@
-"""``kigeon check``: what would run with a configuration; with ``--connect`` also whether what it names works."""
+"""``kigeon check`` prints what would run with a configuration; ``--connect`` also tries what the file names."""
 
 from __future__ import annotations
 
@@ -21,23 +21,31 @@ CONNECTING = "trying the cluster, the volume and each sender …"
 
 
 def run_check(settings: Settings, connects: bool, kubeconfig: Path | None, as_json: bool) -> bool:
-    """Print what would run and, where it *connects*, what was found; return whether all of that is well."""
+    """Print what would run, and the findings where it *connects*; return whether every finding is well."""
     findings = _connect(settings, kubeconfig) if connects else []
     if as_json:
         told = {"valid": True, "checks": [asdict(finding) for finding in findings]}
         sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
     else:
-        sys.stdout.write(describe(settings))
+        look = look_of(sys.stdout)
+        sys.stdout.writelines(f"{line}\n" for line in described(describe(settings), look))
         if findings:
-            sys.stdout.writelines(f"{line}\n" for line in finding_lines(findings, look_of(sys.stdout)))
+            sys.stdout.writelines(f"{line}\n" for line in finding_lines(findings, look))
     return all(finding.is_well for finding in findings)
 
 
+def described(text: str, look: Look) -> Iterator[str]:
+    """Yield the lines of a description, each a word and what is said of it; wrapped on a terminal."""
+    for line in text.splitlines():
+        title, gap, said = line.rpartition("  ") if line.count("  ") else ("", "", "")
+        yield from paragraph(title + gap, said, look, 0) if said and look.width else [line]
+
+
 def _connect(settings: Settings, kubeconfig: Path | None) -> list[Finding]:
-    # The kubernetes package takes a while to load: only where it is needed.
+    # The kubernetes package takes a while to load, so only this function loads it.
     from kigeon.checks.connect import connect
 
-    # What goes wrong is told as a finding; a log beside it would say the same once more.
+    # A finding tells what goes wrong; a log line would only repeat the finding.
     logging.disable(logging.CRITICAL)
     progress = ProgressLine()
     progress(CONNECTING)
@@ -49,7 +57,7 @@ def _connect(settings: Settings, kubeconfig: Path | None) -> list[Finding]:
 
 
 def finding_lines(findings: Iterable[Finding], look: Look) -> Iterator[str]:
-    """Yield each of *findings*, its cure below it, and how many are not well."""
+    """Yield the lines of each finding with its cure below, and at last how many checks failed."""
     listed = list(findings)
     width = max(len(finding.subject) for finding in listed) + 3
     yield ""

@@ -1,4 +1,4 @@
-"""From arguments to an exit status."""
+"""Runs the command that the arguments name and returns the exit status."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(argv: Sequence[str] | None) -> int:
     try:
         return commands[arguments.command](arguments)
     except BrokenPipeError:
-        # Whoever read this has read enough. Nothing more may be written, not even at the end of the process.
+        # The reader has closed the pipe. Nothing more may be written, not even at the end of the process.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except ConfigurationError as error:

@@ -10,7 +10,7 @@ SHELLS = ("bash", "zsh")
 
 
 def run_completion(parser: argparse.ArgumentParser, shell: str) -> int:
-    """Print the completion of *shell*: static, kigeon is not started by it."""
+    """Print the completion for *shell*. It is static: completing starts no kigeon."""
     import shtab
 
     _complete_files(parser, shtab.FILE)

@@ -1,4 +1,4 @@
-"""``kigeon demo``: the real actors, a real queue, a stand-in API server, and standard output for a destination."""
+"""``kigeon demo`` runs the real actors and a real queue between a stand-in API server and standard output."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ARRIVAL_TIMEOUT = 10.0
 
 
 def run_demo(events: int, rate: float) -> int:
-    """Tell *events* at *rate* a second, send them to standard output, close with the accounts."""
+    """Play *events* events at *rate* a second, send them to standard output, close with the accounts."""
     configure("warn", "text", context={"actor": "root"})
     with tempfile.TemporaryDirectory(prefix="kigeon-demo-") as name:
         folder = Path(name)
@@ -37,12 +37,12 @@ def run_demo(events: int, rate: float) -> int:
         try:
             return _run(folder, Story(server, ScreenOutside(os.environ)))
         finally:
-            # It serves until its standard input ends.
+            # The server serves until its standard input ends.
             server.communicate()
 
 
 class ScreenOutside:
-    """Whoever shows this demo on a terminal, if somebody does: told the accounts as they are."""
+    """The process that shows this demo on a terminal, if there is one; it gets the accounts as they change."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._descriptor = int(environ.get(ACCOUNTS, -1))
@@ -68,7 +68,7 @@ class Story:
         self._occurrences = 0
 
     def begin(self) -> None:
-        """Return when it listens; :class:`StartError` when it does not."""
+        """Return when the server listens; raise :class:`StartError` when the server did not start."""
         assert self._server.stdout is not None, "it is a pipe"  # noqa: S101 - for the types
         self._said = self._server.stdout.readline()
         if not self._said:
@@ -112,12 +112,12 @@ def _run(folder: Path, story: Story) -> int:
 
 
 def accounts(spec: RunSpec) -> str:
-    """Return the closing line: what was seen, what of it was repeated, what was sent."""
+    """Return the closing line with the counts of events that were seen, repeated and sent."""
     return ", ".join(f"{name} {count}" for name, count in counts_of(spec.last).items())
 
 
 def counts_of(children: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-    """Return what was seen, repeated and sent, of the actors' reports."""
+    """Return the counts of events that were seen, repeated and sent, from the actors' reports."""
     return {
         "seen": children.get("watcher", {}).get("received", 0),
         "repeated": children.get("deduplicator", {}).get("repeated", 0),

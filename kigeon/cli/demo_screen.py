@@ -1,4 +1,4 @@
-"""``kigeon demo`` on a terminal: what the demo writes for a pipe, shown as a table with a line of accounts below.
+"""``kigeon demo`` on a terminal shows what the demo writes to a pipe as a table with a line of accounts below.
 
 The demo itself runs in a process of its own, as it does for any pipe.
 """
@@ -38,7 +38,7 @@ def show_demo(events: int, rate: float) -> int:
     command = [sys.executable, "-P", "-m", "kigeon", "demo", "--events", str(events), "--rate", str(rate)]
     listen = _free_address()
     environ = {**os.environ, ACCOUNTS: str(theirs), LISTEN: listen}
-    # Ctrl-C reaches both: the demo ends by it, and this when that has.
+    # Ctrl-C reaches both processes: the demo ends by it, and this process ends after the demo.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     demo = subprocess.Popen(command, stdout=subprocess.PIPE, env=environ, pass_fds=[theirs])
     signal.signal(signal.SIGTERM, lambda *_: demo.terminate())
@@ -76,7 +76,7 @@ def _lines(sources: Mapping[int, str]) -> Iterator[tuple[str, bytes]]:
 
 
 class DemoScreen:
-    """A table that grows upwards, and below it a line that is written over."""
+    """A table that grows, and below it a line that is overwritten."""
 
     def __init__(self, stream: TextIO, look: Look) -> None:
         self._stream = stream
@@ -89,7 +89,7 @@ class DemoScreen:
         """Show a *line* of the demo: an event, its accounts, or, as its last one, the accounts in words."""
         if source == "accounts":
             told = json.loads(line)
-            # What is shown here is ahead of what the actors have told last.
+            # The events shown here may be ahead of the actors' last report.
             self._accounts |= {name: max(self._accounts[name], told[name]) for name in ("seen", "repeated")}
             self._write([])
         elif line.startswith(b"{"):

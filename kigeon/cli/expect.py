@@ -1,10 +1,10 @@
-"""What ``kigeon hook test --expect FILE`` compares with: for each event what the hook is to make of it.
+"""Reads what ``kigeon hook test --expect FILE`` expects the hook to make of each event.
 
-The file is YAML or JSON, a list with an item for each event; one that is no list is for all of them::
+The file is YAML or JSON, a list with an item for each event; a file that holds no list is one item for all events::
 
     - skipped                        the hook returns None
-    - failed                         it gives no usable answer
-    - tenantID: shop                 it is sent, and each of these keys has this value
+    - failed                         the hook gives no usable answer
+    - tenantID: shop                 the event is sent, and each of these keys has this value
       streamLabels: {team: web}
 """
 
@@ -39,7 +39,7 @@ def read_expected(path: Path, count: int) -> list[Expected]:
 
 
 def problems_of(expected: Expected, trial: Trial) -> list[str]:
-    """Return in what *trial* is not as *expected*."""
+    """Return how *trial* differs from *expected*."""
     outcome = expected if isinstance(expected, str) else SENT
     if trial.outcome != outcome:
         return [f"{outcome}, it is {trial.outcome}"]

@@ -1,4 +1,4 @@
-"""``kigeon hook test``: a hook tried with events of a file, of the queue, or with a sample."""
+"""``kigeon hook test`` tries a hook with events of a file, with events of the queue, or with a sample."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from kigeon.redaction import hide, secrets_in
 from kigeon.senders.registry import TYPES, config_types
 
 WITHOUT = SenderSettings("loki", "loki", config={"url": "http://loki:3100"})
-"""The sender where no configuration is given."""
+"""The sender that is used where no configuration is given."""
 
 
 def run_hook_test(arguments: argparse.Namespace) -> int:
@@ -82,7 +82,7 @@ def _events(arguments: argparse.Namespace, settings: Settings | None, hook: Hook
 
 
 def read_events(path: Path) -> list[Mapping[str, Any]]:
-    """Return the events of a file: one, a list as ``kubectl get events -o json`` prints it, or one a line; or YAML."""
+    """Return the events of a JSON or YAML file: one, one a line, or a list as ``kubectl get events -o json`` prints."""
     try:
         documents = list(_documents(path.read_text("utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

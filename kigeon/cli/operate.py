@@ -1,4 +1,4 @@
-"""``kigeon status``, ``dead-letter``, ``audit``, ``resend``: asked of a running kigeon, printed as the answer comes."""
+"""``kigeon status``, ``dead-letter``, ``audit``, ``resend`` ask a running kigeon and print its answer as it comes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WATCH_EVERY = 2.0
 
 
 def operate(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Ask, print the answer, return the exit status: 1 where something is wrong that was asked for.
+    """Ask, print the answer, return the exit status, which is 1 where the answer tells of something wrong.
 
     Raises :class:`OperatorError` when there is no answer.
     """
@@ -58,7 +58,7 @@ def watch(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 class Verdict:
-    """Whether what was asked for has something wrong in it, found out as its parts pass by."""
+    """Whether an answer tells of something wrong, found out as the answer's parts pass by."""
 
     def __init__(self) -> None:
         self.is_wrong = False
@@ -93,7 +93,7 @@ def _lines(arguments: argparse.Namespace, parts: Iterator[Part], look: Look) -> 
 def _resent(answer: Mapping[str, Any]) -> Iterator[str]:
     yield f"{answer['sender']}: {answer['resent']} events were sent again"
     if answer["notSent"]:
-        yield f"{answer['sender']}: {answer['notSent']} were not: the log says why (late lines are sent with --late)"
+        yield f"{answer['sender']}: {answer['notSent']} were not, the log says why (late lines are sent with --late)"
 
 
 def _dead_letters(arguments: argparse.Namespace, parts: Iterator[Part], look: Look) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What may stand on the command line."""
+"""The commands and options of the command line, with their help texts."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def make_parser() -> argparse.ArgumentParser:
     _add_config(start)
     credentials = "credentials; without it: the Pod's own, KUBECONFIG, ~/.kube/config"
     start.add_argument("--kubeconfig", type=Path, metavar="FILE", help=credentials)
-    start.add_argument("--log-level", choices=("debug", "info", "warn", "error"), help="wins over global.logLevel")
+    start.add_argument("--log-level", choices=("debug", "info", "warn", "error"), help="overrides global.logLevel")
     check = commands.add_parser("check", help="validate a configuration and print what would run")
     _add_config(check)
-    connect = "also try what it names: the cluster's rights, each Loki (one sample line is sent), the volume, the hook"
+    connect = "also try the cluster's rights, each Loki (one sample line is sent), the volume and each hook"
     check.add_argument("--connect", action="store_true", help=connect)
     check.add_argument("--kubeconfig", type=Path, metavar="FILE", help=f"with --connect: {credentials}")
     check.add_argument("--json", action="store_true", help="print JSON")
-    demo = commands.add_parser("demo", help="everything but the cluster and Loki: lifelike Events on standard output")
+    demo = commands.add_parser("demo", help="run without a cluster and Loki: lifelike Events on standard output")
     demo.add_argument("--events", type=_positive, default=200, metavar="N", help="how many events (default: 200)")
     rate = "events a second, 0 for all at once (default: 25)"
     demo.add_argument("--rate", type=_rate, default=25.0, metavar="R", help=rate)
@@ -66,38 +66,38 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _add_operating(commands: Any) -> None:
-    """Add what is asked of a kigeon that runs."""
+    """Add the commands that ask a running kigeon."""
     status = commands.add_parser(
-        "status", help="the accounts of a running kigeon: what became of all that was received"
+        "status", help="show the accounts of a running kigeon: what became of all that was received"
     )
-    status.add_argument("--watch", action="store_true", help="keep it on the screen, until Ctrl-C")
+    status.add_argument("--watch", action="store_true", help="keep the status on the screen until Ctrl-C")
     parked = commands.add_parser(
-        "dead-letter", help="what a running kigeon could not deliver: list, show, replay, drop"
+        "dead-letter", help="list, show, replay or drop what a running kigeon could not deliver"
     )
     actions = parked.add_subparsers(dest="action", required=True, metavar="{list,show,replay,drop}")
-    listing = actions.add_parser("list", help="what is parked, since when, and why")
-    listing.add_argument("--sender", metavar="NAME", help="of this sender alone")
-    listing.add_argument("--all", action="store_true", help="a line for each, however many there are")
-    show = actions.add_parser("show", help="all that is known of some of it")
-    show.add_argument("ids", nargs="+", metavar="ID", help="as list shows it")
-    replay = actions.add_parser("replay", help="send it again, once")
-    drop = actions.add_parser("drop", help="delete it for good")
+    listing = actions.add_parser("list", help="list what is parked, since when, and why")
+    listing.add_argument("--sender", metavar="NAME", help="only dead letters of this sender")
+    listing.add_argument("--all", action="store_true", help="a line for each dead letter, however many there are")
+    show = actions.add_parser("show", help="show all that is known of some dead letters")
+    show.add_argument("ids", nargs="+", metavar="ID", help="as `dead-letter list` shows it")
+    replay = actions.add_parser("replay", help="send dead letters again, once")
+    drop = actions.add_parser("drop", help="delete dead letters for good")
     for chosen in (replay, drop):
-        chosen.add_argument("ids", nargs="*", metavar="ID", help="as list shows it")
-        chosen.add_argument("--all", action="store_true", help="everything that is parked")
-        chosen.add_argument("--sender", metavar="NAME", help="with --all: of this sender alone")
+        chosen.add_argument("ids", nargs="*", metavar="ID", help="as `dead-letter list` shows it")
+        chosen.add_argument("--all", action="store_true", help="all dead letters")
+        chosen.add_argument("--sender", metavar="NAME", help="with --all: only dead letters of this sender")
     audit = commands.add_parser(
-        "audit", help="account for every Event that the cluster lists now; exit 1 if one is not"
+        "audit", help="account for every Event that the cluster lists now; exit 1 if one is unaccounted for"
     )
-    audit.add_argument("--loki", action="store_true", help="ask Loki too: what is missing there, what is doubled")
-    audit.add_argument("--all", action="store_true", help="a line for each Event, not only for those that are wrong")
-    resend = commands.add_parser("resend", help="send again what the queue holds of some time; Loki drops what it has")
+    audit.add_argument("--loki", action="store_true", help="also ask Loki what is missing or there twice")
+    audit.add_argument("--all", action="store_true", help="a line for each Event, not only where something is wrong")
+    resend = commands.add_parser("resend", help="send the events of some time again; Loki drops those that it has")
     resend.add_argument("--sender", required=True, metavar="NAME", help="the sender that is to send it")
-    ago = "stored since so long ago, for example 2h"
+    ago = "events that were stored within this time before now, for example 2h"
     resend.add_argument("--since", required=True, type=_ago, metavar="DURATION", help=ago)
-    resend.add_argument("--until", type=_ago, metavar="DURATION", help="and until so long ago; without it: until now")
-    resend.add_argument("--namespace", metavar="N", help="events of this namespace alone")
-    late = "also what Loki takes as late lines alone: what it holds of that already is there twice then"
+    resend.add_argument("--until", type=_ago, metavar="DURATION", help="and until this time before now (default: now)")
+    resend.add_argument("--namespace", metavar="N", help="only events of this namespace")
+    late = "also events that Loki takes only as late lines; those that it holds already are there twice afterwards"
     resend.add_argument("--late", action="store_true", help=late)
     tail = commands.add_parser("tail", help="follow the events of a running kigeon, as kubectl get events shows them")
     _add_tail(tail)
@@ -107,7 +107,7 @@ def _add_operating(commands: Any) -> None:
 
 
 def _add_hook(commands: Any) -> None:
-    hook = commands.add_parser("hook", help="try a hook: test")
+    hook = commands.add_parser("hook", help="test a hook's script")
     actions = hook.add_subparsers(dest="action", required=True, metavar="{test}")
     test = actions.add_parser("test", help="run a hook as production does, and show what it does")
     test.add_argument("script", type=Path, metavar="SCRIPT", help="the Starlark script")
@@ -116,14 +116,14 @@ def _add_hook(commands: Any) -> None:
     events.add_argument("--event", type=Path, metavar="FILE", help=file)
     queue = "the last N events of a running kigeon (needs --config)"
     events.add_argument("--from-queue", type=_last, metavar="N", help=queue)
-    test.add_argument("--config", type=Path, metavar="FILE", help="the configuration whose sender it belongs to")
-    test.add_argument("--sender", metavar="NAME", help="that sender; needed where there are several")
-    test.add_argument("--expect", type=Path, metavar="FILE", help="what it is to make of each event; exit 1 if not")
+    test.add_argument("--config", type=Path, metavar="FILE", help="the configuration whose sender has this hook")
+    test.add_argument("--sender", metavar="NAME", help="the sender; needed where the configuration has several")
+    test.add_argument("--expect", type=Path, metavar="FILE", help="the expected results; exit 1 if one differs")
     test.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_bundle(commands: Any) -> None:
-    bundle = commands.add_parser("support-bundle", help="write what somebody needs to help into one file, no secrets")
+    bundle = commands.add_parser("support-bundle", help="write one file, without secrets, for somebody who is to help")
     _add_config(bundle)
     output = "the file to write (default: kigeon-support-<time>.tar.gz), - for standard output"
     bundle.add_argument("--output", type=Path, metavar="FILE", help=output)
@@ -132,14 +132,16 @@ def _add_bundle(commands: Any) -> None:
 
 
 def _add_tail(tail: argparse.ArgumentParser) -> None:
-    """Add the flags that ``kubectl get events`` has, and how many to begin with."""
-    tail.add_argument("-n", "--namespace", metavar="NAME", help="events of this namespace alone")
+    """Add the flags that ``kubectl get events`` has, and ``--last``."""
+    tail.add_argument("-n", "--namespace", metavar="NAME", help="only events of this namespace")
     tail.add_argument("-A", "--all-namespaces", action="store_true", help="events of all namespaces (the default)")
-    tail.add_argument("-o", "--output", choices=("json", "wide", "name"), help="json: an Event a line")
-    tail.add_argument("--types", type=_names, metavar="TYPE,...", help="events of these types, for example Warning")
-    tail.add_argument("--for", dest="involved", type=_involved, metavar="KIND/NAME", help="events about this object")
+    tail.add_argument("-o", "--output", choices=("json", "wide", "name"), help="json: one Event per line")
+    types = "only events of these types, for example Warning"
+    tail.add_argument("--types", type=_names, metavar="TYPE,...", help=types)
+    about = "only events about this object"
+    tail.add_argument("--for", dest="involved", type=_involved, metavar="KIND/NAME", help=about)
     tail.add_argument("--no-headers", action="store_true", help="print no headers")
-    last = "begin with so many events of those before (default: 10, at most 1000)"
+    last = "begin with the last N events (default: 10, at most 1000)"
     tail.add_argument("--last", type=_last, default=10, metavar="N", help=last)
 
 

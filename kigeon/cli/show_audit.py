@@ -1,4 +1,4 @@
-"""What ``kigeon audit`` shows: the Events that came of the answer, and at the end the sums."""
+"""What ``kigeon audit`` shows: the answer's Events, and the sums at the end."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from kigeon.events.fields import fields_of, mapping, text
 from kigeon.events.occurrence import parse_time, timestamp_of
 
 BROAD = 110
-"""Columns of a terminal from which on all has room side by side; else namespace and message are below the rest."""
+"""From this terminal width on all columns fit side by side; below it namespace and message are under the rest."""
 
 INDENT = 2
 UNKNOWN = "<unknown>"
@@ -22,7 +22,7 @@ NANOSECONDS = 1e9
 _LEAST = {"NAMESPACE": 9, "LAST SEEN": 9, "TYPE": 7, "REASON": 16, "OBJECT": 40, "SUBOBJECT": 20, "SOURCE": 20}
 _LEAST |= {"FIRST SEEN": 10, "COUNT": 5}
 _MOST = {"NAMESPACE": 12, "REASON": 18}
-"""How wide a column becomes on a terminal, so that what is after it keeps its place."""
+"""Fixed widths on a terminal, so that the columns behind these keep their place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def row_of(event: Mapping[str, Any]) -> EventRow:
 
 
 class EventTable:
-    """A table that goes on: its header comes with the first row, and columns do not become narrower again."""
+    """A table that grows row by row. The header comes with the first row, and columns only become wider."""
 
     def __init__(self, look: Look, wide: bool = False, namespaces: bool = True, headers: bool = True) -> None:
         self._look = look

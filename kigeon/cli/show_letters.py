@@ -15,7 +15,7 @@ from kigeon.cli.table import Table, clean, paragraph, span
 from kigeon.cli.terminal import Look
 
 FEW = 20
-"""So many letters are shown each; of more, :data:`EXAMPLES` of each reason."""
+"""Up to this many letters all are shown; of more, :data:`EXAMPLES` of each reason."""
 
 EXAMPLES = 3
 MOST_REASONS = 50
@@ -44,13 +44,13 @@ class Group:
 
 
 def kind_of(reason: str) -> str:
-    """Return what *reason* has in common with those of others: the status that it begins with stays."""
+    """Return *reason* without its particulars, so that letters can be grouped; the status at its beginning stays."""
     first, _, rest = reason.partition(" ")
     return f"{first} {_PARTICULARS.sub('…', rest)}".strip()
 
 
 def grouped(letters: Iterable[Mapping[str, Any]]) -> list[Group]:
-    """Return *letters* by sender and reason, the most frequent first; no more of them is held than is shown."""
+    """Return *letters* by sender and reason, the most frequent first; only letters to be shown are held."""
     groups: dict[tuple[str, str], Group] = {}
     for letter in letters:
         sender, kind = letter["id"].partition("/")[0], kind_of(letter["reason"])

@@ -1,9 +1,9 @@
-"""What ``kigeon status`` shows of an answer: the accounts as a table, and of each sender what it waits for."""
+"""What ``kigeon status`` shows: the accounts as a table, and what each sender waits for."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ def status_lines(answer: Mapping[str, Any], look: Look, now: float | None = None
     yield from _watcher(answer["watcher"], look, now)
     yield ""
     yield from _senders(answer["senders"], answer.get("waits", {}), look)
+    yield from _roles(answer.get("roles", {}), answer.get("replicas", []), look, now)
     for name, accounts in answer["senders"].items():
         yield from _details(name, accounts, answer.get("waits", {}).get(name, ()), look, now)
 
@@ -40,6 +41,23 @@ def _senders(senders: Mapping[str, Any], waits: Mapping[str, Any], look: Look) -
     yield from table.lines(look, styles=styles)
 
 
+def _roles(roles: Mapping[str, Any], replicas: Sequence[Mapping[str, Any]], look: Look, now: float) -> Iterator[str]:
+    """Yield who does what of several replicas, and then those that wait to take over."""
+    if not replicas:
+        return
+    yield ""
+    table, styles = Table(("ROLE", "REPLICA", "SINCE")), []
+    for role, held in roles.items():
+        since = f"{span(now - _seconds(held['since']))} ago" if held["replica"] else ""
+        table.add(role.replace("sender.", "sender "), held["replica"] or "nobody", since)
+        styles.append("" if held["replica"] else "red")
+    for replica in replicas:
+        if not replica["roles"]:
+            table.add("standby", replica["name"], f"{span(now - _seconds(replica['since']))} ago")
+            styles.append("")
+    yield from table.lines(look, styles=styles)
+
+
 def _style(accounts: Mapping[str, Any], waits: Any) -> str:
     if accounts["unaccounted"] or "problem" in accounts or any(wait["held"] for wait in waits):
         return "red"
@@ -47,7 +65,7 @@ def _style(accounts: Mapping[str, Any], waits: Any) -> str:
 
 
 def _details(name: str, accounts: Mapping[str, Any], waits: Any, look: Look, now: float) -> Iterator[str]:
-    """Yield, of a sender with which all is well, nothing."""
+    """Yield what needs attention; nothing where all is well with the sender."""
     if accounts["resent"]:
         yield from ("", f"{name}: {accounts['resent']} were sent again on an operator's request")
     if accounts["unaccounted"]:

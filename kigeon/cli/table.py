@@ -12,7 +12,7 @@ from kigeon.cli.terminal import Look
 GAP = "   "
 ELLIPSIS = "…"
 NARROWEST = 10
-"""Columns that the last cell of a row has at least, however narrow the terminal is."""
+"""Least width of the last cell of a row, however narrow the terminal is."""
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ def column_widths(rows: Sequence[Sequence[str]]) -> list[int]:
 
 
 def fit(row: Sequence[str], widths: Sequence[int], width: int = 0) -> str:
-    """Return a line of *row*, its cells filled up to *widths*; the last one is cut at *width* columns, 0: never."""
+    """Return *row* as a line, cells padded to *widths*; the last cell is cut at *width* columns, 0 for no limit."""
     *cells, last = row
     line = "".join(cell + " " * max(wide - width_of(cell), 0) + GAP for cell, wide in zip(cells, widths, strict=False))
     if width:
@@ -76,7 +76,7 @@ def width_of(text: str) -> int:
 
 
 def clean(text: str) -> str:
-    """Return *text* on one line and without what moves a terminal's cursor: events are written by anybody."""
+    """Return *text* on one line, without characters that move a terminal's cursor: anybody may write an event."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
@@ -99,7 +99,7 @@ def span(seconds: float) -> str:
     index = next(index for index, (_, size) in enumerate(units) if left >= 2 * size or size == 1)
     name, size = units[index]
     whole, rest = divmod(left, size)
-    # The finer the first unit is known, the less the second one tells.
+    # Beside ten or more of the first unit the second one tells little.
     if whole >= 10 or index + 1 == len(units):
         return f"{whole}{name}"
     finer, finer_size = units[index + 1]

@@ -20,7 +20,7 @@ Event = dict[str, Any]
 
 
 def run_tail(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Print events until a signal ends it. Raises :class:`~kigeon.errors.OperatorError` when kigeon ends first."""
+    """Print events until a signal; :class:`~kigeon.errors.OperatorError` when kigeon ends before."""
     kind, _, name = (arguments.involved or "").partition("/")
     request = {
         "command": "tail",

@@ -1,4 +1,4 @@
-"""The terminal: whether there is one, how wide it is, whether colours are wanted; and a screen to be redrawn."""
+"""What the terminal is like (its width, whether it shows colours), and a screen that is redrawn in place."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _CODES = {"red": 31, "green": 32, "yellow": 33, "bold": 1, "dim": 2}
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How text may look: ``width`` is in columns, 0 for as wide as it is; ``coloured`` allows escape sequences."""
+    """How text may look. ``width`` is in columns, 0 for no limit; ``coloured`` allows escape sequences."""
 
     width: int = 0
     coloured: bool = False
 
     def paint(self, text: str, *styles: str) -> str:
-        """Return *text* in *styles*: red, green, yellow, bold, dim; as it is where nothing is coloured."""
+        """Return *text* in *styles*: red, green, yellow, bold, dim; unchanged where nothing may be coloured."""
         codes = ";".join(str(_CODES[style]) for style in styles if style)
         return f"\033[{codes}m{text}\033[0m" if self.coloured and codes and text else text
 
 
 def look_of(stream: TextIO, environ: Mapping[str, str] = os.environ) -> Look:
-    """Return how text on *stream* may look: cut and coloured on a terminal alone; NO_COLOR is honoured."""
+    """Return how text on *stream* may look. Text is cut and coloured only on a terminal; NO_COLOR is honoured."""
     if not stream.isatty():
         return Look()
     coloured = not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
@@ -37,19 +37,19 @@ def look_of(stream: TextIO, environ: Mapping[str, str] = os.environ) -> Look:
 
 
 class Screen:
-    """Lines on a terminal that are written over by the next ones; elsewhere they follow each other."""
+    """Lines that the next lines overwrite on a terminal; elsewhere the next lines follow."""
 
     def __init__(self, stream: TextIO = sys.stdout) -> None:
         self._stream = stream
         self._is_terminal = stream.isatty()
 
     def show(self, lines: Iterable[str]) -> None:
-        """Show *lines* in place of what was there; what has no room below the last row is cut."""
+        """Show *lines* in place of those before; lines beyond the last row are left out."""
         text = list(lines)
         if self._is_terminal:
             rows = shutil.get_terminal_size((WIDTH, 24)).lines
             shown = "\n".join(f"{line}\033[K" for line in text[: rows - 1])
-            # Written over, not cleared first: it does not flicker.
+            # Lines are overwritten, not cleared first, so that the screen does not flicker.
             self._stream.write(f"\033[H{shown}\n\033[J")
         else:
             self._stream.write("\n".join(text) + "\n")

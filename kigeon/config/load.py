@@ -1,4 +1,4 @@
-"""From a file to settings, or to everything that is wrong with it."""
+"""Turns a configuration file into settings, or into a list of everything that is wrong with the file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kigeon.config.quantities import parse_duration
+from kigeon.config.queue import missing_files, queue_settings
 from kigeon.config.schema import file_section
 from kigeon.config.settings import (
     FilterSettings,
@@ -15,7 +16,6 @@ from kigeon.config.settings import (
     HookSettings,
     HttpSettings,
     PusherSettings,
-    QueueSettings,
     SenderSettings,
     Settings,
 )
@@ -28,7 +28,7 @@ Wrong = tuple[KeyPath, str, str]
 """A path, what is wrong there, and what would be right."""
 
 ScriptCheck = Callable[[HookSettings], str]
-"""Says what is wrong with a hook's script, "" for nothing. Of its settings only script and timeout count."""
+"""Returns what is wrong with a hook's script, "" for nothing. Only script and timeout of its settings are filled in."""
 
 
 def load_settings(
@@ -39,10 +39,9 @@ def load_settings(
 ) -> Settings:
     """Read a configuration file; :class:`ConfigurationError` holds every problem of it, each with its place.
 
-    Each sender's config is read as one of *types* says.
+    One of *types* says how a sender's config is read. Paths of scripts are relative to the file, and *check_script*
 
-    Scripts are looked for relative to the file, and shown to *check_script*; environment variables that the file names
-    are read from *environ*.
+    tries the scripts. Environment variables that the file names are read from *environ*.
     """
     source = str(path)
     try:
@@ -76,8 +75,8 @@ def parse_config(config_type: ConfigType, config: Mapping[str, Any]) -> Any:
 def _around(
     data: Any, types: ConfigTypes, folder: Path, environ: Mapping[str, str], check_script: ScriptCheck
 ) -> list[Wrong]:
-    """Return what only the environment and the disk can tell, also of a file in which other things are wrong."""
-    wrong: list[Wrong] = []
+    """Return the problems that only the environment and the disk show, even where the file has other problems."""
+    wrong: list[Wrong] = list(missing_files(_mapping(_mapping(data).get("queue")), folder))
     senders = _mapping(data).get("eventsenders")
     for index, sender in enumerate(senders if isinstance(senders, list) else ()):
         config = _mapping(_mapping(sender).get("config"))
@@ -109,7 +108,7 @@ def _bare_hook(script: Path, timeout: Any) -> HookSettings:
     try:
         return HookSettings(script, parse_duration(timeout))
     except (TypeError, ValueError):
-        # None, or a problem of its own.
+        # The timeout is left out, or the schema reports it.
         return HookSettings(script)
 
 
@@ -121,7 +120,7 @@ def _is_file(path: Path) -> bool:
 
 
 class _Builder:
-    """Makes settings of what the schema returned."""
+    """Makes settings from what the schema returned."""
 
     def __init__(self, types: ConfigTypes, folder: Path, environ: Mapping[str, str]) -> None:
         self._types = types
@@ -133,7 +132,7 @@ class _Builder:
         return Settings(
             tuple(self._sender(sender) for sender in found["eventsenders"]),
             _global(found["global"] or {}),
-            _queue(found["queue"] or {}),
+            queue_settings(found["queue"] or {}, self._folder),
             _pusher(found["pusher"] or {}),
             HttpSettings(found["http"]["listen"], found["http"]["namespaceLabel"]) if found["http"] else HttpSettings(),
         )
@@ -169,12 +168,6 @@ def _global(found: Mapping[str, Any]) -> GlobalSettings:
     if not found:
         return GlobalSettings()
     return GlobalSettings(Path(found["dataDir"]), found["logLevel"], found["logFormat"])
-
-
-def _queue(found: Mapping[str, Any]) -> QueueSettings:
-    if not found:
-        return QueueSettings()
-    return QueueSettings(found["eventsMaxAge"], found["eventsMaxBytes"], found["kubernetesEventsMaxLifetime"])
 
 
 def _pusher(found: Mapping[str, Any]) -> PusherSettings:

@@ -17,7 +17,7 @@ _SUFFIXES = {
 _SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([A-Za-z]*)", re.ASCII)
 
 _MAX = 2**63 - 1
-"""Go and JetStream hold nanoseconds and bytes in 64 bits: more would be refused only once it is used."""
+"""Go and JetStream hold nanoseconds and bytes in 64 bits: a larger value would be refused only when it is used."""
 
 
 def parse_duration(text: str) -> float:

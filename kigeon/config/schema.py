@@ -1,4 +1,4 @@
-"""What a configuration may say, key by key; a sender's ``config`` says what its type lets it."""
+"""The keys of a configuration and their values; the keys of a sender's ``config`` come from the sender's type."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from functools import partial
 from typing import Any
 
+from kigeon.config.queue import QUEUE
 from kigeon.config.types import ConfigTypes
 from kigeon.config.validators import (
     Section,
@@ -17,13 +18,9 @@ from kigeon.config.validators import (
     labels,
     one_of,
     refuse,
-    size,
     some_text,
     text,
 )
-
-MIN_QUEUE_BYTES = 4 * 1024 * 1024
-"""Less might not hold one of the largest batches."""
 
 _NAME = re.compile(r"[a-z0-9-]{1,63}")
 _KUBERNETES_LABEL = re.compile(
@@ -33,7 +30,7 @@ _KUBERNETES_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)
 
 
 def sender_name(given: Any) -> str:
-    """A name that may stand in durable names."""
+    """A name that may be a part of durable names."""
     if not _NAME.fullmatch(text(given)):
         raise Wrong("must consist of a-z, 0-9 and `-`, at most 63 of them")
     return str(given)
@@ -87,7 +84,7 @@ def senders(given: Any, types: ConfigTypes) -> list[dict[str, Any]]:
 
 
 def sender_with_config(given: Any, types: ConfigTypes) -> dict[str, Any]:
-    """One sender; what is wrong with its config is found also where other things are wrong."""
+    """One sender; problems of its config are found even where the sender has other problems."""
     sender, problems = check(sender_section(types), given)
     raw = given.get("config") if isinstance(given, dict) else None
     kind = given.get("type") if isinstance(given, dict) else None
@@ -96,7 +93,7 @@ def sender_with_config(given: Any, types: ConfigTypes) -> dict[str, Any]:
         config, wrong = check(types[kind].in_file, raw)
         problems += [(("config", *path), message, cure) for path, message, cure in wrong]
     refuse([Wrong(message, cure, path) for path, message, cure in problems])
-    # A filter of which nothing is said is none; one that says `{}` selects every namespace.
+    # A filter that is left out, or null, is no filter; `{}` selects every namespace.
     chosen = sender["filter"] if given.get("filter") is not None else None
     return {**sender, "filter": chosen, "config": config, "raw": raw or {}}
 
@@ -115,16 +112,7 @@ def file_section(types: ConfigTypes) -> Section:
                 ),
                 None,
             ),
-            "queue": (
-                Section(
-                    {
-                        "eventsMaxAge": (duration(least=60.0), 24 * 3600.0),
-                        "eventsMaxBytes": (size(MIN_QUEUE_BYTES), 500 * 2**20),
-                        "kubernetesEventsMaxLifetime": (duration(least=1.0), 3600.0),
-                    }
-                ),
-                None,
-            ),
+            "queue": (QUEUE, None),
             "pusher": (
                 Section({"pushTimeout": (duration(least=0.1), 5.0), "batchWait": (duration(zero=True), 0.2)}),
                 None,

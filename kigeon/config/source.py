@@ -11,7 +11,7 @@ import yaml
 from kigeon.errors import ConfigurationError, Problem, shorten
 
 MAX_VALUES = 100_000
-"""Anchors can make a short file say more than any memory holds."""
+"""Limit on values: YAML anchors can expand a short file beyond any memory."""
 
 KeyPath = tuple[str | int, ...]
 """Keys and list indexes from the top of the file."""
@@ -97,10 +97,10 @@ class _Reader:
     def _constructed(self, node: yaml.Node, path: KeyPath) -> Any:
         try:
             value = self._loader.construct_object(node, deep=True)
-            # A character above U+FFFF may be written as two, as JSON does; one half alone is none.
+            # JSON writes a character above U+FFFF as two surrogates; one of them alone is no character.
             return value.encode("utf-16", "surrogatepass").decode("utf-16") if isinstance(value, str) else value
         except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, OverflowError):
-            # A date that does not exist, a tag that nobody knows. Which is not told: it may be a password.
+            # A date that does not exist, or an unknown tag. The message does not quote it: it may be a password.
             self._problem(path, node, "can't be read as what it looks like", "put it in quotes")
             return ""
 

@@ -1,4 +1,4 @@
-"""What a type of sender says of its ``config``: its keys, what they mean together, the settings that come of them."""
+"""How a type of sender describes its ``config``: the keys, the rules across keys, and the settings made from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kigeon.config.validators import Key, Problems, Section, Wrong
 
 
 class ConfigType:
-    """A config of the *keys*; a type that has more to say than these overrides the methods. Stateless."""
+    """A config with *keys*, without state; a type that needs more than keys overrides the methods."""
 
     def __init__(self, keys: Mapping[str, Key]) -> None:
         self.keys = keys
@@ -27,21 +27,21 @@ class ConfigType:
         return Section({**self.keys, "hook": (HOOK, None)}, self.together)
 
     def together(self, found: Mapping[str, Any]) -> Iterable[Wrong]:
-        """Say what is wrong with values that are right, each on its own."""
+        """Return what is wrong with values together that are valid each on its own."""
         return ()
 
     def missing(
         self, given: Mapping[str, Any], environ: Mapping[str, str]
     ) -> Iterable[tuple[tuple[str, ...], str, str]]:
-        """Say what *environ* lacks of what the file names; *given* need not be valid."""
+        """Return a problem for each variable that *given* names and *environ* lacks; *given* need not be valid."""
         return ()
 
     def resolved(self, found: Mapping[str, Any], environ: Mapping[str, str]) -> Mapping[str, Any]:
-        """Return a valid config with what it names in *environ* put into its place."""
+        """Return a valid config in which the values of variables in *environ* replace their names."""
         return found
 
     def for_file_alone(self, found: Mapping[str, Any]) -> Problems:
-        """Say what of a valid config no hook may return."""
+        """Return a problem for each part of a valid config that no hook may return."""
         return []
 
     def settings(self, found: Mapping[str, Any]) -> Any:
@@ -49,7 +49,7 @@ class ConfigType:
         return None
 
     def shown(self, raw: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the config as the file has it, *raw*, as a hook sees it: with what was resolved, as in *found*."""
+        """Return the config that a hook sees: *raw*, as the file has it, with the values that *found* has resolved."""
         return dict(raw)
 
 

@@ -1,7 +1,7 @@
 """What a value may be, and how everything wrong with a file is found in one run. The only module that knows voluptuous.
 
 A validator gets what the file says and returns what the settings hold; what is wrong is a :class:`Wrong` with its
-cure. Voluptuous collects, and :class:`Section` adds keys that nobody knows.
+cure. Voluptuous collects the problems, and :class:`Section` adds the unknown keys.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Problems = list[tuple[tuple[str | int, ...], str, str]]
 
 
 class Wrong(voluptuous.Invalid):
-    """Something is wrong, and this would be right."""
+    """What is wrong with a value, and what would be right."""
 
     def __init__(self, message: str, cure: str = "", path: Iterable[str | int] = ()) -> None:
         super().__init__(message, list(path))
@@ -35,7 +35,7 @@ class Wrong(voluptuous.Invalid):
 class Section:
     """A mapping with known keys. A key with a default may be left out; one without is required.
 
-    *together* says what is wrong with values that are right, each on its own.
+    *together* returns what is wrong with values together that are valid each on its own.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Section:
     ) -> None:
         self._together = together
         self._keys = list(keys)
-        # Voluptuous would validate its own defaults; these are settings already.
+        # Voluptuous would validate its defaults; these defaults are settings already.
         self._defaults = {key: found[1] for key, found in keys.items() if isinstance(found, tuple)}
         schema: dict[Any, Validator] = {}
         for key, found in keys.items():
@@ -173,7 +173,7 @@ def size(least: int) -> Validator:
 
 
 def address(given: Any) -> str:
-    """Where to listen: ``host:port``; without a host at every address of the machine; "" is nowhere."""
+    """Where to listen, ``host:port``; no host means every address of the machine, "" means nowhere."""
     found = re.fullmatch(r"(?:[A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", text(given))
     if given and (found is None or int(found[1]) > 65535):
         cure = 'for example 127.0.0.1:8080, ":8080" for every address, "" for none'
@@ -182,14 +182,14 @@ def address(given: Any) -> str:
 
 
 def rate(given: Any) -> float:
-    """So many in a second."""
+    """A number per second."""
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not 1 <= given <= 10_000:
         raise Wrong("must be a number from 1 to 10000", "for example 200")
     return float(given)
 
 
 def labels(key: Callable[[str], str], value: Callable[[str], bool], what: str) -> Validator:
-    """A mapping of label names, of which *key* says what is wrong with them, to values."""
+    """A mapping of label names to values; *key* returns what is wrong with a name, *value* says if a value is valid."""
 
     def validate(given: Any) -> dict[str, str]:
         given = {} if given is None else given

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MOST_COUNT = 2**63
-"""What is more was never counted: it is damage, and must not be believed."""
+"""No count ever gets this high: a higher one is damage."""
 
 MOST_TIME = 1e11
 """Seconds since the epoch, the year 5138: a later time is damage."""
@@ -23,12 +23,12 @@ MOST_LIFETIME = 366 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class CheckpointDelta:
-    """What the Watcher says with a batch of itself.
+    """What the Watcher says about itself with each batch.
 
     ``session`` and ``batch`` name the batch for ever: a batch that is sent again has them again. ``unreadable`` counts
     what could not be read since the batch before. The watch was complete up to ``watched_until`` (seconds since the
-    epoch, 0: never). ``lifetime`` is for how many seconds the cluster was seen to keep an Event, 0 where nothing new
-    is known of that. ``anchor`` names the object that was seen last, "" where the batch ends inside a list.
+    epoch, 0: never). ``lifetime`` is how many seconds the cluster was seen to keep an Event, 0 where nothing new
+    is known. ``anchor`` names the object that was seen last, "" where the batch ends inside a list.
     """
 
     session: str = ""

@@ -1,7 +1,7 @@
 """The envelope: one JetStream message that holds one batch of Events.
 
 The payload is the zstd-compressed, newline-joined JSON of the raw objects as the API server wrote them; the
-headers hold what is needed without opening it. So events, memory of them and place in the watch become
+headers hold what is needed without unpacking it. So events, their digests and the place in the watch become
 durable in one step. Headers (all text):
 
 ===========================  ========================================================================
@@ -9,7 +9,7 @@ durable in one step. Headers (all text):
 ``Kigeon-Count``             how many events are in it, at least 1
 ``Kigeon-Digests``           base64 of their digests in order, eight bytes each
 ``Kigeon-First``             the offset of the first, from 1; the others follow
-``Kigeon-Resource-Version``  where to resume the watch after it, empty inside a list
+``Kigeon-Resource-Version``  where to resume the watch after it; inside a list the version that it doubts, if any
 ``Kigeon-Writer``            which process wrote it: tells one's own publish from a stranger's
 ``Kigeon-Mark``              the Watcher's books up to it: :mod:`kigeon.events.checkpoint`
 ===========================  ========================================================================
@@ -34,9 +34,9 @@ MOST_OFFSET = 10**17
 """An offset that is larger was never given out: it is damage."""
 
 MAX_UNPACKED_BYTES = 64 * 1024 * 1024
-"""More than any envelope that kigeon writes unpacks to: a damaged one must not eat the memory."""
+"""No envelope that kigeon writes unpacks to more: a damaged one must not fill the memory."""
 
-# One of each a process: both keep megabytes of work space, and neither bears two threads at once. The checksum finds
+# One of each per process: both keep megabytes of work space, and no two threads may share them. The checksum finds
 # flipped bits.
 _compressor = zstandard.ZstdCompressor(level=1, write_checksum=True)
 _decompressor = zstandard.ZstdDecompressor()
@@ -47,7 +47,7 @@ _compressing, _decompressing = Lock(), Lock()
 class Envelope:
     """A batch of Events, packed. ``resource_version`` is empty when the batch ends inside a list."""
 
-    # Not in its repr: Thespian writes out that of every message it sends.
+    # Left out of the repr: Thespian formats the repr of every message that it sends.
     payload: bytes = field(repr=False)
     digests: bytes = field(repr=False)
     resource_version: str = ""

@@ -18,7 +18,7 @@ NAMESPACED_KINDS = frozenset(
         "RoleBinding", "Secret", "Service", "ServiceAccount", "StatefulSet",
     }
 )  # fmt: skip
-"""Kinds that always live in a namespace: where their event names none, the Event's own is theirs."""
+"""Kinds that always live in a namespace: where an Event names no namespace for one, it is the Event's own."""
 
 CLUSTER_EVENT_NAMESPACES = frozenset({"", "default", "kube-system"})
 """Where Kubernetes allows an Event whose involved object has no namespace (its validation of Events)."""
@@ -53,7 +53,7 @@ class EventFields:
 
     @property
     def level(self) -> str:
-        """How grave it is, in Loki's words. Of another type Kubernetes says nothing: Loki guesses from the line."""
+        """The severity in Loki's words; "" for a type other than Kubernetes' two, and Loki guesses from the line."""
         return _LEVELS.get(self.type, "")
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from kigeon.events.fields import integer, mapping, text
 
 DIGEST_SIZE = 8
-"""Bytes of a digest: with a million remembered, a new event meets a stranger's once in 10^13."""
+"""Bytes of a digest: with a million remembered, a new event collides with another one once in 10^13."""
 
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,18}))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
@@ -30,14 +30,15 @@ def timestamp_of(event: Mapping[str, Any]) -> int:
     That is the latest of series.lastObservedTime, eventTime, lastTimestamp and firstTimestamp, else
     metadata.creationTimestamp.
     """
-    latest = 0
+    last, first = event.get("lastTimestamp"), event.get("firstTimestamp")
+    latest = parse_time(last) if last.__class__ is str else 0
+    # Most Events have these two times alike and no others: times that are missing or equal are not parsed.
     for stamp in (
-        mapping(event, "series").get("lastObservedTime"),
         event.get("eventTime"),
-        event.get("lastTimestamp"),
-        event.get("firstTimestamp"),
+        event.get("series") and mapping(event, "series").get("lastObservedTime"),
+        first,
     ):
-        if stamp.__class__ is str:
+        if stamp.__class__ is str and stamp != last:
             latest = max(latest, parse_time(stamp))
     if latest:
         return latest
@@ -46,7 +47,7 @@ def timestamp_of(event: Mapping[str, Any]) -> int:
 
 
 def identity_of(event: Mapping[str, Any]) -> bytes:
-    """Return the digest of *event*'s occurrence: :data:`DIGEST_SIZE` bytes, equal for what is the same one.
+    """Return the digest of *event*'s occurrence: :data:`DIGEST_SIZE` bytes, equal for the same occurrence.
 
     An object without uid is told apart by its namespace and name.
     """
@@ -58,7 +59,8 @@ def identity_at(event: Mapping[str, Any], timestamp: int) -> bytes:
     metadata = mapping(event, "metadata")
     uid = text(metadata, "uid") or f"{text(metadata, 'namespace')}/{text(metadata, 'name')}"
     seen = timestamp or _raw_times(event)
-    parts = f"{uid}\0{_count(event)}\0{_count(mapping(event, 'series'))}\0{seen}"
+    in_series = _count(mapping(event, "series").get("count")) if event.get("series") else 0
+    parts = f"{uid}\0{_count(event.get('count'))}\0{in_series}\0{seen}"
     return blake2b(parts.encode("utf-8", "surrogatepass"), digest_size=DIGEST_SIZE).digest()
 
 
@@ -84,10 +86,11 @@ def _zone(sign: str, hours: int, minutes: int) -> timezone:
     return timezone(-offset if sign == "-" else offset)
 
 
-def _count(parent: Mapping[str, Any]) -> str:
-    value = parent.get("count")
+def _count(value: Any) -> int | str:
+    if value.__class__ is int and value < 10**18 and value >= 0:
+        return int(value)
     number = integer(value)
-    return str(number or 0) if number is not None or value is None else repr(value)
+    return number or 0 if number is not None or value is None else repr(value)
 
 
 def _raw_times(event: Mapping[str, Any]) -> str:

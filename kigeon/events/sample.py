@@ -1,4 +1,4 @@
-"""An Event for trying things with: about a Pod, as the kubelet writes it; its reason tells it from real ones."""
+"""A sample Event about a Pod, as the kubelet writes one; its reason tells it from real Events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What hooks return, validated once: the same few configs come back for thousands of events."""
+"""Validates each config that hooks return once: the same few come back for thousands of events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kigeon.errors import ConfigurationError, HookResultInvalid
 
 MOST_CONFIGS = 1024
 LARGEST = 16 * 1024
-"""Bytes of a config that is remembered; hooks may return far larger ones, each a different one."""
+"""Largest config, in bytes, that is remembered; hooks may return far larger ones, all different."""
 
 
 class _Read(NamedTuple):
@@ -24,7 +24,7 @@ class _Read(NamedTuple):
 
 
 class ConfigCache:
-    """Config as JSON → settings. Bounded; the one used longest ago goes first."""
+    """Maps a config as JSON to its settings. Bounded; the config that was used longest ago goes first."""
 
     def __init__(self, config_type: ConfigType) -> None:
         self._type = config_type
@@ -53,5 +53,5 @@ class ConfigCache:
             return _Read(parse_config(self._type, loaded))
         except ConfigurationError as error:
             return _Read(None, "; ".join(map(str, error.problems)))
-        except orjson.JSONDecodeError as error:  # an int of 400 digits is one to Starlark, and no number of JSON
+        except orjson.JSONDecodeError as error:  # Starlark allows an int of 400 digits, this JSON parser does not
             return _Read(None, str(error))

@@ -16,11 +16,11 @@ V    from      transform returned what is no config: the message
 P    from      the script printed a line
 ==== ========= =================================================================================================
 
-This module is imported by the worker too: it needs nothing but the standard library.
+The worker imports this module too, so this module needs nothing but the standard library.
 """
 
 MAX_FRAME = 16 * 1024 * 1024
-"""Bytes of a payload that the parent takes; a worker that sends more is broken."""
+"""Most bytes of a payload that the parent accepts; a worker that sends more is broken."""
 
 LOAD, EVENT = b"L", b"E"
 READY, UNLOADABLE = b"R", b"X"

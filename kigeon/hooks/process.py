@@ -1,13 +1,15 @@
-"""A hook's worker as its parent sees it: a child process, its pipes, and how much of the processor it has used."""
+"""A hook's worker as its parent sees it: a child process, its pipes, and its processor time."""
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import select
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from kigeon.hooks.frames import Decoder
@@ -15,13 +17,22 @@ from kigeon.hooks.frames import Decoder
 _WORKER = Path(__file__).with_name("worker.py")
 _CHUNK = 256 * 1024
 
+_HELD = 1024 * 1024
+"""Bytes that the pipe to a worker is to hold: hundreds of events, written at once."""
+
+EACH = 5e-6
+"""Seconds that are given to each further frame that is waited for: less than the shortest call takes."""
+
+LONGEST = 0.001
+"""Seconds that are given to all of them at once, at the most."""
+
 
 class WorkerEnded(Exception):
     """The worker closed its pipe: it died, or was killed."""
 
 
 class WorkerProcess:
-    """One child process. Nothing here waits without an end; :meth:`exchange` is called until what is due has come.
+    """One child process. No method waits for ever; call :meth:`exchange` until all expected frames have come.
 
     The kernel ends it with the thread that made it (``PR_SET_PDEATHSIG``): make it in a thread that stays.
     """
@@ -41,26 +52,31 @@ class WorkerProcess:
         assert self._process.stdin is not None and self._process.stdout is not None, "both are pipes"  # noqa: PT018, S101
         self._into, self._out_of = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._into, False)
+        with suppress(OSError):
+            # A user may have only so much in pipes.
+            fcntl.fcntl(self._into, fcntl.F_SETPIPE_SZ, _HELD)
         os.set_blocking(self._out_of, False)
         self._unsent = b""
         self._decoder = Decoder()
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The worker's process id."""
         return self._process.pid
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is known to have ended."""
+        """Whether the worker is known to have ended."""
         return self._process.poll() is not None
 
     def send(self, data: bytes) -> None:
-        """Have *data* written by the following exchanges."""
+        """Queue *data*; the following exchanges write it."""
         self._unsent += data
 
-    def exchange(self, seconds: float) -> list[tuple[bytes, bytes]]:
+    def exchange(self, seconds: float, wanted: int = 1) -> list[tuple[bytes, bytes]]:
         """Write what can be written, and return the frames that come within *seconds*; none, when none comes.
+
+        Where several are *wanted*, the next ones are given a moment to come too.
 
         Raises :class:`WorkerEnded`, or :class:`~kigeon.hooks.frames.BrokenStream`.
         """
@@ -72,6 +88,9 @@ class WorkerProcess:
             if writable:
                 self._write()
             if readable:
+                if wanted > 1:
+                    # A look for each of them costs as much as the call, on both sides.
+                    time.sleep(min(wanted * EACH, LONGEST))
                 data = os.read(self._out_of, _CHUNK)
                 if not data:
                     raise WorkerEnded(self._how_it_ended())
@@ -82,15 +101,15 @@ class WorkerProcess:
                 return []
 
     def processor_seconds(self) -> float:
-        """Return how much of the processor it has used; infinity when it is gone."""
+        """Return the processor time that the worker has used; infinity when the worker is gone."""
         try:
-            # The clock of another process's processor time, as clock_getcpuclockid(3) makes it.
+            # The id of another process's processor clock, as clock_getcpuclockid(3) computes it.
             return time.clock_gettime((~self._process.pid << 3) | 2)
         except OSError:
             return float("inf")
 
     def close(self) -> None:
-        """Kill it and let go of its pipes."""
+        """Kill the worker and close its pipes."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -106,7 +125,7 @@ class WorkerProcess:
         except BlockingIOError:
             return
         except BrokenPipeError:
-            # It is gone, but what it said before is still to be read; the end of that says so.
+            # The worker is gone, but its last frames are still to be read; the end of the pipe reports its end.
             self._unsent = b""
 
     def _how_it_ended(self) -> str:

@@ -1,7 +1,6 @@
-"""Runs a hook: keeps a worker, hands it events, enforces its time, and replaces it when it is lost.
+"""Runs a hook in a worker: passes events to it, enforces the time limit, and replaces a lost worker.
 
-A worker that dies, or has to be killed, costs the event at hand and nothing else: the rest of the batch goes to its
-successor.
+A worker that dies or is killed costs only the event that it worked on; the rest of the batch goes to its successor.
 """
 
 from __future__ import annotations
@@ -35,18 +34,18 @@ from kigeon.redaction import hide, secrets_in
 log = logging.getLogger(__name__)
 
 LOAD_SECONDS = 10.0
-"""For loading a script: of the processor and of the clock."""
+"""Limit for loading a script, both in processor time and on the clock."""
 
 CEILING = 10.0
 """Wall-clock limit of a call, in multiples of hook.timeout, plus a second: the machine may give it no processor."""
 
 RESPAWN_DELAYS = (0.0, 0.0, 0.1, 0.5, 2.0, 10.0)
-"""Seconds before each respawn in a row that did not bring a worker; events fail meanwhile, they do not wait."""
+"""Seconds before the first, second, … respawn in a row; meanwhile events fail, they do not wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transformed:
-    """The hook returned a config, as JSON; None: the one it was given."""
+    """The hook returned a config, as JSON; None where it returned the config unchanged."""
 
     config: bytes | None = None
 
@@ -68,7 +67,7 @@ Result = Transformed | Skipped | Failed
 
 @dataclass(slots=True)
 class HookCounts:
-    """What a runner has done so far; ``errors`` by the name of their class, ``kills`` for time used up."""
+    """What a runner has done so far; ``errors`` by the name of their class, ``kills`` because the time was up."""
 
     calls: int = 0
     errors: Counter[str] = field(default_factory=Counter)
@@ -105,12 +104,12 @@ class HookRunner:
         return self._source
 
     def start(self, source: str | None = None) -> None:
-        """Load *source*, or what the script's file holds; :class:`HookLoadError` says where it is wrong."""
+        """Load *source*, or the script's file; :class:`HookLoadError` says what is wrong and where."""
         self._source = read_script(self._hook.script) if source is None else source
         self._spawn()
 
     def replace(self, source: str) -> None:
-        """Use *source*, which can be loaded, from the next events on; from any thread."""
+        """Use *source*, which must be loadable, from the next events on. Any thread may call this."""
         self._next = source
 
     def transform(self, events: Sequence[Mapping[str, Any]]) -> list[Result]:
@@ -146,13 +145,13 @@ class HookRunner:
         return results
 
     def _take(self, worker: WorkerProcess, events: list[Mapping[str, Any]], results: list[Result]) -> None:
-        """Add the worker's next results, at least one, as long as it has not used up its time for the event at hand."""
+        """Add at least one of the worker's next results. Raises :class:`HookTimeout` when the worker's time is up."""
         due = len(results)
         began, used = time.monotonic(), worker.processor_seconds()
         over = False
         while len(results) == due:
             try:
-                came = worker.exchange(0.0 if over else self._hook.timeout / 2 + 0.01)
+                came = worker.exchange(0.0 if over else self._hook.timeout / 2 + 0.01, len(events) - due)
             except (WorkerEnded, frames.BrokenStream) as error:
                 raise HookCrashed(str(error)) from error
             for kind, payload in came:
@@ -165,14 +164,14 @@ class HookRunner:
             if over and len(results) == due:
                 self.counts.kills += 1
                 raise HookTimeout(f"transform did not return within {self._hook.timeout:g} s, its worker was killed")
-            # Looked at once more before it is killed: where this process got no processor, the result may be there.
+            # Read once more before the kill: if this process got no processor time, the result may be there already.
             over = self._is_over(worker, began, used)
 
     def _told(self, payload: bytes) -> bytes:
         return hide(payload.decode("utf-8", "replace"), self._secrets).encode()
 
     def _is_over(self, worker: WorkerProcess, began: float, used: float) -> bool:
-        """Return whether it takes too long; the worker itself stops a script, this is for what it can't stop."""
+        """Return whether the call takes too long. The worker stops most scripts itself; this is for the others."""
         timeout = self._hook.timeout
         return (
             worker.processor_seconds() - used > timeout * 1.5 + 0.05
@@ -185,8 +184,8 @@ class HookRunner:
             self._lost_in_a_row, self._respawn_at = 0, 0.0
             self.close()
         if self._worker is not None and self._worker.has_ended:
-            # It had no event at hand: none has to pay for it.
-            log.warning("the hook's worker had ended, and is replaced", extra={"pid": self._worker.pid})
+            # The worker had no event, so no event fails.
+            log.warning("the hook's worker has ended, it is replaced", extra={"pid": self._worker.pid})
             self._lose()
         if self._worker is None and time.monotonic() >= self._respawn_at:
             self.counts.respawns += 1
@@ -244,7 +243,7 @@ def read_script(path: Path) -> str:
 
 
 def check_script(hook: HookSettings) -> None:
-    """Load a script and let go of it; :class:`HookLoadError` when it can't be loaded."""
+    """Try to load a script; :class:`HookLoadError` when it can't be loaded."""
     runner = HookRunner(hook, {})
     try:
         runner.start()
@@ -255,7 +254,7 @@ def check_script(hook: HookSettings) -> None:
 def _encode(event: Mapping[str, Any]) -> bytes | Failed:
     """Return the frame of an event as kubectl shows it: with kind and apiVersion, without managedFields.
 
-    What is nested deeper than any API object, or holds an int beyond 64 bits, is the event's own error.
+    An event that is nested deeper than any API object, or holds an int beyond 64 bits, fails.
     """
     shown = {"apiVersion": "v1", "kind": "Event", **event}
     metadata = shown.get("metadata")
@@ -288,12 +287,12 @@ def _place(payload: bytes, source: str = "") -> str:
     if found is None:
         return shorten(text)
     message = shorten(text[: found.start()])
-    # What is put around the script (named kigeon) is no place that its author could look at.
+    # The code around the script (named kigeon) is no place that the script's author could look at.
     if found[1] == "kigeon":
         return message
     line, column = found[2], found[3]
     if source and not re.search(r"\n\s*\d+ \|", text[found.end() :]):
-        # It shows no line: what is missing is missing at the end, and it says 1:1 for that.
+        # The message shows no line: something is missing at the end, for which the interpreter says 1:1.
         lines = source.rstrip().splitlines() or [""]
         line, column = str(len(lines)), str(len(lines[-1]) + 1)
     return f"line {line}, column {column}: {message}"

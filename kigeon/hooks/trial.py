@@ -1,4 +1,4 @@
-"""A hook tried with a few events, as production runs it: what it changes, prints, takes, and where it fails."""
+"""Tries a hook with a few events as production runs it, and records changes, prints, times and errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SENT, SKIPPED, FAILED = "sent", "skipped", "failed"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A key of the configuration (dotted), and what it was and became, as JSON; "" where it is not there."""
+    """A key of the configuration (dotted), and its values before and after, as JSON; "" where there is none."""
 
     key: str
     before: str
@@ -88,7 +88,7 @@ def _said(error: HookError) -> str:
 
 
 def changes_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
-    """Yield where two configurations differ, by key."""
+    """Yield the keys in which two configurations differ."""
     old, new = dict(_flat(before)), dict(_flat(after))
     for key in sorted({*old, *new}):
         if old.get(key, "") != new.get(key, ""):
@@ -105,7 +105,7 @@ def _flat(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]
 
 @contextmanager
 def _printed() -> Iterator[list[str]]:
-    """Have what the hook prints for the length of a block; it goes to the log otherwise."""
+    """Collect what the hook prints during a block; otherwise it goes to the log."""
     found: list[str] = []
     logger = logging.getLogger("kigeon.hooks.runner")
     handler = _Listener(found)

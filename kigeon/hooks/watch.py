@@ -1,8 +1,8 @@
-"""Notices that a hook's script has changed on the disk, and judges what it has become.
+"""Notices that a hook's script has changed on the disk, and loads the new text.
 
-A ConfigMap's files change by the swap of a symbolic link, others by being written anew: so the file that the path leads
-to is looked at now and then. What it holds is taken when it was left alone between two looks and can be loaded; what
-can't be is said, once, and the last script that could goes on.
+A ConfigMap's files change by the swap of a symbolic link, other files are rewritten. So the file that the path leads
+to is examined every few seconds. A new text is used if the file did not change between two looks and the text can be
+loaded; otherwise the log says so, once, and the last script that could be loaded stays in use.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Signature = tuple[int, ...]
 """What tells one state of a file from another."""
 
 Check = Callable[[HookSettings, str], None]
-"""Loads a text as the script, and lets go of it; raises :class:`HookLoadError`."""
+"""Tries to load a text as the script; raises :class:`HookLoadError`."""
 
 
 def check_source(hook: HookSettings, source: str) -> None:
@@ -38,7 +38,7 @@ def check_source(hook: HookSettings, source: str) -> None:
 
 
 class ScriptWatch:
-    """One script; *source* is the text that is in use. Nothing here waits but the check."""
+    """One script; *source* is the text that is in use. Only the check takes time."""
 
     def __init__(self, hook: HookSettings, source: str, check: Check = check_source) -> None:
         self._hook = hook
@@ -58,7 +58,7 @@ class ScriptWatch:
         if signature == self._judged:
             return None
         if signature != self._seen:
-            # It may still be being written.
+            # Somebody may still be writing the file.
             self._seen = signature
             return None
         self._judged = signature
@@ -73,17 +73,17 @@ class ScriptWatch:
             self._check(self._hook, source)
         except HookLoadError as error:
             said = {"script": script, "error": str(error)}
-            log.error("the hook's script has changed and can't be loaded, the last one that could goes on", extra=said)
+            log.error("the hook's new script can't be loaded, the old one stays in use", extra=said)
             return None
         self._source = source
-        log.info("the hook's script has changed, it is used from now on", extra={"script": script})
+        log.info("the hook's script has changed, the new one is in use", extra={"script": script})
         return source
 
     def _gone(self) -> None:
         if not self._is_gone:
             self._is_gone = True
             self._seen = self._judged = None
-            log.error("the hook's script is gone, the last one goes on", extra={"script": str(self._hook.script)})
+            log.error("the hook's script is gone, the old one stays in use", extra={"script": str(self._hook.script)})
 
 
 class WatchThread:
@@ -96,7 +96,7 @@ class WatchThread:
         threading.Thread(target=self._run, name="script", daemon=True).start()
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         self._closed.set()
 
     def _run(self) -> None:
@@ -107,7 +107,7 @@ class WatchThread:
 
 
 def _signature_of(path: Path) -> Signature | None:
-    """Return the signature of the file that *path* leads to; None where there is none to be seen."""
+    """Return the signature of the file that *path* leads to; None where there is none."""
     try:
         found = path.stat()
     except OSError:

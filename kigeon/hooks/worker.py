@@ -1,16 +1,16 @@
 """The program of a hook's worker: ``python -I -S worker.py SITE_DIRECTORY PARENT_PID``.
 
-It loads one script and calls its ``transform`` for each event it is sent. Loading is as dangerous as calling (the
-parser folds constants), so both happen here: with little memory, no core dumps, no files, no network, and a parent
-that kills what does not answer. Starlark itself offers a script neither files nor network nor a clock.
+The worker loads one script and calls its ``transform`` for each event that it receives. Loading is as dangerous as
+calling (the parser folds constants), so both happen here, with little memory, no core dumps, no files, no network, and
+a parent that kills a worker that does not answer. Starlark itself gives a script no files, no network and no clock.
 """
 
-# Started in isolation: only the standard library and the starlark package (whose directory is handed over) are there.
+# This process is isolated: it has only the standard library and the starlark package, whose directory is an argument.
 import ctypes
 import os
 import sys
 
-# Before anything else is loaded: one that is stopped meanwhile has to end with its parent, too.
+# This comes before everything else is loaded: a worker that is still loading has to end with its parent, too.
 ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
 
 import json  # noqa: E402
@@ -42,9 +42,9 @@ def kigeon_same(config):
 def kigeon_type_of(value):
     return type(value)
 """
-"""Evaluated before the script, which may use names like ``type`` or ``json`` for what it likes.
+"""Evaluated before the script, which may redefine names like ``type`` or ``json``.
 
-Events are handed over as JSON text: that is five times as fast as dicts.
+Events are passed as JSON text, which is five times as fast as dicts.
 """
 
 _AFTER = """
@@ -57,7 +57,7 @@ def kigeon_type():
 def kigeon_probe():
     transform(None, None, kigeon_probe = None)
 """
-"""Evaluated after the script: what the worker calls."""
+"""Evaluated after the script; holds the functions that the worker calls."""
 
 _NOT_A_CONFIG = "fail: kigeon: transform must return"
 
@@ -67,7 +67,7 @@ Say = Callable[[bytes, bytes], None]
 
 
 class Expiry:
-    """Whether a call has used up its time, in seconds of the processor: a busy machine is not the script's fault."""
+    """Says whether a call has used up its processor time (wall-clock time would count a busy machine against it)."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
@@ -86,7 +86,7 @@ class Expiry:
 
 
 class Script:
-    """A loaded script. Raises what the interpreter raises when it can't be loaded."""
+    """A loaded script. Raises the interpreter's errors when the script can't be loaded."""
 
     def __init__(
         self, name: str, source: str, config: str, timeout: float, say: Callable[[bytes, bytes], None]
@@ -121,7 +121,7 @@ class Script:
         self._same = self._module.call("kigeon_same", config)
 
     def transform(self, event: str) -> None:
-        """Call transform with *event* and say what came of it."""
+        """Call transform with *event* and send the result."""
         self._prints = 0
         self._expiry.begin()
         try:
@@ -155,9 +155,9 @@ class Script:
 def _probe_parameters(module: Any, options: Any) -> None:
     """Raise ``ValueError`` unless transform takes two positional arguments.
 
-    The interpreter tells nothing of a function's parameters. So transform is called with two values and, by name, one
-    that it does not know: where the two are welcome, that name is all there is to complain of, before anything runs.
-    (One that takes any name does run, on None; what comes of that says nothing about it.)
+    The interpreter can't list a function's parameters. So transform is called with two values and an argument by an
+    unknown name. If it takes two values, the interpreter complains only of the unknown name, and runs nothing.
+    (A transform that takes any name does run, with None; its result is ignored.)
     """
     try:
         module.call_with(options, "kigeon_probe")
@@ -169,13 +169,13 @@ def _probe_parameters(module: Any, options: Any) -> None:
 
 
 def _without_traceback(message: str) -> str:
-    """Return what an error says and where; the calls that led there come first and can be long."""
+    """Return an error's message and place, without the calls before them, which can be long."""
     _, found, said = f"\n{message}".partition("\nerror: ")
     return said if found else message
 
 
 def limit(parent: int) -> None:
-    """Give up what a script must not have. A parent that is gone is not waited for."""
+    """Set the limits of this process; end it if its *parent* is gone."""
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -183,7 +183,7 @@ def limit(parent: int) -> None:
         sys.exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    # Whoever started it may have a lower limit, which is not for it.
+    # The parent may have set a lower limit for itself, which this process inherited.
     most = resource.getrlimit(resource.RLIMIT_DATA)[1]
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

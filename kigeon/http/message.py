@@ -18,22 +18,23 @@ TEXT = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``headers`` by their names in lower case; ``query`` are the names that stand in it."""
+    """``headers`` by their names in lower case; of a name that stands in the ``query`` twice the first counts."""
 
     method: str
     path: str
-    query: frozenset[str] = frozenset()
+    query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What is answered."""
+    """What is answered. One with ``seen`` goes on: more is told to whoever has seen that version."""
 
     status: HTTPStatus
     body: bytes
     content_type: str = TEXT
     headers: Mapping[str, str] = field(default_factory=dict)
+    seen: int | None = None
 
 
 class BadRequest(Exception):
@@ -86,14 +87,15 @@ def _request(method: str, target: str, headers: Mapping[str, str]) -> Request:
         url = urlsplit(target)
     except ValueError:
         raise BadRequest(HTTPStatus.BAD_REQUEST) from None
-    return Request(method, url.path, frozenset(parse_qs(url.query, keep_blank_values=True)), headers)
+    query = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
+    return Request(method, url.path, query, headers)
 
 
-def write_response(response: Response, with_body: bool = True) -> bytes:
-    """Return the bytes of *response*; without its body for a HEAD."""
+def write_head(response: Response) -> bytes:
+    """Return the bytes of *response* up to its body."""
     headers = {
         "Content-Type": response.content_type,
-        "Content-Length": str(len(response.body)),
+        **({"Content-Length": str(len(response.body))} if response.seen is None else {}),
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
         **response.headers,
@@ -101,7 +103,7 @@ def write_response(response: Response, with_body: bool = True) -> bytes:
     }
     lines = [f"HTTP/1.1 {response.status.value} {response.status.phrase}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + (response.body if with_body else b"")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def refusal(error: BadRequest) -> Response:

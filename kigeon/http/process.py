@@ -7,6 +7,7 @@ import os
 import selectors
 import signal
 import sys
+import time
 
 from kigeon.http.server import Server
 from kigeon.http.site import Site
@@ -17,6 +18,9 @@ CHUNK = 256 * 1024
 
 MAX_LINE = 16 * 1024 * 1024
 """Bytes of what the root may tell at once; more is damage."""
+
+TELL_AGAIN = 10.0
+"""Seconds after which those who look are told again, though the root told nothing: that is to be seen too."""
 
 NICENESS = 5
 """Whatever is asked of it, those that work with events come first."""
@@ -57,19 +61,30 @@ def main() -> None:
     with selectors.DefaultSelector() as selector:
         feed = Feed(0, site)
         selector.register(0, selectors.EVENT_READ, feed)
-        server = Server(listen, site.respond, selector)
+        server = Server(listen, site.respond, selector, site.news)
         gc.freeze()
         _serve(selector, server, feed)
 
 
 def _serve(selector: selectors.BaseSelector, server: Server, feed: Feed) -> None:
+    told_at = time.monotonic()
     while True:
-        for key, events in selector.select(server.look()):
+        for key, events in selector.select(_patience(server)):
             if key.data is feed:
                 if not feed.read():
                     return
+                told_at = -TELL_AGAIN
             elif not isinstance(key.fileobj, int):
                 server.serve(key.fileobj, events)  # type: ignore[arg-type]  # nothing but sockets is registered
+        if time.monotonic() - told_at >= TELL_AGAIN:
+            told_at = time.monotonic()
+            server.tell()
+
+
+def _patience(server: Server) -> float:
+    """Return for how many seconds nothing is due, at most."""
+    due = server.look()
+    return TELL_AGAIN if due is None or due > TELL_AGAIN else due
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A server of few, short-lived connections, in one thread: bounded in number, in bytes and in time.
+"""A server of few connections, most of them short-lived, in one thread: bounded in number, in bytes and in time.
 
 When there are too many connections the oldest has to go: a thousand that say nothing keep no probe out.
 """
@@ -11,20 +11,16 @@ import logging
 import selectors
 import socket
 import time
-from collections.abc import Callable
 
-from kigeon.http.message import BadRequest, Request, Response, read_request, refusal, write_response
+from kigeon.http.connection import Connection, News, Respond, no_news
 
 log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 128
+MAX_STREAMS = 32
+"""Connections that may go on; the oldest goes when there is one more."""
+
 ACCEPT_AT_ONCE = 32
-
-WITHIN = 10.0
-"""Seconds for a connection, from its beginning to the last byte of its answer."""
-
-LINGER = 1.0
-"""Seconds for which what still comes is read and dropped: a connection closed before it is reset, its answer lost."""
 
 MAX_DROPPED = 1024 * 1024
 CHUNK = 64 * 1024
@@ -33,8 +29,6 @@ LISTEN_AGAIN = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before each attempt in a row to listen."""
 
 SAY_AGAIN = 600.0
-
-Respond = Callable[[Request], Response]
 
 
 def split_address(listen: str) -> tuple[str, int]:
@@ -56,51 +50,13 @@ def listening(host: str, port: int) -> socket.socket:
         return socket.create_server(("", port), backlog=MAX_CONNECTIONS)
 
 
-class Connection:
-    """One connection: what was read, what is to be written, and until when it may stay."""
-
-    def __init__(self, sock: socket.socket, now: float) -> None:
-        self.sock = sock
-        self.deadline = now + WITHIN
-        self.dropped = 0
-        self.is_over = False
-        """Whether the other end says nothing more; it may still read."""
-        self._read = b""
-        self._answer: memoryview | None = None
-
-    @property
-    def answers(self) -> bool:
-        """Whether there is something to write."""
-        return bool(self._answer)
-
-    def take(self, data: bytes, respond: Respond) -> None:
-        """Take what was read; the answer begins as soon as the request is complete."""
-        if self._answer is not None:
-            self.dropped += len(data)
-            return
-        self._read += data
-        try:
-            request = read_request(self._read)
-            if request is not None:
-                self._answer = memoryview(write_response(respond(request), request.method != "HEAD"))
-        except BadRequest as error:
-            self._answer = memoryview(write_response(refusal(error)))
-
-    def write(self, now: float) -> None:
-        """Write what can be written; after the last byte, only a moment is left."""
-        if self._answer:
-            self._answer = self._answer[self.sock.send(self._answer) :]
-            if not self._answer:
-                self.sock.shutdown(socket.SHUT_WR)
-                self.deadline = now + LINGER
-
-
 class Server:
     """Listens as soon as the address is free. Made for the loop of its owner: :meth:`serve` handles one event."""
 
-    def __init__(self, listen: str, respond: Respond, selector: selectors.BaseSelector) -> None:
+    def __init__(self, listen: str, respond: Respond, selector: selectors.BaseSelector, news: News = no_news) -> None:
         self._listen = listen
         self._respond = respond
+        self._news = news
         self._selector = selector
         self._listener: socket.socket | None = None
         self._attempts = 0
@@ -119,6 +75,21 @@ class Server:
         if self._listener is None:
             due.append(self._due)
         return max(min(due) - now, 0.0) if due else None
+
+    @property
+    def streams(self) -> list[Connection]:
+        """The connections that go on, the oldest first."""
+        return [connection for connection in self._connections.values() if connection.seen is not None]
+
+    def tell(self) -> None:
+        """Tell what is new to everybody who is to be told; whoever reads slowly is told later."""
+        now = time.monotonic()
+        for connection in self.streams:
+            try:
+                connection.tell(self._news, now)
+                self._write(connection)
+            except OSError:
+                self._close(connection)
 
     def serve(self, sock: socket.socket, events: int) -> None:
         """Handle what the selector tells of *sock*."""
@@ -175,6 +146,15 @@ class Server:
                 self._close(connection)
                 return
             connection.take(data, self._respond)
+            self._bound_streams(connection)
+        self._write(connection)
+
+    def _bound_streams(self, newest: Connection) -> None:
+        others = [connection for connection in self.streams if connection is not newest]
+        if newest.seen is not None and len(others) >= MAX_STREAMS:
+            self._close(others[0])
+
+    def _write(self, connection: Connection) -> None:
         if connection.answers:
             with contextlib.suppress(BlockingIOError):
                 connection.write(time.monotonic())

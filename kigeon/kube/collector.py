@@ -7,19 +7,19 @@ server's, as far as its clock is known.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
+from kigeon.events.fields import mapping, text
 from kigeon.events.kind import EventKinds
 from kigeon.events.occurrence import identity_at, identity_of, timestamp_of
 from kigeon.kube.completeness import Completeness
 from kigeon.kube.lifetime import ObservedLifetime
 from kigeon.kube.lines import WatchEvent
-from kigeon.kube.ordering import TimeOrderedBuffer
-from kigeon.kube.outbox import Outbox, Received
-from kigeon.kube.reading import ReadingPace
+from kigeon.kube.ordering import ListedEvents, in_batches
+from kigeon.kube.outbox import MAX_BATCH_EVENTS, Outbox, Received
+from kigeon.kube.reading import EARLY, ReadingPace
 from kigeon.kube.resume_anchor import ResumeAnchors, anchor_of, write_anchor
 
 LONGEST_HOLD = 30.0
@@ -31,7 +31,7 @@ class EventCollector:
 
     ``lifetime`` is for how many seconds the cluster keeps an Event, as configured; ``observed`` what was seen of it so
     far, 0 where that is no longer. The watch was complete up to ``watched_until`` (0: never). *clock* is the API
-    server's, *steady* is monotonic.
+    server's, *steady* is monotonic. ``by_namespace``: see :class:`~kigeon.kube.ordering.ListedEvents`.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class EventCollector:
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
         kinds: EventKinds | None = None,
+        by_namespace: bool = False,
     ) -> None:
         self._outbox = outbox
         seen = ObservedLifetime(lifetime, observed, steady)
@@ -51,8 +52,10 @@ class EventCollector:
         self._kinds = kinds or EventKinds()
         self._lock = Lock()
         self._pace = ReadingPace(steady)
-        self._list = TimeOrderedBuffer()
+        self._list = ListedEvents(by_namespace)
         self._paged_at = 0.0
+        self._resume_from = ""
+        """Where to resume the watch when the list at hand does not come to its end; "" for nowhere: list again."""
         self._listed_anchors = ResumeAnchors()
         self.received = 0
         self.deleted = 0
@@ -69,22 +72,23 @@ class EventCollector:
         }
 
     def on_list_page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
-        """Take a page. With the last one, all of the list is handed on, oldest first.
+        """Take a page, and hand on what need not wait for the others; with the last one, all that is left of the list.
 
         Only after the last Event is the list's version one to resume from.
         """
         with self._lock:
             self._paged_at = self._clock()
             for event, raw in items:
-                timestamp = timestamp_of(event)
-                self._list.add(timestamp, Received(identity_at(event, timestamp), raw, kind=self._kinds.of(event)))
+                self._list.add(*self._received(event, raw))
             self._listed_anchors.listed(event for event, _ in items)
             self.completeness.page((event for event, _ in items), self._paged_at)
             if resource_version:
                 # Before its last events: it becomes durable with them.
                 self.completeness.settle()
-            is_taken = self._release(resource_version) if resource_version or self._list.is_full else True
+            is_taken = self._hand_on(resource_version)
         if resource_version and is_taken:
+            self._list.clear()
+            self._resume_from = ""
             self._listed_anchors.clear()
             self.completeness.listed()
 
@@ -98,31 +102,30 @@ class EventCollector:
             for line in news
         ]
         if news:
-            received[-1] = replace(received[-1], anchor=write_anchor(anchor_of(news[-1].object)))
+            received[-1] = received[-1]._replace(anchor=write_anchor(anchor_of(news[-1].object)))
         if self._take(received):
             self.completeness.watched(self._clock())
 
     def rest(self) -> None:
         """Everything that came was read: hold the reading thread while no batch is due."""
-        self._outbox.linger(self._pace.rest(self._outbox.rest))
+        self._outbox.linger(self._pace.rest(self._outbox.unneeded_for(2 * EARLY)))
 
     def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
-        """Take what happens while a list goes on: it is handed on with the list, in the order of time."""
+        """Take what happens while a list goes on: it is handed on with what is listed, in the order of time."""
         with self._lock:
             self._note_deleted(lines)
             for line in lines:
                 if line.type in ("ADDED", "MODIFIED"):
-                    timestamp = timestamp_of(line.object)
-                    kind = self._kinds.of(line.object)
-                    self._list.add(timestamp, Received(identity_at(line.object, timestamp), line.raw, kind=kind))
+                    self._list.add_watched(*self._received(line.object, line.raw))
             self._listed_anchors.changed((line.type, line.object) for line in lines)
-            if self._list.is_full:
-                self._release("")
+            self._hand_on("")
 
-    def on_relist(self, reason: str) -> None:
+    def on_relist(self, reason: str, resume_from: str) -> None:
         """Count it; the Deduplicator knows what of the list was seen."""
         self.release()
+        self._resume_from = resume_from
         self.relists += 1
+        self._list.clear()
         self._listed_anchors.clear()
         self.completeness.forget_list()
 
@@ -141,17 +144,35 @@ class EventCollector:
         self.unreadable_count += count
         self._outbox.note(unreadable=count)
 
+    def _received(self, event: Mapping[str, Any], raw: bytes) -> tuple[str, int, Received]:
+        """Return an Event of a list with its namespace, and when it happened."""
+        timestamp = timestamp_of(event)
+        received = Received(identity_at(event, timestamp), raw, kind=self._kinds.of(event))
+        return text(mapping(event, "metadata"), "namespace"), timestamp, received
+
+    def _hand_on(self, resource_version: str) -> bool:
+        """Hand on what may go, everything where the list has ended or too much is held; False once nothing is taken."""
+        if resource_version or self._list.is_full:
+            return self._release(resource_version)
+        return all(map(self._take, self._in_batches(self._list.ready())))
+
     def _release(self, resource_version: str) -> bool:
-        chunks = self._list.take()
-        last = next(chunks, ())
+        chunks = self._in_batches(self._list.take())
+        last = next(chunks, [])
         for chunk in chunks:
             if not self._take(last):
                 return False
             last = chunk
         if last and resource_version:
             end, anchor = last[-1], write_anchor(self._listed_anchors.latest)
-            last = [*last[:-1], replace(end, resource_version=resource_version, anchor=anchor)]
+            last[-1] = end._replace(resource_version=resource_version, anchor=anchor)
         return self._take(last)
+
+    def _in_batches(self, chunks: Iterable[Sequence[Received]]) -> Iterator[list[Received]]:
+        """Yield what *chunks* hold, all of it with the version to resume from should the list end there."""
+        for batch in in_batches(chunks, MAX_BATCH_EVENTS):
+            version = self._resume_from
+            yield [event._replace(resource_version=version) for event in batch] if version else batch
 
     def _note_deleted(self, lines: Iterable[WatchEvent]) -> None:
         deleted = [line.object for line in lines if line.type == "DELETED"]

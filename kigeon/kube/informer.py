@@ -40,8 +40,11 @@ class Handler(Protocol):
     def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
         """Lines of a watch that is read beside a list: there is nothing to resume from before the list's end."""
 
-    def on_relist(self, reason: str) -> None:
-        """The next page is the first of a list that should not have been needed."""
+    def on_relist(self, reason: str, resume_from: str) -> None:
+        """The next page is the first of a list that should not have been needed.
+
+        Until that is complete, *resume_from* is the version to go on from; "": there is none.
+        """
 
     def on_unreadable(self, count: int) -> None:
         """So many lines or items could not be read, and were skipped."""
@@ -64,8 +67,8 @@ class Counters:
 class Informer:
     """Lists and watches until it is stopped. ``stop`` may be called from any thread.
 
-    ``rest`` is called in the thread that reads when all that came was handed on, as far as can be known: it waited for
-    the last of it. It may block for as long as nobody needs what comes.
+    ``rest`` is called in the thread that reads when all that came was handed on, as far as can be known. It may block
+    for as long as nobody needs what comes.
     """
 
     def __init__(
@@ -144,6 +147,7 @@ class Informer:
             "errors": counters.errors,
             "heardAt": self.heard_at,
             "problem": self.problem,
+            "clockAhead": self._access.server_time() - time.time(),
         }
 
     def list_again(self) -> None:
@@ -266,7 +270,7 @@ class Informer:
         if goes_on:
             self._anchors.changed((line.type, line.object) for line in goes_on)
             self._handler.on_events(goes_on)
-            if self._reader.has_waited:
+            if self._reader.is_drained:
                 self._rest()
         if len(goes_on) < len(lines):
             log.info("the watch ended", extra={"path": self._resource.path, "status": shorten(lines[-1].raw)})
@@ -295,7 +299,7 @@ class Informer:
         causes = self.counters.relists_by_cause
         causes[self._reflector.cause] = causes.get(self._reflector.cause, 0) + 1
         log.warning("listing anew", extra={"path": self._resource.path, "reason": reason})
-        self._handler.on_relist(reason)
+        self._handler.on_relist(reason, self._reflector.doubted)
 
     def _unreadable(self, count: int, what: str) -> None:
         self._few.warning(

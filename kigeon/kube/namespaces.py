@@ -135,7 +135,7 @@ class Namespaces:
     def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
         """Nothing is watched beside a list here: it is short."""
 
-    def on_relist(self, reason: str) -> None:
+    def on_relist(self, reason: str, resume_from: str) -> None:
         """Begin a list."""
         with self._lock:
             self._book.begin_list()

@@ -1,13 +1,15 @@
 """The Events of a list, oldest first.
 
 A list comes in the order of names, and a destination wants that of time: Loki refuses what lies more than an hour
-behind the newest line of its stream, and an API server may keep Events for longer.
+behind the newest line of its stream, and an API server may keep Events for longer. What matters is the order within a
+stream. Where no stream holds Events of two namespaces, those of a namespace need not wait for the others: a list shows
+one namespace after the other.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from kigeon.events.envelope import Envelope, pack, unpack
@@ -20,6 +22,9 @@ SLOT = 300 * 10**9
 
 CHUNK_BYTES = 64 * 1024
 """Bytes of Events in one slot from which on they are kept compressed."""
+
+LOOSE_BYTES = 4 * 1024 * 1024
+"""Bytes of Events in all slots up to which nothing is compressed: most namespaces have fewer."""
 
 MAX_HELD_BYTES = 48 * 1024 * 1024
 """Bytes that are kept at most: about half a million Events."""
@@ -36,37 +41,35 @@ class _Slot:
 
 
 class TimeOrderedBuffer:
-    """Holds what a list showed so far. ``count`` is how many Events, ``size`` how many bytes they take."""
+    """Holds Events. ``count`` is how many, ``size`` how many bytes they take."""
 
     def __init__(self) -> None:
         self._slots: defaultdict[int, _Slot] = defaultdict(_Slot)
+        self._loose_bytes = 0
         self.count = 0
         self.size = 0
 
-    @property
-    def is_full(self) -> bool:
-        """Whether what is held has to go, although the list goes on."""
-        return self.size >= MAX_HELD_BYTES
-
     def add(self, timestamp: int, received: Received) -> None:
         """Hold an Event that happened at *timestamp*, in nanoseconds since the epoch."""
-        slot = self._slots[timestamp // SLOT]
+        slot, size = self._slots[timestamp // SLOT], len(received.raw) + _OVERHEAD
         slot.loose.append(received)
-        slot.loose_bytes += len(received.raw) + _OVERHEAD
-        self.size += len(received.raw) + _OVERHEAD
+        slot.loose_bytes += size
+        self._loose_bytes += size
+        self.size += size
         self.count += 1
-        if slot.loose_bytes >= CHUNK_BYTES:
+        if slot.loose_bytes >= CHUNK_BYTES and self._loose_bytes > LOOSE_BYTES:
             envelope = pack([each.raw for each in slot.loose], b"".join(each.digest for each in slot.loose))
             # A copy: zstandard shrinks a buffer as large as what it compressed, and leaves a hole of that size.
             envelope = replace(envelope, payload=bytes(memoryview(envelope.payload)))
             slot.packed.append((envelope, tuple(each.kind for each in slot.loose)))
             self.size += len(envelope.payload) + len(envelope.digests) + _OVERHEAD - slot.loose_bytes
+            self._loose_bytes -= slot.loose_bytes
             slot.loose, slot.loose_bytes = [], 0
 
     def take(self) -> Iterator[Sequence[Received]]:
         """Give everything back, oldest first, a few at a time; nothing is held after it."""
         slots, self._slots = self._slots, defaultdict(_Slot)
-        self.count = self.size = 0
+        self.count = self.size = self._loose_bytes = 0
         for number in sorted(slots):
             slot = slots.pop(number)
             for envelope, kinds in slot.packed:
@@ -81,3 +84,78 @@ def _unpacked(envelope: Envelope, kinds: Sequence[EventKind]) -> Sequence[Receiv
         Received(digests[index * DIGEST_SIZE : (index + 1) * DIGEST_SIZE], raw, kind=kinds[index])
         for index, raw in enumerate(unpack(envelope.payload))
     ]
+
+
+class ListedEvents:
+    """What a list showed, and a watch beside it, and was not handed on yet.
+
+    *by_namespace* says that the order of time matters within each namespace alone: what a list has shown of a namespace
+    may go when it shows the next, and what is watched of it may go at once from then on.
+    """
+
+    def __init__(self, by_namespace: bool = False) -> None:
+        self._by_namespace = by_namespace
+        self._held: dict[str, TimeOrderedBuffer] = {}
+        self._listing: str | None = None
+        self._complete: set[str] = set()
+        self._ready: list[Received] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what is held has to go, although the list goes on."""
+        return sum(buffer.size for buffer in self._held.values()) >= MAX_HELD_BYTES
+
+    def add(self, namespace: str, timestamp: int, received: Received) -> None:
+        """Hold an Event that was listed. It happened at *timestamp*, in nanoseconds since the epoch."""
+        if namespace != self._listing and self._by_namespace:
+            if self._listing is not None:
+                self._complete.add(self._listing)
+            self._listing = namespace
+        self._hold(namespace, timestamp, received)
+
+    def add_watched(self, namespace: str, timestamp: int, received: Received) -> None:
+        """Hold an Event that was watched while the list goes on."""
+        if namespace in self._complete:
+            self._ready.append(received)
+        else:
+            self._hold(namespace, timestamp, received)
+
+    def ready(self) -> Iterator[Sequence[Received]]:
+        """Give back what may go although the list goes on, each namespace's oldest first, a few at a time."""
+        yield from self._taken([name for name in self._held if name in self._complete])
+        ready, self._ready = self._ready, []
+        if ready:
+            yield ready
+
+    def take(self) -> Iterator[Sequence[Received]]:
+        """Give everything back, each namespace's oldest first, a few at a time."""
+        yield from self.ready()
+        yield from self._taken(list(self._held))
+
+    def clear(self) -> None:
+        """Begin with another list; nothing may be held."""
+        self._listing = None
+        self._complete.clear()
+
+    def _hold(self, namespace: str, timestamp: int, received: Received) -> None:
+        key = namespace if self._by_namespace else ""
+        buffer = self._held.get(key)
+        if buffer is None:
+            buffer = self._held[key] = TimeOrderedBuffer()
+        buffer.add(timestamp, received)
+
+    def _taken(self, names: Iterable[str]) -> Iterator[Sequence[Received]]:
+        for name in names:
+            yield from self._held.pop(name).take()
+
+
+def in_batches(chunks: Iterable[Sequence[Received]], size: int) -> Iterator[list[Received]]:
+    """Yield what *chunks* hold, in order, at least *size* at a time, but for the last."""
+    batch: list[Received] = []
+    for chunk in chunks:
+        batch += chunk
+        if len(batch) >= size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

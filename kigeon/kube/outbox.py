@@ -14,11 +14,13 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from threading import Condition, Event
+from typing import NamedTuple
 from uuid import uuid4
 
 from kigeon.events.checkpoint import CheckpointDelta, WatcherCheckpoint
 from kigeon.events.envelope import Envelope, pack
 from kigeon.events.kind import UNKNOWN, EventKind
+from kigeon.events.summary import EventSummary, summaries
 
 WINDOW = 2
 """Batches that may be on their way at once: one being stored, one that waits behind it."""
@@ -43,8 +45,7 @@ class News:
     lifetime: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """One Event as it was read: its digest, its raw JSON, and the version to resume from after it.
 
     ``anchor`` names the object that was seen last then, ``kind`` is what the event is counted as.
@@ -61,7 +62,7 @@ class Received:
 class Batch:
     """An envelope on its way: ``batch_seq`` counts from 1 in each epoch. An empty one is there for its tally.
 
-    ``kinds`` are those of the envelope's events, in order.
+    ``kinds`` are those of the envelope's events, in order; ``latest`` summaries of its last ones.
     """
 
     epoch: int
@@ -69,9 +70,10 @@ class Batch:
     envelope: Envelope
     delta: CheckpointDelta
     kinds: tuple[EventKind, ...] = field(default=(), repr=False)
+    latest: tuple[EventSummary, ...] = field(default=(), repr=False)
 
 
-Cut = tuple[Envelope, CheckpointDelta, tuple[EventKind, ...]]
+Cut = tuple[Envelope, CheckpointDelta, tuple[EventKind, ...], tuple[EventSummary, ...]]
 """A batch without its numbers."""
 
 
@@ -80,7 +82,8 @@ class Outbox:
 
     ``on_offer`` is called in the reading thread when there is something to take, before it may be held back. ``wait``
     is how many seconds lie between two batches that are not full, by the *clock*. Nobody is called when they are over:
-    whoever has taken a batch takes again after :attr:`rest`.
+    whoever has taken a batch takes again after :attr:`rest`. ``shown`` is of how many events of a batch a summary goes
+    with it.
     """
 
     def __init__(
@@ -88,7 +91,9 @@ class Outbox:
         on_offer: Callable[[], None] = lambda: None,
         wait: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
+        shown: int = 0,
     ) -> None:
+        self._shown = shown
         self._on_offer = on_offer
         self._wait = wait
         self._clock = clock
@@ -191,6 +196,15 @@ class Outbox:
         with self._condition:
             return max(self._rest_left(), 0.0)
 
+    def unneeded_for(self, within: float = 0.0) -> float:
+        """Return the seconds until a batch may be taken of what is offered from now on, if that does not fill one.
+
+        Where what waits already is a batch that is due *within* so many seconds, it is the one that follows it.
+        """
+        with self._condition:
+            rest = max(self._rest_left(), 0.0)
+            return rest + self._wait if 0 < rest <= within and self._waiting else rest
+
     @property
     def is_due(self) -> bool:
         """Whether something is to be stored, other than what waits for its turn."""
@@ -240,7 +254,8 @@ class Outbox:
         digests = b"".join(event.digest for event in events)
         version, anchor = (events[-1].resource_version, events[-1].anchor) if events else ("", "")
         kinds = tuple(event.kind for event in events)
-        return pack([event.raw for event in events], digests, version), self._delta(anchor), kinds
+        latest = summaries([event.raw for event in events[-self._shown :]]) if self._shown else ()
+        return pack([event.raw for event in events], digests, version), self._delta(anchor), kinds, latest
 
     def _is_worth_telling(self) -> bool:
         """Whether there is news that should not wait for the next event."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 HELD = 64 * 1024
 """Bytes that may come while the reading rests: the smallest buffers on the way hold as many."""
 
-EARLY = 0.01
+EARLY = 0.005
 """Seconds before a batch is due at which reading goes on, so that what came is in that batch."""
 
 LEAST = 0.005

@@ -81,7 +81,6 @@ class Reflector:
         """Whether a watch beside the list tells what its later pages would be too new for."""
         self._probed = False
         self._doubted = ""
-        """The version to watch from once the list is complete that is made because of a doubt."""
         self._listed = ""
         """The version of that list, until the watch has gone on."""
         self._probe_failures = 0
@@ -100,6 +99,11 @@ class Reflector:
     def resource_version(self) -> str:
         """The version that was reached; "" before the first list is complete."""
         return self._version
+
+    @property
+    def doubted(self) -> str:
+        """The version to watch from once the list is complete that is made because of a doubt; "" for the list's."""
+        return self._doubted
 
     def next(self) -> Step:
         """Return what to do now."""

@@ -80,11 +80,18 @@ class ResumeAnchors:
     def listed(self, objects: Iterable[Mapping[str, Any]]) -> None:
         """Note a page of a list: of all pages, the objects with the highest versions are kept."""
         # By their versions first, and only the few that are kept as anchors: a page has hundreds.
-        highest = heapq.nlargest(KEPT, objects, key=_version_order)
+        highest = heapq.nlargest(KEPT, self._worth_keeping(objects), key=_version_order)
         known = [*self._seen.values(), *(anchor for obj in highest if (anchor := anchor_of(obj)))]
         self._seen.clear()
         for anchor in reversed(heapq.nlargest(KEPT, known, key=_order)):
             self._add(anchor)
+
+    def _worth_keeping(self, objects: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+        """Return the *objects* with higher versions than the lowest that is kept: of most pages none."""
+        if len(self._seen) < KEPT:
+            return objects
+        length, version = min(map(_order, self._seen.values()))
+        return [obj for obj in objects if _version_order(obj) > (length, version)]
 
     def changed(self, objects: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
         """Note lines of a watch: their types, and the objects."""

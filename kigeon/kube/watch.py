@@ -15,6 +15,7 @@ import urllib3
 from kigeon.errors import KubernetesError, UnreadableEvent, shorten
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.answers import READ_ERRORS
+from kigeon.kube.chunks import WatchBody
 from kigeon.kube.lines import LineSplitter, WatchEvent, parse_line
 
 log = logging.getLogger(__name__)
@@ -24,8 +25,6 @@ SILENCE = 60.0
 
 WATCH_SECONDS = (240, 360)
 """For how long the server is asked to keep a watch: spread, so that watches that began together do not end together."""
-
-CHUNK = 256 * 1024
 
 AT_ONCE = 0.001
 """Seconds that a read takes at the most of what has come already."""
@@ -71,8 +70,8 @@ class WatchReader:
         """How many were opened."""
         self.beat = time.monotonic()
         """When there was a sign of life last, on the steady clock."""
-        self.has_waited = False
-        """Whether the last read had to wait: everything that had come before was read."""
+        self.is_drained = False
+        """Whether everything that had come was read with what was yielded last."""
 
     @property
     def is_watching(self) -> bool:
@@ -106,7 +105,7 @@ class WatchReader:
             # Whoever asked while the watch was being opened had no connection to cut.
             if not (self._is_interrupted() or is_over()):
                 yield from self._read(response)
-        except urllib3.exceptions.ReadTimeoutError:
+        except (urllib3.exceptions.ReadTimeoutError, TimeoutError):
             log.debug("the watch was silent, it is made anew", extra={"path": self._resource.path})
         except READ_ERRORS as error:
             if not (self._is_interrupted() or is_over()):
@@ -125,14 +124,15 @@ class WatchReader:
 
     def _read(self, response: urllib3.BaseHTTPResponse) -> Iterator[list[WatchEvent]]:
         splitter = LineSplitter()
+        body = WatchBody(response)
         asked = time.monotonic()
-        for chunk in response.stream(CHUNK):
+        for piece in body:
             if self._is_interrupted():
                 return
             self.beat = time.monotonic()
             self._heard()
-            self.has_waited = self.beat - asked > AT_ONCE
-            lines = self._parse(splitter.feed(chunk))
+            self.is_drained = self.beat - asked > AT_ONCE or body.is_drained
+            lines = self._parse(splitter.feed(piece))
             if splitter.too_long:
                 self._unreadable(splitter.too_long, "a line of a watch is too long")
                 splitter.too_long = 0

@@ -15,13 +15,20 @@ import orjson
 
 from kigeon.clock import stamp
 from kigeon.config.settings import Settings
+from kigeon.events.summary import EventSummary
+from kigeon.observability.latest import Numbered
 
 PIPELINE = ("watcher", "deduplicator", "queue")
+MEMBERSHIP = "membership"
 SENDER = "sender/"
 """What the names of senders' actors begin with."""
 
 ACCOUNTS = ("received", "stored", "repeated", "unreadable", "watchedUntil", "sequence")
 """What the Queue tells that is 0 until its stream is open."""
+
+
+NO_REPORT = frozenset({"pid", "ready", "restarts", "latest"})
+"""What the Supervisor tells with the report of a child, and what of it is kept elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """``processes`` are process ids by the name of the process, ``config_hash`` is of everything but secrets."""
+    """``processes`` are process ids by the name of the process, ``config_hash`` is of everything but secrets.
+
+    ``external`` says that ``nats_server`` is a JetStream that others keep: ready where the Queue can work with it.
+    ``latest`` are the last events with running numbers.
+    """
 
     version: str = ""
     started_at: float = 0.0
@@ -67,10 +78,16 @@ class Snapshot:
     queue_limit: int = 0
     senders: tuple[str, ...] = ()
     stopping: bool = False
+    external: bool = False
     nats_server: Part = Part()
     actors: Part = Part()
     children: Mapping[str, Part] = field(default_factory=dict)
     processes: Mapping[str, int] = field(default_factory=dict)
+    latest: tuple[Numbered, ...] = ()
+
+    def holds(self, role: str) -> bool:
+        """Whether *role* is this kigeon's; every role is where there are no replicas."""
+        return not self.external or role in self.child(MEMBERSHIP).report.get("holds", ())
 
     def child(self, name: str) -> Part:
         """Return an actor, one that never was where there is none."""
@@ -83,7 +100,14 @@ class Snapshot:
 
 def write_snapshot(snapshot: Snapshot) -> bytes:
     """Return *snapshot* as one line of JSON."""
-    return orjson.dumps(snapshot, option=orjson.OPT_NON_STR_KEYS) + b"\n"
+    return orjson.dumps(snapshot, _plain, orjson.OPT_NON_STR_KEYS) + b"\n"
+
+
+def _plain(value: object) -> tuple[Any, ...]:
+    """Return a named tuple as orjson writes one: it takes no subclass."""
+    if isinstance(value, EventSummary):
+        return tuple(value)
+    raise TypeError
 
 
 def read_snapshot(line: bytes) -> Snapshot:
@@ -92,6 +116,7 @@ def read_snapshot(line: bytes) -> Snapshot:
     told.update({name: Part(**told[name]) for name in ("nats_server", "actors")})
     told["children"] = {name: Part(**part) for name, part in told["children"].items()}
     told["senders"] = tuple(told["senders"])
+    told["latest"] = tuple((number, EventSummary(*event)) for number, event in told["latest"])
     return Snapshot(**told)
 
 
@@ -99,11 +124,17 @@ def initial(settings: Settings, version: str, started_at: float) -> Snapshot:
     """Return the first snapshot: nothing runs yet."""
     digest = blake2b(repr(settings).encode(), digest_size=6).digest()
     names = tuple(sender.name for sender in settings.senders)
-    return Snapshot(version, started_at, int.from_bytes(digest), settings.queue.events_max_bytes, names)
+    external = settings.queue.external is not None
+    return Snapshot(
+        version, started_at, int.from_bytes(digest), settings.queue.events_max_bytes, names, external=external
+    )
 
 
 def moved(part: Part, ready: bool, now: float, **more: Any) -> Part:
-    """Return *part* as it is *now*."""
+    """Return *part* as it is *now*, itself where it has not changed."""
+    is_same = part.ready == ready and part.since and part.was_ready >= ready
+    if is_same and all(getattr(part, name) == value for name, value in more.items()):
+        return part
     since = part.since if part.ready == ready and part.since else now
     return replace(part, ready=ready, since=since, was_ready=part.was_ready or ready, **more)
 
@@ -111,8 +142,11 @@ def moved(part: Part, ready: bool, now: float, **more: Any) -> Part:
 def with_children(snapshot: Snapshot, children: Mapping[str, Mapping[str, Any]], now: float) -> Snapshot:
     """Return *snapshot* with what the Supervisor told of its *children*."""
     parts = dict(snapshot.children)
+    if snapshot.external:
+        # An actor that is not told of runs elsewhere by now.
+        parts = {name: part for name, part in parts.items() if name in children}
     for name, told in children.items():
-        report = {key: value for key, value in told.items() if key not in ("pid", "ready", "restarts")}
+        report = {key: value for key, value in told.items() if key not in NO_REPORT}
         before = parts.get(name, Part())
         parts[name] = moved(
             before,

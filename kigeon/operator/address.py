@@ -13,7 +13,7 @@ SOCKET = Path("run") / "operator.sock"
 
 @contextmanager
 def short_path(path: Path) -> Iterator[str]:
-    """Have a name for *path* that a socket's address has room for (107 bytes), however deep it lies."""
+    """Provide a name for *path* that fits into a socket's address (107 bytes), however deep *path* lies."""
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"

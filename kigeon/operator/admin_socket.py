@@ -1,4 +1,4 @@
-"""The root's side: a Unix socket, and a process for each connection."""
+"""The root's side of operators' requests: a Unix socket, and a process for each connection."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_ANSWERING = 4
 """Processes that answer at the same time: each may take some of the exporter's memory."""
 
 MOST_TURNED_AWAY = 16
-"""Connections of whom there was no room for that are kept until they have read that."""
+"""Rejected connections that are kept open, so that their clients can read why."""
 
 BUSY = b'{"error":"kigeon answers others now: ask again"}\n'
 
@@ -41,7 +41,7 @@ class RequestContext:
 
 
 class AdminSocket:
-    """A context manager: within it the socket listens. One that can't is said in the log, and missed by nobody else."""
+    """A context manager that listens at the socket; where it can't, the log says so, and kigeon works without it."""
 
     def __init__(self, context: RequestContext) -> None:
         self._order = context
@@ -68,7 +68,7 @@ class AdminSocket:
 
     @property
     def descriptors(self) -> list[int]:
-        """What is readable when somebody is at the door."""
+        """The descriptors that become readable when an operator connects."""
         return [self._socket.fileno()] if self._socket is not None else []
 
     @property
@@ -77,12 +77,12 @@ class AdminSocket:
         return self._answering
 
     def answer(self) -> None:
-        """Start a process for each connection that waits; it is the caller's to reap."""
+        """Start a process for each connection that waits; the caller reaps these processes."""
         while self._socket is not None:
             try:
                 connection, _ = self._socket.accept()
             except OSError:
-                return  # Nobody, or nobody any more.
+                return  # No operator waits, or the operator has gone.
             try:
                 self._answer(connection)
             except OSError as error:
@@ -98,7 +98,7 @@ class AdminSocket:
         connection.setblocking(False)
         connection.sendall(BUSY)
         connection.shutdown(socket.SHUT_WR)
-        # Closed before its request has been read, it would be reset, and the answer lost.
+        # To close it before its request is read would reset it and lose the answer.
         self._turned_away.append(connection)
         while len(self._turned_away) > MOST_TURNED_AWAY:
             self._turned_away.popleft().close()
@@ -119,7 +119,7 @@ class AdminSocket:
         return listener
 
     def _spawn(self, connection: socket.socket) -> int:
-        """What it works with is handed over in memory: neither its arguments nor its environment hold a secret."""
+        """Start a process; it gets the context through memory, so that no argument or variable holds a secret."""
         context = os.memfd_create("kigeon-order", os.MFD_CLOEXEC)
         try:
             os.write(context, pickle.dumps(self._order))
@@ -128,13 +128,13 @@ class AdminSocket:
                 (os.POSIX_SPAWN_DUP2, connection.fileno(), 0),
                 (os.POSIX_SPAWN_DUP2, context, CONTEXT_DESCRIPTOR),
             ]
-            # -P: by -m alone it would be looked for in the working directory first, whoever that belongs to.
+            # -P: -m alone would look for the module in the working directory first, whoever owns that.
             command = [sys.executable, "-P", "-m", "kigeon.operator.process", str(os.getpid())]
             return os.posix_spawn(sys.executable, command, self._environ(), file_actions=actions)
         finally:
             os.close(context)
 
     def _environ(self) -> dict[str, str]:
-        """Return the environment without what the configuration took from it: that is in the order, resolved."""
+        """Return the environment without the secrets that the configuration took from it; the context holds these."""
         secrets = {secret for sender in self._order.settings.senders for secret in secrets_in(sender.config)}
         return {name: value for name, value in os.environ.items() if value not in secrets}

@@ -1,7 +1,7 @@
-"""``audit``: every Event that the cluster lists now, and what became of it, for each sender and in Loki.
+"""``audit`` tells what became of every Event that the cluster lists now, for each sender and in Loki.
 
-However many they are, an Event is 28 bytes in memory; what is to be shown of it, and what is asked of Loki about, lies
-in files that end with this process.
+An Event takes 28 bytes of memory; what is shown of it, and its raw text for Loki's sake, lie in files that end with
+this process.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from kigeon.senders.progress.outcome import UNKNOWN, Outcome
 
 EVENTS = "/api/v1/events"
 LISTED_UNTIL_SEEN = 10.0
-"""Seconds that an Event which was listed may take to be seen: it may be as new as the list."""
+"""Seconds to wait until a listed Event is stored: it may be as new as the list."""
 
 ATTEMPTS = 5
 """How often a page of the list is asked for again."""
@@ -47,12 +47,12 @@ ATTEMPTS = 5
 NOT_SEEN = EventStatus(UNKNOWN, "it was not seen")
 WRONG = (InLoki.MISSING, InLoki.DOUBLED)
 ASKED_ABOUT = (str(Outcome.SENT), UNKNOWN)
-"""What became of an event that Loki is asked about."""
+"""Outcomes of the events that Loki is asked about."""
 
 
 @dataclass(slots=True)
 class Audited:
-    """What was found: the list, what is shown of it and its raw Events page by page, and everybody's books."""
+    """What was found: the list, what is shown of it and its raw Events page by page, and each sender's statuses."""
 
     listing: Listing
     shown: Spool
@@ -62,15 +62,15 @@ class Audited:
     in_loki: dict[str, bytearray] = field(default_factory=dict)
 
     def statuses_of(self, sender: str) -> Iterator[EventStatus]:
-        """Yield the fate of each Event of the list for *sender*."""
+        """Yield what became of each Event of the list for *sender*."""
         statuses = self.statuses[sender]
         return (statuses.status(offset) if offset else NOT_SEEN for offset in self.listing)
 
 
 async def audit(client: Client, context: RequestContext, request: dict[str, Any], answer: Answer) -> None:
-    """List the cluster's Events and account for each; with ``loki`` ask Loki too. ``wrong``: show only what is.
+    """List the cluster's Events and account for each; ``loki`` also asks Loki, ``wrong`` shows only what is wrong.
 
-    Raises :class:`KubernetesError` and :class:`SenderError` when what has to be asked does not answer.
+    Raises :class:`KubernetesError` and :class:`SenderError` when the API server or Loki does not answer.
     """
     if context.cluster is None:
         raise ValueError("there is no cluster to list Events from")
@@ -103,7 +103,7 @@ async def _list(access: ClusterAccess, found: Audited, keeps_raw: bool, answer: 
 
 
 def _read_page(access: ClusterAccess, query: Mapping[str, str]) -> Page:
-    """Read a page; what the API server can't answer now is asked for again, a few times."""
+    """Read a page; where the API server can't answer now, try again a few times."""
     backoff = Backoff(base=0.2, cap=2.0)
     while True:
         try:
@@ -111,7 +111,7 @@ def _read_page(access: ClusterAccess, query: Mapping[str, str]) -> Page:
         except KubernetesError as error:
             if error.continue_token and backoff.failures < ATTEMPTS:
                 backoff.failed(None)
-                # The list's version has expired: it goes on after the same Event, with what is there now.
+                # The list's version has expired: the list goes on after the same Event, in its present state.
                 query = {**query, "continue": error.continue_token}
                 continue
             if (400 <= error.status < 500 and error.status != 429) or backoff.failures >= ATTEMPTS:
@@ -131,7 +131,7 @@ def _shown(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _find(client: Client, listing: Listing, folder: Path, answer: Answer) -> None:
-    """Find the offset of each; one that is new may still be on its way."""
+    """Find the offset of each Event; a new Event may still be on its way."""
     deadline = asyncio.get_running_loop().time() + LISTED_UNTIL_SEEN
     while listing.missing:
         digests = 0
@@ -160,7 +160,7 @@ async def _ask_loki(context: RequestContext, found: Audited, answer: Answer) -> 
 
 
 async def _tell(found: Audited, senders: Sequence[SenderSettings], only_wrong: bool, answer: Answer) -> None:
-    """Write first how many, then each."""
+    """Write the counts, then each Event."""
     names = [sender.name for sender in senders]
     outcomes: dict[str, Counter[str]] = {name: Counter() for name in names}
     unaccounted = 0

@@ -1,7 +1,7 @@
-"""``dead-letter``: list, show, replay, drop. The last two are the sender's own to do, and are asked of it.
+"""``dead-letter`` lists, shows, replays and drops dead letters. The sender itself replays and drops, on request.
 
-However many letters there are, of each only its place in the stream is held, and what some of them hold; a sender is
-asked for a portion at a time, and says every few seconds that it is still at it.
+Memory holds only the place of each letter in the stream, and the content of a few. A sender is asked for a portion at
+a time, and says every few seconds that it is still at work.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ PORTION = 500
 
 SHOWN_AT_ONCE = 64
 SHOWN_BYTES = 4 * 1024 * 1024
-"""Letters that are in memory at once, and how much of them."""
+"""Letters whose content is in memory at once, and its bytes."""
 
 ACTIONS = ("list", "show", "replay", "drop")
 
 
 async def dead_letter(client: Client, context: RequestContext, request: dict[str, Any], answer: Answer) -> None:
-    """Do what is asked; ``ids`` are ``<sender>/<name>``, ``sender`` narrows down, ``all`` takes all there are."""
+    """Do what is asked with ``ids`` (``<sender>/<name>``), or with ``all`` letters; ``sender`` selects one sender's."""
     action, ids, sender = request.get("action"), request.get("ids") or [], request.get("sender")
     if action not in ACTIONS:
         raise ValueError(f"action must be one of {', '.join(ACTIONS)}")
@@ -53,7 +53,7 @@ async def dead_letter(client: Client, context: RequestContext, request: dict[str
 
 
 def actions_of(parked: ParkedEvents) -> dict[str, Action]:
-    """Return what a sender does with what is *parked*, in its own process."""
+    """Return the actions on *parked* events that a sender offers, in its own process."""
 
     async def replay(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"problems": await parked.replay(request["names"])}
@@ -67,7 +67,7 @@ def actions_of(parked: ParkedEvents) -> dict[str, Action]:
 async def _do(
     client: Client, context: RequestContext, action: str, portions: dict[str, AsyncIterator[list[str]]], answer: Answer
 ) -> None:
-    """Have the senders do *action* with *portions* of what is parked; tell what is done, and at the end what is not."""
+    """Have the senders do *action* with *portions* of their letters; tell what is done, at the end what is not."""
     await answer.items("done")
     done = 0
     with Spool((context.settings.global_.data_dir / SOCKET).parent) as problems:
@@ -86,17 +86,17 @@ async def _do(
 
 async def _ask(client: Client, sender: str, request: dict[str, Any], answer: Answer) -> dict[str, str]:
     async def at_it() -> None:
-        await answer.progress(f"{sender} is at it, letters", len(request["names"]))
+        await answer.progress(f"{sender} is at work, letters", len(request["names"]))
 
     problems: dict[str, str] = (await ask(client, sender, request, at_it))["problems"]
     return problems
 
 
 async def _all(client: Client, sender: str, answer: Answer) -> AsyncIterator[list[str]]:
-    """Yield, in portions, the names of what is parked now; what is parked again meanwhile is not among them."""
+    """Yield, in portions, the names of the letters that are parked now; letters that come later are left out."""
     offsets, others = array("Q"), []
     async for letter in DeadLetterStore(client, sender).summaries():
-        # A number comes back as the name that it was: no name of one begins with a zero.
+        # The number becomes the same name again later: no numeric name begins with a zero.
         offsets.append(int(letter.name)) if letter.name.isdigit() else others.append(letter.name)
         await answer.progress(f"{sender}: reading what is parked", len(offsets))
     for start in range(0, len(offsets), PORTION):
@@ -128,7 +128,7 @@ async def _list(client: Client, senders: Sequence[str], answer: Answer) -> None:
 
 
 def _fitting(sizes: array[int]) -> Iterator[slice]:
-    """Cut letters of these *sizes* (bytes) into what may be in memory at once."""
+    """Cut letters of these *sizes* (bytes) into slices that may be in memory at once."""
     start = total = 0
     for end, size in enumerate(sizes):
         if end > start and (end - start >= SHOWN_AT_ONCE or total + size > SHOWN_BYTES):

@@ -1,13 +1,13 @@
-"""What became of each event for one sender, told from records: what no record proves is ``unknown``.
+"""What became of each event for one sender, as records prove it; an event without proof is ``unknown``.
 
-Read in this order, everything of it may change meanwhile: the position; what waits in the retry stream; the letters;
-how events ended otherwise than sent. What ends after the position was read is open in it, so it is ``waiting``. What
-ended before has its letter or its note before the position, and these are read after it.
-
-``sent`` is said of an event that has ended, has no letter and no note, and whose note would still be there: notes are
-complete from some offset on (see :mod:`kigeon.queue.stores.outcomes`); where none is left, from the offset on from
-which the position says that none was ever written. It is said too of one that was replayed, and has no letter or note
-after that. Whatever is older than the notes is ``unknown``: it may have been filtered, or parked and lost.
+The records may change while they are read, so the order matters: the position; what waits in the retry stream; the
+dead letters; the notes of events that ended without being sent. An event that ends after the position was read is open
+in that position, so it is ``waiting``. The letter or note of an event that ended before was written before the
+position, and is read after it.
+``sent`` is the status of an event that has ended, has no letter and no note, and whose note would still be there. Notes
+are complete from some offset on (see :mod:`kigeon.queue.stores.outcomes`); where no note is left, they are complete
+from the offset on that the position names. ``sent`` is also the status of an event that was replayed and has no later
+letter or note. An event older than the notes is ``unknown``: it may have been filtered, or parked and lost.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from kigeon.operator.answer import Answer
 from kigeon.operator.listing import place_of
 from kigeon.operator.sender_accounts import open_offsets, read
 from kigeon.operator.spool import Texts, integers_in_file
+from kigeon.queue.broker.connection import names_of
 from kigeon.queue.broker.scan import last_sequence
-from kigeon.queue.broker.streams import OUTCOMES, POSITION_KEY
+from kigeon.queue.broker.streams import POSITION_KEY
 from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.outcomes import Noted, OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
@@ -35,12 +36,12 @@ from kigeon.queue.stores.state import StateRecord
 from kigeon.senders.progress.envelope import Position
 from kigeon.senders.progress.outcome import DROPPED, REPLAYED, UNKNOWN, Outcome
 
-NOT_COME = "the sender has not come to it"
+NOT_COME = "the sender has not reached it"
 EARLIER = "it was stored before this sender began"
 BEING_SENT = "it is being sent"
-TRIED_AGAIN = "an operator has it tried again"
+TRIED_AGAIN = "it is sent again on an operator's request"
 LETTER_GONE = "it was parked, and is not in the dead-letter stream any more"
-NOTES_GONE = "it has ended, and what was noted of such old events is gone: it may not have been sent"
+NOTES_GONE = "it has ended, and the records of such old events are gone: it may not have been sent"
 UNREADABLE = "the sender's position can't be read"
 
 
@@ -52,17 +53,17 @@ class EventStatus(NamedTuple):
 
 
 class Kind(IntEnum):
-    """What is written of an event."""
+    """What the records say of an event."""
 
     NOTHING = 0
     ENDED = 1
     """It was filtered, skipped or evicted."""
     PARKED = 2
-    """So it was noted; the text is where."""
+    """The note says that it was parked; the text names the letters that may hold it."""
     DROPPED = 3
     REPLAYED = 4
     LETTER = 5
-    """It lies in the dead-letter stream."""
+    """It is in the dead-letter stream."""
     WAITING = 6
 
 
@@ -71,14 +72,14 @@ _KINDS = {str(Outcome.PARKED): Kind.PARKED, DROPPED: Kind.DROPPED, REPLAYED: Kin
 
 @dataclass(slots=True)
 class Letters:
-    """Letters that hold no single event, by name: those that are there, and why others are not."""
+    """Names of letters that hold no single event: those that are there, and those that were dropped, with reasons."""
 
     held: set[str] = field(default_factory=set)
     dropped: dict[str, str] = field(default_factory=dict)
 
 
 class EventStatuses:
-    """What is written of each of *offsets* (sorted) for one sender; 8 bytes for each, in a file."""
+    """What the records say of each of *offsets* (sorted) for one sender; 8 bytes for each, in a file."""
 
     def __init__(self, position: Position, problem: str, offsets: Sequence[int], texts: Texts, folder: Path) -> None:
         self.position = position
@@ -101,7 +102,7 @@ class EventStatuses:
         self._mark(offset, Kind.WAITING, str(Kind.WAITING), f"for {key}")
 
     def is_parked(self, name: str, reason: str) -> None:
-        """Note that there is a letter of that *name*."""
+        """Note that there is a letter with this *name*."""
         offset = natural(name)
         if offset is None:
             self._letters.held.add(name)
@@ -109,7 +110,7 @@ class EventStatuses:
             self._mark(offset, Kind.LETTER, Outcome.PARKED, reason)
 
     def note(self, noted: Noted) -> None:
-        """Note how events ended otherwise than sent; the last note of an event is the one that holds."""
+        """Note how events ended that were not sent; the last note of an event counts."""
         for name, _, reason in noted.letters:
             self._letters.dropped[name] = reason
         for first, last, outcome, reason in noted.ranges:
@@ -122,17 +123,17 @@ class EventStatuses:
                 kind, reason = Kind.WAITING, TRIED_AGAIN
             for place in range(bisect_left(self._offsets, first), bisect_right(self._offsets, last)):
                 held = self._kind(place)
-                # What was dropped as soon as it was parked may be noted in the other order.
+                # An event that was dropped as soon as it was parked may have its notes in the other order.
                 if held < Kind.LETTER and (held, kind) != (Kind.DROPPED, Kind.PARKED):
                     self._marks[place] = self._texts.put(outcome, reason) << 3 | kind
 
     def complete(self, complete_from: int | None) -> None:
-        """Say from which offset on all notes are held, None where that is so only where there never was one."""
+        """Say from which offset on all notes are held; None where the notes do not tell."""
         if complete_from is not None:
             self._complete_from = min(self._complete_from, complete_from)
 
     def status(self, offset: int) -> EventStatus:
-        """Return what became of the event with *offset*, one of those that it was made with."""
+        """Return what became of the event with *offset*, which is one of *offsets*."""
         position = self.position
         if self._problem:
             return EventStatus(UNKNOWN, UNREADABLE)
@@ -157,18 +158,18 @@ class EventStatuses:
         return self._noted_as_parked(reason) if kind is Kind.PARKED else EventStatus(outcome, reason)
 
     def _noted_as_parked(self, names: str) -> EventStatus:
-        """Return what became of an event that was parked and has no letter of its own, but may be in those *names*."""
+        """Return what became of a parked event without a letter of its own; the letters *names* may hold it."""
         wanted = [name for name in names.split(",") if name]
         gone = [name for name in wanted if name not in self._letters.held]
         if wanted and not gone:
-            return EventStatus(str(Outcome.PARKED), f"the whole envelope is: {names}")
+            return EventStatus(str(Outcome.PARKED), f"its whole envelope is parked: {names}")
         if wanted and all(name in self._letters.dropped for name in gone):
             return EventStatus(DROPPED, self._letters.dropped[gone[0]])
         return EventStatus(UNKNOWN, LETTER_GONE)
 
     def _unwritten(self, offset: int) -> EventStatus:
         if self._doubtful is not None and self._doubtful[0] <= offset <= self._doubtful[1]:
-            return EventStatus(UNKNOWN, "some of those that waited in the retry stream are gone, it may be one of them")
+            return EventStatus(UNKNOWN, "some events of the retry stream are gone, it may be one of them")
         return EventStatus(str(Outcome.SENT)) if offset >= self._complete_from else EventStatus(UNKNOWN, NOTES_GONE)
 
     def _mark(self, offset: int, kind: Kind, outcome: str, reason: str) -> None:
@@ -184,9 +185,9 @@ MakeEventStatuses = Callable[[Position, str], EventStatuses]
 
 
 async def read_event_statuses(client: Client, sender: str, make: MakeEventStatuses, answer: Answer) -> EventStatuses:
-    """Read what is written of the events of a *sender*. Raises :class:`QueueError`."""
+    """Read what the records say of the events of a *sender*. Raises :class:`QueueError`."""
     statuses = make(*read(await StateRecord(client, f"{POSITION_KEY}.{sender}").read()))
-    statuses.begin(await last_sequence(client, OUTCOMES))
+    statuses.begin(await last_sequence(client, names_of(client).outcomes))
     await _read_waiting(client, sender, statuses, answer)
     letters = 0
     async for letter in DeadLetterStore(client, sender).summaries():

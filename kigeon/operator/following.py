@@ -1,4 +1,4 @@
-"""Answers that go on for as long as somebody reads them: how many there may be, and that nobody reads one any more."""
+"""Limits the answers that go on for as long as a client reads them, and notices clients that are gone."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MOST_FOLLOWING = 2
-"""Answers at the same time that go on: the other processes that may answer are for those who want to know something."""
+"""Such answers at the same time; the other processes stay free for short answers."""
 
 SIGN_OF_LIFE = 5.0
-"""Seconds after which something is written although there is nothing to tell: a reader who is gone is noticed by it."""
+"""Seconds after which an empty part is written, by which a client that is gone is noticed."""
 
 TOO_MANY = f"{MOST_FOLLOWING} others follow this kigeon already (status --watch, tail): end one of them"
 
 
 @contextmanager
 def following(folder: Path) -> Iterator[None]:
-    """Be one of :data:`MOST_FOLLOWING` for the length of a block; raises :class:`ValueError` where there are that many.
+    """Hold one of :data:`MOST_FOLLOWING` places during a block; raises :class:`ValueError` where all are taken.
 
-    The places are locks on files in *folder*: they end with their process.
+    A place is a lock on a file in *folder*, which ends with its process.
     """
     for number in range(MOST_FOLLOWING):
         place = os.open(folder / f"follower-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

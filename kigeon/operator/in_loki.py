@@ -1,11 +1,10 @@
-"""Whether Loki holds what was sent, once: each event is prepared again, and looked for where it ought to be.
+"""Whether Loki holds each event that was sent exactly once: events are prepared again and looked for in their streams.
 
-What it is sent with depends on the hook and on what the hook is shown: where that has changed since (a Pod's labels, a
-script), an event is looked for in the wrong place, and said to be missing there. One that Loki took for too late, and
-that went to a stream of its hour, is found as well: that stream has all labels of the other, and one more.
-
-An event is 30 bytes in memory while it is looked for; Loki is asked for the hours alone in which there are any, and
-what it answers is compared line by line.
+An event's stream depends on the hook and on what the hook sees. Where that has changed since (a Pod's labels, a
+script), the event is looked for in the wrong stream, and reported as missing. An event that went to a late stream is
+found as well: that stream has all labels of the usual one, and one more.
+An event takes 30 bytes of memory while it is looked for. Loki is asked only for hours in which there are events, and
+its answers are compared line by line.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from kigeon.senders.steps import Preparer
 
 HOUR = 3600 * 10**9
 AT_ONCE = 1000
-"""Lines that are compared between two looks at how far it is."""
+"""Lines that are compared between two reports of progress."""
 
 
 class InLoki(StrEnum):
@@ -46,31 +45,31 @@ class InLoki(StrEnum):
 
     @classmethod
     def of(cls, code: int) -> InLoki | None:
-        """Return what *code*, one of those that :func:`look_into_loki` returns, stands for; None: it was not sent."""
+        """Return what a *code* from :func:`look_into_loki` stands for; None where the event was not sent."""
         return list(cls)[code - 1] if code else None
 
     @property
     def code(self) -> int:
-        """What stands for it."""
+        """The code that stands for this value."""
         return list(InLoki).index(self) + 1
 
 
 @dataclass(slots=True)
 class Way:
-    """What is looked for at one destination: the labels that all streams have, and the hours."""
+    """The query for one destination: the labels that all its streams share, and the hours of its events."""
 
     common: dict[str, str]
     hours: set[int] = field(default_factory=set)
 
     def add(self, entry: LokiEntry) -> None:
-        """Note that *entry* is to be there."""
+        """Note that *entry* should be there."""
         stream = dict(entry.stream)
         if self.common.items() - stream.items():
             self.common = {name: value for name, value in self.common.items() if stream.get(name) == value}
         self.hours.add(entry.timestamp // HOUR)
 
     def spans(self) -> Iterator[tuple[int, int]]:
-        """Yield from when to when there are any, nanoseconds, both included, oldest first."""
+        """Yield first and last nanosecond of each span of hours with events, oldest first."""
         start: int | None = None
         for hour in sorted(self.hours):
             start = hour if start is None else start
@@ -80,7 +79,7 @@ class Way:
 
 
 class Sought:
-    """The events of one list: for each the key by which it is known, 0 where there is none; how often each is held."""
+    """The events that are looked for, by key, and how often Loki holds each."""
 
     def __init__(self) -> None:
         self.ways: dict[LokiDestination, Way] = {}
@@ -89,7 +88,7 @@ class Sought:
         self._held = bytearray()
 
     def add(self, entry: LokiEntry) -> None:
-        """Add one that is to be held."""
+        """Add an event that Loki should hold."""
         way = self.ways.get(entry.destination)
         if way is None:
             way = self.ways[entry.destination] = Way(dict(entry.stream))
@@ -100,7 +99,7 @@ class Sought:
         self._rows.append(row + 1)
 
     def add_none(self) -> None:
-        """Add one that is not looked for."""
+        """Add an event that is not looked for."""
         self._rows.append(0)
 
     def found(self, destination: LokiDestination, held: Held) -> None:
@@ -111,7 +110,7 @@ class Sought:
             self._held[row] = min(self._held[row] + 1, 2)
 
     def verdict(self, index: int) -> InLoki:
-        """Return what is held of the one at *index*."""
+        """Return what Loki holds of the event at *index*."""
         row = self._rows[index]
         return (InLoki.MISSING, InLoki.ONCE, InLoki.DOUBLED)[self._held[row - 1]] if row else InLoki.NOT_ASKED
 
@@ -121,12 +120,12 @@ async def look_into_loki(
 ) -> bytearray:
     """Return what the *sender*'s destinations hold of the *raw* events: codes, 0 for those that are not *asked* about.
 
-    Raises :class:`~kigeon.errors.SenderError` when one does not answer.
+    Raises :class:`~kigeon.errors.SenderError` when a destination does not answer.
     """
     sink = sink_of(sender)
     sought = Sought()
     loop = asyncio.get_running_loop()
-    # One thread for all of it: a hook's worker ends with the thread that started it.
+    # One thread does all the work: a hook's worker ends with the thread that started it.
     with ThreadPoolExecutor(1, "audit") as thread:
         preparer = await loop.run_in_executor(thread, preparer_of, sender, context.settings, context.cluster, sink)
         start = 0
@@ -134,7 +133,7 @@ async def look_into_loki(
             wanted = asked[start : start + len(page)]
             await loop.run_in_executor(thread, _prepare, preparer, page, wanted, sought)
             start += len(page)
-            await answer.progress(f"{sender.name}: finding out where they ought to be", start, len(asked))
+            await answer.progress(f"{sender.name}: finding the streams of events", start, len(asked))
         lines = 0
         for destination, way in sought.ways.items():
             reading = _read(destination, way)
@@ -146,7 +145,7 @@ async def look_into_loki(
 
 
 def _prepare(preparer: Preparer, page: Sequence[bytes], wanted: bytearray, sought: Sought) -> None:
-    """Add a *page* of events to what is *sought*, those that are *wanted*."""
+    """Add the *wanted* events of a *page* to *sought*."""
     steps = iter(preparer.prepare([line for line, asks in zip(page, wanted, strict=True) if asks]))
     for asks in wanted:
         step = next(steps) if asks else None
@@ -159,7 +158,7 @@ def _read(destination: LokiDestination, way: Way) -> Iterator[Held]:
 
 
 def _compare(destination: LokiDestination, reading: Iterator[Held], sought: Sought) -> int:
-    """Compare some of what is held; return how many lines, 0 at the end."""
+    """Compare the next lines that the destination holds; return how many, 0 at the end."""
     lines = 0
     for held in islice(reading, AT_ONCE):
         sought.found(destination, held)
@@ -168,7 +167,7 @@ def _compare(destination: LokiDestination, reading: Iterator[Held], sought: Soug
 
 
 def _key(destination: LokiDestination, held: Held) -> int | None:
-    """Return what tells an occurrence's line at a destination apart: by its uid, count and time."""
+    """Return the key of a line at a destination, made from uid, count and time; None for the lines of others."""
     try:
         line: Mapping[str, object] = orjson.loads(held.line)
         what = f"{hash(destination)} {line['uid']} {int(str(line['count']))} {held.timestamp}"

@@ -1,4 +1,4 @@
-"""What the cluster lists, kept small: for each Event its digest, then its offset; 28 bytes, 4 once that is found."""
+"""Holds the Events that the cluster lists in little memory: digest and offset take 28 bytes for each, at the end 4."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Keys:
         return len(self._keys)
 
     def add(self, key: int) -> int:
-        """Return which one *key* is, counted from 0; a new one is the last."""
+        """Return the index of *key*, from 0; a new key is appended."""
         slot = self._slot(key)
         if not self._slots[slot]:
             self._keys.append(key)
@@ -42,7 +42,7 @@ class Keys:
         return self._slots[slot] - 1
 
     def find(self, key: int) -> int:
-        """Return which one *key* is, -1 where it is none of them."""
+        """Return the index of *key*, -1 where there is none."""
         return self._slots[self._slot(key)] - 1
 
     def _slot(self, key: int) -> int:
@@ -54,14 +54,14 @@ class Keys:
 
     def _grow(self) -> None:
         size = len(self._slots) * 2
-        self._slots = array("I")  # Let go of before there is a new one.
+        self._slots = array("I")  # Frees the old table before there is a new one.
         self._slots = array("I", bytes(4 * size))
         for index, key in enumerate(self._keys):
             self._slots[self._slot(key)] = index + 1
 
 
 class Listing:
-    """Every Event of a list in its order, first by its digest, then by the offset that was found for that (0: none)."""
+    """The Events of a list in their order: first their digests, then the offsets found for these (0: none)."""
 
     def __init__(self) -> None:
         self._keys: Keys | None = Keys()
@@ -84,7 +84,7 @@ class Listing:
         self._rows.append(row)
 
     def note(self, run: Run) -> None:
-        """Note the offsets of those of the list that are in *run*."""
+        """Note the offsets of the listed Events that are in *run*."""
         assert self._keys is not None, "it is noted before it is closed"  # noqa: S101 - for the types
         find, offsets = self._keys.find, self._offsets
         for offset, digest in enumerate(
@@ -97,11 +97,11 @@ class Listing:
 
     @property
     def missing(self) -> int:
-        """How many have no offset yet."""
+        """How many Events have no offset yet."""
         return self._missing
 
     def close(self, folder: Path) -> None:
-        """Put the offsets in order, ``sorted``: no more come. Both lie in files below *folder* from then on."""
+        """End the list and make ``sorted``. From then on ``sorted`` and the offsets lie in files below *folder*."""
         self._keys = None
         self.sorted = _in_file(folder, in_order(offset for offset in self._offsets if offset))
         self._offsets = _in_file(folder, self._offsets)

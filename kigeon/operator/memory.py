@@ -1,4 +1,4 @@
-"""How much memory an answer may take, as the kernel enforces it: the exporter shares its container with the answer."""
+"""Limits the memory of an answer, by the kernel: the exporter shares its container with the answer."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ MOST_ANSWER_BYTES = 64 * 1024 * 1024
 """Bytes that an answer may take, beyond what the interpreter and the imports have taken before."""
 
 STACK = 512 * 1024
-"""Bytes of a thread's stack, each of which counts from its start."""
+"""Bytes of a thread's stack, all of which count from the thread's start."""
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
-"""Of glibc's ``mallopt``."""
+"""Parameters of glibc's ``mallopt``."""
 
 MAPPED_FROM = 64 * 1024
-"""Bytes of an allocation from which on it is a mapping of its own, which goes back to the kernel as it is freed."""
+"""Allocations of at least so many bytes are mappings of their own, which go back to the kernel when they are freed."""
 
-TOO_MUCH = "it takes more memory than an answer may: 64 MiB, so that the exporter has its own"
+TOO_MUCH = "it takes more memory than an answer may (64 MiB, so that the exporter has enough): ask for less at once"
 
 
 def data_bytes() -> int:
-    """Return how much writable memory of its own this process has: what RLIMIT_DATA limits."""
+    """Return how much private writable memory this process has, which RLIMIT_DATA limits."""
     return _status("VmData:")
 
 
 def limit_memory() -> None:
-    """Allow no more than :data:`MOST_ANSWER_BYTES` bytes from here on; what needs more raises :class:`MemoryError`.
+    """Allow :data:`MOST_ANSWER_BYTES` more bytes from here on; an allocation beyond them raises :class:`MemoryError`.
 
-    Children that have limits of their own may raise it again.
+    Children with limits of their own may raise the limit again.
     """
     threading.stack_size(STACK)
     _return_what_is_freed()
@@ -39,7 +39,7 @@ def limit_memory() -> None:
 
 
 def _return_what_is_freed() -> None:
-    """Have glibc keep little of what was freed: by itself it keeps tens of megabytes of answers that were read."""
+    """Have glibc keep little freed memory; by default it keeps tens of megabytes after answers were read."""
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt"):
         library.mallopt(_M_ARENA_MAX, 1)
@@ -47,18 +47,18 @@ def _return_what_is_freed() -> None:
 
 
 def lift_limit() -> None:
-    """Allow what the process began with: to say that it was too much."""
+    """Restore the limit from the process's start, so that it can report that the answer took too much."""
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def be_killed_first() -> None:
-    """Let the kernel, where memory ends all the same, take this process before any of the exporter's."""
+    """Have the kernel, when memory runs out all the same, kill this process before the exporter's."""
     Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def peak_bytes() -> int:
-    """Return the most memory that this process ever had resident: getrusage would count what its parent had."""
+    """Return the peak resident memory of this process; getrusage would count its parent's memory too."""
     return _status("VmHWM:")
 
 
@@ -66,4 +66,4 @@ def _status(key: str) -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(key):
             return int(line.split()[1]) * 1024
-    raise OSError(f"the kernel does not tell of {key}")
+    raise OSError(f"the kernel does not report {key}")

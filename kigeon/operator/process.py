@@ -1,4 +1,4 @@
-"""The process of one connection: reads a request, answers it, ends."""
+"""The process of one connection; it reads a request, answers it and ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from nats.aio.client import Client
 
-from kigeon.errors import KigeonError
+from kigeon.errors import KigeonError, QueueError
 from kigeon.observability.logs import configure
 from kigeon.operator.admin_socket import CONTEXT_DESCRIPTOR, RequestContext
 from kigeon.operator.answer import Answer
@@ -27,13 +27,14 @@ from kigeon.operator.resend import resend
 from kigeon.operator.status import status
 from kigeon.operator.tail import tail
 from kigeon.processes import die_with_parent, use_few_arenas
-from kigeon.queue.broker.connection import connected
+from kigeon.queue.broker.connection import QueueClient
+from kigeon.queue.broker.cures import cure_of
 
 log = logging.getLogger(__name__)
 
 MAX_REQUEST = 1024 * 1024
 REQUEST_TIMEOUT = 10.0
-"""Seconds for a request to come, and for the queue to be there."""
+"""Seconds to wait for the request, and for the queue."""
 
 Command = Callable[[Client, RequestContext, dict[str, Any], Answer], Awaitable[None]]
 
@@ -58,13 +59,15 @@ def main() -> None:
 
 
 def _serve(connection: socket.socket, context: RequestContext) -> str:
-    """Answer the request; return what went wrong, "" when nothing did."""
+    """Answer the request; return the error's text, "" when there is none."""
     try:
         request = _read(connection)
         connection.setblocking(False)
         asyncio.run(answer_to(request, context, Answer(connection)))
     except (BrokenPipeError, ConnectionResetError, asyncio.CancelledError):
         sys.exit()  # Nobody listens any more.
+    except QueueError as error:
+        return f"{error} ({cure_of(error)})" if context.queue.external is not None else str(error)
     except (KigeonError, ValueError, OSError) as error:
         return str(error) or type(error).__name__
     except MemoryError:
@@ -79,11 +82,9 @@ def _serve(connection: socket.socket, context: RequestContext) -> str:
 
 
 async def answer_to(request: dict[str, Any], context: RequestContext, answer: Answer) -> None:
-    """Write the *answer* to a request; what is wrong with it is :class:`ValueError`."""
+    """Write the *answer* to a request; :class:`ValueError` says what is wrong with the request."""
     command = _command(str(request.get("command")))
-    async with asyncio.timeout(REQUEST_TIMEOUT):
-        connecting = connected(context.queue.url, context.queue.token, "operator")
-        client = await connecting.__aenter__()
+    client = await _connected(context)
     before = peak_bytes()
     limit_memory()
     leaving = asyncio.ensure_future(answer.until_gone())
@@ -93,17 +94,27 @@ async def answer_to(request: dict[str, Any], context: RequestContext, answer: An
         await answer.end(peak_bytes() - before)
     finally:
         leaving.cancel()
-        await connecting.__aexit__(None, None, None)
+        await client.close()
+
+
+async def _connected(context: RequestContext) -> QueueClient:
+    client = QueueClient(context.queue)
+    try:
+        async with asyncio.timeout(REQUEST_TIMEOUT):
+            await client.open("operator")
+    except TimeoutError as error:
+        raise QueueError(f"the queue can't be reached: {client.problem or 'it says nothing'}") from error
+    return client
 
 
 def _cancel(answering: asyncio.Task[None] | None, leaving: asyncio.Future[None]) -> None:
-    """End what answers, unless it has ended: nobody listens any more."""
+    """Cancel the answering task, because the client has gone."""
     if answering is not None and not leaving.cancelled():
         answering.cancel()
 
 
 def _command(name: str) -> Command:
-    """Return what does a command. The kubernetes package takes a while to load: only where it is needed."""
+    """Return the function of a command. Only ``audit`` loads the kubernetes package, which takes a while."""
     if name == "audit":
         from kigeon.operator.audit import audit
 

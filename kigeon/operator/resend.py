@@ -1,4 +1,4 @@
-"""``resend``: what the queue holds of some time is sent again, by its sender, a slice at a time."""
+"""``resend`` has a sender send the events of some time again from the queue, a slice at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kigeon.senders.retry.resending import Resending, Wanted
 async def resend(client: Client, context: RequestContext, request: dict[str, Any], answer: Answer) -> None:
     """Have a ``sender`` send again what was stored from ``since`` seconds ago until ``until`` seconds ago.
 
-    ``namespace`` narrows down. ``late`` also sends what its destination takes as late lines alone.
+    ``namespace`` selects one namespace. ``late`` also sends events that the destination takes only as late lines.
     """
     sender, since, until = request.get("sender"), request.get("since"), request.get("until") or 0.0
     names = [configured.name for configured in context.settings.senders]
@@ -50,7 +50,7 @@ async def resend(client: Client, context: RequestContext, request: dict[str, Any
 
 
 def resending(resending: Resending, report: Any) -> Action:
-    """Return what answers in a sender's process; *report* returns the engine's report."""
+    """Return the action that answers in a sender's process; *report* returns the engine's report."""
 
     async def act(request: Mapping[str, Any]) -> dict[str, Any]:
         sequence = request.get("sequence")

@@ -1,4 +1,4 @@
-"""A sender's accounts as they lie in the queue: how many events ended how, how many wait."""
+"""Reads a sender's accounts from the queue: how many events ended in which way, and how many wait."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.position import read_position
 
 RECOUNT_TIMEOUT = 1.0
-"""Seconds for which what waits is counted again where the sender has gone on meanwhile."""
+"""Seconds within which the waiting events are counted again where the sender has gone on meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class SenderAccounts:
     problem: str = ""
 
     def accounts(self, log_end: LogEnd) -> Mapping[str, int | str]:
-        """Return how many events were stored for this sender, and what became of them; ``unaccounted`` is to be 0."""
+        """Return how many events were stored for this sender, and what became of them; ``unaccounted`` should be 0."""
         position = self.position
         if self.problem:
             position = Position(next_offset=log_end.next_offset, first_offset=1)
@@ -52,10 +52,10 @@ class SenderAccounts:
 
 
 async def read_sender_accounts(client: Client, sender: str, answer: Answer) -> SenderAccounts:
-    """Read a sender's books; no more is held of what waits than how much it is. Raises :class:`QueueError`.
+    """Read a sender's accounts, holding of the waiting events only their number. Raises :class:`QueueError`.
 
-    Both parts are of one moment, as long as the sender lets what waits be counted within :data:`RECOUNT_TIMEOUT`.
-    Where it goes on faster than that, what waits in the retry stream is what its position says.
+    Position and retry stream are read at one moment, if the sender writes nothing during a count within
+    :data:`RECOUNT_TIMEOUT`. Otherwise the position itself says how many events wait in the retry stream.
     """
     deadline = time.monotonic() + RECOUNT_TIMEOUT
     while True:
@@ -69,7 +69,7 @@ async def read_sender_accounts(client: Client, sender: str, answer: Answer) -> S
 
 
 def read(record: bytes | None) -> tuple[Position, str]:
-    """Return the position in *record*, and why it can't be read."""
+    """Return the position in *record*, and why it can't be read, "" where it can."""
     try:
         return read_position(record), ""
     except UnreadablePosition as error:
@@ -77,7 +77,7 @@ def read(record: bytes | None) -> tuple[Position, str]:
 
 
 async def _waiting(client: Client, sender: str, position: Position, answer: Answer) -> int:
-    """Return how many events are in the retry stream that are booked as moved there, and have not ended."""
+    """Return how many events in the retry stream are booked as moved there and have not ended."""
     waiting = 0
     async for message in RetryStore(client, sender).booked(position.retry_sequence):
         ended = position.retry.get(message.sequence, 0) & (1 << len(message.offsets)) - 1

@@ -1,6 +1,6 @@
-"""What is a sender's own to do is asked of it, through the queue's server, and answered in its process.
+"""Asks a sender, through the queue's server, to do what only the sender can do; the sender answers in its process.
 
-A sender that takes long says every few seconds that it is still at it.
+A sender that takes long says every few seconds that it is still at work.
 """
 
 from __future__ import annotations
@@ -16,23 +16,22 @@ from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
 from kigeon.errors import KigeonError, QueueError
-from kigeon.queue.broker.connection import queue_errors
+from kigeon.queue.broker.connection import names_of, queue_errors
 
 log = logging.getLogger(__name__)
 
-SUBJECT = "kigeon.operate"
 SILENCE_TIMEOUT = 60.0
-"""Seconds for a sender to say something: that it has done what it was asked for, or that it is at it."""
+"""Seconds for a sender to say that it is done, or that it is still at work."""
 
 AT_IT = 5.0
-"""Seconds between two times that a sender says so."""
+"""Seconds after which a sender says again that it is still at work."""
 
 Action = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 """Does what a request asks for; returns the answer."""
 
 
 async def serve(client: Client, sender: str, actions: Mapping[str, Action]) -> None:
-    """Answer what is asked of a *sender*, in its own process, for as long as the connection lasts."""
+    """Answer requests to a *sender*, in its own process, for as long as the connection lasts."""
 
     async def answer(message: Msg) -> None:
         at_it = asyncio.ensure_future(_say_at_it(message))
@@ -46,7 +45,7 @@ async def serve(client: Client, sender: str, actions: Mapping[str, Action]) -> N
             at_it.cancel()
         await message.respond(orjson.dumps(answer))
 
-    await client.subscribe(f"{SUBJECT}.{sender}", cb=answer)
+    await client.subscribe(names_of(client).operate_subject(sender), cb=answer)
 
 
 async def ask(
@@ -56,12 +55,12 @@ async def ask(
     waiting: Callable[[], Awaitable[None]],
     patience: float = SILENCE_TIMEOUT,
 ) -> dict[str, Any]:
-    """Ask a *sender*; *waiting* is called whenever it says that it is at it. Raises :class:`QueueError`."""
+    """Ask a *sender*; *waiting* is called whenever the sender is still at work. Raises :class:`QueueError`."""
     inbox = client.new_inbox()
     with queue_errors(f"asking the sender {sender}"):
         answers = await client.subscribe(inbox)
         try:
-            await client.publish(f"{SUBJECT}.{sender}", orjson.dumps(request), reply=inbox)
+            await client.publish(names_of(client).operate_subject(sender), orjson.dumps(request), reply=inbox)
             while (found := await _next(sender, answers, patience)) == {"at it": True}:
                 await waiting()
         finally:
@@ -81,7 +80,7 @@ async def _next(sender: str, answers: Any, patience: float) -> dict[str, Any]:
     try:
         message = await answers.next_msg(patience)
     except TimeoutError as error:
-        raise QueueError(f"the sender {sender} says nothing: what was asked last may be done or not") from error
+        raise QueueError(f"the sender {sender} does not answer: the last request may be done or not") from error
     if (message.headers or {}).get("Status") == "503":
         raise QueueError(f"the sender {sender} does not run now: ask again") from NoRespondersError()
     found: dict[str, Any] = orjson.loads(message.data)

@@ -1,4 +1,4 @@
-"""What is too much for memory, in files that nobody else sees and that end with the process."""
+"""Holds data that is too large for memory in unnamed files, which end with the process."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import zstandard
 from kigeon.errors import OperatorError
 
 SHARE = 4
-"""A file grows no larger than this part of what is free where it lies: the queue needs room too."""
+"""A file may take the free space divided by this number: the queue needs room too."""
 
 REMEMBERED = 1024
-"""Texts that are known to be written already."""
+"""Texts whose place in the file is remembered."""
 
 MOST_TEXT = 64 * 1024 * 1024
-"""Bytes of texts, after which the rest are left out."""
+"""Bytes of texts; further reasons are left out."""
 
 
 class _File:
@@ -38,7 +38,7 @@ class _File:
 
 
 class Spool(_File):
-    """Pages of lines, compressed, in a file below *folder*; written once, then read from the start, again and again."""
+    """Pages of lines, compressed, in a file below *folder*; written once, read from the start any number of times."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -70,7 +70,7 @@ class Spool(_File):
 
 
 class Texts(_File):
-    """Outcomes and reasons, each written once (nearly); what stands for one is a number below 2^48."""
+    """Outcomes and reasons, each pair written (nearly) once; a number below 2^48 stands for each."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -79,7 +79,7 @@ class Texts(_File):
         self._file.write(b"\n")
 
     def put(self, outcome: str, reason: str) -> int:
-        """Return what stands for *outcome* and *reason*."""
+        """Return the number that stands for *outcome* and *reason*."""
         key = (outcome, reason)
         place = self._known.get(key)
         if place is None:
@@ -95,7 +95,7 @@ class Texts(_File):
         return place
 
     def get(self, place: int) -> tuple[str, str]:
-        """Return what *place* stands for."""
+        """Return the outcome and the reason that the number *place* stands for."""
         self._file.seek(place)
         outcome, reason = orjson.loads(self._file.readline())
         return outcome, reason

@@ -1,4 +1,4 @@
-"""``status``: the accounts, from what is durable."""
+"""``status`` tells the accounts, from durable records."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from kigeon.operator.address import SOCKET
 from kigeon.operator.admin_socket import RequestContext
 from kigeon.operator.answer import Answer
 from kigeon.operator.following import SIGN_OF_LIFE, following
+from kigeon.operator.replicas import read_replicas
 from kigeon.operator.sender_accounts import read_sender_accounts
 from kigeon.operator.waits import read_waits
 from kigeon.queue.log.checkpoint import CheckpointRecord
@@ -24,7 +25,7 @@ from kigeon.queue.log.protocol import LogEnd
 async def status(client: Client, context: RequestContext, request: dict[str, Any], answer: Answer) -> None:
     """Tell what became of everything that was received, and of everything that was stored, for each sender.
 
-    With ``every``, a number of seconds: again and again, each time an item of ``statuses``, until nobody reads it.
+    With ``every``, a number of seconds, a new item of ``statuses`` follows each time, while the client reads.
     """
     every = request.get("every")
     if every is None:
@@ -39,11 +40,11 @@ async def status(client: Client, context: RequestContext, request: dict[str, Any
 
 
 async def read_status(client: Client, context: RequestContext, answer: Answer) -> dict[str, Any]:
-    """Return the accounts, and what each sender waits for, which it says itself.
+    """Return the accounts, what each sender says that it waits for, and, of several replicas, who holds which role.
 
     Where nothing waits in a retry stream, the accounts are read from a few records.
     """
-    # In this order: whatever a sender has counted was stored before.
+    # The order matters: everything that a sender has counted was stored before.
     names = [sender.name for sender in context.settings.senders]
     accounts = {name: await read_sender_accounts(client, name, answer) for name in names}
     log_end = await current_log_end(client)
@@ -51,6 +52,7 @@ async def read_status(client: Client, context: RequestContext, answer: Answer) -
         "watcher": watcher_accounts(log_end),
         "senders": {name: dict(found.accounts(log_end)) for name, found in accounts.items()},
         "waits": await read_waits(client, names),
+        **(await read_replicas(client) if context.queue.external is not None else {}),
     }
 
 

@@ -1,6 +1,6 @@
-"""``tail``: the events of a running kigeon as they are stored, the last few of those before them first.
+"""``tail`` tells the events of a running kigeon: first the last few that are stored, then each that comes.
 
-Each is told once, as it was received; what a repeat is was left out before it was stored.
+Each event is told once, as it was received; repeats were left out before they were stored.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from kigeon.operator.admin_socket import RequestContext
 from kigeon.operator.answer import Answer
 from kigeon.operator.following import SIGN_OF_LIFE, following
 from kigeon.operator.status import current_log_end
+from kigeon.queue.broker.connection import names_of
 from kigeon.queue.broker.scan import last_sequence
-from kigeon.queue.broker.streams import EVENTS
 from kigeon.queue.log.history import EventHistory
 from kigeon.queue.log.reader import EventLog
 
 MOST_LAST = 1000
-"""Events from before that may be asked for."""
+"""Stored events that may be asked for."""
 
 LOOKED_AT = 10_000
-"""Events from before that are looked at, where only some are wanted."""
+"""Stored events that are searched where only some events are wanted."""
 
 AT_ONCE = 2
 """Envelopes in memory at once: each may be large."""
@@ -40,7 +40,7 @@ AT_ONCE = 2
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which events are told of; what is empty narrows nothing down. ``kind`` is in small letters."""
+    """Which events are wanted; an empty field matches all. ``kind`` is in lower case."""
 
     namespace: str = ""
     types: frozenset[str] = frozenset()
@@ -49,11 +49,11 @@ class Wanted:
 
     @property
     def is_all(self) -> bool:
-        """Whether every event is."""
+        """Whether every event is wanted."""
         return self == Wanted()
 
     def includes(self, event: Mapping[str, Any]) -> bool:
-        """Whether *event* is one of them."""
+        """Whether *event* is wanted."""
         fields = fields_of(event)
         return (
             self.namespace in ("", fields.namespace)
@@ -64,7 +64,7 @@ class Wanted:
 
 
 def wanted_of(request: Mapping[str, Any]) -> tuple[Wanted, int]:
-    """Return what a *request* asks for, and how many of those before; :class:`ValueError` says what is wrong."""
+    """Return what a *request* asks for, and how many stored events; :class:`ValueError` says what is wrong."""
     last, types = request.get("last", 10), request.get("types") or []
     texts = {name: request.get(name) or "" for name in ("namespace", "kind", "name")}
     if isinstance(last, bool) or not isinstance(last, int) or not 0 <= last <= MOST_LAST:
@@ -75,10 +75,10 @@ def wanted_of(request: Mapping[str, Any]) -> tuple[Wanted, int]:
 
 
 async def tail(client: Client, context: RequestContext, request: dict[str, Any], answer: Answer) -> None:
-    """Tell the ``last`` events that are wanted; with ``follow`` also those that come, until nobody reads it."""
+    """Tell the ``last`` events that are wanted; with ``follow`` also those that come, while the client reads."""
     wanted, last = wanted_of(request)
     log = EventLog(client, context.settings.queue)
-    end = await last_sequence(client, EVENTS)
+    end = await last_sequence(client, names_of(client).events)
     await log.seek(await _start(client, wanted, last, end))
     await answer.items("events")
     before = await _before(log, wanted, last, end)
@@ -89,7 +89,7 @@ async def tail(client: Client, context: RequestContext, request: dict[str, Any],
 
 
 async def _start(client: Client, wanted: Wanted, last: int, end: int) -> int:
-    """Return the sequence from which on to look for the *last* ones that are wanted."""
+    """Return the sequence at which the search for the *last* wanted events begins."""
     if not last:
         return end + 1
     offset = (await current_log_end(client)).next_offset - (last if wanted.is_all else LOOKED_AT)
@@ -115,7 +115,7 @@ async def _follow(client: Client, log: EventLog, wanted: Wanted, answer: Answer)
         try:
             messages = await log.next(AT_ONCE)
         except QueueError:
-            # nats-server is restarted, or the stream was made anew: then it begins where that one ends.
+            # nats-server is being restarted, or the stream was made anew.
             await asyncio.sleep(1.0)
             messages = []
         for message in messages:
@@ -132,7 +132,7 @@ async def _tell(answer: Answer, events: Any) -> None:
 
 
 def _events(payload: bytes, wanted: Wanted) -> Iterator[dict[str, Any]]:
-    """Yield those of an envelope that are wanted, without their managedFields; what can't be read is left out."""
+    """Yield the wanted events of an envelope, without managedFields; unreadable events are left out."""
     try:
         lines = unpack(payload)
     except UnreadableEnvelope:

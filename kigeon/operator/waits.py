@@ -1,4 +1,4 @@
-"""What the senders of a running kigeon wait for, asked of each of them."""
+"""Asks each sender of a running kigeon what it waits for."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from kigeon.operator.senders import Action, ask
 from kigeon.senders.delivery.waits import Wait
 
 WAITS_TIMEOUT = 3.0
-"""Seconds for a sender to say what it waits for; the accounts do not wait for it any longer."""
+"""Seconds for a sender to say what it waits for; after that the answer goes on without it."""
 
 
 def waiting(waits: Callable[[], Sequence[Wait]]) -> Action:
-    """Return what a sender answers with, in its own process."""
+    """Return the action with which a sender answers, in its own process."""
 
     async def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"waits": [wait.shown() for wait in waits()]}
@@ -26,7 +26,7 @@ def waiting(waits: Callable[[], Sequence[Wait]]) -> Action:
 
 
 async def read_waits(client: Client, senders: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return what each of *senders* waits for; one that does not say so waits for itself."""
+    """Return what each of *senders* waits for; of a sender that does not answer, the error."""
     found = await asyncio.gather(*(_read(client, sender) for sender in senders))
     return dict(zip(senders, found, strict=True))
 

@@ -1,1 +1,1 @@
-"""From the queue to a destination: what becomes of each event, for each sender on its own."""
+"""The senders: each takes events from the queue to its destinations, on its own."""

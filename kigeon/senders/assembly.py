@@ -1,16 +1,17 @@
-"""What a Sender is made of: the rooms of the library put together, as its configuration says."""
+"""Builds the parts of a Sender from its configuration: sink, namespace filter, hook."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from kigeon.config.settings import FilterSettings, HookSettings, SenderSettings, Settings
 from kigeon.errors import HookError, HookUnavailable
 from kigeon.events.fields import namespace_of
+from kigeon.finding import Trouble
 from kigeon.hooks.cache import ConfigCache
 from kigeon.hooks.runner import Failed, HookRunner, Skipped, Transformed
 from kigeon.hooks.watch import ScriptWatch, WatchThread
@@ -38,7 +39,7 @@ def sink_of(sender: SenderSettings) -> Sink:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The text that a hook begins with (None: what its file holds); *took* is told each that is in use."""
+    """The text that a hook begins with (None: its file's); *took* is called with each text that comes into use."""
 
     source: str | None = None
     took: Callable[[str], None] = lambda source: None
@@ -47,13 +48,13 @@ class Script:
 def namespaces_of(
     sender: SenderSettings, settings: Settings, cluster: ClusterSource | None, record: bytes | None = None
 ) -> Namespaces | None:
-    """Return what watches the namespaces for a sender's filter, started; None where it needs no labels.
+    """Return the started watch of namespaces for a sender's filter; None where the filter needs no labels.
 
-    *record* is what was known of them in an earlier run.
+    *record* holds the labels that were known in an earlier run.
     """
     if sender.filter is None or not sender.filter.match_labels or cluster is None:
         return None
-    # An event may arrive late, and wait for long.
+    # An event may arrive late and wait for a long time.
     keep_deleted = settings.queue.events_max_age + digest_ttl_of(settings.queue)
     namespaces = Namespaces(ClusterAccess(cluster), keep_deleted, sender.filter.hard_refresh_interval)
     namespaces.recall(record)
@@ -69,7 +70,7 @@ def preparer_of(
     namespaces: Namespaces | None = None,
     script: Script = Script(),
 ) -> Preparer:
-    """Return a sender's preparer, its hook's worker started; its filter judges by *namespaces*, or by its own.
+    """Return a sender's preparer, with its hook's worker started; its filter uses *namespaces*, or its own watch.
 
     Raises :class:`~kigeon.errors.HookLoadError` when the script can't be loaded.
     """
@@ -93,7 +94,7 @@ class NamespaceMatcher:
         self._filter = NamespaceFilter(settings, self._labels)
 
     def __call__(self, events: Sequence[Event]) -> list[bool | None]:
-        """Judge *events*; one whose namespace can't be looked up now is not judged, and does not hold up the others."""
+        """Judge *events*: one whose namespace can't be looked up now gets None, and does not hold up the others."""
         decisions = [self._filter.passes(event) for event in events]
         unknown = {index: namespace_of(event) or "" for index, event in enumerate(events) if decisions[index] is None}
         if unknown and self._namespaces is not None:
@@ -107,7 +108,7 @@ class NamespaceMatcher:
 
 
 class HookTransform:
-    """The hook of a sender: Pods looked up, the script run, its errors turned into what onError says."""
+    """The hook of a sender: looks up Pods, runs the script, and does with its errors what onError says."""
 
     def __init__(
         self, sender: SenderSettings, hook: HookSettings, pods: PodLookup | None, script: Script = Script()
@@ -122,6 +123,7 @@ class HookTransform:
         self._watch = WatchThread(ScriptWatch(hook, self._runner.source), self._changed)
         self._configs = ConfigCache(TYPES[sender.type].config)
         self._seconds = Histogram(HOOK_SECONDS)
+        self._trouble: Trouble | None = None
 
     @property
     def pid(self) -> int:
@@ -129,17 +131,24 @@ class HookTransform:
         return self._runner.pid
 
     def report(self) -> Mapping[str, Any]:
-        """Return what the hook took and came to since the sender's process began, as plain data."""
+        """Return times and counts of the hook since the sender's process began, as plain data."""
         counts = self._runner.counts
         return {
             "hookPid": self.pid,
             "hookSeconds": self._seconds.report(),
             "hookKills": counts.kills,
             "hookRespawns": counts.respawns,
+            "troubles": [asdict(trouble) for trouble in self._troubles()],
         }
 
+    def _troubles(self) -> Iterator[Trouble]:
+        if self._trouble is not None:
+            yield self._trouble
+        if self._pods is not None and self._pods.trouble is not None:
+            yield self._pods.trouble
+
     def close(self) -> None:
-        """End the worker and the look-ups, and look at the script no more."""
+        """End the worker, the look-ups and the watch of the script."""
         self._watch.close()
         self._runner.close()
         if self._pods is not None:
@@ -156,7 +165,7 @@ class HookTransform:
         began = time.monotonic()
         results = self._runner.transform(list(shown.values()))
         if shown:
-            # They are asked together: what each took is their mean.
+            # The events go to the hook together: each counts with the mean time.
             self._seconds.observe((time.monotonic() - began) / len(shown), len(shown))
         for index, result in zip(shown, results, strict=True):
             try:
@@ -166,7 +175,7 @@ class HookTransform:
         return [step for step in steps if step is not None]
 
     def _enrich(self, events: Sequence[Event], steps: list[Any]) -> dict[int, Event]:
-        """Return what the hook is to be shown, by index; an event whose Pod is gone may end here."""
+        """Return the events that the hook sees, by index; an event whose Pod is gone may end here."""
         if self._pods is None:
             return dict(enumerate(events))
         keys = {index: key for index, event in enumerate(events) if (key := pod_key_of(event)) is not None}
@@ -199,6 +208,7 @@ class HookTransform:
             "onError": self._hook.on_error,
             "cure": HOOK_CURE,
         }
+        self._trouble = Trouble("the hook fails", str(error), HOOK_CURE, time.monotonic())
         self._log.warning("the hook failed", extra=extra)
         if self._hook.on_error == "use-default":
             return SendWith(None)

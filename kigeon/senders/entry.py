@@ -1,4 +1,4 @@
-"""What is pushed, where to, and what an answer means."""
+"""Entries that are pushed, their destinations, and answers."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ class PushStatus(Enum):
     """What an answer means for the entries of a push."""
 
     DELIVERED = "stored"
-    RETRY = "the destination is away: again later"
-    HOLD = "nothing is taken until an operator acts: again later, said loudly"
-    SPLIT = "too large: in halves"
-    INVALID = "some of it is refused for good, the rest was stored"
-    STREAM = "one stream of it is refused"
+    RETRY = "the destination is away, the push is tried again later"
+    HOLD = "the destination takes nothing until an operator acts, the push is tried again later"
+    SPLIT = "the push is too large, its halves are tried"
+    INVALID = "some entries are refused for good, the others were stored"
+    STREAM = "one stream of the push is refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A verdict, what the destination said, and after how many seconds it wants to be asked again.
+    """A verdict, the destination's words, and the seconds after which it wants to be asked again.
 
-    ``cure`` is what an operator can do about it, where that is known; ``answered`` is false where nothing came
-    back; ``refusals`` is what the text says in detail, for the sender type's own planner. ``generation``
-    grows with each connection that was lost: the server may be another process since. ``concerns_all`` says that it
-    would be the same for every destination of the origin.
+    ``cure`` is what an operator can do about it, where that is known; ``answered`` is false where no answer
+    came; ``refusals`` are details of the text, for the sender type's own planner. ``generation``
+    grows with each lost connection: the server may have been restarted since. ``concerns_all``
+    says that any destination of the origin would be answered the same.
     """
 
     status: PushStatus
@@ -47,11 +47,11 @@ class Destination(Protocol):
 
     @property
     def origin(self) -> str:
-        """What destinations share that are answered by the same server; when it hangs, all of them do."""
+        """The server's name: destinations with the same origin hang together."""
 
 
 class Entry(Protocol):
-    """An event as it is pushed; all that its type of sender needs of it, and what the core does."""
+    """An event as it is pushed, with what the core needs of it; a type of sender adds its own."""
 
     @property
     def destination(self) -> Any:
@@ -63,4 +63,4 @@ class Entry(Protocol):
 
     @property
     def size(self) -> int:
-        """What it adds to a push, in bytes."""
+        """The bytes that it adds to a push."""

@@ -1,7 +1,8 @@
-"""The namespaces' labels outlive the sender that judges by them: one record for all senders that have a filter.
+"""Keeps the namespaces' labels for the next run, in one record for all senders that have a filter.
 
-It is written when something has changed, at most once in :data:`WRITE_EVERY` seconds, with a compare-and-set. Whoever
-comes second reads what the first wrote, adds it to what it knows, and writes only what that does not hold.
+The record is written when labels have changed, at most once in :data:`WRITE_EVERY` seconds, with a compare-and-set. A
+sender whose write comes second reads the other's record, adds it to its own labels, and writes again only if labels are
+missing there.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ log = logging.getLogger(__name__)
 
 WRITE_EVERY = 10.0
 TRIES = 5
-"""Against others who write at the same time; the next turn comes anyway."""
+"""Attempts while other senders write at the same time; the next turn comes anyway."""
 
 
 class KeptLabels:
-    """Keeps the *record* as *namespaces* are; ``read`` was called on the record before.
+    """Writes the labels of *namespaces* to *record*, whose ``read`` was called before.
 
-    What the namespaces' first list told may be there already: it is a change like any other since that.
+    The namespaces' first list counts as a change, too.
     """
 
     def __init__(self, record: StateRecord, namespaces: Namespaces) -> None:
@@ -32,13 +33,13 @@ class KeptLabels:
         self._written = 0
 
     async def run(self) -> None:
-        """Write what has changed, for ever; a queue that is away is waited for."""
+        """Write changes, for ever; while the queue is away, try again later."""
         while True:
             await asyncio.sleep(WRITE_EVERY)
             await self.save()
 
     async def save(self) -> None:
-        """Write what has changed, if anything has."""
+        """Write the labels if they have changed."""
         changes, record = self._namespaces.changes, b""
         if changes == self._written:
             return

@@ -1,7 +1,7 @@
-"""What a reader sees of an event: the line.
+"""Makes the line that a reader sees of an event.
 
-All of it is a function of the event and the configuration alone: an event that is pushed twice is pushed
-byte-identical, so that a destination can drop the repeat.
+A line depends only on the event and the configuration: an event that is pushed twice has the same bytes twice, so that
+a destination can drop the repeat.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _keys, _values = tuple(LINE), attrgetter(*LINE.values())
 
 
 def line_of(fields: EventFields) -> str:
-    """Return the line: compact JSON, keys in the documented order, absent when the event has no such thing."""
+    """Return the line: compact JSON with keys in the documented order; a key without a value is left out."""
     return bytes_of_line(fields).decode()
 
 
@@ -51,7 +51,7 @@ def bytes_of_line(fields: EventFields) -> bytes:
 
 
 def fields_to_send(event: Mapping[str, Any]) -> EventFields:
-    """Read *event*. One from the events.k8s.io API names its source in reportingComponent and reportingInstance."""
+    """Read *event*. The events.k8s.io API names an event's source in reportingComponent and reportingInstance."""
     fields = fields_of(event)
     fields.source_component = fields.source_component or fields.reporting_component
     if not fields.source_host:

@@ -1,4 +1,4 @@
-"""What a sender's engine needs of the queue, as protocols: the rooms do not know one another.
+"""Protocols of what a sender's engine needs of the queue: neither package imports the other.
 
 Every coroutine may raise :class:`~kigeon.errors.QueueError` while the queue is away.
 """
@@ -23,7 +23,7 @@ class StoredEnvelope(Protocol):
 
 
 class WaitingMessage(Protocol):
-    """A message of the retry stream; without its ``payload`` where only headers were asked for."""
+    """A message of the retry stream; ``payload`` is empty where only headers were asked for."""
 
     @property
     def sequence(self) -> int: ...
@@ -40,7 +40,7 @@ class WaitingMessage(Protocol):
 
 
 class AdoptedCopies(Protocol):
-    """Up to which sequence of its own retry stream a sender holds copies, and new sequences of them by the old."""
+    """The last sequence of the copies in a sender's own retry stream, and new sequences of marked ones by the old."""
 
     @property
     def sequence(self) -> int: ...
@@ -58,7 +58,7 @@ class EventLog(Protocol):
 
 
 class EventHistory(Protocol):
-    """The events stream, read once more."""
+    """The events stream, read again from an earlier place."""
 
     async def sequence_of(self, offset: int) -> int: ...
     async def sequence_since(self, moment: float) -> int: ...
@@ -73,9 +73,9 @@ class PositionRecord(Protocol):
 
 
 class OutcomeStore(Protocol):
-    """Why events of this sender ended otherwise than sent: first and last number, outcome, reason.
+    """Notes of this sender's events that ended without being sent: first and last offset, outcome, reason.
 
-    No number from ``complete_from`` on was in anything that was written before.
+    No offset from ``complete_from`` on was noted before.
     """
 
     async def write(self, ranges: Sequence[tuple[int, int, str, str]], complete_from: int) -> None: ...
@@ -83,7 +83,7 @@ class OutcomeStore(Protocol):
 
 
 class Parked(Protocol):
-    """What is parked under a name. ``offset`` is None where that is no single event, ``event`` if it is unreadable."""
+    """A dead letter. ``offset`` is None where it holds no single event, ``event`` returns None for unreadable ones."""
 
     @property
     def offset(self) -> int | None: ...

@@ -1,4 +1,4 @@
-"""From raw Events to what is to be pushed: namespace filter, hook, entry. Blocking; it runs beside the pushes."""
+"""Prepares raw Events for a push: namespace filter, hook, entry. With a filter or a hook it may block."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ few = Limited(logging.getLogger(__name__))
 Event = dict[str, Any]
 
 AT_ONCE = 500
-"""Events that are open at the same time: one that is parsed takes several times the memory of its JSON."""
+"""Events that are parsed at the same time: a parsed event takes several times the memory of its JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,14 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Nothing can be said of the event now: another try later."""
+    """The event can't be decided now; it is tried again later."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class SendWith:
-    """Push the event with *settings*; None is the sender's own."""
+    """Push the event with *settings*; None means the sender's own."""
 
     settings: Any = None
 
@@ -52,7 +52,7 @@ NamespacePredicate = Callable[[Sequence[Event]], Sequence[bool | None]]
 """The namespace filter: True passes, False does not, None can't be judged now."""
 
 Transform = Callable[[Sequence[Event]], Sequence[SendWith | Final | Deferred]]
-"""The hook, its errors already turned into what onError says."""
+"""The hook, with onError applied to its errors."""
 
 
 class Preparer:
@@ -70,6 +70,11 @@ class Preparer:
         """Returns what preparing came to, as plain data."""
         self._passes = passes
         self._transform = transform
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether there is a filter or a hook, which may have to wait for an answer."""
+        return self._passes is not None or self._transform is not None
 
     def prepare(self, raw: Sequence[bytes]) -> list[Prepared]:
         """Return what is to be done with each of the *raw* events, in order."""

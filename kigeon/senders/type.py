@@ -1,4 +1,4 @@
-"""What a type of sender is: a folder beside this file fills one in, and :mod:`kigeon.senders.registry` lists it."""
+"""The description of a type of sender. Each type's folder fills one in, and :mod:`kigeon.senders.registry` lists it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from kigeon.senders.delivery.sink import Sink
 
 @dataclass(frozen=True, slots=True)
 class SenderType:
-    """A type of sender, by the ``name`` that the configuration has for it.
+    """A type of sender; ``name`` is its name in the configuration.
 
-    ``config`` says what its ``config`` may hold, and makes its settings. ``sink`` makes what pushes, with these
-    settings; it imports what that takes, so that a process that only reads the configuration does without. ``describe``
-    says in a few lines, each a word and what it means, what would run; no secret is among them. ``modules`` names what
-    ``sink`` and its pushes import with these settings: it is imported once, before the actors' processes fork.
-    ``check`` sends an event with the settings, and says what came of it.
+    ``config`` validates a sender's ``config`` and makes its settings. ``sink`` makes the sink for these settings, and
+    imports the modules that it needs, so that a process that only reads the configuration does not. ``describe``
+    returns a few lines about what would run, without secrets. ``modules`` names the modules that ``sink`` and its
+    pushes import with these settings: they are imported once, before the actors' processes fork. ``check`` sends an
+    event with the settings and returns findings. ``keeps_namespaces_apart`` says whether, with
+    the settings, events of different namespaces need no order among each other.
     """
 
     name: str
@@ -28,3 +29,4 @@ class SenderType:
     describe: Callable[[Any], list[str]] = lambda settings: []
     modules: Callable[[Any], Sequence[str]] = lambda settings: ()
     check: Callable[[Any, Mapping[str, Any]], Iterable[Finding]] = lambda settings, event: []
+    keeps_namespaces_apart: Callable[[Any], bool] = lambda settings: False

@@ -1,7 +1,7 @@
 """The stand-in API server: real HTTP on loopback, in this process, made to be watched and to misbehave.
 
-It lists in pages, watches, expires history with 410 and continues lists by tokens, as the real one does. What it is
-told by a method, it does at once; waiting for what a client does is :meth:`ApiServer.wait_for_request`.
+It lists in pages, watches, expires history with 410 and continues lists by tokens, as the real one does. Each method
+takes effect at once; :meth:`ApiServer.wait_for_request` waits for a client.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is none of the server's business."""
+        """Ignore it: clients may go away."""
 
 
 class _ServerV6(_Server):
@@ -46,7 +46,7 @@ class _ServerV6(_Server):
 
 
 class ApiServer:
-    """A context manager; everything may be called from any thread.
+    """The server, a context manager; everything may be called from any thread.
 
     With *context* it speaks TLS. ``faults`` misbehaves: ``fail_next``, ``end_watches("close" | "drop" | "expire")``,
     ``inject``, ``latency``.
@@ -61,7 +61,7 @@ class ApiServer:
         self.stopping = Event()
         self.requests: deque[Request] = deque(maxlen=100_000)
         self.encodings: set[tuple[str, str]] = set()
-        """What kinds of requests came with which Accept-Encoding."""
+        """The kinds of requests that came, each with its Accept-Encoding."""
         handler = type("BoundHandler", (Handler,), {"api": self})
         self._server = (_ServerV6 if ":" in host else _Server)((host, port), handler)
         self._host = f"[{host}]" if ":" in host else host
@@ -72,7 +72,7 @@ class ApiServer:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL at which the server listens."""
         return f"{self._scheme}://{self._host}:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
@@ -83,7 +83,7 @@ class ApiServer:
         self.stop()
 
     def stop(self) -> None:
-        """Be gone; a second time is no error."""
+        """Stop; stopping twice is no error."""
         if self.stopping.is_set():
             return
         self.stopping.set()
@@ -94,7 +94,7 @@ class ApiServer:
         self._server.server_close()
 
     def write_kubeconfig(self, path: Path) -> Path:
-        """Write a kubeconfig with today's token, and return its path."""
+        """Write a kubeconfig with the token that is valid now, and return its path."""
         document = {
             "apiVersion": "v1",
             "kind": "Config",
@@ -108,7 +108,7 @@ class ApiServer:
         return path
 
     def rotate_token(self) -> None:
-        """Take another token from now on; open watches end."""
+        """Accept only a new token from now on; open watches end."""
         self.token = secrets.token_hex(16)
         self.faults.end_watches("close")
 
@@ -175,7 +175,7 @@ class ApiServer:
             return len(self.faults.watches)
 
     def wait_for_request(self, wanted: Callable[[Request], bool], timeout: float = 10.0) -> Request:
-        """Return the first request that is *wanted*, when it has come; :class:`TimeoutError` when it does not."""
+        """Wait for the first *wanted* request and return it; :class:`TimeoutError` when none comes."""
         with self.store.changed:
             self.store.changed.wait_for(lambda: any(map(wanted, self.requests)), timeout)
             for request in self.requests:
@@ -184,7 +184,7 @@ class ApiServer:
         raise TimeoutError("no such request came")
 
     def wait_for_watches(self, count: int = 1, timeout: float = 10.0) -> None:
-        """Return when so many watches are open; :class:`TimeoutError` when they are not in time."""
+        """Return when *count* watches are open; :class:`TimeoutError` when they are not in time."""
         with self.store.changed:
             if not self.store.changed.wait_for(lambda: len(self.faults.watches) >= count, timeout):
                 raise TimeoutError(f"{len(self.faults.watches)} watches are open, not {count}")

@@ -1,4 +1,4 @@
-"""How the stand-in API server misbehaves when it is told to."""
+"""The faults that the stand-in API server can be told to show."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from threading import Condition, Event
 from typing import Literal
 
 Misbehaviour = int | Literal["garbage", "empty", "silence"]
-"""A status; or a 200 with what is no JSON, or with nothing; or no answer at all."""
+"""A status; or a 200 whose body is no JSON (garbage) or empty; or no answer at all (silence)."""
 
 Asked = Literal["any", "list", "name", "watch", "get"]
-"""What is asked for at a path: a list, that of the one object of a name, a watch, or an object."""
+"""The kind of a request: a list, a list of the one object with a name, a watch, or a get of one object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An answer instead of the right one; ``kind`` is list, page (a list that goes on), watch, get or any."""
+    """An error in place of the right answer; ``kind`` is list, page (a further page of a list), watch, get or any."""
 
     status: int
     kind: str = "any"
@@ -27,7 +27,7 @@ class Failure:
 
 @dataclass(slots=True)
 class OpenWatch:
-    """A watch that is being served: what it was told to do next."""
+    """A watch that is being served, and what it is to do next."""
 
     collection: str
     injected: deque[bytes] = field(default_factory=deque)
@@ -36,7 +36,7 @@ class OpenWatch:
 
 
 class Faults:
-    """Thread-safe; ``changed`` is the store's, so that open watches hear of it."""
+    """The faults of one server. Thread-safe; ``changed`` is the store's condition, so that open watches notice."""
 
     def __init__(self, changed: Condition) -> None:
         self._changed = changed
@@ -49,7 +49,7 @@ class Faults:
         """Seconds by which its clock is ahead of the machine's."""
         self._always: list[tuple[re.Pattern[str], Asked, Misbehaviour]] = []
         self.met: set[tuple[str, Asked]] = set()
-        """What :meth:`always` was told, and somebody met: the path's expression, and what was asked for."""
+        """The faults of :meth:`always` that a client has met: the path's expression, and the kind of the request."""
 
     def fail_next(self, count: int, status: int, kind: str = "any", retry_after: int | None = None) -> None:
         """Answer the next *count* requests of a *kind* with *status*."""
@@ -57,7 +57,7 @@ class Faults:
             self._failures.extend([Failure(status, kind, retry_after)] * count)
 
     def always(self, path: str, how: Misbehaviour, asked: Asked = "any") -> None:
-        """Answer each request for a *path* (a regular expression, for all of it) like that, until :meth:`heal`."""
+        """Answer each request whose whole path matches the regular expression *path* with *how*, until :meth:`heal`."""
         with self._changed:
             self._always.append((re.compile(path), asked, how))
 
@@ -68,7 +68,7 @@ class Faults:
             self._changed.notify_all()
 
     def on_path(self, path: str, asked: Asked) -> Misbehaviour | None:
-        """Return how what is *asked* at a *path* is answered for as long as it is, if otherwise than it should."""
+        """Return the lasting fault that a request of kind *asked* for *path* meets, if any."""
         with self._changed:
             for pattern, kind, how in self._always:
                 if pattern.fullmatch(path) and kind in (asked, "any"):
@@ -77,7 +77,7 @@ class Faults:
         return None
 
     def wait_for_healing(self, path: str, asked: Asked, is_over: Callable[[], bool]) -> None:
-        """Return when *path* is answered again, or all is over."""
+        """Return when *path* is answered again, or when the server stops."""
         with self._changed:
             self._changed.wait_for(lambda: is_over() or self.on_path(path, asked) is None)
 

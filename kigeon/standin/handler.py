@@ -16,7 +16,7 @@ from kigeon.standin.faults import Asked, Faults, Misbehaviour, OpenWatch
 from kigeon.standin.store import Gone, Store
 
 COMPRESSED_FROM = 128 * 1024
-"""Bytes of a body from which on it is compressed for those that take it."""
+"""From this many bytes on a body is compressed, for clients that accept gzip."""
 
 BURST = 200
 """Lines of a watch that are written at once."""
@@ -95,7 +95,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(parts.path, query, kind)
 
     def do_POST(self) -> None:
-        """Say whether there is a right: all but those that were taken away."""
+        """Answer an access review: every right is granted except those in ``denied``."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.api.note(self.command, self.path, {})
         if not self._is_authorized():
@@ -109,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send(201, orjson.dumps({**review, "status": {"allowed": allowed}}))
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """Tell the time, or that of a clock that goes wrong."""
+        """Return the time of the server's clock, which may be wrong."""
         return super().date_time_string(time.time() + self.api.faults.clock_ahead if timestamp is None else timestamp)
 
     def _misbehave(self, how: Misbehaviour, path: str, asked: Asked) -> None:
@@ -127,7 +127,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, path: str, query: dict[str, str], kind: str) -> None:
         segments = path.strip("/").split("/")
-        if len(segments) == 6 and segments[4] == "pods":
+        resource = "pods" if kind == "get" else segments[-1]
+        if (resource, kind) in self.api.denied:
+            self._fail(403)
+        elif len(segments) == 6 and segments[4] == "pods":
             pod = self.api.store.get("pods", (segments[3], segments[5]))
             self._send(200, pod) if pod is not None else self._fail(404)
         elif path in ("/api/v1/events", "/api/v1/namespaces"):
@@ -221,7 +224,7 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self, code: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         headers = dict(headers or {})
         if len(body) >= COMPRESSED_FROM and "gzip" in self.headers.get("Accept-Encoding", ""):
-            # As the real one does: compressed under way, and so in chunks.
+            # The real one compresses while it sends, and so sends in chunks.
             self._send_head(code, {**headers, "Content-Encoding": "gzip", "Transfer-Encoding": "chunked"})
             self._chunk(gzip.compress(body, 1))
             self._chunk(b"", ends=True)

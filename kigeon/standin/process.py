@@ -1,7 +1,7 @@
 """The stand-in API server as a process: ``python -m kigeon.standin.process --kubeconfig FILE --events N --rate R``.
 
-It writes the kubeconfig, prints a line of JSON when it listens and another when every event was told, and goes on
-serving until its standard input is closed: it does not outlive who started it.
+The process writes the kubeconfig, prints a line of JSON when it listens and another when every event was told, and
+serves until its standard input is closed, so that it does not outlive its parent.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def main() -> None:
 
 
 def _tell(server: ApiServer, events: int, rate: float, seed: int, over: threading.Event) -> None:
-    """Tell a story as it happens, once somebody listens.
+    """Tell a story as it happens, once a client watches.
 
-    All at once, it is a backlog that ends now: of each object the last state is left.
+    At rate 0 the story is a backlog that ends now, with the last state of each object.
     """
     if not rate:
         tick = min(STORY_INTERVAL, BACKLOG / max(events, 1))

@@ -19,7 +19,7 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class Stored:
-    """An object and its bytes: as an item of a list, that is without kind and apiVersion."""
+    """An object, and its bytes as an item of a list, which has no kind and apiVersion."""
 
     object: dict[str, Any]
     item: bytes
@@ -28,17 +28,17 @@ class Stored:
 
 @dataclass(slots=True)
 class Collection:
-    """The objects of one kind, and what became of them: lines of a watch in the order of their versions."""
+    """The objects of one kind, and their history as lines of a watch in the order of versions."""
 
     kind: str
     objects: dict[Key, Stored] = field(default_factory=dict)
     versions: list[int] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
     floor: int = 0
-    """The lowest version from which a watch can still be told everything."""
+    """The lowest version from which a watch can still begin."""
 
     def keys(self, namespace: str = "", name: str = "") -> list[Key]:
-        """Return the keys of a namespace, of a name, of both, or all; in order."""
+        """Return the sorted keys with this namespace and name; "" matches all."""
         if namespace and name:
             return [(namespace, name)] if (namespace, name) in self.objects else []
         return [key for key in sorted(self.objects) if key[0] == (namespace or key[0]) and key[1] == (name or key[1])]
@@ -50,11 +50,11 @@ class Collection:
 
 
 Snapshot = tuple[int, list[tuple[Key, bytes]]]
-"""A version, and what was there then, in the order of keys."""
+"""A version, and the objects at that version in the order of keys."""
 
 
 class Gone(Exception):
-    """The version or the token has expired; ``token`` is where the list may be gone on with, in a newer state."""
+    """The version or the token has expired; ``token`` continues the list in a newer state."""
 
     def __init__(self, token: str = "") -> None:
         self.token = token
@@ -62,7 +62,7 @@ class Gone(Exception):
 
 
 class Store:
-    """Thread-safe; ``changed`` is notified of whatever a watch may have to react to."""
+    """All objects. Thread-safe; ``changed`` is notified when a watch may have to react."""
 
     def __init__(self, first_version: int = 1000) -> None:
         self.changed = Condition()
@@ -74,11 +74,11 @@ class Store:
         self.version = first_version
         self._snapshots: dict[str, Snapshot] = {}
         self._begins: dict[str, Key] = {}
-        """For each token where its page begins, also once its snapshot is forgotten."""
+        """Where the page of each token begins, kept after its snapshot is forgotten."""
         self._tokens = itertools.count(1)
 
     def put(self, name: str, objects: Iterable[Mapping[str, Any]]) -> None:
-        """Create or replace *objects*; what metadata lack (uid, creationTimestamp) is made."""
+        """Create or replace *objects*; a uid and creationTimestamp are made where the metadata lack them."""
         with self.changed:
             collection = self.collections[name]
             for given in objects:
@@ -96,7 +96,7 @@ class Store:
             self.changed.notify_all()
 
     def delete(self, name: str, keys: Iterable[Key]) -> None:
-        """Delete objects; one that is not there is no error."""
+        """Delete objects; a missing object is no error."""
         with self.changed:
             collection = self.collections[name]
             for key in keys:
@@ -111,7 +111,7 @@ class Store:
             return list(self.collections[name].objects)
 
     def get(self, name: str, key: Key) -> bytes | None:
-        """Return an object as a GET of it shows it; None when there is none."""
+        """Return an object as a GET returns it; None when there is none."""
         with self.changed:
             collection = self.collections[name]
             stored = collection.objects.get(key)
@@ -120,9 +120,9 @@ class Store:
             return f'{{"kind":"{collection.kind}","apiVersion":"v1",'.encode() + stored.item[1:]
 
     def list(self, name: str, limit: int, token: str, only: str = "", namespace: str = "") -> bytes:
-        """Return a page of a list, as one snapshot over all its pages; :class:`Gone` when *token* has expired.
+        """Return a page of a list whose pages are one snapshot; :class:`Gone` when *token* has expired.
 
-        *only* is the name of the one object that is asked for; *namespace* narrows down to one.
+        *only* is the name of the one object that is asked for; *namespace* restricts the list to one namespace.
         """
         with self.changed:
             collection, version = self.collections[name], self.version
@@ -153,7 +153,7 @@ class Store:
         return self.version, [(key, collection.objects[key].item) for key in sorted(collection.objects) if key >= begin]
 
     def begin_watch(self, name: str, version: int) -> int:
-        """Return the place in the history after *version*; :class:`Gone` when that is forgotten."""
+        """Return the place in the history after *version*; :class:`Gone` when that place is forgotten."""
         with self.changed:
             collection = self.collections[name]
             if version < collection.floor:
@@ -161,14 +161,14 @@ class Store:
             return bisect_right(collection.versions, version)
 
     def expire_history(self) -> None:
-        """Forget what happened until now: a watch from an earlier version is told 410."""
+        """Forget the history until now: a watch from an earlier version gets 410."""
         with self.changed:
             for collection in self.collections.values():
                 collection.floor = self.version
             self.changed.notify_all()
 
     def expire_tokens(self, for_good: bool = False) -> None:
-        """Forget every list that has further pages; unless *for_good*, they can be gone on with in a newer state."""
+        """Forget every list that has further pages; unless *for_good*, a newer state can continue them."""
         with self.changed:
             self._snapshots.clear()
             if for_good:

@@ -1,4 +1,4 @@
-"""Lifelike Events: what a cluster tells while it schedules, pulls, probes, kills and evicts."""
+"""Makes lifelike Events, as a cluster writes them while it schedules, pulls, probes, kills and evicts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STORY_INTERVAL = timedelta(milliseconds=250)
 class Storyteller:
     """Tells Events in the order in which they happen; the same seed tells the same story.
 
-    ``clock`` is a ``tick`` before the first one; each later one happens a tick after the one before.
+    ``clock`` is a ``tick`` before the first Event; each Event happens a tick after the one before.
     """
 
     seed: int = 0
@@ -52,7 +52,7 @@ class Storyteller:
                 yield self._random.choices(_CHAPTERS, _WEIGHTS)[0](self)
 
     def _touched(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Return an Event whose annotations were written to: nothing has happened."""
+        """Return an Event of which only the annotations changed: nothing has happened."""
         mark = {"audit.example.com/seen": self.clock.isoformat()}
         return {**event, "metadata": {**event["metadata"], "annotations": mark}}
 
@@ -182,13 +182,13 @@ class Storyteller:
         return self._repeat_later(self._event(pod, "FailedMount", message, "kubelet", "Warning"))
 
     def evicted(self) -> dict[str, Any]:
-        """A Pod had to go."""
+        """A Pod was evicted."""
         left = self._random.randrange(99)
         message = f"The node was low on resource: memory. Threshold quantity: 100Mi, available: {left}Mi."
         return self._event(self._pod(), "Evicted", message, "kubelet", "Warning")
 
     def oom_killed(self) -> dict[str, Any]:
-        """A node ran out of memory: about a cluster-scoped object, filed under default."""
+        """A node ran out of memory. The Event is about a cluster-scoped object, in the namespace default."""
         node = self._random.choice(NODES)
         involved = {"kind": "Node", "name": node, "uid": node}
         pid = self._random.randrange(1000, 99999)

@@ -1,5 +1,6 @@
 """The Deduplicator as an object: what it does with each message, and what it sends then."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from actors.deduplicator import CaughtUp, Deduplicator, Forget
 from actors.messages import Batch, Connect, QueueOpened, Resume, Resync, Store, Stored
 from kigeon.events.checkpoint import CheckpointDelta, WatcherCheckpoint
 from kigeon.events.envelope import Envelope, pack
+from kigeon.events.summary import EventSummary
 from kigeon.queue.log.protocol import LogEnd
 from tests.support.actors import ActorHarness, MakeActor
 
@@ -101,7 +103,18 @@ def test_what_is_known_is_left_out_and_counted(opened: Made) -> None:
     assert first == Store(1, 1, 1, envelope("a", "b"), WatcherCheckpoint("w", 5, repeated=3))
     (second,) = stores(opened.receive(batch(2, "b")))
     assert second == Store(1, 2, 2, None, WatcherCheckpoint("w", 6, repeated=4))
-    assert opened.report() == {"passed": 2, "repeated": 2, "remembered": 0, "cluster": []}
+    assert opened.report() == {"passed": 2, "repeated": 2, "remembered": 0, "cluster": [], "latest": []}
+
+
+def test_an_event_that_is_new_is_told_once_it_is_stored(opened: Made) -> None:
+    told = {name: EventSummary(reason=name) for name in ("a", "b")}
+    opened.receive(replace(batch(1, "a", "b"), latest=tuple(told.values())))
+    assert opened.report()["latest"] == []
+    opened.receive(Stored(1, 1, 8))
+    assert opened.report()["latest"] == [(1, told["a"]), (2, told["b"])]
+    opened.receive(replace(batch(2, "b", "c"), latest=(EventSummary(reason="c"),)))
+    opened.receive(Stored(1, 2, 9))
+    assert [event.reason for _, event in opened.report()["latest"]] == ["a", "b", "c"]
 
 
 def test_batches_that_overtake_one_another_are_examined_in_order(opened: Made) -> None:

@@ -11,7 +11,7 @@ import pytest
 from actors import watcher
 from actors.messages import Batch, Connect, Resume, Resync, Stored
 from actors.watcher import HANGS_AFTER, STORED_TIMEOUT, Watcher
-from kigeon.config.settings import PusherSettings
+from kigeon.config.settings import PusherSettings, SenderSettings
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.envelope import unpack
 from kigeon.kube.collector import EventCollector
@@ -19,6 +19,8 @@ from kigeon.kube.informer import Counters
 from kigeon.kube.lines import WatchEvent
 from kigeon.kube.outbox import WINDOW
 from kigeon.kube.resume_anchor import read_anchor
+from kigeon.senders.loki.labels import named_alike
+from kigeon.senders.loki.settings import LokiSettings
 from tests.support.actors import SETTINGS, ActorHarness, Crashed, MakeActor, ManualTime
 from tests.support.events import make_event
 
@@ -131,6 +133,22 @@ def test_what_was_read_goes_to_the_deduplicator(made: Made, reading: RecordingIn
     report = made.report()
     assert (report["received"], report["pending"], report["waiting"], report["epoch"]) == (2, 2, 0, 1)
     assert (report["lists"], report["relists"], report["errors"]) == (1, 2, 3)
+
+
+@pytest.mark.parametrize("by_namespace", [True, False])
+def test_a_list_flows_before_it_ends_where_no_stream_holds_two_namespaces(
+    make: MakeActor, made: Made, by_namespace: bool
+) -> None:
+    sender = SenderSettings("loki", "loki", settings=LokiSettings("http://loki", event_labels=named_alike("type")))
+    if by_namespace:
+        sender = replace(sender, settings=LokiSettings("http://loki"))
+    listing = make(Watcher)
+    listing.start(settings=replace(AT_ONCE, senders=(sender,)))
+    listing.receive(CONNECT)
+    listing.receive(RESUME)
+    events = [make_event(1, "a"), make_event(2, "b")]
+    RecordingInformer.made[-1].collector.on_list_page([(event, orjson.dumps(event)) for event in events], "")
+    assert sent(listing.handle()) == ([[1]] if by_namespace else [])
 
 
 def test_no_more_batches_are_out_than_the_window_holds(made: Made, reading: RecordingInformer) -> None:

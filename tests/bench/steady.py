@@ -1,11 +1,14 @@
-"""What an ordinary day costs: ``python -m tests.bench.steady [--rounds N] [--seconds S] [--other PYTHON]``.
+"""What an ordinary day costs: ``python -m tests.bench.steady [--rounds N] [--seconds S] [--other PYTHON] [--cluster]``.
 
 Events at 0, 20, 200 and 2,000 a second, one stream. kigeon runs as its user runs it; the stand-ins run in this process,
-on the same processors. It prints how much of a core each process of kigeon's takes, and all of them together; the
-latency of an event, from its creation in the API server to its being held, the n-th held being taken for the n-th
-made; that of an event after a silence; and the memory (PSS) of the whole tree. The *floor* is what
-:mod:`tests.bench.floor` takes for the same. ``--other`` is the Python of another installation of kigeon (an earlier
-version): it is measured in the same turns, so that what else the machine does falls on all alike.
+on the same processors. It prints how much of a core each process of kigeon's takes, how often its threads are woken,
+and all of them together; the latency of an event, from its creation in the API server to its being held, the n-th held
+being taken for the n-th made; that of an event after a silence; and the memory (PSS) of the whole tree. The *floor* is
+what :mod:`tests.bench.floor` takes for the same. ``--other`` is the Python of another installation of kigeon (an
+earlier version): it is measured in the same turns, so that what else the machine does falls on all alike.
+``--profile FOLDER`` draws what each process does as flames (:mod:`tests.bench.profiling`); figures are then higher.
+``--cluster`` measures kigeon on a JetStream cluster of three nats-servers, each stream on all three, too; they run on
+the same processors and disk, and count together as ``nats-server``.
 """
 
 from __future__ import annotations
@@ -17,16 +20,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from statistics import median
 
 from kigeon.standin.apiserver import ApiServer
+from tests.bench.profiling import profiled
 from tests.bench.streams import wait_for_lines
 from tests.support.events import make_event
 from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
-from tests.support.processes import end_with, proportional_memory, title
+from tests.support.nats import NatsCluster
+from tests.support.processes import children, end_with, proportional_memory, title
 
 RATES = (0, 20, 200, 2000)
 STEP = 0.005
@@ -83,13 +88,38 @@ def kigeon(python: str, cluster: Cluster) -> Iterator[Roles]:
         )
         running.python = python
         with running:
-            yield lambda: _roles(running)
+            yield lambda: roles_of(running)
 
 
-def _roles(running: Kigeon) -> dict[int, str]:
+def roles_of(running: Kigeon) -> dict[int, str]:
+    """Return what each process of *running* is for."""
     actors = {line["pid"]: line["actor"] for line in running.log() if line["message"] == "started"}
-    found = {pid: actors.get(pid, "thespian and supervisor") for pid in running.tree()}
-    return {**found, running.pid: "root", **{pid: "nats-server" for pid in found if "nats-server" in title(pid)}}
+    roles = {pid: actors.get(pid, "logger") for pid in running.tree()}
+    for pid in roles:
+        below = {actors.get(child, "") for child in children(pid)}
+        if "watcher" in below:
+            roles[pid] = "supervisor"
+        elif below and pid != running.pid:
+            roles[pid] = "admin"
+        for part, role in (("nats-server", "nats-server"), ("kigeon.http", "http")):
+            if part in title(pid):
+                roles[pid] = role
+    return {**roles, running.pid: "root"}
+
+
+@contextmanager
+def on_three_servers(cluster: Cluster) -> Iterator[Roles]:
+    """Run this kigeon on a JetStream cluster."""
+    with tempfile.TemporaryDirectory() as folder, NatsCluster(Path(folder) / "nats") as servers:
+        running = Kigeon(
+            Path(folder) / "kigeon",
+            cluster.api,
+            [loki_sender(cluster.loki)],
+            global_={"logLevel": "info"},
+            queue=servers.queue(Path(folder) / "secrets"),
+        )
+        with running:
+            yield lambda: {**roles_of(running), **{node.pid: "nats-server" for node in servers.nodes}}
 
 
 @contextmanager
@@ -106,12 +136,15 @@ def floor(cluster: Cluster) -> Iterator[Roles]:
             process.wait()
 
 
-def measure(cluster: Cluster, roles: Roles, seconds: float) -> dict[str, Figures]:
-    """Return the figures of each rate."""
+def measure(cluster: Cluster, roles: Roles, seconds: float, profile: Path | None = None) -> dict[str, Figures]:
+    """Return the figures of each rate; where a folder for it is given, *profile* each process at each."""
     cluster.api.wait_for_watches(timeout=30.0)
     cluster.latency()
     time.sleep(SETTLED)
-    found = {f"{rate} events/s": at_rate(cluster, roles(), rate, seconds) for rate in RATES}
+    found = {}
+    for rate in RATES:
+        with profiled(profile and profile / f"{rate}-per-second", roles()):
+            found[f"{rate} events/s"] = at_rate(cluster, roles(), rate, seconds)
     time.sleep(SILENCE)
     found["0 events/s"]["after a silence, ms"] = median(_after_silence(cluster) for _ in range(SINGLE_EVENTS)) * 1e3
     return found
@@ -119,16 +152,18 @@ def measure(cluster: Cluster, roles: Roles, seconds: float) -> dict[str, Figures
 
 def at_rate(cluster: Cluster, roles: dict[int, str], rate: int, seconds: float) -> Figures:
     """Return the figures of one rate, over so many *seconds*."""
-    held, used, began = cluster.made, {pid: processor(pid) for pid in roles}, time.monotonic()
+    held, used, began = cluster.made, {pid: (processor(pid), wakes(pid)) for pid in roles}, time.monotonic()
     made = put_steadily(cluster, rate, seconds)
     # What is on its way is not left to the next rate.
     cluster.await_all()
     took = time.monotonic() - began
-    figures = {f"% of a core: {role}": 0.0 for role in ("all", *sorted(set(roles.values())))}
+    names = ("all", *sorted(set(roles.values())))
+    figures = {f"{what}: {role}": 0.0 for what in ("% of a core", "wakes/s") for role in names}
     for pid, role in roles.items():
-        share = (processor(pid) - used[pid]) / took * 100
-        figures[f"% of a core: {role}"] += share
-        figures["% of a core: all"] += share
+        seconds_before, wakes_before = used[pid]
+        for name in ("all", role):
+            figures[f"% of a core: {name}"] += (processor(pid) - seconds_before) / took * 100
+            figures[f"wakes/s: {name}"] += (wakes(pid) - wakes_before) / took
     times = [push.time for push in cluster.loki.pushes for _ in range(push.lines)][held:]
     latencies = sorted(at - since for at, since in zip(times, made, strict=True))
     if latencies:
@@ -161,6 +196,16 @@ def processor(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
+def wakes(pid: int) -> int:
+    """Return how often a process's threads have slept, and were woken, so far."""
+    found = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):  # A thread that has ended meanwhile.
+            status = (task / "status").read_text()
+            found += int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+    return found
+
+
 def tell(what: str, rounds: Sequence[dict[str, Figures]]) -> None:
     """Print the least, the median and the most of each figure."""
     for rate in rounds[0]:
@@ -176,6 +221,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0, help="for each rate")
     parser.add_argument("--other", action="append", default=[], help="the Python of another installation")
+    parser.add_argument("--profile", type=Path, help="the folder for flame graphs of this kigeon's processes")
+    parser.add_argument("--cluster", action="store_true", help="also on a JetStream cluster")
     return parser.parse_args()
 
 
@@ -184,6 +231,7 @@ def main() -> None:
     asked = arguments()
     kinds: dict[str, Run] = {
         "kigeon": _running(sys.executable),
+        **({"on three": on_three_servers} if asked.cluster else {}),
         **{f"other {number}": _running(python) for number, python in enumerate(asked.other)},
         "floor": floor,
     }
@@ -193,7 +241,8 @@ def main() -> None:
             with ApiServer() as api, Loki() as loki:
                 cluster = Cluster(api, loki)
                 with run(cluster) as roles:
-                    found.setdefault(kind, []).append(measure(cluster, roles, asked.seconds))
+                    profile = asked.profile if kind == "kigeon" else None
+                    found.setdefault(kind, []).append(measure(cluster, roles, asked.seconds, profile))
     sys.stdout.write(f"{'':66} {'least':>9} {'median':>9} {'most':>9}\n")
     for kind, rounds in found.items():
         tell(kind, rounds)

@@ -19,10 +19,10 @@ from typing import Any
 
 from kigeon.errors import KubernetesError
 from kigeon.kube.access import ClusterAccess
+from kigeon.kube.chunks import WatchBody
 from kigeon.kube.lines import LineSplitter, parse_line, parse_page
 from kigeon.kube.reflector import PAGE_SIZE
 from kigeon.kube.source import ClusterSource
-from kigeon.kube.watch import CHUNK
 from tests.conformance.cluster import Cluster
 from tests.support.events import make_event
 
@@ -64,7 +64,7 @@ def in_pages(access: ClusterAccess) -> Batches:
 def by_watch(access: ClusterAccess) -> Batches:
     """Read what a watch begins with, up to the bookmark that ends it."""
     response, splitter = access.get("/api/v1/events", INITIAL), LineSplitter()
-    for chunk in response.stream(CHUNK):
+    for chunk in WatchBody(response):
         lines = splitter.feed(chunk)
         parsed = [parse_line(line) for line in lines]
         yield [line.object for line in parsed if line.type == "ADDED"]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from kigeon.config.load import load_settings
-from kigeon.config.schema import MIN_QUEUE_BYTES
+from kigeon.config.queue import MIN_QUEUE_BYTES
 from kigeon.errors import ConfigurationError
 from kigeon.senders.registry import config_types
 from tests.config.files import SENDER, load, problems_of, told
@@ -151,7 +151,7 @@ ONE_PROBLEM: list[tuple[str, Told]] = [
     ),
     (
         SENDER + "    streamLabels: {late: a}\n",
-        (f"{CONFIG}.streamLabels.late", "6:20", "is the label that lines get which come late", ""),
+        (f"{CONFIG}.streamLabels.late", "6:20", "is the label of lines that come late", ""),
     ),
     (
         SENDER + f"    streamLabels: {{{', '.join(f'a{number}: b' for number in range(13))}}}\n",

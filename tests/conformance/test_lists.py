@@ -49,7 +49,7 @@ class Reader:
 
     on_early_events = on_events
 
-    def on_relist(self, reason: str) -> None:
+    def on_relist(self, reason: str, resume_from: str) -> None:
         self.reasons.append(reason)
 
     def on_unreadable(self, count: int) -> None:

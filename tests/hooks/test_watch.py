@@ -16,7 +16,7 @@ from tests.support.processes import wait_until
 
 FIRST, SECOND, BROKEN = of("return config"), of("return None"), "def transform(config, event)\n"
 
-CANT, GONE = "the hook's script has changed and can't be loaded", "the hook's script is gone"
+CANT, GONE = "the hook's new script can't be loaded", "the hook's script is gone"
 
 
 def said(caplog: pytest.LogCaptureFixture, beginning: str) -> int:

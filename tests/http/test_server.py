@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from kigeon.http import server
+from kigeon.http import connection as connections
 from kigeon.http.message import Request, Response
-from kigeon.http.server import MAX_CONNECTIONS, listening, split_address
+from kigeon.http.server import MAX_CONNECTIONS, MAX_STREAMS, listening, split_address
 from tests.http.serving import Serving, read_all
 from tests.support.processes import wait_until
 
@@ -72,7 +72,7 @@ def test_a_thousand_connections_that_say_nothing_keep_nobody_out() -> None:
 
 
 def test_whoever_reads_slowly_holds_up_nobody_and_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "WITHIN", 1.0)
+    monkeypatch.setattr(connections, "WITHIN", 1.0)
     with Serving(respond) as serving, serving.connect() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.sendall(b"GET /large HTTP/1.1\r\n\r\n")
@@ -108,7 +108,7 @@ def test_bytes_that_are_no_request_are_answered_and_dropped(sent: bytes) -> None
 
 
 def test_whoever_never_ends_a_request_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "WITHIN", 0.2)
+    monkeypatch.setattr(connections, "WITHIN", 0.2)
     with Serving(respond) as serving, serving.connect() as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
         assert read_all(connection) == b""
@@ -122,6 +122,110 @@ def test_whoever_goes_away_leaves_nothing_behind() -> None:
                 connection.sendall(b"GET /large HTTP/1.1\r\n\r\n")
         wait_until(lambda: serving.open_connections == 0, what="the end of all of them")
         assert serving.ask().startswith(WELL)
+
+
+class Counting:
+    """Tells a line for each version that was not seen."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.size = 10
+        self.told: list[int] = []
+
+    def respond(self, request: Request) -> Response:
+        if request.path != "/stream":
+            return Response(HTTPStatus.OK, b"ok\n")
+        return Response(HTTPStatus.OK, b"begun\n", seen=self.version)
+
+    def news(self, seen: int) -> tuple[bytes, int]:
+        self.told.append(self.version)
+        return b"".join(b"%*d\n" % (self.size, number) for number in range(seen + 1, self.version + 1)), self.version
+
+
+def until(connection: socket.socket, end: bytes) -> bytes:
+    """Return what comes up to *end*."""
+    data = bytearray()
+    while not data.endswith(end):
+        more = connection.recv(65536)
+        assert more, data[-200:]
+        data += more
+    return bytes(data)
+
+
+STREAM = b"GET /stream HTTP/1.1\r\n\r\n"
+
+
+def test_an_answer_that_goes_on_is_told_what_is_new() -> None:
+    counting = Counting()
+    with Serving(counting.respond, counting.news) as serving, serving.connect() as looking:
+        looking.sendall(STREAM)
+        assert until(looking, b"begun\n").startswith(WELL)
+        for version in (1, 2):
+            counting.version = version
+            serving.tell()
+            assert until(looking, b"\n").strip() == b"%d" % version
+        serving.tell()
+        assert serving.ask().endswith(b"ok\n")
+        wait_until(lambda: serving.open_connections == 1, what="one that goes on alone")
+
+
+def test_whoever_looks_slowly_is_told_the_newest_when_it_has_read_and_costs_no_memory() -> None:
+    counting = Counting()
+    with Serving(counting.respond, counting.news) as serving, serving.connect() as slow:
+        slow.sendall(STREAM)
+        until(slow, b"begun\n")
+        counting.size, counting.version = 24 * 2**20, 1
+        serving.tell()
+        counting.size = 10
+        for version in range(2, 50):
+            counting.version = version
+            serving.tell()
+        assert serving.ask().startswith(WELL)
+        assert counting.told == [1]
+        assert until(slow, b"1\n").split() == [b"1"]
+        # What was told meanwhile was told to nobody.
+        serving.tell()
+        assert until(slow, b"49\n").split() == [b"%d" % number for number in range(2, 50)]
+
+
+def test_whoever_looks_and_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "WITHIN", 0.3)
+    counting = Counting()
+    with Serving(counting.respond, counting.news) as serving, serving.connect() as never:
+        never.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        never.sendall(STREAM)
+        until(never, b"begun\n")
+        counting.size, counting.version = 8 * 2**20, 1
+        serving.tell()
+        wait_until(lambda: serving.open_connections == 0, what="its end")
+
+
+def test_whoever_is_told_nothing_for_long_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "QUIET", 0.2)
+    counting = Counting()
+    with Serving(counting.respond, counting.news) as serving, serving.connect() as looking:
+        looking.sendall(STREAM)
+        assert read_all(looking).endswith(b"begun\n")
+
+
+def test_of_a_thousand_who_look_the_newest_are_told() -> None:
+    counting = Counting()
+    with Serving(counting.respond, counting.news) as serving, ExitStack() as stack:
+        for _ in range(900):
+            newest = stack.enter_context(serving.connect())
+            newest.sendall(STREAM)
+            until(newest, b"begun\n")
+        assert serving.open_connections == MAX_STREAMS
+        counting.version = 1
+        serving.tell()
+        assert until(newest, b"1\n")
+        assert serving.ask().startswith(WELL)
+
+
+def test_whoever_asks_for_its_head_alone_is_not_told_more() -> None:
+    counting = Counting()
+    with Serving(counting.respond, counting.news) as serving:
+        assert serving.ask(b"HEAD /stream HTTP/1.1\r\n\r\n").endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize(

@@ -2,26 +2,15 @@
 
 import json
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 
 from kigeon.http.message import Request, Response
 from kigeon.http.site import SAME, Site
-from kigeon.observability.snapshot import Moment, write_snapshot
-from tests.observability.snapshots import NOW, WELL, with_report
-
-
-class Clock:
-    """A clock that stands."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> Moment:
-        return self.now
-
-    def forward(self, seconds: float) -> None:
-        self.now = Moment(self.now.day + seconds, self.now.steady + seconds)
+from kigeon.observability.snapshot import write_snapshot
+from tests.http.serving import Clock
+from tests.observability.snapshots import WELL, with_report
 
 
 @pytest.fixture
@@ -37,7 +26,7 @@ def site(clock: Clock) -> Site:
 
 
 def get(site: Site, path: str, *query: str, accept: str = "*/*") -> Response:
-    return site.respond(Request("GET", path, frozenset(query), {"accept": accept}))
+    return site.respond(Request("GET", path, dict.fromkeys(query, ""), {"accept": accept}))
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz", "/-/healthy", "/-/ready"])
@@ -90,6 +79,58 @@ def test_what_the_page_shows_has_the_accounts_and_why_nothing_goes(site: Site) -
     loki = told["senders"]["loki"]
     assert (loki["waiting"], loki["held"][0]["reason"]) == (2, "503")
     assert loki["held"][0]["since"] == "2027-01-15T07:59:50+00:00"
+
+
+def test_what_the_page_shows_has_rates_the_day_and_the_last_events(site: Site, clock: Clock) -> None:
+    clock.forward(10.0)
+    site.tell(write_snapshot(with_report("queue", stored=30, received=34)))
+    told = json.loads(get(site, "/api/status").body)
+    assert told["rates"] == {"received": 2.0, "new": 2.0, "sent": {"loki": 0.0}}
+    assert (told["day"][-1]["new"], told["day"][-1]["seconds"], len(told["day"])) == (20, 10.0, 288)
+    assert [event["reason"] for event in told["events"]] == ["BackOff", "Pulled"]
+
+
+def test_the_page_is_searched_by_what_its_address_says(site: Site) -> None:
+    found = site.respond(Request("GET", "/", {"q": "backoff"})).body
+    assert b"pod/api-1" in found
+    assert b"pod/web-0" not in found
+    assert b"pod/web-0" in get(site, "/").body
+    assert site.respond(Request("GET", "/", {"q": "x" * 8000})).status == HTTPStatus.OK
+
+
+def told_by(answer: Response) -> dict[str, Any]:
+    (line,) = [line for line in answer.body.split(b"\n") if line.startswith(b"data: ")]
+    data: dict[str, Any] = json.loads(line.removeprefix(b"data: "))
+    return data
+
+
+def test_whoever_looks_is_told_what_it_has_not_seen(site: Site, clock: Clock) -> None:
+    first = site.respond(Request("GET", "/api/stream"))
+    assert (first.content_type, first.seen) == ("text/event-stream", site._page.version)
+    assert told_by(first)["parts"]["version"] == "1.2.3"
+    again = site.respond(Request("GET", "/api/stream", {"seen": str(first.seen)}))
+    assert told_by(again)["parts"] == {}
+    clock.forward(2.0)
+    site.tell(write_snapshot(with_report("queue", stored=30)))
+    assert first.seen is not None
+    news, seen = site.news(first.seen)
+    assert b"30 events stored" in news
+    assert seen > first.seen
+    # A browser that comes back says so by a header, and goes on asking for the same address.
+    request = Request("GET", "/api/stream", {"seen": str(first.seen)}, {"last-event-id": str(seen)})
+    assert told_by(site.respond(request))["parts"] == {}
+
+
+@pytest.mark.parametrize("seen", ["", "x", "-1", "9" * 5000, "\u0663"])
+def test_what_is_no_version_is_none_that_was_seen(site: Site, seen: str) -> None:
+    assert told_by(site.respond(Request("GET", "/api/stream", {"seen": seen})))["parts"]
+
+
+def test_a_root_that_says_nothing_is_news(site: Site, clock: Clock) -> None:
+    seen = site.respond(Request("GET", "/api/stream")).seen
+    clock.forward(61.0)
+    assert seen is not None
+    assert b"live: no" in site.news(seen)[0]
 
 
 def test_another_path_is_not_found(site: Site) -> None:

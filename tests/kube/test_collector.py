@@ -49,6 +49,12 @@ def taken(outbox: Outbox) -> Batch:
     return batch
 
 
+def stored(outbox: Outbox) -> Batch:
+    batch = taken(outbox)
+    outbox.stored(batch.epoch, batch.batch_seq)
+    return batch
+
+
 def pages_of(*events: dict[str, Any]) -> list[tuple[dict[str, Any], bytes]]:
     return [(event, orjson.dumps(event)) for event in events]
 
@@ -80,6 +86,29 @@ def test_a_list_is_handed_on_oldest_first(outbox: Outbox) -> None:
     assert unpack(envelope.payload) == [orjson.dumps(event) for event in oldest_first]
     assert envelope.resource_version == "900"
     assert collector.received == len(ages)
+
+
+@pytest.mark.parametrize("by_namespace", [True, False])
+def test_of_a_list_whole_namespaces_go_on_where_no_stream_holds_two_of_them(by_namespace: bool) -> None:
+    outbox = Outbox()
+    outbox.connect(1)
+    collector = EventCollector(outbox, by_namespace=by_namespace)
+    listed = [make_event(number, namespace) for number, namespace in enumerate(["a", "a", "b", "b"])]
+    collector.on_list_page(pages_of(*listed[:3]), "")
+    watched = [make_event(number, namespace) for number, namespace in enumerate(["a", "b", "c"], 10)]
+    collector.on_early_events([parse_line(b'{"type":"ADDED","object":%s}' % orjson.dumps(event)) for event in watched])
+    assert collector.received == (3 if by_namespace else 0)
+    collector.on_list_page(pages_of(*listed[3:]), "900")
+    batches = list(iter(outbox.take, None))
+    events = [orjson.loads(raw) for batch in batches for raw in unpack(batch.envelope.payload)]
+    assert {event["metadata"]["uid"] for event in events} == {event["metadata"]["uid"] for event in listed + watched}
+    assert [batch.envelope.resource_version for batch in batches] == [""] * (len(batches) - 1) + ["900"]
+    if by_namespace:
+        assert [event["metadata"]["namespace"] for event in events] == ["a", "a", "a", "b", "b", "b", "c"]
+        collector.on_list_page(pages_of(*listed[:3]), "")
+        assert outbox.waiting == 2, "what the first list has shown of a namespace says nothing of the next list"
+        collector.on_early_events([parse_line(b'{"type":"ADDED","object":%s}' % orjson.dumps(make_event(20, "b")))])
+        assert outbox.waiting == 2
 
 
 def test_of_a_list_too_long_to_be_held_what_there_is_goes_on(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,8 +146,28 @@ def test_of_a_list_that_begins_anew_what_there_is_goes_on(outbox: Outbox) -> Non
     """Its continuation expired: what it showed may be gone by now."""
     collector = EventCollector(outbox)
     collector.on_list_page(pages_of(make_event(1)), "")
-    collector.on_relist("expired")
+    collector.on_relist("expired", "")
     assert outbox.waiting == 1
+
+
+@pytest.mark.parametrize("doubted", ["800", ""])
+def test_a_list_that_was_made_for_a_doubt_alone_does_not_forget_where_the_watch_was(doubted: str) -> None:
+    """The watch would go on from there when the list is complete, and so it does when the list never is."""
+    outbox = Outbox()
+    outbox.connect(1)
+    collector = EventCollector(outbox, by_namespace=True)
+    collector.on_relist("the object that was seen last is gone", doubted)
+    for namespace in ("a", "b"):
+        collector.on_list_page(pages_of(make_event(1, namespace), make_event(2, namespace)), "")
+    flowing = stored(outbox)
+    collector.release()
+    released = stored(outbox)
+    assert [batch.envelope.resource_version for batch in (flowing, released)] == [doubted, doubted]
+    assert [batch.delta.anchor for batch in (flowing, released)] == ["", ""]
+    collector.on_list_page(pages_of(make_event(1, "c")), "900")
+    assert stored(outbox).envelope.resource_version == "900"
+    collector.on_list_page(pages_of(make_event(1, "a"), make_event(2, "b")), "")
+    assert stored(outbox).envelope.resource_version == "", "another list has a doubt of its own, or none"
 
 
 def test_a_list_of_nothing_offers_nothing(outbox: Outbox) -> None:

@@ -1,5 +1,6 @@
 from threading import Thread
 
+import orjson
 import pytest
 
 from kigeon.events.checkpoint import WatcherCheckpoint
@@ -14,6 +15,7 @@ from kigeon.kube.outbox import (
     Outbox,
     Received,
 )
+from tests.support.events import make_event
 
 
 def received(batch_seq: int) -> Received:
@@ -71,6 +73,25 @@ def test_a_new_epoch_sends_again_what_was_out_first_and_in_order() -> None:
     again = [outbox.take(), outbox.take()]
     assert [texts(batch) for batch in again] == [[b"1"], [b"2"]]
     assert [(batch.epoch, batch.batch_seq) for batch in again if batch] == [(2, 1), (2, 2)]
+
+
+def test_summaries_of_its_last_events_go_with_a_batch() -> None:
+    outbox = Outbox(shown=2)
+    outbox.connect(1)
+    events = [make_event(number) for number in range(5)]
+    outbox.offer([Received(bytes(8), orjson.dumps(event)) for event in events])
+    batch = outbox.take()
+    assert batch is not None
+    assert [event.message for event in batch.latest] == [event["message"] for event in events[-2:]]
+
+
+def test_where_nobody_looks_no_summary_is_made() -> None:
+    outbox = Outbox()
+    outbox.connect(1)
+    outbox.offer([received(1)])
+    batch = outbox.take()
+    assert batch is not None
+    assert batch.latest == ()
 
 
 def test_a_batch_is_bounded() -> None:
@@ -255,6 +276,24 @@ def test_after_a_batch_the_next_one_waits_and_nobody_is_asked_meanwhile() -> Non
     paced.clock.now += 0.0625
     assert paced.store() == [b"2", b"3", b"4"]
     assert paced.outbox.rest == pytest.approx(0.25)
+
+
+def test_what_comes_just_before_a_batch_that_waits_is_for_the_one_after_it() -> None:
+    paced = Paced()
+    assert paced.outbox.unneeded_for(0.125) == 0
+    paced.outbox.offer([received(1)])
+    paced.store()
+    assert paced.outbox.unneeded_for(0.125) == pytest.approx(0.25)
+    paced.clock.now += 0.0625
+    paced.outbox.offer([received(2)])
+    assert paced.outbox.unneeded_for(0.125) == pytest.approx(0.1875)
+    paced.clock.now += 0.125
+    assert paced.outbox.unneeded_for(0.125) == pytest.approx(0.3125)
+    paced.clock.now += 0.0625
+    assert paced.outbox.unneeded_for(0.125) == 0
+    assert paced.store() == [b"2"]
+    paced.clock.now += 0.1875
+    assert paced.outbox.unneeded_for(0.125) == pytest.approx(0.0625)
 
 
 def test_a_batch_that_is_full_does_not_wait() -> None:

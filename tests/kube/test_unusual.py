@@ -99,7 +99,7 @@ class HangsUp:
     def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
         """Not looked at."""
 
-    def on_relist(self, reason: str) -> None:
+    def on_relist(self, reason: str, resume_from: str) -> None:
         """Not looked at."""
 
     def on_unreadable(self, count: int) -> None:

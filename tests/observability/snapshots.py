@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from kigeon.events.summary import EventSummary
 from kigeon.observability.snapshot import Moment, Part, Snapshot
 
 NOW = Moment(1_800_000_000.0, 10_000.0)
@@ -60,7 +61,29 @@ WELL = Snapshot(
         ),
         "sender/loki": part(report=SENDER, restarts=2),
     },
+    latest=(
+        (1, EventSummary(1_799_999_990.0, "Normal", "Pulled", "shop", "pod/web-0", "Pulled the image")),
+        (2, EventSummary(1_799_999_995.0, "Warning", "BackOff", "bank", "pod/api-1", "<b>Back-off</b> & \"more\"", 3)),
+    ),
 )  # fmt: skip
+
+
+MEMBER = {
+    "replica": "kigeon-b", "id": "b", "holds": ["sender.loki"], "others": 2, "holders": {
+        "pipeline": {"replica": "kigeon-a", "since": "2026-11-28T12:00:00+00:00", "id": "a"},
+        "sender.loki": {"replica": "kigeon-b", "since": "2026-11-28T12:30:00+00:00", "id": "b"},
+    },
+}  # fmt: skip
+
+STANDBY = replace(
+    WELL,
+    external=True,
+    children={"membership": part(report={**MEMBER, "holds": []})},
+)
+"""One of three replicas, which holds no role."""
+
+SENDS = replace(WELL, external=True, children={"membership": part(report=MEMBER), "sender/loki": part(report=SENDER)})
+"""One that sends, and does nothing else."""
 
 
 def with_child(name: str, child: Part, snapshot: Snapshot = WELL) -> Snapshot:

@@ -15,7 +15,7 @@ from kigeon.operator.sender_accounts import read_sender_accounts
 from kigeon.operator.spool import Texts
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import OUTCOMES, POSITION_KEY, STATE, declare
+from kigeon.queue.broker.streams import POSITION_KEY, declare
 from kigeon.queue.log.protocol import LogEnd
 from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.outcomes import OutcomeStore
@@ -23,6 +23,7 @@ from kigeon.queue.stores.retry import RetryStore
 from kigeon.senders.progress.envelope import EnvelopeProgress, Position
 from kigeon.senders.progress.outcome import Outcome
 from tests.support.crowd import put_position
+from tests.support.names import OUTCOMES, STATE
 from tests.support.operating import SilentAnswer
 from tests.support.settings import QUEUE_SETTINGS
 
@@ -56,7 +57,7 @@ class Queue:
 
 def run(server: NatsServer, folder: Path, test: Callable[[Queue], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS, "a")
             await test(Queue(client, folder))
 
@@ -127,7 +128,7 @@ def test_a_letter_that_is_gone_is_dropped_replayed_or_unknown(server: NatsServer
         statuses = await queue.statuses()
         assert statuses[4] == statuses[7] == EventStatus("parked", "400")
         assert (statuses[5].outcome, statuses[6], statuses[8]) == ("unknown", EventStatus("dropped", "no use"), SENT)
-        assert statuses[10] == EventStatus("parked", "the whole envelope is: e9")
+        assert statuses[10] == EventStatus("parked", "its whole envelope is parked: e9")
         assert statuses[13] == EventStatus("dropped", "no use either")
         await queue.letters.delete("e9")
         assert (await queue.statuses())[10].outcome == "unknown"
@@ -147,7 +148,7 @@ def test_what_an_operator_replays_while_it_is_read_waits(server: NatsServer, tmp
             statuses.begin(1)
             await queue.notes.write([(4, 4, "replayed", "")], 20)
             statuses.complete(await queue.notes.read(statuses.note))
-            assert statuses.status(4) == EventStatus("waiting", "an operator has it tried again")
+            assert statuses.status(4) == EventStatus("waiting", "it is sent again on an operator's request")
         assert (await queue.statuses())[4] == SENT
 
     run(server, tmp_path, test)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import urllib.parse
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -55,6 +56,8 @@ class Prometheus:
                 preexec_fn=end_with(os.getpid()),
             )
         self._url = f"http://{wait_until(lambda: _listens(log.read_text()), what='an address')}"
+        # It listens before it has read what it stored, and refuses queries until then.
+        wait_until(self._is_ready, what="a Prometheus that is ready")
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -69,6 +72,11 @@ class Prometheus:
             found = json.load(answer)["data"]["result"]
         assert isinstance(found, list)
         return found
+
+    def _is_ready(self) -> bool:
+        with suppress(OSError), DIRECT.open(f"{self._url}/-/ready", timeout=10):
+            return True
+        return False
 
     def value(self, expression: str) -> float | None:
         """Return the one sample of an expression, None where there is none."""

@@ -42,7 +42,7 @@ class Seen:
         self.free.wait()
         self.names += [line.object["metadata"]["name"] for line in lines if line.type != "BOOKMARK"]
 
-    def on_relist(self, reason: str) -> None:
+    def on_relist(self, reason: str, resume_from: str) -> None:
         self.reasons.append(reason)
 
     def on_unreadable(self, count: int) -> None:

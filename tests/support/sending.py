@@ -12,7 +12,6 @@ from nats.aio.client import Client
 
 from kigeon.events.envelope import Envelope, pack, write_headers
 from kigeon.events.occurrence import identity_of
-from kigeon.queue.broker.streams import EVENTS_SUBJECT, STATE
 from kigeon.queue.log.history import EventHistory
 from kigeon.queue.log.reader import EventLog
 from kigeon.queue.stores.dead_letter import DeadLetterStore
@@ -27,6 +26,7 @@ from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.steps import Prepared, Preparer
 from tests.support.loki import Loki
+from tests.support.names import EVENTS_SUBJECT, STATE
 from tests.support.settings import QUEUE_SETTINGS
 
 
@@ -81,10 +81,12 @@ async def sending(client: Client, loki: Loki, hanging: HangingSink | None = None
         EventHistory(client),
     )
     sink = hanging or LokiSink(LokiSettings(loki.url))
-    prepare = hanging.prepare if hanging else Preparer(sink).prepare
+    preparer = Preparer(sink)
+    prepare = hanging.prepare if hanging else preparer.prepare
     # What another wrote last is stored by then: the server takes what is published in its order.
     await client.jetstream().publish(f"$KV.{STATE}.test", b"")
-    engine = await open_engine(stores, SenderSpec(sink, prepare, hanging is not None, 3600.0))
+    spec = SenderSpec(sink, prepare, hanging is not None, 3600.0, hanging is not None or preparer.may_wait)
+    engine = await open_engine(stores, spec)
     task = asyncio.get_running_loop().create_task(engine.run())
     try:
         yield engine

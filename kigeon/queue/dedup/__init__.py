@@ -1,1 +1,1 @@
-"""Which occurrences were seen: the digests, and how they are read from the streams."""
+"""The memory of occurrences that were seen: their digests, and how the streams restore them."""

@@ -1,4 +1,4 @@
-"""The memory of what was seen: sets of 64-bit digests in slices of time, 16 to 24 bytes each.
+"""The memory of occurrences that were seen: sets of 64-bit digests in slices of time, 16 to 24 bytes for each.
 
 A Python set of a million integers takes close to 100 MB. An open-addressing table in one array takes a
 fifth of that, and a slice of time is forgotten by dropping its table.
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from kigeon.events.occurrence import DIGEST_SIZE
 
 SLICES = 4
-"""Into how many slices the time of memory is cut: a digest is remembered for up to a slice longer."""
+"""Slices in the memory's time span: a digest is remembered for up to one slice longer."""
 
 
 def integers(digests: bytes) -> array[int]:
@@ -30,7 +30,7 @@ def as_bytes(values: Iterable[int]) -> bytes:
 
 
 class DigestTable:
-    """A set of non-zero 64-bit integers that were hashed already: linear probing, at most two thirds full."""
+    """A set of non-zero 64-bit hashes: linear probing, at most two thirds full."""
 
     def __init__(self, capacity: int = 1024) -> None:
         self._slots = array("Q", bytes(DIGEST_SIZE * capacity))
@@ -40,14 +40,17 @@ class DigestTable:
     def __len__(self) -> int:
         return self._count
 
-    def __contains__(self, value: int) -> bool:
+    def missing(self, values: Iterable[int]) -> list[int]:
+        """Return those of *values* that are not in it, in order; in one go, for a call takes longer than a look."""
         slots, mask = self._slots, self._mask
-        slot = value & mask
-        while found := slots[slot]:
-            if found == value:
-                return True
-            slot = (slot + 1) & mask
-        return False
+        missing = []
+        for value in values:
+            slot = value & mask
+            while (found := slots[slot]) and found != value:
+                slot = (slot + 1) & mask
+            if not found:
+                missing.append(value)
+        return missing
 
     def add(self, value: int) -> None:
         """Add *value*; adding it again changes nothing."""
@@ -74,7 +77,7 @@ class DigestTable:
 
 
 class DigestMemory:
-    """Digests of the last *seconds* (and at most a quarter more), by the time at which each was stored.
+    """Digests that were stored within the last *seconds*, and at most a quarter longer ago.
 
     Times are seconds on one clock of the caller's; they need not come in order.
     """
@@ -87,8 +90,12 @@ class DigestMemory:
     def __len__(self) -> int:
         return sum(len(table) for table in list(self._tables.values()))
 
-    def __contains__(self, value: int) -> bool:
-        return any(value in table for table in self._tables.values())
+    def missing(self, values: Iterable[int]) -> list[int]:
+        """Return those of *values* that are not remembered, in order."""
+        missing = list(values)
+        for table in self._tables.values():
+            missing = table.missing(missing)
+        return missing
 
     def add(self, values: Iterable[int], at: float) -> None:
         """Remember *values* as stored at time *at*."""
@@ -98,15 +105,15 @@ class DigestMemory:
 
     @property
     def seconds(self) -> float:
-        """For how many seconds it lasts."""
+        """For how many seconds a digest is remembered at least."""
         return self._seconds
 
     def extend_ttl(self, seconds: float) -> None:
-        """Last for *seconds* from now on, never less than at first."""
+        """Remember digests for *seconds* from now on, never shorter than at first."""
         self._seconds = max(self._least, seconds)
 
     def forget(self, now: float) -> int:
-        """Drop the slices that ended longer ago than the memory lasts; return how many digests went."""
+        """Drop the slices that are older than :attr:`seconds`; return how many digests were dropped."""
         oldest = (now - self._seconds) // self._slice
         gone = [key for key in list(self._tables) if key < oldest]
         return sum(len(self._tables.pop(key)) for key in gone)

@@ -1,4 +1,4 @@
-"""What of a batch is new, against the memory of what was stored and what is on its way to be stored."""
+"""Finds the new events of a batch, by the memory of events that are stored or on their way to be stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kigeon.queue.dedup.digests import DigestMemory, integers
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What became of a batch: ``envelope`` holds the events that are new (None: there are none).
+    """The result for a batch: ``envelope`` holds its new events (None: there are none).
 
     ``new`` are their indexes in the batch.
     """
@@ -23,10 +23,10 @@ class Examined:
 
 
 class Deduplication:
-    """Examines batches. A digest counts as seen from the moment its batch was let through.
+    """Examines batches. A digest counts as seen from the moment when its batch was let through.
 
-    Until the Queue confirms a batch its digests are provisional: :meth:`restart` forgets them, for the next epoch
-    is told what the stream really holds.
+    Until the Queue confirms a batch its digests are provisional: :meth:`restart` forgets them, because the next epoch
+    begins with what the stream really holds.
     """
 
     def __init__(self, memory: DigestMemory, clock: SteadyClock) -> None:
@@ -35,12 +35,13 @@ class Deduplication:
         self._passing: dict[int, frozenset[int]] = {}
 
     def examine(self, batch_seq: int, envelope: Envelope) -> Examined:
-        """Return what is new in batch *batch_seq*. In one batch, too, an occurrence counts once."""
+        """Return the new events of batch *batch_seq*. An occurrence counts once within a batch, too."""
         values = integers(envelope.digests)
+        unknown = set(self._memory.missing(values)).difference(*self._passing.values())
         new: dict[int, int] = {}
-        for index, value in enumerate(values):
-            if value not in new and not self._is_known(value):
-                new[value] = index
+        for index, value in enumerate(values if unknown else ()):
+            if value in unknown:
+                new.setdefault(value, index)
         if not new:
             return Examined(None, len(values))
         self._passing[batch_seq] = frozenset(new)
@@ -49,13 +50,13 @@ class Deduplication:
         return Examined(keep(envelope, new.values()), len(values) - len(new), tuple(new.values()))
 
     def stored(self, batch_seq: int) -> None:
-        """Remember the digests of batch *batch_seq* for as long as they have to be."""
+        """Remember the digests of batch *batch_seq*: it is stored."""
         values = self._passing.pop(batch_seq, None)
         if values:
             self._memory.add(values, self._clock.now())
 
     def restart(self) -> None:
-        """Forget what was let through and never confirmed."""
+        """Forget the batches that were let through and never confirmed."""
         self._passing.clear()
 
     def remember(self, digests: bytes, age: float) -> None:
@@ -64,19 +65,16 @@ class Deduplication:
 
     @property
     def seconds(self) -> float:
-        """For how many seconds what was stored is remembered."""
+        """For how many seconds the digest of a stored event is remembered."""
         return self._memory.seconds
 
     def remember_for(self, seconds: float) -> None:
-        """Remember for so long from now on, never less than at first."""
+        """Remember digests for *seconds* from now on, never shorter than at first."""
         self._memory.extend_ttl(seconds)
 
     def forget(self) -> int:
-        """Drop what is old enough; return how many digests went."""
+        """Drop the digests that are old enough; return how many."""
         return self._memory.forget(self._clock.now())
 
     def __len__(self) -> int:
         return len(self._memory)
-
-    def _is_known(self, value: int) -> bool:
-        return value in self._memory or any(value in batch for batch in self._passing.values())

@@ -1,1 +1,1 @@
-"""The events stream as a log: who writes it, where it ends, who reads it."""
+"""The events stream as a log: its writer, its end, its readers."""

@@ -1,4 +1,4 @@
-"""The Watcher's books where nothing was stored: a record for batches of which nothing was new."""
+"""The record of the Watcher's checkpoint after batches without new events, which are not stored."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ def _read(value: bytes | None) -> tuple[int, WatcherCheckpoint]:
         record = orjson.loads(value)
         return int(record["number"]), read_checkpoint(str(record["mark"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        log.warning("the record of the Watcher's books can't be read", extra={"error": str(error)})
+        log.warning("the record of the Watcher's checkpoint can't be read", extra={"error": str(error)})
         return 0, WatcherCheckpoint()

@@ -1,13 +1,12 @@
-"""Digests outlive their events: they are compacted into the seen stream before eviction can reach them.
+"""Digests outlive their events: they are compacted into the seen stream before the events can be evicted.
 
-What only the events stream knows is *due*. It is written to the seen stream as one message when there is enough of
-it, when it could come near the events stream's size, or when nothing else happens; then a record says how
-far the seen stream covers the events stream. A crash between the two leaves digests due that are covered already:
-writing them again changes nothing. The record also says where the seen stream ended: when it ends before that, goes on
-elsewhere, or has lost a message on its way there, what the events stream still holds is due again.
-
-A message of the seen stream is digests, one after the other; its header ``Kigeon-Numbers`` says which offsets
-they belong to, as ``first:count`` for each run of consecutive ones, comma-separated.
+Digests that only the events stream holds are *due*. They are written to the seen stream when there are enough, when
+their events come near the events stream's size, or when nothing else happens. Then a record says how far the seen
+stream covers the events stream. A crash between the two leaves digests due that are covered already: writing them again
+changes nothing. The record also says where the seen stream ended. When the seen stream ends before that, or lacks a
+message, all digests that the events stream still holds are due again.
+A message of the seen stream is digests, one after the other. Its header ``Kigeon-Numbers`` says which offsets they
+belong to, as ``first:count`` for each run of consecutive offsets, comma-separated.
 """
 
 from __future__ import annotations
@@ -26,9 +25,8 @@ from kigeon.errors import QueueError
 from kigeon.events.checkpoint import read_checkpoint, write_checkpoint
 from kigeon.events.envelope import MOST_OFFSET, Envelope
 from kigeon.events.occurrence import DIGEST_SIZE
-from kigeon.queue.broker.connection import queue_errors, writing
+from kigeon.queue.broker.connection import names_of, queue_errors, writing
 from kigeon.queue.broker.scan import first_sequence, last_sequence, scan
-from kigeon.queue.broker.streams import SEEN, SEEN_SUBJECT
 from kigeon.queue.log.end import Run, read_log_end, stream_was_recreated
 from kigeon.queue.log.protocol import LogEnd
 from kigeon.queue.stores.state import StateRecord
@@ -40,11 +38,11 @@ MAX_MESSAGE_DIGESTS = 64 * 1024
 NUMBERS = "Kigeon-Numbers"
 
 LOOK_EVERY = 600.0
-"""Seconds between two looks whether the seen stream is full."""
+"""Seconds between two checks whether the seen stream is full."""
 
 FULL = 0.9
 
-LOST = "the memory of events was lost, or a part of it: it is made anew from those that the queue holds"
+LOST = "the memory of sent events was lost, all or in part, and is rebuilt from the events in the queue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +58,11 @@ class Covered:
 
 
 class Compactor:
-    """Keeps what is due, in the process that writes the events stream; ``record`` is the queue's own."""
+    """Holds the digests that are due, in the process that writes the events stream."""
 
     def __init__(self, client: Client, settings: QueueSettings) -> None:
         self._client = client
+        self._names = names_of(client)
         self._js = client.jetstream()
         self._record = StateRecord(client, "queue.covered")
         self._most_bytes = settings.events_max_bytes // 4
@@ -97,14 +96,14 @@ class Compactor:
         return self._due_count >= COMPACT_DIGESTS or self._due_bytes >= self._most_bytes
 
     async def compact(self, log_end: LogEnd) -> None:
-        """Write what is due, all of it stored up to *log_end*.
+        """Write the digests that are due; their events are stored up to *log_end*.
 
         Raises :class:`QueueError`: nothing is lost, try again later.
         """
         if not self._due:
             if self._whole is None:
-                # Nothing is left to make it anew from: it begins after what was lost.
-                last = await last_sequence(self._client, SEEN)
+                # No digests are left to rebuild the seen stream from: it begins after the lost messages.
+                last = await last_sequence(self._client, self._names.seen)
                 await self._cover(log_end, last, last + 1)
             return
         first, last = await self._publish(self._due)
@@ -120,7 +119,7 @@ class Compactor:
         self._due_count = self._due_bytes = 0
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + LOOK_EVERY
-            # It is for the log alone.
+            # This check only writes to the log.
             with suppress(QueueError):
                 await _look_for_eviction(self._client)
 
@@ -129,13 +128,19 @@ class Compactor:
         self._seen, self._whole = seen, whole
 
     async def _publish(self, runs: Iterable[Run]) -> tuple[int, int]:
-        """Store the digests of *runs*; return the sequences of the first and the last message that holds some."""
+        """Store the digests of *runs*; return the sequences of the first and the last message of them."""
         sequences = [0]
         with writing(self._client, "compacting digests"):
             for message in _messages(runs):
                 digests = b"".join(run.digests for run in message)
                 headers = {NUMBERS: _written(message)}
-                sequences.append((await self._js.publish(SEEN_SUBJECT, digests, headers=headers, stream=SEEN)).seq)
+                sequences.append(
+                    (
+                        await self._js.publish(
+                            self._names.seen_subject, digests, headers=headers, stream=self._names.seen
+                        )
+                    ).seq
+                )
         return sequences[:2][-1], sequences[-1]
 
 
@@ -155,7 +160,7 @@ def seen_runs(headers: Mapping[str, str], digests: bytes) -> Iterator[Run]:
 
 
 def _messages(runs: Iterable[Run]) -> Iterator[list[Run]]:
-    """Cut *runs* into messages; one run is an envelope, and never as large as a message may be."""
+    """Cut *runs* into messages; one run is an envelope, and always fits into a message."""
     message: list[Run] = []
     size = 0
     for run in runs:
@@ -180,32 +185,36 @@ def _written(runs: Iterable[Run]) -> str:
 
 
 async def _look_for_eviction(client: Client) -> None:
-    """Say so where the seen stream's size, and not its age, is what makes it forget."""
+    """Log an error where the seen stream forgets digests because of its size, not because of their age."""
+    names = names_of(client)
     with queue_errors("looking at the seen stream"):
-        info = await client.jetstream().stream_info(SEEN)
+        info = await client.jetstream().stream_info(names.seen)
     wanted, most = info.config.max_age or 0.0, info.config.max_bytes or 0
     if info.state.first_seq <= 1 or info.state.bytes < most * FULL:
         return
-    async with aclosing(scan(client, SEEN, SEEN_SUBJECT, info.state.first_seq, headers_only=True)) as messages:
+    async with aclosing(
+        scan(client, names.seen, names.seen_subject, info.state.first_seq, headers_only=True)
+    ) as messages:
         oldest = await anext(messages, None)
     kept = time.time() - oldest.timestamp if oldest is not None else wanted
     if kept < wanted * FULL:
         log.error(
-            "the memory of events is full: one that the cluster still lists after so many seconds may be sent again",
+            "the memory of sent events is full, an event that the cluster keeps for longer may be sent again",
             extra={"remembered": round(kept), "wanted": round(wanted), "bytes": most},
         )
 
 
 async def _is_lost(client: Client, known: Covered) -> bool:
-    """Return whether the seen stream lacks some of what it held, age excepted."""
-    messages = scan(client, SEEN, SEEN_SUBJECT, known.whole, headers_only=True)
+    """Return whether the seen stream lacks messages for another reason than their age."""
+    names = names_of(client)
+    messages = scan(client, names.seen, names.seen_subject, known.whole, headers_only=True)
     held = {message.sequence async for message in messages}
-    first = max(await first_sequence(client, SEEN), known.whole)
+    first = max(await first_sequence(client, names.seen), known.whole)
     return not held.issuperset(range(first, known.seen + 1))
 
 
 async def covered(client: Client) -> LogEnd:
-    """Return up to where the seen stream covers the events stream."""
+    """Return the end of the part of the events stream that the seen stream covers."""
     known = _read_covered(await StateRecord(client, "queue.covered").read())
     if await _is_lost(client, known):
         return LogEnd()
@@ -243,6 +252,6 @@ def _read_covered(value: bytes | None) -> Covered:
             raise ValueError("it holds what was never written")
         return Covered(LogEnd(int(sequence), int(offset), version, checkpoint), int(seen), int(whole))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        # Everything is then read from the events stream itself: slower, and as complete as that is.
+        # All digests are then read from the events stream itself, which is slower.
         log.warning("the record of compacted digests can't be read", extra={"error": str(error)})
         return Covered()

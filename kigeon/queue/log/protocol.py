@@ -1,4 +1,4 @@
-"""What is asked of the one writer of the events stream, and what it answers; plain data, sent between processes."""
+"""Requests to the one writer of the events stream, and its answers: plain data, sent between processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LogEnd:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Store a batch, of which ``envelope`` is what is new (None: nothing), and the Watcher's checkpoint after it.
+    """Store a batch: the ``envelope`` of its new events (None: there are none), and the Watcher's checkpoint after it.
 
     ``store_seq`` counts from 1 in each epoch, and so does the Watcher's own ``batch_seq``.
     """
@@ -37,7 +37,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Batch ``batch_seq`` is settled: stored at ``sequence``, or 0 where nothing of it was new."""
+    """Batch ``batch_seq`` is durable, at ``sequence``; 0 where no event of it was new."""
 
     epoch: int
     batch_seq: int
@@ -54,6 +54,6 @@ class QueueOpened:
 
 @dataclass(frozen=True, slots=True)
 class Disturbed:
-    """Something was lost or somebody else wrote: an epoch has to begin."""
+    """A new epoch has to begin, because a message was lost or somebody else wrote to the stream."""
 
     reason: str

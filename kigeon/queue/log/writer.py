@@ -1,8 +1,8 @@
-"""The Queue's work: store what comes in order, say what is durable, compact when there is time.
+"""The Queue's work: store batches in order, say which are durable, compact digests when there is time.
 
-Everything on the way to the stream belongs to an *epoch*. A new one begins when the Watcher, the Deduplicator or the
-Queue was replaced, or something was lost between them: what is older is dropped (its sender still has it), the end
-of the stream is announced, and from there all go on. In an epoch batches come numbered without gaps.
+Every batch on the way to the stream belongs to an *epoch*. A new epoch begins when the Watcher, the Deduplicator or
+the Queue was replaced, or a message between them was lost. Then older batches are dropped (whoever sent them still has
+them), the end of the stream is announced, and all go on from there. In an epoch batches are numbered without gaps.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Report = QueueOpened | Stored | Disturbed
 
 
 class Writer:
-    """Owned by one event loop; ``report`` is called from it."""
+    """Stores batches. Owned by one event loop; ``report`` is called from this loop."""
 
     def __init__(self, client: Client, settings: Settings, report: Callable[[Report], None]) -> None:
         self._client = client
@@ -48,7 +48,7 @@ class Writer:
         self._jobs: asyncio.Queue[Store | int] = asyncio.Queue()
         self.is_open = False
         self.storing_since = 0.0
-        """Since when, on the steady clock, something is being made durable; 0 where nothing is."""
+        """Since when, on the steady clock, a batch is being stored; 0 where none is."""
         self._epoch = 0
         self._opened = 0
         self._next_store_seq = 1
@@ -59,7 +59,7 @@ class Writer:
         return self._publisher.log_end
 
     def begin(self, epoch: int) -> None:
-        """Begin an epoch after what is being stored now; one that has begun is announced again."""
+        """Begin an epoch after the batch that is being stored now; an epoch that has begun is announced again."""
         self._epoch = epoch
         self._jobs.put_nowait(epoch)
 
@@ -85,14 +85,14 @@ class Writer:
                 self._report(QueueOpened(job, self._publisher.log_end))
 
     async def close(self) -> None:
-        """Compact what is due, so that the next start has less to read."""
+        """Compact the digests that are due, so that the next start has less to read."""
         await self._compact()
 
     async def _open(self) -> None:
         async def open_() -> LogEnd:
             await declare(self._client, self._settings)
             log_end = await self._compactor.open()
-            # Numbers that were given out are not given out again, whatever became of their envelopes.
+            # No offset is given out twice, even if its envelope is lost.
             batch_seq = max(log_end.next_offset, self.log_end.next_offset)
             return replace(log_end, next_offset=batch_seq, checkpoint=await self._books.latest(log_end))
 
@@ -143,7 +143,7 @@ class Writer:
         await remember_observed(self._client, self._settings, lifetime)
 
     async def _compact(self) -> None:
-        """Compact once; what fails is due again after the next batch. Storing events never waits for it."""
+        """Compact once; after a failure compaction is due again with the next batch. Storing never waits for it."""
         try:
             await self._compactor.compact(self._publisher.log_end)
         except QueueError as error:
@@ -155,7 +155,7 @@ class Writer:
             await self._open()
 
     async def _look_after_gone(self) -> None:
-        """Look, once an hour, for senders that are gone; what fails is tried an hour later."""
+        """Look once an hour for senders that are gone; after a failure try again an hour later."""
         if self._gone.is_due:
             try:
                 await self._gone.look()
@@ -163,7 +163,7 @@ class Writer:
                 log.warning("looking after senders that are gone failed", extra={"error": str(error)})
 
     async def _declare_again(self) -> None:
-        """A stream that is missing (its metadata were damaged) comes back, with its messages, when it is declared."""
+        """Declare the streams: one that is missing because its metadata were damaged comes back with its messages."""
         try:
             await declare(self._client, self._settings)
         except QueueError as error:

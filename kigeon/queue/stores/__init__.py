@@ -1,1 +1,1 @@
-"""What is durable beside the events stream."""
+"""Durable streams and records beside the events stream."""

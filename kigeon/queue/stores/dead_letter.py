@@ -1,15 +1,15 @@
-"""Where events stay that can never be delivered: the dead-letter stream, one event a message, packed as in an envelope.
+"""The dead-letter stream holds events that can never be delivered, one in each message, packed as in an envelope.
 
 ===================== ===================================================
 ``Kigeon-Format``     ``1``
-``Kigeon-Reason``     why it can't be delivered
-``Kigeon-Sequence``   of the envelope that it came with
-``Kigeon-Time``       when it was parked, RFC 3339
+``Kigeon-Reason``     why the event can't be delivered
+``Kigeon-Sequence``   the sequence of the event's envelope
+``Kigeon-Time``       when the event was parked, RFC 3339
 ===================== ===================================================
 
-A message's subject ends in the *name* of what it holds: an event's offset, ``e<sequence>`` for a whole
-envelope, ``r<sequence>`` for a whole message of the retry stream. Each holds one message: parking an event again
-replaces it. The stream discards nothing: when it is full, what is to be parked is refused, and waits.
+A message's subject ends in the *name* of the letter: an event's offset, ``e<sequence>`` for a whole envelope,
+``r<sequence>`` for a whole message of the retry stream. Each subject holds one message: parking an event again
+replaces it. The stream discards nothing: when it is full, it refuses further events, which wait.
 """
 
 from __future__ import annotations
@@ -24,20 +24,19 @@ from nats.js.errors import APIError, NotFoundError
 
 from kigeon.errors import QueueFull, UnreadableEnvelope, shorten
 from kigeon.events.envelope import natural, pack, unpack
-from kigeon.queue.broker.connection import queue_errors, writing
+from kigeon.queue.broker.connection import names_of, queue_errors, writing
 from kigeon.queue.broker.error_codes import ErrorCode
 from kigeon.queue.broker.scan import headers_of, scan
-from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT
 
 LETTER_FORMAT = "1"
 
 NOTE = b"{}"
-"""What is parked in place of an event that could not be read again."""
+"""Parked in place of an event that could not be read again."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """What is parked: ``since`` is RFC 3339, ``payload`` as it was stored."""
+    """A dead letter: ``since`` is RFC 3339, ``payload`` as it was stored."""
 
     name: str
     reason: str
@@ -47,11 +46,11 @@ class DeadLetter:
 
     @property
     def offset(self) -> int | None:
-        """The offset of its event; None for what is no single event."""
+        """The offset of its event; None for a letter that holds no single event."""
         return natural(self.name)
 
     def event(self) -> bytes | None:
-        """Return the raw event; None where there is no single readable one, or a note in place of one."""
+        """Return the raw event; None where the letter holds no single readable event."""
         try:
             events = unpack(self.payload)
         except UnreadableEnvelope:
@@ -60,7 +59,7 @@ class DeadLetter:
 
 
 class DeadLetterSummary(NamedTuple):
-    """A letter without what it holds, ``size`` bytes of it; ``sequence`` is its own in the dead-letter stream."""
+    """A letter without its content of ``size`` bytes; ``sequence`` is the letter's own in the dead-letter stream."""
 
     sequence: int
     name: str
@@ -76,8 +75,9 @@ class DeadLetterStore:
 
     def __init__(self, client: Client, sender: str, timeout: float = 5.0) -> None:
         self._client = client
+        self._names = names_of(client)
         self._js = client.jetstream(timeout=timeout)
-        self._subject = f"{DEAD_LETTER_SUBJECT}.{sender}"
+        self._subject = f"{self._names.dead_letter_subjects}.{sender}"
 
     async def park(self, offset: int, sequence: int, event: bytes, reason: str) -> None:
         """Keep one event with the *reason* why it can't be delivered."""
@@ -92,8 +92,8 @@ class DeadLetterStore:
         await self._store(f"r{sequence}", sequence, payload, reason)
 
     async def summaries(self) -> AsyncIterator[DeadLetterSummary]:
-        """Yield what is parked of this sender, oldest first, without what it holds."""
-        async for message in scan(self._client, DEAD_LETTER, f"{self._subject}.*", 1, headers_only=True):
+        """Yield this sender's letters, oldest first, without their content."""
+        async for message in scan(self._client, self._names.dead_letter, f"{self._subject}.*", 1, headers_only=True):
             yield DeadLetterSummary(
                 message.sequence,
                 message.subject.rpartition(".")[2],
@@ -102,34 +102,34 @@ class DeadLetterStore:
             )
 
     async def at(self, sequence: int) -> DeadLetter | None:
-        """Return what lies at *sequence* of the dead-letter stream; None when it is gone."""
+        """Return the letter at *sequence* of the dead-letter stream; None when it is gone."""
         with queue_errors("reading the dead-letter stream"):
             try:
-                message = await self._js.get_msg(DEAD_LETTER, sequence)
+                message = await self._js.get_msg(self._names.dead_letter, sequence)
             except NotFoundError:
                 return None
         return _letter(message.subject or "", headers_of(message), message.data or b"")
 
     async def all(self) -> list[DeadLetter]:
-        """Return everything of this sender, oldest first."""
+        """Return all letters of this sender, oldest first."""
         return [
             _letter(message.subject, message.headers, message.payload)
-            async for message in scan(self._client, DEAD_LETTER, f"{self._subject}.*", 1)
+            async for message in scan(self._client, self._names.dead_letter, f"{self._subject}.*", 1)
         ]
 
     async def load(self, name: str) -> DeadLetter | None:
-        """Return what is parked under *name*; None when there is nothing."""
+        """Return the letter *name*; None when there is none."""
         with queue_errors("reading the dead-letter stream"):
             try:
-                message = await self._js.get_last_msg(DEAD_LETTER, f"{self._subject}.{name}")
+                message = await self._js.get_last_msg(self._names.dead_letter, f"{self._subject}.{name}")
             except NotFoundError:
                 return None
         return _letter(message.subject or "", headers_of(message), message.data or b"")
 
     async def delete(self, name: str) -> None:
-        """Delete what is parked under *name*; nothing there is no error."""
+        """Delete the letter *name*; a missing letter is no error."""
         with writing(self._client, "deleting from the dead-letter stream"):
-            await self._js.purge_stream(DEAD_LETTER, subject=f"{self._subject}.{name}")
+            await self._js.purge_stream(self._names.dead_letter, subject=f"{self._subject}.{name}")
 
     async def _store(self, name: str, sequence: int, payload: bytes, reason: str) -> None:
         headers = {
@@ -140,11 +140,13 @@ class DeadLetterStore:
         }
         with writing(self._client, "parking an event"):
             try:
-                await self._js.publish(f"{self._subject}.{name}", payload, headers=headers, stream=DEAD_LETTER)
+                await self._js.publish(
+                    f"{self._subject}.{name}", payload, headers=headers, stream=self._names.dead_letter
+                )
             except APIError as error:
                 if error.err_code != ErrorCode.STREAM_STORE_FAILED:
                     raise
-                # What is there already is parked, if with the reason of its first time.
+                # A letter that is there already stays parked, with the reason of its first time.
                 if await self.load(name) is None:
                     raise QueueFull("the dead-letter stream is full") from error
 

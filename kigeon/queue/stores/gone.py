@@ -1,8 +1,8 @@
-"""Retry streams of senders that are in the configuration no more: kept for as long as an event is, then deleted.
+"""Keeps the retry streams of senders that left the configuration for ``queue.eventsMaxAge``, then deletes them.
 
-A sender that comes back within that time goes on with what waits. Since when a sender is gone is noted in its
-stream's metadata (in those of the stream that all senders shared, under the sender's name): declaring a sender's
-stream takes the note away.
+A sender that comes back within that time goes on with its waiting events. The stream's metadata note since when its
+sender is gone (in the stream that all senders shared, under the sender's name). Declaring a sender's stream removes
+the note.
 """
 
 from __future__ import annotations
@@ -16,27 +16,28 @@ from dataclasses import dataclass
 import orjson
 from nats.aio.client import Client
 from nats.js import JetStreamContext, api
-from nats.js.errors import KeyNotFoundError, NotFoundError
+from nats.js.errors import NotFoundError
 
 from kigeon.config.settings import QueueSettings
 from kigeon.events.envelope import natural
-from kigeon.queue.broker.connection import writing
+from kigeon.queue.broker.connection import names_of, writing
+from kigeon.queue.broker.records import read_record
 from kigeon.queue.broker.scan import scan
-from kigeon.queue.broker.streams import POSITION_KEY, RETRY, RETRY_SUBJECT, STATE, stream_state
+from kigeon.queue.broker.streams import POSITION_KEY, stream_state
 
 log = logging.getLogger(__name__)
 
 GONE_SINCE = "kigeon-gone-since"
-"""The key in the metadata; a dash and the sender's name follow in those of the shared stream. Seconds since 1970."""
+"""The key in the metadata; in the shared stream a dash and the sender's name follow. The value is in Unix seconds."""
 
 LOOK_EVERY = 3600.0
 SOON = 5.0
-"""Seconds until the next look where a stream was not there in the midst of one."""
+"""Seconds until the next look where a stream disappeared during a look."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one sender has in one stream: all of it, or what is under a subject of its own."""
+    """The messages of one sender in one stream: the whole stream, or one subject of it."""
 
     stream: str
     sender: str
@@ -55,6 +56,7 @@ class GoneSenders:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
+        self._names = names_of(client)
         self._max_age = settings.events_max_age
         self._configured = frozenset(configured)
         self._now = now
@@ -66,19 +68,19 @@ class GoneSenders:
         return time.monotonic() - self._looked_at >= LOOK_EVERY
 
     async def look(self) -> None:
-        """Note who is gone, forget that of who is back, delete what nobody came back for; raises QueueError."""
+        """Note senders that are gone, forget notes of those that are back, delete what is old; raises QueueError."""
         self._looked_at = time.monotonic()
         with writing(self._client, "looking after the retry streams of senders that are gone"):
             try:
                 await self._look()
             except NotFoundError:
-                # A stream came or went meanwhile, as at the start: soon again.
+                # A stream came or went meanwhile, as happens at the start: look again soon.
                 self._looked_at -= LOOK_EVERY - SOON
 
     async def _look(self) -> None:
         js = self._client.jetstream()
-        for info in await _retry_streams(js):
-            for part in await _parts(js, info):
+        for info in await _retry_streams(self._client, js):
+            for part in await _parts(self._client, js, info):
                 await self._look_after(js, info.config, part)
 
     async def _look_after(self, js: JetStreamContext, config: api.StreamConfig, part: Part) -> None:
@@ -91,15 +93,15 @@ class GoneSenders:
         elif since is None or since > self._now():
             notes[part.note] = f"{self._now():.0f}"
             await _note(js, config, notes)
-            log.info("a sender is gone, what waits for it is kept for a while", extra={"sender": part.sender})
+            log.info("a sender left the configuration, its waiting events are kept", extra={"sender": part.sender})
         elif self._now() - since > self._max_age:
             events = await self._waiting(part)
             await self._delete(js, part)
             context = {"sender": part.sender, "events": events, "since": since}
-            log.warning("a sender did not come back, what waited for it is deleted", extra=context)
+            log.warning("a sender did not come back, its waiting events are deleted", extra=context)
 
     async def _waiting(self, part: Part) -> int:
-        """Return how many events wait: those that the sender's position does not say have ended."""
+        """Return how many events wait, which are those that have not ended by the sender's position."""
         ended = await self._ended(part.sender)
         events = 0
         async for message in scan(self._client, part.stream, part.subject, 1, headers_only=True):
@@ -110,39 +112,43 @@ class GoneSenders:
 
     async def _ended(self, sender: str) -> Mapping[str, int]:
         try:
-            entry = await (await self._client.jetstream().key_value(STATE)).get(f"{POSITION_KEY}.{sender}")
-            return {key: int(bits, 16) for key, bits in orjson.loads(entry.value or b"")["retry"].items()}
-        except (KeyNotFoundError, NotFoundError, ValueError, KeyError, TypeError, AttributeError):
+            record = await read_record(self._client.jetstream(), self._names, f"{POSITION_KEY}.{sender}")
+            return {key: int(bits, 16) for key, bits in orjson.loads(record.value or b"")["retry"].items()}
+        except (NotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
     async def _delete(self, js: JetStreamContext, part: Part) -> None:
-        if part.stream != RETRY:
+        if part.stream != self._names.retry:
             await js.delete_stream(part.stream)
             return
-        await js.purge_stream(RETRY, subject=part.subject)
-        state = await stream_state(js, RETRY)
+        await js.purge_stream(self._names.retry, subject=part.subject)
+        state = await stream_state(js, self._names.retry)
         if state is not None and not state.messages:
-            await js.delete_stream(RETRY)
+            await js.delete_stream(self._names.retry)
 
 
-async def _retry_streams(js: JetStreamContext) -> list[api.StreamInfo]:
+async def _retry_streams(client: Client, js: JetStreamContext) -> list[api.StreamInfo]:
     found: list[api.StreamInfo] = []
-    offset = 0
+    offset, retry = 0, names_of(client).retry
     while page := await js.streams_info(offset):
         offset += len(page)
-        found += [info for info in page if (info.config.name or "").startswith(RETRY)]
+        # Not whatever begins with it: in a JetStream of many, that may be of a kigeon with a longer name.
+        found += [info for info in page if f"{info.config.name}-".startswith(f"{retry}-")]
     return found
 
 
-async def _parts(js: JetStreamContext, info: api.StreamInfo) -> list[Part]:
-    """Return whose messages are in a retry stream."""
+async def _parts(client: Client, js: JetStreamContext, info: api.StreamInfo) -> list[Part]:
+    """Return the senders' parts of a retry stream."""
+    names = names_of(client)
     name = info.config.name or ""
-    if name != RETRY:
-        sender = name.removeprefix(f"{RETRY}-")
-        return [Part(name, sender, f"{RETRY_SUBJECT}.{sender}.*", GONE_SINCE)]
-    subjects = (await js.stream_info(RETRY, subjects_filter=f"{RETRY_SUBJECT}.*")).state.subjects or {}
-    senders = [subject.removeprefix(f"{RETRY_SUBJECT}.") for subject in sorted(subjects)]
-    return [Part(RETRY, sender, f"{RETRY_SUBJECT}.{sender}", f"{GONE_SINCE}-{sender}") for sender in senders]
+    if name != names.retry:
+        sender = name.removeprefix(f"{names.retry}-")
+        return [Part(name, sender, f"{names.retry_subjects}.{sender}.*", GONE_SINCE)]
+    subjects = (await js.stream_info(names.retry, subjects_filter=f"{names.retry_subjects}.*")).state.subjects or {}
+    senders = [subject.removeprefix(f"{names.retry_subjects}.") for subject in sorted(subjects)]
+    return [
+        Part(names.retry, sender, f"{names.retry_subjects}.{sender}", f"{GONE_SINCE}-{sender}") for sender in senders
+    ]
 
 
 async def _note(js: JetStreamContext, config: api.StreamConfig, notes: dict[str, str]) -> None:

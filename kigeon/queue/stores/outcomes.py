@@ -1,19 +1,18 @@
-"""How events ended that were not sent, for as long as somebody may ask: ranges of offsets, with a reason.
+"""The outcomes stream notes how events ended that were not sent: ranges of offsets, each with outcome and reason.
 
-One message of the outcomes stream holds what ended between two positions of a sender, as JSON::
+One message notes the events that ended between two positions of a sender, as JSON::
 
     [["filtered", "the namespace filter", [[17, 25], [31, 31]]], ["parked", "", [[32, 32]]]]
 
-It is written before the position that counts it: after a crash the same may be there twice, and the last one holds.
-What an operator dropped is there too; where that was no single event, under the name of its letter::
+A message is written before the position that counts it: after a crash the same event may be noted twice, and the last
+note counts. Dropped dead letters are noted too; a letter that holds no single event, by the letter's name::
 
     [["dropped", "an operator dropped it", [[32, 32], "e17"]]]
 
 The stream is limited, in bytes and in age, and loses its oldest messages first. So each message says in its header
-``Kigeon-Complete-From`` from which offset on no event is in any message of its sender before it. Of an offset from
-there on, everything that was ever noted is in this message and those after it: where they have nothing, the event
-was sent. No clock has a say in that. Messages of earlier versions have no such header, and prove nothing but what
-they hold.
+``Kigeon-Complete-From`` the offset from which on no earlier message of its sender has a note. All notes of these
+offsets are in this message and those after it: an event without a note was sent. No clock is needed to tell that.
+Messages of earlier versions have no such header, and prove only what they note.
 """
 
 from __future__ import annotations
@@ -28,9 +27,8 @@ from nats.aio.client import Client
 
 from kigeon.errors import shorten
 from kigeon.events.envelope import MOST_OFFSET, natural
-from kigeon.queue.broker.connection import writing
+from kigeon.queue.broker.connection import names_of, writing
 from kigeon.queue.broker.scan import StreamMessage, scan, stream_state
-from kigeon.queue.broker.streams import OUTCOMES, OUTCOMES_SUBJECT
 from kigeon.throttle import Limited
 
 few = Limited(logging.getLogger(__name__))
@@ -38,7 +36,7 @@ few = Limited(logging.getLogger(__name__))
 DROPPED = "dropped"
 COMPLETE_FROM = "Kigeon-Complete-From"
 AT_ONCE = 32
-"""Messages that are read at once: one may be as large as a hundred thousand bytes."""
+"""Messages that are read at once: each may be as large as a hundred thousand bytes."""
 
 Range = tuple[int, int, str, str]
 """First and last offset, the outcome, the reason."""
@@ -46,7 +44,7 @@ Range = tuple[int, int, str, str]
 
 @dataclass(slots=True)
 class Noted:
-    """What the message at ``sequence`` says: of offsets, and by name of letters that hold no single event.
+    """What the message at ``sequence`` notes: ranges of offsets, and names of letters that hold no single event.
 
     A letter comes with its name, the outcome and the reason.
     """
@@ -61,18 +59,19 @@ class OutcomeStore:
 
     def __init__(self, client: Client, sender: str) -> None:
         self._client = client
+        self._names = names_of(client)
         self._js = client.jetstream()
-        self._subject = f"{OUTCOMES_SUBJECT}.{sender}"
+        self._subject = f"{self._names.outcomes_subjects}.{sender}"
 
     async def write(self, ranges: Sequence[Range], complete_from: int) -> None:
-        """Store how events ended; no offset from *complete_from* on was in what was written before."""
+        """Store how events ended; no offset from *complete_from* on was noted before."""
         groups: dict[tuple[str, str], list[Any]] = {}
         for first, last, outcome, reason in ranges:
             groups.setdefault((outcome, shorten(reason)), []).append((first, last))
         await self._write(groups, complete_from)
 
     async def write_dropped(self, names: Mapping[str, str], complete_from: int) -> None:
-        """Store that the letters *names* are to be deleted, each with what there is to say of it."""
+        """Store that the letters *names* are to be deleted, each with the reason."""
         groups: dict[tuple[str, str], list[Any]] = {}
         for name, reason in names.items():
             offset = natural(name)
@@ -83,17 +82,17 @@ class OutcomeStore:
         payload = orjson.dumps([[outcome, reason, found] for (outcome, reason), found in groups.items()])
         headers = {COMPLETE_FROM: str(complete_from)}
         with writing(self._client, "storing why events were not sent"):
-            await self._js.publish(self._subject, payload, stream=OUTCOMES, headers=headers)
+            await self._js.publish(self._subject, payload, stream=self._names.outcomes, headers=headers)
 
     async def read(self, note: Callable[[Noted], None]) -> int | None:
-        """Pass what is held to *note*, oldest first, and return from which offset on nothing of it is missing.
+        """Pass the stored notes to *note*, oldest first, and return the offset from which on no note is missing.
 
-        None where that is known of no offset that has a note: then it is so from :attr:`Position.explained` on, in a
-        position that was read before.
+        None where the notes do not tell that; then none is missing from :attr:`Position.explained` on, in a position
+        that was read before.
         """
         complete_from: int | None = None
         oldest = 0
-        async for message in scan(self._client, OUTCOMES, self._subject, 1, most=AT_ONCE):
+        async for message in scan(self._client, self._names.outcomes, self._subject, 1, most=AT_ONCE):
             oldest = oldest or message.sequence
             found = read_noted(message.payload, message.sequence)
             if found is None:
@@ -102,8 +101,8 @@ class OutcomeStore:
                 if complete_from is None:
                     complete_from = _complete_from(message)
                 note(found)
-        state = await stream_state(self._client, OUTCOMES)
-        # Evicted while it was read, or lost in its middle: some of it may have been passed by.
+        state = await stream_state(self._client, self._names.outcomes)
+        # Messages were evicted during the reading, or lost in the middle: some notes may not have been read.
         passed_by = oldest < state.first_seq or state.last_seq - state.first_seq + 1 > state.messages
         return None if oldest and passed_by else complete_from
 

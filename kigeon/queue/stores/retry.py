@@ -1,13 +1,13 @@
-"""Where events wait that can't go now: a retry stream for each sender, of packed events as in an envelope. Headers:
+"""Each sender's retry stream holds events that can't be sent now, packed as in an envelope. Headers of a message:
 
 ===================== ============================================================================================
 ``Kigeon-Format``     ``1``
-``Kigeon-Key``        what the events wait for: a destination, ``hook``, or nothing: ``replay``
-``Kigeon-Numbers``    the offset of each event, comma-separated: its origin
-``Kigeon-Stored-At``  when the oldest was stored in the queue, seconds since the epoch: it waits no longer than that
+``Kigeon-Key``        what the events wait for: a destination, ``hook``, or (for nothing) ``replay``
+``Kigeon-Numbers``    the offset of each event, comma-separated
+``Kigeon-Stored-At``  when the oldest was stored in the queue, seconds since the epoch: its age limits the waiting
 ===================== ============================================================================================
 
-What waits for one key has a subject of its own, so that the next of it is found without reading the others.
+The events of each key have a subject of their own, so that the next ones are found without reading the others.
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ from nats.js.errors import APIError, NotFoundError
 from kigeon.errors import QueueFull, UnreadableEnvelope, shorten
 from kigeon.events.checkpoint import MOST_TIME
 from kigeon.events.envelope import natural, pack
-from kigeon.queue.broker.connection import reading, writing
+from kigeon.queue.broker.connection import names_of, reading, writing
 from kigeon.queue.broker.error_codes import NOTHING_TO_DELETE, ErrorCode
 from kigeon.queue.broker.scan import headers_of, last_sequence, scan
-from kigeon.queue.broker.streams import RETRY, RETRY_SUBJECT, retry_stream, retry_subject
 from kigeon.queue.stores import former
 from kigeon.queue.stores.former import Adopted
 
@@ -40,7 +39,7 @@ class Waiting:
     offsets: tuple[int, ...]
     stored_at: float
     problem: str = ""
-    """Why its headers can't be read; nothing else is known of it then."""
+    """Why its headers can't be read; the other fields are unknown then."""
     payload: bytes = b""
 
 
@@ -49,9 +48,10 @@ class RetryStore:
 
     def __init__(self, client: Client, sender: str, timeout: float = 5.0) -> None:
         self._client = client
+        self._names = names_of(client)
         self._js = client.jetstream(timeout=timeout)
         self._sender = sender
-        self._stream = retry_stream(sender)
+        self._stream = self._names.retry_stream(sender)
 
     async def put(self, key: str, events: Sequence[bytes], offsets: Sequence[int], stored_at: float) -> int:
         """Store *events* and return the message's sequence. A full stream refuses: :class:`QueueFull`."""
@@ -61,27 +61,27 @@ class RetryStore:
             "Kigeon-Numbers": ",".join(map(str, offsets)),
             "Kigeon-Stored-At": f"{stored_at:.6f}",
         }
-        payload, subject = pack(events, b"").payload, retry_subject(self._sender, key)
+        payload, subject = pack(events, b"").payload, self._names.retry_subject(self._sender, key)
         with writing(self._client, "moving events to the retry stream"):
             try:
                 ack = await self._js.publish(subject, payload, headers=headers, stream=self._stream)
             except APIError as error:
                 if error.err_code != ErrorCode.STREAM_STORE_FAILED:
                     raise
-                raise QueueFull(f"the retry stream of {self._sender} is full: queue.eventsMaxBytes") from error
+                raise QueueFull(f"the retry stream of {self._sender} is full (queue.eventsMaxBytes)") from error
         return int(ack.seq)
 
     async def waiting(self, after: int = 0) -> AsyncIterator[Waiting]:
         """Yield the messages after sequence *after*, oldest first, without their events."""
-        subject = f"{RETRY_SUBJECT}.{self._sender}.*"
+        subject = f"{self._names.retry_subjects}.{self._sender}.*"
         async for message in scan(self._client, self._stream, subject, after + 1, headers_only=True):
             yield _read(message.sequence, dict(message.headers), message.timestamp)
 
     async def booked(self, booked: int) -> AsyncIterator[Waiting]:
-        """Yield what waits according to a position that has booked it up to *booked*, wherever it lies."""
+        """Yield the messages that a position has booked up to *booked*, from the stream that holds them."""
         if await former.holds(self._client, self._sender, booked):
-            subject = f"{RETRY_SUBJECT}.{self._sender}"
-            async for found in scan(self._client, RETRY, subject, 1, headers_only=True):
+            subject = f"{self._names.retry_subjects}.{self._sender}"
+            async for found in scan(self._client, self._names.retry, subject, 1, headers_only=True):
                 if found.sequence <= booked:
                     yield _read(found.sequence, dict(found.headers), found.timestamp)
         elif await former.is_there(self._client, self._stream):
@@ -92,7 +92,7 @@ class RetryStore:
 
     async def next(self, key: str, start: int) -> Waiting | None:
         """Return the first message that waits for *key* from sequence *start* on; None where there is none."""
-        subject = retry_subject(self._sender, key)
+        subject = self._names.retry_subject(self._sender, key)
         with reading(self._client, "reading the retry stream"):
             try:
                 found = await self._js.get_msg(self._stream, max(start, 1), subject, next=True)
@@ -103,7 +103,7 @@ class RetryStore:
         return _read(found.seq or 0, headers_of(found), 0.0, found.data or b"")
 
     async def payload(self, sequence: int) -> bytes:
-        """Return a message as it is stored; nothing when it is gone."""
+        """Return a message's payload as it is stored; empty when it is gone."""
         with reading(self._client, "reading the retry stream"):
             try:
                 return (await self._js.get_msg(self._stream, sequence)).data or b""
@@ -113,7 +113,7 @@ class RetryStore:
                 return b""
 
     async def delete(self, sequence: int) -> None:
-        """Delete a message; one that is gone already is no error."""
+        """Delete a message; a missing message is no error."""
         with writing(self._client, "deleting from the retry stream"):
             try:
                 await self._js.delete_msg(self._stream, sequence)
@@ -122,20 +122,20 @@ class RetryStore:
                     raise
 
     async def booked_at_most(self) -> int:
-        """Return the sequence up to which everything counts as booked where nobody knows what was."""
+        """Return the sequence up to which all messages count as booked where the position is lost."""
         in_former = await former.last_of(self._client, self._sender)
         return in_former or await last_sequence(self._client, self._stream)
 
     async def adopt(self, booked: int, marked: Collection[int]) -> Adopted | None:
-        """Copy here what the sender has booked, up to *booked*, in the stream that all senders shared.
+        """Copy the messages that the sender has booked, up to *booked*, from the stream that all senders shared.
 
-        Return None where nothing is to be adopted. The copies count from when the position says so; then what is
-        there can be forgotten (:meth:`forget_former`). *marked* are the sequences of which the new ones are told.
+        Return None where there are none. The copies count as soon as the position says so; then the originals can be
+        deleted (:meth:`forget_former`). The result has the new sequences of *marked* messages.
         """
         return await former.adopt(self._client, self._sender, booked, marked)
 
     async def forget_former(self) -> None:
-        """Delete what this sender has in the stream that all senders shared, and that stream when it is empty."""
+        """Delete this sender's messages in the stream that all senders shared, and that stream when it is empty."""
         await former.forget(self._client, self._sender)
 
 

@@ -1,38 +1,32 @@
 """Durable records beside the streams: one key-value bucket, every write a compare-and-set.
 
-A record's revision is the fence: who writes without knowing the latest one has been replaced by somebody else.
+A record's revision is the fence: an owner that does not know the latest revision has been replaced.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from uuid import uuid4
 
 from nats.aio.client import Client
 from nats.js import api
-from nats.js.errors import BadRequestError, KeyNotFoundError, NotFoundError
+from nats.js.errors import BadRequestError
 
 from kigeon.errors import Fenced, QueueError
-from kigeon.queue.broker.connection import queue_errors, writing
+from kigeon.queue.broker.connection import lasts, names_of, queue_errors, writing
 from kigeon.queue.broker.error_codes import ErrorCode
-from kigeon.queue.broker.streams import STATE
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What is stored under a key; no value and revision 0 when there is nothing yet."""
-
-    value: bytes | None = None
-    revision: int = 0
+from kigeon.queue.broker.records import WRITER, Record, read_record
 
 
 class StateRecord:
-    """One key of the bucket, read once and then written by this owner alone."""
+    """One key of the bucket; its owner reads it once, and then only this owner writes it."""
 
     def __init__(self, client: Client, key: str, timeout: float = 5.0) -> None:
         self._client = client
+        self._names = names_of(client)
         self._js = client.jetstream(timeout=timeout)
         self._key = key
         self._revision = 0
+        self._writer = uuid4().hex
 
     async def read(self) -> bytes | None:
         """Return the stored value, None where there is none, and take ownership of its revision."""
@@ -51,10 +45,10 @@ class StateRecord:
 
         :class:`Fenced` when somebody else wrote since this owner last did.
         """
-        headers = {api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(self._revision)}
+        headers = {api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(self._revision), WRITER: self._writer}
         with writing(self._client, f"writing the record {self._key}"):
             try:
-                ack = await self._js.publish(f"$KV.{STATE}.{self._key}", value, headers=headers)
+                ack = await self._js.publish(self._names.record_subject(self._key), value, headers=headers)
                 self._revision = ack.seq
             except BadRequestError as error:
                 if error.err_code != ErrorCode.STREAM_WRONG_LAST_SEQUENCE:
@@ -62,20 +56,17 @@ class StateRecord:
                 self._revision = await self._revision_of(value)
 
     async def _revision_of(self, value: bytes) -> int:
-        """Return the stored revision if an earlier write of ours, given up too early, made it."""
+        """Return the stored revision if it comes from an earlier write of this owner, whose answer was lost."""
         record = await self._fetch()
         if record.value is None and self._revision:
-            # It was lost, not written: its owner writes it anew, still fenced against another who does.
+            # Nobody wrote the record, it was lost: its owner writes it anew, still fenced against another owner.
             self._revision = record.revision
             raise QueueError(f"the record {self._key} was lost")
-        if record.value != value:
+        # A leader that was just elected may not know yet what the last one has acknowledged.
+        lasts(self._client, f"the record {self._key} is as it was before", record.revision < self._revision)
+        if record.value != value or record.writer != self._writer:
             raise Fenced(f"another kigeon wrote the record {self._key}: it is the owner now")
         return record.revision
 
     async def _fetch(self) -> Record:
-        bucket = await self._js.key_value(STATE)
-        try:
-            entry = await bucket.get(self._key)
-        except (KeyNotFoundError, NotFoundError):
-            return Record()
-        return Record(entry.value, entry.revision or 0)
+        return await read_record(self._js, self._names, self._key)

@@ -1,1 +1,1 @@
-"""What of a sender's events is pushed, where and when."""
+"""Decides which of a sender's events are pushed, where and when."""

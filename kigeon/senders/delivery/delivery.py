@@ -1,4 +1,4 @@
-"""Pushes, and what their answers mean for each event: sent, parked, held up, or still to be sent."""
+"""Pushes events, and books what the answers mean for each: sent, parked, held up, or still to be sent."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import math
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 from kigeon.backoff import persistently
 from kigeon.errors import QueueFull
+from kigeon.finding import Trouble
 from kigeon.senders.delivery.away import AwayOrigins
 from kigeon.senders.delivery.figures import PushFigures
 from kigeon.senders.delivery.lane import Blockage, Item, Lane
@@ -37,16 +38,18 @@ REMEMBERED_FOR = 60.0
 SAY_FULL_EVERY = 60.0
 """Seconds between two errors that say that the dead-letter stream is full."""
 
-REFUSES_ALL = "the destination refuses event after event, and nothing shows that it is the events' fault"
+REFUSES_ALL = "the destination refuses event after event, and does not say what is wrong with them: see its own log"
+
+LETTERS_CURE = "see why with `kigeon dead-letter list`, and try again with `kigeon dead-letter replay`"
 
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
     """Where events go that a lane can't send now.
 
-    ``hold`` puts events into a queue of their own, ``reroute`` returns those that still belong to a lane, ``postpone``
-    takes those whose time is to come, ``doubt`` the numbers of those that were booked as sent and may not be held.
-    ``retrying`` tells how many wait in the retry stream for a lane.
+    ``hold`` moves events to a lane of their own, ``reroute`` returns the events that still belong to a lane,
+    ``postpone`` takes events to be tried later, ``doubt`` takes offsets of events that were booked as sent and may not
+    be held. ``retrying`` tells how many events wait in the retry stream for a lane.
     """
 
     hold: Callable[[Lane, Sequence[Item], Hold], Awaitable[None]]
@@ -58,7 +61,7 @@ class Elsewhere:
 
 @dataclass(slots=True)
 class Delivering:
-    """What of one take of a lane is still to be done."""
+    """The remaining work for the events that were taken off a lane."""
 
     todo: list[Item]
     pieces: deque[list[Item]] = field(default_factory=deque)
@@ -73,7 +76,7 @@ class Delivering:
         return bool(self.todo or self.pieces) and self.refusal is None and self.hold is None
 
     def rest(self) -> list[Item]:
-        """Return everything, in order."""
+        """Return all remaining events, in order."""
         return [*self.away, *(item for piece in self.pieces for item in piece), *self.todo, *self.accused]
 
 
@@ -93,6 +96,7 @@ class Delivery:
         self._began = time.monotonic()
         self._has_predecessor = progress.ledger.counts[Outcome.SENT] > 0
         self._figures = PushFigures()
+        self._trouble: Trouble | None = None
 
     def planner(self, destination: Destination) -> PushPlanner:
         """Return the planner of *destination*."""
@@ -109,8 +113,9 @@ class Delivery:
         return planner
 
     def report(self) -> Mapping[str, Any]:
-        """Return what the pushes came to, and what is known of the destinations' streams, as plain data."""
-        return {**self._figures.report(), "streams": self._streams()}
+        """Return the figures of the pushes, and counts of the destinations' streams, as plain data."""
+        troubles = [asdict(self._trouble)] if self._trouble is not None else []
+        return {**self._figures.report(), "streams": self._streams(), "troubles": troubles}
 
     def _streams(self) -> dict[str, int]:
         found: Counter[str] = Counter()
@@ -119,7 +124,7 @@ class Delivery:
         return dict(found)
 
     def close(self) -> None:
-        """Let go of the threads."""
+        """End the threads."""
         self._pool.close()
 
     async def deliver(self, lane: Lane, items: Sequence[Item]) -> list[Item]:
@@ -128,7 +133,7 @@ class Delivery:
         work = Delivering([item for item in items if not item.accused_for])
         work.accused = [item for item in items if item.accused_for]
         if not work.todo:
-            # There is nothing else that could show whose fault it is.
+            # No other event could show whose fault the refusal is.
             work.todo, work.accused = work.accused, []
         while work.goes_on:
             await self._push_next(lane, planner, work)
@@ -152,7 +157,7 @@ class Delivery:
         return lane.refused((), answer.retry_after, Blockage(answer.reason, answer.cure))[1]
 
     async def prove(self, after: float | None = None) -> None:
-        """Have everything proven that was sent without a proof of its own a while ago, *after* so many seconds."""
+        """Prove the events that were sent without a proof more than *after* seconds ago."""
         for destination, planner in list(self._planners.items()):
             entries = planner.overdue(after)
             for first in range(0, len(entries), SIDE_BY_SIDE):
@@ -160,7 +165,7 @@ class Delivery:
                     break
 
     async def _prove(self, destination: Destination, planner: PushPlanner, entries: Sequence[Entry]) -> bool:
-        """Repeat *entries*, each in a push of its own; return whether the destination says anything about them."""
+        """Repeat *entries*, each in a push of its own; return whether each answer tells whether events are held."""
         answers = await asyncio.gather(*(self._ask(destination, [entry]) for entry in entries))
         told = True
         for entry, answer in zip(entries, answers, strict=True):
@@ -175,38 +180,38 @@ class Delivery:
         doubts.discard(result.certain)
         self._elsewhere.doubt(result.doubted)
 
-    async def park(self, item: Item, reason: str) -> bool:
-        """Keep *item* in the dead-letter stream, and book its end; False when there is no room: it is to wait.
+    async def park(self, item: Item, reason: str, cure: str = "") -> bool:
+        """Store *item* in the dead-letter stream, and book its end; False when there is no room and it has to wait.
 
-        One that was sent before stays sent.
+        An event that was sent before stays booked as sent.
         """
         if item.page.is_repeat:
             self._few.warning("an event is not sent again", extra={"offset": item.offset, "reason": reason})
         elif not await self._park(partial(self._dead_letter.park, item.offset, item.page.sequence, item.raw, reason)):
             return False
         else:
-            self._few.warning(
-                "an event can't be delivered, it is parked", extra={"offset": item.offset, "reason": reason}
-            )
+            self._trouble = Trouble("events can't be delivered", reason, cure or LETTERS_CURE, time.monotonic())
+            extra = {"offset": item.offset, "reason": reason, "cure": cure}
+            self._few.warning("an event can't be delivered, it is parked", extra=extra)
         self._progress.ledger.end(item.page, item.index, Outcome.PARKED)
         return True
 
     async def park_envelope(self, sequence: int, payload: bytes, reason: str) -> bool:
-        """Keep a whole envelope that can't be read in the dead-letter stream; False when there is no room."""
+        """Store a whole unreadable envelope in the dead-letter stream; False when there is no room."""
         if not await self._park(partial(self._dead_letter.park_envelope, sequence, payload, reason)):
             return False
         log.error("an envelope can't be read, it is parked whole", extra={"sequence": sequence, "reason": reason})
         return True
 
     async def park_damaged(self, sequence: int, payload: bytes, reason: str) -> bool:
-        """Keep a message of the retry stream that can't be read in the dead-letter stream; False as above."""
+        """Store an unreadable message of the retry stream in the dead-letter stream; False when there is no room."""
         if not await self._park(partial(self._dead_letter.park_retry, sequence, payload, reason)):
             return False
         log.error("a message of the retry stream is parked", extra={"sequence": sequence, "reason": reason})
         return True
 
     async def park_page(self, page: EnvelopeProgress, reason: str) -> bool:
-        """Note in the dead-letter stream that what a page of the retry stream held can't be read; False as above."""
+        """Store a letter for each event of an unreadable page of the retry stream; False when there is no room."""
         for index in list(page.open_indexes()):
             if not await self._park(partial(self._dead_letter.park, page.offset(index), page.sequence, b"{}", reason)):
                 return False
@@ -214,7 +219,7 @@ class Delivery:
         return True
 
     async def _park(self, parking: Callable[[], Awaitable[None]]) -> bool:
-        """Store in the dead-letter stream, which discards nothing; return False when it is full, and say so."""
+        """Store in the dead-letter stream, which discards nothing; when it is full, log that and return False."""
 
         async def attempt() -> bool:
             try:
@@ -231,7 +236,10 @@ class Delivery:
         if now - self._said_full_at >= SAY_FULL_EVERY:
             self._said_full_at = now
             cure = "replay or drop dead letters, or raise queue.eventsMaxBytes"
-            log.error("what is to be parked waits: there is no room for it", extra={"error": str(error), "cure": cure})
+            log.error(
+                "the dead-letter stream is full, events that have to be parked wait",
+                extra={"error": str(error), "cure": cure},
+            )
 
     async def _push_next(self, lane: Lane, planner: PushPlanner, work: Delivering) -> None:
         pushes = self._next_pushes(lane, planner, work)
@@ -246,7 +254,7 @@ class Delivery:
             await self._settle(lane, planner.settle(push, answer), answer, work)
 
     def _next_pushes(self, lane: Lane, planner: PushPlanner, work: Delivering) -> list[list[Item]]:
-        """Return the pushes that go side by side now: of the next piece, where something is being narrowed down."""
+        """Return the pushes that go side by side now; they are of the next piece where there are pieces."""
         is_piece = bool(work.pieces)
         items = self._elsewhere.reroute(lane, work.pieces.popleft() if is_piece else work.todo)
         pushes, rest = planner.plan(items, lane.key) if items else ([], [])
@@ -267,12 +275,12 @@ class Delivery:
         return answer
 
     async def _settle(self, lane: Lane, result: PushResult, answer: Answer, work: Delivering) -> None:
-        # With what is booked as sent, in one save.
+        # Doubts and outcomes become durable in one save.
         self._note_doubts(result)
         for item in result.sent:
             self._progress.ledger.end(item.page, item.index, Outcome.SENT)
         self._figures.sent(result.sent)
-        unparked = [item for item, reason in result.parked if not await self.park(item, reason)]
+        unparked = [item for item, reason in result.parked if not await self.park(item, reason, answer.cure)]
         if result.sent or result.parked:
             self._tell_back(lane, len(result.sent) + len(work.todo))
             lane.succeeded(sum(item.entry.size for item in result.sent if item.entry is not None))
@@ -293,7 +301,7 @@ class Delivery:
 
     @staticmethod
     def _judge(planner: PushPlanner, work: Delivering) -> None:
-        """Have what was refused alone tried once more where the destination takes others; hold the destination else."""
+        """Try accused events once more if the destination has taken others; otherwise hold the destination."""
         accused, work.accused = work.accused, []
         for item in accused:
             if planner.took_others_since(item):
@@ -324,7 +332,7 @@ class Delivery:
         return unloaded
 
     def _tell_back(self, lane: Lane, taken: int) -> None:
-        """Say that a destination takes events again, for how long it did not, and how many waited."""
+        """Log that a destination takes events again, for how long it did not, and how many events waited."""
         if lane.is_blocked and lane.key == COMMON:
             events = taken + len(lane.items) + self._elsewhere.retrying(lane.label)
             context = {"destination": lane.label, "seconds": round(lane.blocked_for, 1), "events": events}
@@ -332,9 +340,14 @@ class Delivery:
 
     @staticmethod
     def _tell_held(lane: Lane, hold: Hold, events: int) -> None:
-        # Said when it begins; that it goes on is what the accounts tell.
+        # The log tells when it begins; the accounts tell that it goes on.
         level = logging.DEBUG if lane.key == hold.key and lane.is_blocked else logging.WARNING
-        extra = {"destination": lane.destination.label, "queue": hold.key.strip(), "reason": hold.reason}
+        extra = {
+            "destination": lane.destination.label,
+            "queue": hold.key.strip(),
+            "reason": hold.reason,
+            "cure": hold.cure,
+        }
         log.log(level, "a stream takes nothing now, its events wait", extra={**extra, "events": events})
 
 

@@ -1,4 +1,4 @@
-"""What a sender's pushes come to: how many ended how, how long they took, how old events were when they were sent."""
+"""Counts a sender's pushes by outcome, their times, and the age of events when they were sent."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PushFigures:
         self._since_stored = Histogram(AGE_SECONDS)
 
     def timed(self, push: Callable[[], Answer]) -> Answer:
-        """Push, and count what came of it."""
+        """Push, and count the answer."""
         began = time.monotonic()
         answer = push()
         self._seconds.observe(time.monotonic() - began)
@@ -43,7 +43,7 @@ class PushFigures:
         return answer
 
     def sent(self, items: Iterable[Item]) -> None:
-        """Note how old *items* are, which have just been sent; what was sent before tells nothing of that."""
+        """Note the age of *items*, which have just been sent; events that were sent before do not count."""
         now = self._clock()
         for item in items:
             if item.entry is not None and not item.page.is_repeat:

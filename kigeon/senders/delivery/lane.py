@@ -1,4 +1,4 @@
-"""A lane: the events that wait for one destination, in order, and when it may be tried again. Pure, but for a clock."""
+"""A lane: the events that wait for one destination, in order, and the time of the next try. Pure except for a clock."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ MAX_PUSH_BYTES = 1024 * 1024
 MAX_PUSH_EVENTS = 5000
 
 QUICKER = 1.25
-"""By how much a lane that was slowed down tries more after each push that was stored."""
+"""The factor by which a slowed-down lane speeds up after each push that was stored."""
 
 TOLD_FOR = 300.0
-"""Seconds after which it is said again that a destination takes nothing."""
+"""Seconds after which the log says again that a destination takes nothing."""
 
 STALLED_AFTER = 0.5
-"""Seconds after which a push that has no answer holds up what waits behind it."""
+"""Seconds without an answer after which a push counts as stalled."""
 
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """An event in memory: where it is from, its raw JSON, and what to push of it once that is known."""
+    """An event in memory: its place in a page, its raw JSON, and its entry once that is known."""
 
     page: EnvelopeProgress
     index: int
     raw: bytes
     entry: Any = None
-    """What its type of sender pushes, an :class:`~kigeon.senders.entry.Entry`; None before it is prepared."""
+    """The :class:`~kigeon.senders.entry.Entry` to push; None before the event is prepared."""
     attempts: int = 0
     accused_at: int = 0
     accused_for: str = ""
-    """By which of the destination's answers it was refused alone, and what that said; empty where it was not."""
+    """The number of the answer by which it was refused alone, and that answer's reason; empty where it was not."""
 
     @property
     def offset(self) -> int:
-        """Its offset."""
+        """The event's offset."""
         return self.page.offset(self.index)
 
 
 @dataclass(frozen=True, slots=True)
 class Blockage:
-    """Why a lane's last try failed, what an operator can do about it, and whether nothing goes until that is done."""
+    """Why a lane's last try failed, what an operator can do, and whether the lane waits until that is done."""
 
     reason: str = ""
     cure: str = ""
@@ -58,9 +58,9 @@ class Blockage:
 
 
 class Lane:
-    """The way to one destination, or what of it waits for something of its own: *key* says what, "" is the common way.
+    """The queue of one destination (*key* is ""), or of those of its events that wait on their own, named by *key*.
 
-    At most one push after the other is under way on it, or a few small ones side by side.
+    Pushes go one after the other, or a few small ones side by side.
     """
 
     def __init__(self, destination: Destination, key: str = "", clock: Callable[[], float] = time.monotonic) -> None:
@@ -77,7 +77,7 @@ class Lane:
         self._told: tuple[str, float] = ("", -math.inf)
         self._blocked_at = 0.0
         self.blockage: Blockage | None = None
-        """Why the last try failed; None where it did not."""
+        """Why the last try failed; None where it did not fail."""
 
     @property
     def label(self) -> str:
@@ -86,7 +86,7 @@ class Lane:
 
     @property
     def wait(self) -> float:
-        """Seconds until the destination may be tried, 0 when it may be now."""
+        """Seconds until the next try of the destination, 0 for now."""
         return max(self._due - self._clock(), 0.0)
 
     @property
@@ -96,32 +96,32 @@ class Lane:
 
     @property
     def blocked_for(self) -> float:
-        """Seconds since the first try of those in a row that failed; 0 where the last one did not."""
+        """Seconds since the first of the failed tries in a row; 0 where the last try did not fail."""
         return self._clock() - self._blocked_at if self.is_blocked else 0.0
 
     @property
     def waiting(self) -> int:
-        """How many events are on it, those of a push that is under way among them."""
+        """How many events are on the lane, including those of a push that is under way."""
         return len(self.items) + len(self._asked)
 
     @property
     def stalled(self) -> Sequence[Item]:
-        """What is in a push that has been without an answer for longer than :data:`STALLED_AFTER`; mostly nothing."""
+        """The events of a push that had no answer for :data:`STALLED_AFTER` seconds; mostly none."""
         return self._asked if self._clock() - self._asked_at > STALLED_AFTER else ()
 
     @property
     def fills_a_push(self) -> bool:
-        """Whether what is on it is as much as fits into a push."""
+        """Whether the lane holds enough events for a full push."""
         size = sum(item.entry.size for item in self.items if item.entry)
         return len(self.items) >= MAX_PUSH_EVENTS or size >= self._most
 
     @property
     def has_retries(self) -> bool:
-        """Whether events from the retry stream are loaded on it."""
+        """Whether events from the retry stream are loaded on the lane."""
         return bool(self.items) and self.items[0].page.is_retry
 
     def add(self, items: Iterable[Item]) -> None:
-        """Append events that came later than all others; those from the retry stream go before those that do not."""
+        """Append events that came later than all others; events from the retry stream go before the others."""
         items = list(items)
         retried = [item for item in items if item.page.is_retry]
         if retried:
@@ -130,7 +130,7 @@ class Lane:
         self.items.extend(item for item in items if not item.page.is_retry)
 
     def take(self) -> list[Item]:
-        """Take the next push off the lane: as much as fits into one."""
+        """Take the events of the next push off the lane, as many as fit."""
         taken: list[Item] = []
         size = 0
         while self.items and len(taken) < MAX_PUSH_EVENTS:
@@ -142,7 +142,7 @@ class Lane:
         return taken
 
     def take_waiting(self) -> list[Item]:
-        """Take every event off the lane that is of the events stream, and was not sent before."""
+        """Take every event off the lane that comes from the events stream and was not sent before."""
         return self.take_if(lambda item: not item.page.is_retry and not item.page.is_repeat)
 
     def take_if(self, belongs_elsewhere: Callable[[Item], bool]) -> list[Item]:
@@ -163,7 +163,7 @@ class Lane:
         self._asked_at, self._asked = math.inf, ()
 
     def succeeded(self, size: int = 0) -> None:
-        """Note that the destination answered and stored *size* bytes. A lane with a pace rests; it quickens slowly."""
+        """Note that the destination stored *size* bytes. A lane with a pace rests, and then goes a little faster."""
         self._backoff.succeeded()
         self._told = ("", -math.inf)
         self.blockage, self._due = None, self._clock() + size / self._pace if self._pace else 0.0
@@ -171,13 +171,13 @@ class Lane:
         self._pace *= QUICKER
 
     def slow_down(self, pace: float, most: int) -> float:
-        """Send *pace* bytes a second, *most* at once; return how many seconds that takes (0: the pace is not known)."""
+        """Send *pace* bytes a second, *most* in one push; return the seconds for one push (0: the pace is unknown)."""
         self._pace = pace
         self._most = max(most, 1) if most else self._most
         return self._most / pace if pace else 0.0
 
     def is_news(self, what: str) -> bool:
-        """Whether *what* is to be told: it is not what was told last, or that was a while ago."""
+        """Whether to log *what*: it differs from what was logged last, or that was a while ago."""
         told, at = self._told
         if what == told and self._clock() - at < TOLD_FOR:
             return False
@@ -187,9 +187,9 @@ class Lane:
     def refused(
         self, items: Iterable[Item], retry_after: float | None, blockage: Blockage = Blockage()
     ) -> tuple[float, list[Item]]:
-        """Put *items* back and wait; return for how long, and the events that are unloaded.
+        """Put *items* back and wait; return for how many seconds, and the events that are unloaded.
 
-        Those from the retry stream are unloaded: they are safe there, and the way back may be long.
+        Events from the retry stream are unloaded: they are safe there, and the destination may be away for long.
         """
         self.items.extendleft(reversed(list(items)))
         unloaded = self.take_if(lambda item: item.page.is_retry)

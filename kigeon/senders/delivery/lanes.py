@@ -1,4 +1,4 @@
-"""A sender's lanes: one for each destination, and one for what of it waits for something of its own."""
+"""A sender's lanes: one for each destination, and one for each key whose events wait on their own."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from kigeon.senders.delivery.waits import waits_of
 from kigeon.senders.entry import Destination
 
 MOST_TOLD = 20
-"""Lanes on which nothing goes of which it is told why."""
+"""Blocked lanes that a report explains."""
 
 LaneKey = tuple[Destination, str]
 """A destination, and the key of the queue there."""
 
 
 class Lanes:
-    """Owned by one event loop. *begin* is called with each lane that is made; it drives it until it is empty."""
+    """All lanes, owned by one event loop. *begin* is called with each new lane, and drives it until it is empty."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Lanes:
         return iter(list(self._lanes.values()))
 
     def lane(self, destination: Destination, key: str = COMMON) -> Lane:
-        """Return the lane of a way."""
+        """Return the lane of *destination* and *key*; make it where there is none."""
         way = (destination, key)
         lane = self._lanes.get(way)
         if lane is None:
@@ -50,7 +50,7 @@ class Lanes:
         return lane
 
     def close(self, lane: Lane) -> None:
-        """Let go of a lane on which nothing waits any more."""
+        """Remove a lane on which no event waits any more."""
         del self._lanes[lane.destination, lane.key]
         if lane.key != COMMON:
             self._planner_of(lane.destination).released(lane.key)
@@ -66,24 +66,24 @@ class Lanes:
             self.lane(*way).add(entering)
 
     def reroute(self, lane: Lane, items: Sequence[Item]) -> list[Item]:
-        """Put those of *items* that wait for something of their own on other lanes; return the rest."""
+        """Move those of *items* that have to wait on other lanes there; return the rest."""
         strays = set(map(id, self._strays(lane, items)))
         self.enter(item for item in items if id(item) in strays)
         return [item for item in items if id(item) not in strays]
 
     def hold(self, lane: Lane, items: Sequence[Item], hold: Hold) -> tuple[Lane, list[Item]]:
-        """Have *items* wait on a lane of their own, and with them what is on *lane* and belongs there too.
+        """Move *items* to a lane of their own, with the events on *lane* that belong there too.
 
-        Return that lane, and what it unloads: see :meth:`Lane.refused`.
+        Return that lane, and the events that it unloads: see :meth:`Lane.refused`.
         """
         held = self.lane(lane.destination, hold.key)
         strays = set(map(id, self._strays(lane, lane.items)))
         held.items.extend(lane.take_if(lambda item: id(item) in strays) if strays else ())
         delay = held.slow_down(hold.pace, hold.most)
-        return held, held.refused(items, delay or None, Blockage(hold.reason))[1]
+        return held, held.refused(items, delay or None, Blockage(hold.reason, hold.cure))[1]
 
     def report(self, waiting: Callable[[str], int]) -> list[dict[str, object]]:
-        """Return why nothing goes where nothing goes, those first on which the most waits, as plain data.
+        """Return why lanes are blocked, those with the most waiting events first, as plain data.
 
         *waiting* says how many events wait elsewhere for a label. Times are on the steady clock.
         """
@@ -103,7 +103,7 @@ class Lanes:
         ]
 
     def hanging(self, lane: Lane) -> Sequence[Item]:
-        """Return what a push on *lane* holds that hangs; nothing where it holds up nobody else, being the only way."""
+        """Return the events of a stalled push on *lane*; nothing where there is only one lane, so nobody is held up."""
         return lane.stalled if self._differ else ()
 
     def _strays(self, lane: Lane, items: Iterable[Item]) -> list[Item]:

@@ -1,7 +1,7 @@
-"""How a destination is delivered to: what is pushed side by side, and what the answers mean for each event.
+"""Planners decide which events are pushed side by side, and what answers mean for each event.
 
-A planner is pure. A sender type has one of its own where an answer does not speak for all of a push; the plain one is
-for those where it does.
+A planner is pure. A sender type has its own planner where an answer does not speak for the whole push; the plain
+planner is for types where it does.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from kigeon.senders.delivery.lane import Item
 from kigeon.senders.entry import Answer, Entry, PushStatus
 
 COMMON = ""
-"""The key of the queue in which everything of a destination waits that waits for nothing of its own."""
+"""The key of a destination's common queue, for events that do not wait on their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What holds up the events of one queue of a destination: *key* names the queue.
+    """Why the events of the queue ``key`` of a destination are held up.
 
-    ``pace`` is how many bytes a second may go there, ``most`` how many in one push (0: not known).
+    ``pace`` is how many bytes a second may go there, ``most`` how many bytes in one push (0: not known).
     """
 
     key: str
     reason: str
     pace: float = 0.0
     most: int = 0
+    cure: str = ""
 
 
 @dataclass(slots=True)
@@ -38,37 +39,37 @@ class PushResult:
     again: list[Item] = field(default_factory=list)
     """To be planned again now."""
     pieces: list[list[Item]] = field(default_factory=list)
-    """To be planned and pushed now, each apart from all else: something is being narrowed down."""
+    """To be planned and pushed now, each on its own, to find out which event is refused."""
     parked: list[tuple[Item, str]] = field(default_factory=list)
     later: list[Item] = field(default_factory=list)
-    """Their time is to come."""
+    """To be tried later: their timestamps are in the future."""
     held: list[Item] = field(default_factory=list)
     hold: Hold | None = None
     accused: list[Item] = field(default_factory=list)
-    """Refused alone, for no reason that is known to be the event's: parked once the destination takes others."""
+    """Refused alone, for a reason that may not be the event's; parked if refused again after others were taken."""
     away: list[Item] = field(default_factory=list)
     """The destination takes nothing now."""
     is_hopeless: bool = False
-    """Whether the destination refuses event after event: nothing more is to be tried now."""
+    """Whether the destination refuses event after event, so that nothing more is tried now."""
     doubted: list[int] = field(default_factory=list)
     """Offsets of events that were booked as sent, and that the destination may have refused unnoticed."""
     unproven: list[int] = field(default_factory=list)
-    """Offsets of those of ``sent`` of which the answer does not say that they are held."""
+    """Offsets of events in ``sent`` for which the answer does not prove that they are held."""
     certain: list[int] = field(default_factory=list)
-    """Offsets of events that were unproven, and are not any more."""
+    """Offsets of events that were unproven until now."""
 
 
 class PushPlanner(Protocol):
-    """One destination's; owned by one event loop."""
+    """The planner of one destination; owned by one event loop."""
 
     def take_over(self) -> None:
-        """Reckon with a predecessor, of whose pushes up to now nothing is known."""
+        """Take into account that a predecessor may have pushed until now, which nobody knows."""
 
     def route(self, entry: Any) -> str:
         """Return the key of the queue in which *entry* waits."""
 
     def plan(self, items: Sequence[Item], key: str) -> tuple[list[list[Item]], list[Item]]:
-        """Return what of *items*, which waited in the queue *key*, is pushed side by side, and what is left."""
+        """Return the pushes of *items*, which waited in the queue *key*, that go side by side, and the items left."""
 
     def settle(self, push: Sequence[Item], answer: Answer) -> PushResult:
         """Return what *answer* means for each event of *push*."""
@@ -77,26 +78,26 @@ class PushPlanner(Protocol):
         """Whether the destination took anything since an event was refused alone."""
 
     def released(self, key: str) -> None:
-        """Note that nothing waits in the queue *key* any more."""
+        """Note that the queue *key* is empty now."""
 
     def overdue(self, after: float | None = None) -> Sequence[Entry]:
-        """Return entries, each sent before, whose repeat would prove what was sent without a proof of its own.
+        """Return entries that were sent before, and whose repeat would prove events that were sent without a proof.
 
-        *after* is for how many seconds that was not proven; None: for as long as the planner thinks is long.
+        These events have been unproven for *after* seconds; None leaves the time to the planner.
         """
 
     def proven(self, entry: Any, answer: Answer) -> PushResult:
-        """Take the *answer* to the repeat of *entry*; return what it means for what was sent before."""
+        """Take the *answer* to the repeat of *entry*; return what it means for events that were sent before."""
 
     def unproven(self) -> list[int]:
-        """Return the offsets of all that was sent, and is neither proven nor doubted."""
+        """Return the offsets of events that were sent, and are neither proven nor doubted."""
 
     def figures(self) -> Mapping[str, int]:
         """Return how many streams are ``known``, ``proven``, ``held``, and how many events ``unproven``."""
 
 
 class PlainPlanner:
-    """An answer speaks for all of a push, and a push is all that waits."""
+    """For destinations whose answer speaks for the whole push."""
 
     def take_over(self) -> None:
         """Nothing depends on what was written before."""

@@ -1,8 +1,8 @@
-"""The threads that pushes run in: destinations that hang take none from those that answer.
+"""The threads of pushes: destinations that hang take no threads from destinations that answer.
 
-An origin (scheme, host and port) that answers has a few pushes under way at once. Of one that was never heard of, or
-gave no answer when it was last asked, one push at a time finds out how it is; whoever wants to push there meanwhile
-learns from that one. So the number of connections to an origin is bounded too, however many tenants it has.
+An origin (scheme, host and port) that answers has a few pushes under way at once. An origin that is new, or gave no
+answer to the last push, gets one push at a time, the probe; other pushes there wait for the probe's answer and share
+it. So the number of connections to an origin is bounded, however many tenants it has.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SIDE_BY_SIDE = 4
 """Pushes to one origin under way at once."""
 
 THREADS = 128
-"""For origins that answer, and as many for those of which that is not known."""
+"""Threads for origins that answer, and as many again for the others."""
 
 MAX_ORIGINS = 4096
 
@@ -32,7 +32,7 @@ class Origin:
 
 
 class PushPool:
-    """Owned by one event loop; :meth:`close` lets go of the threads."""
+    """Runs pushes. Owned by one event loop; :meth:`close` ends the threads."""
 
     def __init__(self) -> None:
         self._answering = ThreadPoolExecutor(THREADS, "push")
@@ -40,7 +40,7 @@ class PushPool:
         self._origins: dict[str, Origin] = {}
 
     async def run(self, origin_name: str, push: Callable[[], Answer]) -> Answer:
-        """Return what *push*, which blocks, returns; or the answer that another push to a silent origin had."""
+        """Return what *push*, which blocks, returns; or the answer of another push, the probe of a silent origin."""
         origin = self._origin(origin_name)
         while True:
             if origin.answers:
@@ -55,7 +55,7 @@ class PushPool:
                     return answer
 
     def close(self) -> None:
-        """Let go of the threads; pushes that are under way are not waited for."""
+        """End the threads, without waiting for pushes that are under way."""
         for threads in (self._answering, self._silent):
             threads.shutdown(wait=False, cancel_futures=True)
 

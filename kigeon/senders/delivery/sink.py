@@ -1,4 +1,4 @@
-"""What a type of sender has to offer: how an event becomes an entry, how entries are pushed, what answers mean."""
+"""The interface of a type of sender: it makes entries of events, pushes entries, and interprets answers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Sink(Protocol):
         """Return what to push of *event*; *settings* None means the sender's own. Never raises."""
 
     def planner(self, destination: Any) -> PushPlanner:
-        """Return what decides what is pushed together to *destination*, and what the answers mean."""
+        """Return the planner of *destination*, which decides what is pushed together and what answers mean."""
 
     def push(self, destination: Any, entries: Sequence[Any]) -> Answer:
-        """Push *entries*, all of them of *destination*."""
+        """Push *entries*, which all go to *destination*."""
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""

@@ -1,4 +1,4 @@
-"""What a sender waits for: where events can't go now, why, since when, and when that is tried next."""
+"""What a sender waits for: where events can't go now, why, since when, and when the next try is."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from kigeon.clock import stamp
 from kigeon.senders.delivery.lane import Lane
 
 MOST_WAITS = 32
-"""Waits that are told of: a hook may make as many destinations as there are events."""
+"""Waits that an answer tells at most: a hook may make as many destinations as there are events."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Something that *events* wait for. ``since`` and ``next_try`` are seconds since the epoch, 0 where not known.
+    """Something that ``events`` events wait for. ``since`` and ``next_try`` are in seconds since the epoch, 0: unknown.
 
-    ``destination`` is empty where it is not known yet which one it will be; ``queue`` names the one stream of it that
-    waits alone. ``held`` says that nothing goes until an operator acts.
+    ``destination`` is empty where the destination is not known yet; ``queue`` names the one stream of the destination
+    that waits alone. ``held`` says that the events wait until an operator acts.
     """
 
     destination: str
@@ -31,7 +31,7 @@ class Wait:
     held: bool = False
 
     def shown(self) -> dict[str, Any]:
-        """Return it as an answer to an operator holds it, times in RFC 3339."""
+        """Return the wait as an answer to an operator holds it, with times in RFC 3339."""
         return {
             "destination": self.destination,
             "queue": self.queue,
@@ -45,9 +45,9 @@ class Wait:
 
 
 def waits_of(lanes: Iterable[Lane], retrying: Callable[[str], int], now: float) -> Iterator[Wait]:
-    """Yield what the blocked ones of *lanes* wait for; *retrying* tells how many wait in the retry stream for a label.
+    """Yield what the blocked *lanes* wait for; *retrying* tells how many events wait in the retry stream for a label.
 
-    *now* is by the clock on which the times of what is yielded are to be: that of the day, or the steady one.
+    *now* is on the wall clock or on the steady clock; the times that are yielded are on the same clock.
     """
     for lane in lanes:
         blockage = lane.blockage

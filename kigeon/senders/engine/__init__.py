@@ -1,1 +1,1 @@
-"""A sender at work."""
+"""The engine of a sender: reading, preparing, pushing, booking."""

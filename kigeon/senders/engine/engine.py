@@ -1,8 +1,8 @@
-"""A sender at work: reads the events stream as a log, prepares, hands to lanes, and keeps the books durable.
+"""A sender at work: it reads the events stream as a log, prepares events, puts them on lanes, and keeps the books.
 
-Three kinds of tasks run side by side: one reads and prepares, one for each lane pushes, one looks after what is due.
-What is in memory is bounded by the *window*; when it is full of events that can't go while others could, those move
-to the retry stream. The durable position is written after every push, before the lane's next.
+Three kinds of tasks run side by side: one reads and prepares, one for each lane pushes, one tries due events again.
+The *window* bounds the events in memory. When it is full of events that can't go while others could, the former move
+to the retry stream. The durable position is written after every push, before the lane's next push.
 """
 
 from __future__ import annotations
@@ -10,20 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import Any
+from collections.abc import Sequence
 
 from kigeon.backoff import persistently
-from kigeon.errors import QueueError
 from kigeon.senders.delivery.delivery import Delivery, Elsewhere
 from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.lanes import Lanes
 from kigeon.senders.delivery.planner import Hold
 from kigeon.senders.delivery.waits import MOST_WAITS, Wait, waits_of
+from kigeon.senders.engine.doubted import DoubtedEvents
+from kigeon.senders.engine.preparing import Preparing
 from kigeon.senders.engine.reading import EnvelopeReader
 from kigeon.senders.engine.spec import SenderSpec, Stores
+from kigeon.senders.engine.tasks import Tasks
 from kigeon.senders.engine.undecided import Undecided
 from kigeon.senders.engine.window import Window
 from kigeon.senders.ports import StoredEnvelope
@@ -31,7 +30,6 @@ from kigeon.senders.progress.ledger import Ledger
 from kigeon.senders.progress.opening import open_position
 from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.progress import Progress
-from kigeon.senders.retry.groups import AGAIN
 from kigeon.senders.retry.replaying import ParkedEvents
 from kigeon.senders.retry.resending import Resending
 from kigeon.senders.retry.scheduler import RetryScheduler
@@ -41,20 +39,11 @@ from kigeon.throttle import Limited
 log = logging.getLogger(__name__)
 few = Limited(log)
 
-PROVE_EVERY = 10.0
-"""Seconds between two looks at what is sent and not proven."""
-
-DOUBTED_FIRST = 10.0
-"""Seconds for which nothing new is read at the start while what is in doubt has not been tried."""
-
-PROVE_AT_END = 3.0
-"""Seconds that are taken at the end to prove what would be sent again at the next start."""
-
 DUE_INTERVAL = 0.25
-"""Seconds between two looks at what is due, while anything is under way."""
+"""Seconds between two looks at due events, while any event is under way."""
 
 IDLE_TICK = 1.0
-"""The same while nothing is."""
+"""Seconds between two looks while no event is under way."""
 
 
 async def open_engine(stores: Stores, spec: SenderSpec) -> Engine:
@@ -72,83 +61,50 @@ class Engine:
         self._spec = spec
         self._ledger = ledger
         self._progress = Progress(ledger, stores.record, stores.outcomes)
-        self._preparing = ThreadPoolExecutor(1, "prepare")
-        elsewhere = Elsewhere(self._hold, self._reroute, self._postpone, self._doubt, self._retrying)
+        self._preparing = Preparing(spec)
+        self._tasks = Tasks()
+        elsewhere = Elsewhere(
+            self._hold, self._reroute, self._postpone, lambda offsets: self._doubted.add(offsets), self._retrying
+        )
         self._delivery = Delivery(spec.sink, self._progress, stores.dead_letter, elsewhere)
         self._scheduler = RetryScheduler(stores.retry, self._progress, self._delivery, self._place, spec.max_age)
         self.parked = ParkedEvents(stores.dead_letter, stores.outcomes, self._progress, self._scheduler)
         self.resending = Resending(stores.history, self._progress, self._scheduler, self._repeat)
-        self._lanes = Lanes(self._delivery.planner, lambda lane: self._start(self._drive(lane)))
+        self._lanes = Lanes(self._delivery.planner, lambda lane: self._tasks.start(self._drive(lane)))
+        self._doubted = DoubtedEvents(ledger, self._delivery, self._scheduler, self.resending)
         self._undecided = Undecided(ledger, self._scheduler, spec.max_age)
-        self._window = Window(ledger, self._lanes, self._scheduler, spec.may_route, self._start)
-        self._reader = EnvelopeReader(stores.log, ledger, self._delivery, self._window, self._start)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._failed: asyncio.Future[None] | None = None
-        self._closing = False
-        self._doubted: list[int] = []
+        self._window = Window(ledger, self._lanes, self._scheduler, spec.may_route, self._tasks.start)
+        self._reader = EnvelopeReader(stores.log, ledger, self._delivery, self._window, self._tasks.start)
         self._evicted = ledger.counts[Outcome.EVICTED]
         self._stirred = asyncio.Event()
         self._busy = 0
 
     async def restore(self) -> None:
-        """Take over what waits in the retry stream."""
+        """Take over the events that wait in the retry stream."""
         await self._scheduler.restore()
         await self.parked.restore()
-        await self._recall_doubts()
+        await self._doubted.restore()
 
     async def run(self) -> None:
-        """Work until cancelled. Raises what must not be survived, :class:`~kigeon.errors.Fenced` among it.
-
-        It does not wait for the other tasks then: one that waits for the queue may not hear that it is cancelled.
-        """
-        self._failed = asyncio.get_running_loop().create_future()
-        self._start(self._read())
-        self._start(self._look_after())
-        self._start(self._prove())
-        try:
-            await self._failed
-        finally:
-            self._closing = True
-            for task in list(self._tasks):
-                task.cancel()
+        """Work until cancelled. Raises errors that must end the sender, such as :class:`~kigeon.errors.Fenced`."""
+        await self._tasks.run(self._read(), self._look_after(), self._doubted.prove())
 
     async def drain(self) -> None:
-        """Return when all that the queue holds now is sent, or waits for what is away; the position is durable."""
+        """Return when all events that the queue holds now are sent, or can't be sent now; the position is durable."""
         target = await persistently("reading the events stream", self._log.last_sequence)
         while not self._is_drained(target):
             await asyncio.sleep(0.02)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._delivery.prove(0.0), PROVE_AT_END)
+        await self._doubted.prove_at_end()
         await self._progress.save()
 
     def close(self) -> None:
-        """Let go of the threads."""
-        self._preparing.shutdown(wait=False, cancel_futures=True)
+        """End the threads."""
+        self._preparing.close()
         self._delivery.close()
         self._spec.sink.close()
 
-    async def _recall_doubts(self) -> None:
-        """Have what an earlier run sent and never saw proven sent again: its destination may not hold it."""
-        offsets = list(self._ledger.doubts)
-        if offsets:
-            log.info("what was sent and not proven to be held is sent again", extra={"events": len(offsets)})
-            await persistently("reading what is in doubt", lambda: self.resending.send_doubted(offsets))
-            self._scheduler.waiting.hurry(AGAIN)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled() or (error := task.exception()) is None:
-            return
-        if self._failed is not None and not self._failed.done():
-            self._failed.set_exception(error)
-
     def report(self) -> dict[str, object]:
-        """Return the accounts as plain data: outcomes so far, what is in memory, what waits and where it can't go."""
+        """Return the accounts as plain data: outcomes so far, events in memory, events that wait, blocked lanes."""
         return {
             **{str(outcome): count for outcome, count in self._ledger.counts.items()},
             "ended": {str(outcome): count for outcome, count in self._ledger.ended.items()},
@@ -177,8 +133,8 @@ class Engine:
 
     async def _read(self) -> None:
         await self._reader.begin()
-        await self._doubted_first()
-        while not self._closing:
+        await self._doubted.tried()
+        while not self._tasks.is_closing:
             self._window.relieve()
             if self._window.is_full:
                 await self._make_room()
@@ -194,23 +150,15 @@ class Engine:
             self._busy -= 1
 
     async def _make_room(self) -> None:
-        """Free the way: move what is undecided to the retry stream, or wait until something has gone."""
+        """Make room: move undecided events to the retry stream, or wait until an event has gone."""
         if not await self._undecided.relieve() and self._window.is_full:
             await self._window.room()
-
-    async def _doubted_first(self) -> None:
-        """Wait until what is in doubt was tried, for a while: after what is newer it may be too late."""
-        deadline = time.monotonic() + DOUBTED_FIRST
-        while self._scheduler.is_sending_again and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
 
     async def _place(self, items: Sequence[Item]) -> list[Item]:
         """Prepare *items* and put them on their lanes; return those that can't be decided now."""
         if not items:
             return []
-        loop = asyncio.get_running_loop()
-        raw = [item.raw for item in items]
-        steps = await loop.run_in_executor(self._preparing, self._spec.prepare, raw)
+        steps = await self._preparing.run([item.raw for item in items])
         undecided: list[Item] = []
         entering: list[Item] = []
         for item, step in zip(items, steps, strict=True):
@@ -231,20 +179,12 @@ class Engine:
         return self._lanes.reroute(lane, items)
 
     async def _postpone(self, items: Sequence[Item]) -> None:
-        """Try *items* again when their time may have come."""
+        """Try *items* again later."""
         self._undecided.add(await self._scheduler.set_aside(items))
 
     async def _repeat(self, items: Sequence[Item]) -> None:
         """Send *items* again, which were sent before."""
         self._undecided.add(await self._place(items))
-
-    def _doubt(self, offsets: Sequence[int]) -> None:
-        """Have events sent again that were booked as sent: their destination may not hold them."""
-        if offsets:
-            log.warning(
-                "a stream was refused that was known, what went to it is sent again", extra={"events": len(offsets)}
-            )
-            self._doubted += offsets
 
     async def _end(self, item: Item, step: Final) -> bool:
         if step.outcome is Outcome.PARKED:
@@ -284,8 +224,8 @@ class Engine:
                 return
 
     async def _look_after(self) -> None:
-        """Look at what is due, and keep the position of events that ended without a push."""
-        while not self._closing:
+        """Try due events again, and save the position for events that ended without a push."""
+        while not self._tasks.is_closing:
             self._undecided.forget_why()
             await self._wait_for_a_look()
             self._stirred.clear()
@@ -296,14 +236,14 @@ class Engine:
                 await self._load_due()
             self._tell_evicted()
             await self._progress.save()
-            await self._send_doubted()
+            await self._doubted.send()
 
     def _is_idle(self) -> bool:
         """Whether every event that was read has ended."""
         return not (self._ledger.envelopes.open_events or self._ledger.retry.open_events or self._doubted)
 
     async def _wait_for_a_look(self) -> None:
-        """Return a tick after something was under way, or read since the last look; otherwise when that is due."""
+        """Wait until the next look is due: soon while events are under way or were read, otherwise later."""
         if self._is_idle():
             try:
                 await asyncio.wait_for(self._stirred.wait(), IDLE_TICK)
@@ -311,31 +251,15 @@ class Engine:
                 return
         await asyncio.sleep(DUE_INTERVAL)
 
-    async def _send_doubted(self) -> None:
-        offsets, self._doubted = self._doubted, []
-        if not offsets:
-            return
-        try:
-            await self.resending.send_doubted(offsets)
-        except QueueError as error:
-            log.warning("what is in doubt can't be read again, trying again", extra={"error": str(error)})
-            self._doubted += offsets
-
-    async def _prove(self) -> None:
-        """Have what was sent without a proof proven, now and then."""
-        while not self._closing:
-            await asyncio.sleep(PROVE_EVERY)
-            await self._delivery.prove()
-
     def _tell_evicted(self) -> None:
         evicted = self._ledger.counts[Outcome.EVICTED]
         if evicted > self._evicted:
             context = {"events": evicted - self._evicted, "evicted": evicted}
-            few.error("events are gone from the queue that were not sent", extra=context)
+            few.error("events were evicted from the queue before they were sent", extra=context)
         self._evicted = evicted
 
     async def _load_due(self) -> None:
-        """Load of the retry stream what no lane asks for: what has no destination, or one that has no lane yet."""
+        """Load pages that no lane asks for: those without a destination, and those whose destination has no lane."""
         await self._scheduler.loader.load_due()
         lanes = {lane.label for lane in self._lanes}
         for label in [label for label in self._scheduler.waiting.labels() if label not in lanes][:8]:

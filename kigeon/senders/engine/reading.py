@@ -1,4 +1,4 @@
-"""The events stream, read as a log: envelopes are admitted to the ledger and opened, or parked where damaged."""
+"""Reads the events stream as a log: admits envelopes to the ledger and unpacks them, or parks damaged ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_AT_ONCE = 64
 
 
 class EnvelopeReader:
-    """Reads on from where the *ledger* is, as far as there is *room*; *start* runs a task beside."""
+    """Reads on from the *ledger*'s place, as far as there is *room*; *start* runs a task beside."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class EnvelopeReader:
         await self._log.seek(self._ledger.envelopes.read_from)
 
     async def next(self) -> list[StoredEnvelope]:
-        """Return the next envelopes, as many as fit into the window; none where nothing has come, or reading failed."""
+        """Return the next envelopes, as many as fit into the window; none where none came or reading failed."""
         try:
             if not self._read:
                 self._read.extend(await self._log.next(self._most))
@@ -72,7 +72,7 @@ class EnvelopeReader:
         return items
 
     def _take_what_fits(self) -> list[StoredEnvelope]:
-        """Take the next envelopes that were read: how many they hold was not known when they were asked for."""
+        """Take the next envelopes that fit: their numbers of events were not known when they were requested."""
         read = self._read
         taken, events = [read.popleft()], self._ledger.envelopes.open_events
         while read and (events := events + declared_count(taken[-1].headers)) < 2 * window.MAX_WINDOW_EVENTS:
@@ -80,7 +80,7 @@ class EnvelopeReader:
         return taken
 
     async def _check_stream(self) -> None:
-        """Begin at the start of a stream that was made anew or cut short: its sequences begin anew somewhere."""
+        """Begin at the start of a stream that was made anew or cut short, whose sequences have changed."""
         envelopes = self._ledger.envelopes
         if await self._log.stream_was_recreated(envelopes.next_sequence, envelopes.next_offset):
             log.error("the events stream was damaged or made anew, reading it from its start")
@@ -91,7 +91,7 @@ class EnvelopeReader:
         try:
             headers = read_headers(envelope.headers)
         except UnreadableEnvelope as error:
-            # How many events it holds is not known: until it is parked nothing after it can be booked.
+            # The number of its events is not known: no later event can be booked before it is parked.
             while not await self._delivery.park_envelope(envelope.sequence, envelope.payload, str(error)):
                 await asyncio.sleep(window.LOOK_INTERVAL)
             self._ledger.envelopes.admit_unreadable(envelope.sequence)
@@ -112,7 +112,7 @@ class EnvelopeReader:
         return [Item(page, index, raw[index]) for index in page.open_indexes()]
 
     async def _park_envelope(self, page: EnvelopeProgress, envelope: StoredEnvelope, problem: str) -> None:
-        """Park an envelope whose events can't be read, as soon as there is room; others do not wait for it."""
+        """Park an envelope whose events can't be read, as soon as there is room; other events do not wait for that."""
         while not await self._delivery.park_envelope(envelope.sequence, envelope.payload, problem):
             await asyncio.sleep(window.LOOK_INTERVAL)
         self._end_page(page, whole(envelope.sequence))

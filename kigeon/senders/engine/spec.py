@@ -1,4 +1,4 @@
-"""What an engine is made for: its parts of the queue, and what it does with events."""
+"""What an engine needs: the sender's parts of the queue, and how events are prepared and pushed."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ class Stores:
 class SenderSpec:
     """What an engine does with events.
 
-    ``prepare`` blocks and runs in a thread. ``may_route`` says that events may have other destinations than the
-    sender's own (it has a hook): only then is the way freed for others by moving events to the retry stream.
+    ``prepare`` runs in a thread where it may wait, for a hook or for the API server (``may_wait``), or there is much
+    to do. ``may_route`` says that events may have other destinations than the
+    sender's own (it has a hook): only then do blocked events move to the retry stream to make room for others.
     ``max_age`` is for how many seconds an event stays in the queue.
     """
 
@@ -35,3 +36,4 @@ class SenderSpec:
     prepare: Callable[[Sequence[bytes]], list[Prepared]]
     may_route: bool
     max_age: float
+    may_wait: bool = True

@@ -1,4 +1,4 @@
-"""Events of which neither the filter nor the hook can say anything now: each is tried again, with backoff."""
+"""Events that neither the filter nor the hook can decide now: each is tried again, with backoff."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kigeon.senders.retry.scheduler import RetryScheduler
 
 
 class Undecided:
-    """A sender's undecided events in memory, and what there is to say of those in the retry stream.
+    """A sender's undecided events in memory, and why they and those in the retry stream are undecided.
 
     *max_age* is for how many seconds an event is tried.
     """
@@ -38,22 +38,22 @@ class Undecided:
         self._reason, self._since = reason, self._since or time.time()
 
     def forget_why(self) -> None:
-        """Forget why events were undecided once none is."""
+        """Forget the reason when no event is undecided any more."""
         if not len(self):
             self._reason, self._since = "", 0.0
 
     def add(self, items: Sequence[Item]) -> None:
-        """Have *items* tried again later."""
+        """Add *items* to the events that are tried again later."""
         for item in items:
             if item.page.is_repeat:
-                # Once was enough.
+                # The event was sent before, and is not tried again.
                 self._ledger.end(item.page, item.index, Outcome.SKIPPED)
                 continue
             item.attempts += 1
             self._items.append((time.monotonic() + retry_delay(item.attempts), item))
 
     async def relieve(self) -> int:
-        """Move the events to the retry stream; return how many went."""
+        """Move the events to the retry stream; return how many were moved."""
         waiting, self._items = [item for _, item in self._items], []
         if not waiting:
             return 0
@@ -62,7 +62,7 @@ class Undecided:
         return len(waiting) - len(rest)
 
     def take_due(self) -> Sequence[Item]:
-        """Take those that are due and young enough; what is too old is booked as evicted."""
+        """Take the events that are due and young enough; book those that are too old as evicted."""
         now = time.monotonic()
         due = [item for at, item in self._items if at <= now]
         if not due:
@@ -75,7 +75,7 @@ class Undecided:
         return [item for item in due if item.page.stored_at >= oldest]
 
     def waits(self, now: float) -> Iterator[Wait]:
-        """Yield what they wait for; *now* is in seconds since the epoch."""
+        """Yield what the events wait for; *now* is in seconds since the epoch."""
         if events := len(self):
             due = min((at - time.monotonic() for at, _ in self._items), default=self._scheduler.waiting.due(UNDECIDED))
             reason = self._reason or "neither the filter nor the hook has decided on them yet"

@@ -1,1 +1,1 @@
-"""Grafana Loki: bodies, pushes, and what the answers mean."""
+"""The sender type for Grafana Loki: bodies, pushes, and what the answers mean."""

@@ -1,7 +1,7 @@
-"""A push's body: entries grouped by stream, as protobuf with snappy or as JSON with gzip.
+"""Makes a push's body: entries grouped by stream, as protobuf with snappy or as JSON with gzip.
 
-The same entries give the same bytes, and both encodings say the same: Loki drops the repeat of a line that it holds,
-whichever of them brought it.
+The same entries give the same bytes, and both encodings carry the same content: Loki drops the repeat of a line that it
+holds, in either encoding.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from kigeon.senders.loki.settings import JSON, PROTOBUF
 from kigeon.senders.loki.streams import Stream
 
 HEADERS: Mapping[str, Mapping[str, str]] = {
-    # Loki expects snappy's block format there, and no header that names it.
+    # Loki expects snappy's block format with this type, and no header that names it.
     PROTOBUF: {"Content-Type": "application/x-protobuf"},
     JSON: {"Content-Type": "application/json", "Content-Encoding": "gzip"},
 }
-"""What a request says of its body, by encoding."""
+"""The headers of a request that describe its body, by encoding."""
 
 Groups = Mapping[Stream, Sequence[LokiEntry]]
 
@@ -30,9 +30,9 @@ _SHORT = {'"': '\\"', "\\": "\\\\", "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n":
 
 
 def body_of(entries: Sequence[LokiEntry], encoding: str = PROTOBUF) -> bytes:
-    """Return the compressed body; streams come in the order of their first entry, the entries of each by their time.
+    """Return the compressed body: streams in the order of their first entries, entries of a stream in order of time.
 
-    Loki judges them in the order of the body: none is then late because of another of the same push.
+    Loki judges entries in the order of the body, so no entry is late because of another one in the same push.
     """
     streams: dict[Stream, list[LokiEntry]] = {}
     for entry in entries:

@@ -1,6 +1,6 @@
-"""Whether a Loki takes events: a sample Event is pushed, as any other would be, and the answer is read.
+"""Checks whether a Loki takes events: pushes a sample Event, as a sender would, and reads the answer.
 
-Nothing less tells: what a tenant may not do, Loki says to whom pushes a line.
+Nothing less is enough: Loki says what a tenant may not do only in the answer to a push.
 """
 
 from __future__ import annotations
@@ -21,25 +21,11 @@ from kigeon.senders.loki.sink import LokiSink
 
 CONNECT_TIMEOUT = 5.0
 MOST_SKEW = 30.0
-"""Seconds by which clocks may differ."""
-
-_LIMITS = (
-    ("maximum active stream limit", "raise limits_config.max_global_streams_per_user for the tenant"),
-    ("ingestion rate limit", "raise limits_config.ingestion_rate_mb and ingestion_burst_size_mb for the tenant"),
-    ("per stream rate limit", "raise limits_config.per_stream_rate_limit for the tenant"),
-    ("max entry size", "raise limits_config.max_line_size for the tenant"),
-    ("label names; limit", "configure fewer streamLabels and eventLabels, or raise max_label_names_per_series"),
-    ("label name too long", "shorten the labels' names, or raise limits_config.max_label_name_length"),
-    ("label value too long", "shorten the labels' values, or raise limits_config.max_label_value_length"),
-    ("timestamp too new", "set this machine's clock, or Loki's: they differ by more than creation_grace_period"),
-    ("timestamp too old", "set this machine's clock, or Loki's: they differ by more than reject_old_samples_max_age"),
-    ("structured metadata", "configure less structuredMetadata, or raise the tenant's limits of it"),
-)
-"""Parts of what Loki says where a limit refuses, and what an operator can do."""
+"""Seconds by which two clocks may differ."""
 
 
 def check_loki(settings: LokiSettings, event: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield whether *event* is taken by the Loki of *settings*, and whether its clock agrees with this machine's."""
+    """Yield whether the Loki of *settings* takes *event*, and whether its clock agrees with this machine's."""
     sink = LokiSink(settings)
     try:
         entry = sink.entry(event, None)
@@ -56,9 +42,6 @@ def check_loki(settings: LokiSettings, event: Mapping[str, Any]) -> Iterator[Fin
 
 def cure_of(answer: Answer, url: str) -> str:
     """Return what an operator can do about an *answer* of the Loki at *url*."""
-    for part, cure in _LIMITS:
-        if part in answer.reason.lower():
-            return answer.cure or cure
     if answer.cure:
         return answer.cure
     if not answer.answered:
@@ -68,12 +51,12 @@ def cure_of(answer: Answer, url: str) -> str:
     if answer.status is PushStatus.SPLIT:
         return "raise the size of a body that the gateway before Loki lets through"
     if answer.status is PushStatus.RETRY:
-        return "see Loki's own log: events wait until it takes them"
+        return "see Loki's own log: events wait until Loki takes them"
     return "raise the tenant's limit that the answer names"
 
 
 def speaks_tls(url: str) -> bool:
-    """Return whether TLS is spoken where *url*, which begins with http, leads to."""
+    """Return whether the server of *url*, which begins with http, speaks TLS."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     address = urlsplit(url)

@@ -1,9 +1,9 @@
-"""Connections to one Loki: what requests would find out for each push is found out once.
+"""Connections to one Loki, prepared once instead of for each push.
 
-Trust, proxies and credentials are decided by requests (the environment's proxies and CA bundle; no ``.netrc``); a push
-goes straight to the connections below it: there are thousands where a backlog has many streams.
+The package requests decides trust, proxies and credentials (the environment's proxies and CA bundle; no ``.netrc``). A
+push goes straight to the connections below requests: a backlog with many streams takes thousands of pushes.
 
-A connection that was lost is counted: it is the only sign of a Loki that was restarted between two pushes.
+Lost connections are counted: they are the only sign that Loki was restarted between two pushes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PUSH_TIMEOUT = (5.0, 15.0)
 TENANT = "X-Scope-OrgID"
 
 MOST_LOSSES = 2**40
-"""Of one :class:`Connection`; the next one goes on from there."""
+"""Losses of one :class:`Connection` at most; the next one's generation begins there."""
 
 
 class NoAuth(AuthBase):
@@ -50,7 +50,7 @@ class UnverifiedAdapter(HTTPAdapter):
 
 
 class Connection:
-    """To one destination, whatever its tenant. Thread-safe; what it raises is of requests or of urllib3.
+    """Connections to one destination, for all its tenants. Thread-safe; raises errors of requests and urllib3.
 
     *number* is larger than that of an earlier one to the same destination.
     """
@@ -64,7 +64,7 @@ class Connection:
         url = str(request.url)
         found = self._session.merge_environment_settings(url, {}, True, None, None)
         verify = False if destination.insecure_skip_verify else found["verify"]
-        # Typed as their bases are: they are what new_session made, and a pool of HTTP connections.
+        # Typed as Any: an adapter that new_session made, and its pool of HTTP connections.
         adapter: Any = self._session.get_adapter(url)
         self._pool: Any = adapter.get_connection_with_tls_context(request, verify, proxies=found["proxies"])
         adapter.cert_verify(self._pool, url, verify, None)
@@ -77,11 +77,11 @@ class Connection:
 
     @property
     def generation(self) -> int:
-        """Grows with each connection that was lost: what answers may be another process since."""
+        """Grows with each lost connection: Loki may have been restarted since."""
         return self._generation
 
     def post(self, body: bytes, tenant: str | None) -> urllib3.BaseHTTPResponse:
-        """Push *body*; return the answer, not read yet, wherever it would send on to. It is to be closed."""
+        """Push *body*; return the unread answer, also if it is a redirect. The caller closes it."""
         headers = self._headers
         if tenant:
             check_header_validity((TENANT, tenant))
@@ -109,14 +109,14 @@ class Connection:
             self._generation += 1
 
     def close(self) -> None:
-        """Close what is open; what is under way ends."""
+        """Close all connections; pushes that are under way end."""
         self._session.close()
 
 
 def _telling(base: Any, lost: Callable[[], None]) -> Any:
-    """Return a class of connections that call *lost* when they are made anew.
+    """Return a class of connections that call *lost* when they are opened again.
 
-    One that the server says to close after a single answer tells nothing: such a server closes every one.
+    A connection that the server closes after a single answer does not count: such a server closes every connection.
     """
 
     class TellingConnection(base):  # type: ignore[misc]  # urllib3's, or a proxy's: whichever the pool makes
@@ -139,7 +139,7 @@ def _telling(base: Any, lost: Callable[[], None]) -> Any:
 
 
 def new_session(destination: LokiDestination) -> requests.Session:
-    """Return a session with the credentials, and the trust, of *destination*."""
+    """Return a session with the credentials and TLS settings of *destination*."""
     session = requests.Session()
     session.headers["User-Agent"] = f"kigeon/{__version__}"
     session.auth = (
@@ -148,7 +148,7 @@ def new_session(destination: LokiDestination) -> requests.Session:
         else NoAuth()
     )
     if destination.insecure_skip_verify:
-        # As the configuration says; urllib3 would warn of it with every push.
+        # The configuration asks for it; urllib3 would warn of it with every push.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     verified: type[HTTPAdapter] = UnverifiedAdapter if destination.insecure_skip_verify else HTTPAdapter
     session.mount("https://", verified(pool_maxsize=SIDE_BY_SIDE))

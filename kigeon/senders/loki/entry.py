@@ -1,4 +1,4 @@
-"""Where Loki's pushes go, and what an event is in one."""
+"""The destination of pushes to Loki, and an event as an entry of a push."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kigeon.senders.loki.settings import PROTOBUF
 
 @dataclass(frozen=True, slots=True)
 class LokiDestination:
-    """Where a push goes: equal when everything that matters for it is equal. ``repr`` and label hold no secret."""
+    """Where a push goes; equal when all that matters for the push is equal. ``repr`` and label hold no secret."""
 
     url: str
     tenant_id: str | None = None
@@ -31,7 +31,7 @@ class LokiDestination:
         """Its name in logs, reports and the retry stream."""
         tenant = f" tenant {self.tenant_id}" if self.tenant_id else ""
         user = f" as {self.username}" if self.username else ""
-        # Earlier versions knew no encodings: without a word there, what waits under a label is found again.
+        # Earlier versions knew only protobuf: its label names no encoding, so that their waiting events are found.
         encoding = "" if self.encoding == PROTOBUF else f" by {self.encoding}"
         return f"{self.url}{tenant}{user}{' unverified' if self.insecure_skip_verify else ''}{encoding}"
 

@@ -1,8 +1,8 @@
-"""How much a stream asks of Loki's limit for streams, compared with others. Pure, but for times that are passed in.
+"""Compares how much streams demand of Loki's rate limit for a stream. Pure: times are passed in.
 
-Loki limits the bytes a second that a stream takes by a token bucket whose rate and burst nobody tells. But what a
-bucket took from one stream it takes, at the same moment, from any that asks for less. "Less" is judged for a bucket of
-each of :data:`RATES`: by its level, the bytes that it would still have to work off.
+Loki limits the bytes a second of a stream by a token bucket whose rate and burst are not known here. But at a moment
+at which Loki took one stream's bytes, it takes those of any stream that demands less. "Less" is judged by modelled
+buckets, one for each of :data:`RATES`: by their levels, the bytes that they would still have to drain.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ RATES = (1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6)
 """Bytes a second at which the modelled buckets drain."""
 
 FLOOR_RATE = 2
-"""The index in :data:`RATES` of the rate that any stream is believed to take: 10 KB/s, 1/300 of Loki's default."""
+"""The index in :data:`RATES` of the rate that Loki is assumed to take of any stream: 10 KB/s, 1/300 of its default."""
 
 FLOOR = 20e3
-"""The level of that bucket up to which nothing has to show that a stream takes it: two seconds' worth."""
+"""The level of that bucket up to which no proof is needed that Loki takes the bytes: two seconds' worth."""
 
 CEILING = 1e6
-"""The level of the fastest bucket beyond which nothing shows it: past 1.5 MB/s Loki cuts a stream into shards."""
+"""The level of the fastest bucket beyond which nothing proves that: past 1.5 MB/s Loki cuts a stream into shards."""
 
 Levels = tuple[float, ...]
 
 
 class Flow:
-    """The levels that one stream's bytes have in the modelled buckets.
+    """The levels of the modelled buckets for one stream's bytes.
 
-    *full_at* is when somebody else may have filled them to the floor; of what he took beyond that nothing is known.
+    *full_at* is when another process may have filled the buckets to the floor; nothing is known of a higher level.
     """
 
     __slots__ = ("_at", "_levels")
@@ -48,5 +48,5 @@ class Flow:
 
 
 def asks_for_less(levels: Levels, proven: Levels) -> bool:
-    """Whether a stream with *levels* is taken by whatever bucket takes one with the levels that are *proven*."""
+    """Whether any bucket that takes a stream with *proven* levels also takes a stream with *levels*."""
     return levels[-1] <= CEILING and all(map(le, levels, proven))

@@ -1,7 +1,7 @@
-"""What is known of the streams of one destination: which exist in Loki, what they took, what of it was never proven.
+"""What is known of the streams of one destination: which exist in Loki, what was pushed, and what is not proven yet.
 
-An answer speaks for the last stream of a push alone. A stream that was the last one is *proven*: it exists, and what
-was pushed to it is held. Other streams of a push *ride along*: only where they can't be refused by what is known here.
+An answer speaks only for the last stream of a push. This last stream is *proven*: it exists, and Loki holds what was
+pushed to it. Other streams of a push *ride along*, only where by the knowledge here Loki can't refuse them.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from kigeon.senders.loki.flow import FLOOR, FLOOR_RATE, Flow, Levels, asks_for_l
 from kigeon.senders.loki.streams import Stream
 
 KNOWN_FOR = 120.0
-"""Seconds for which a proof says that a stream exists: some Lokis flush a stream after three minutes without a line."""
+"""Seconds for which a proof shows that a stream exists: some Lokis flush it after three minutes without a line."""
 
 DOUBTED_FOR = 60.0
-"""Seconds after which what rode along is proven by a push of its own, where nothing else has proven it."""
+"""Seconds after which events that rode along are proven by a push of their own, if no other push has proven them."""
 
 BEHIND = 60 * 10**9
-"""Nanoseconds behind its stream's newest line that a line may ride along: 1/60 of what Loki takes by default."""
+"""Nanoseconds that a line which rides along may be behind its stream's newest one: 1/60 of Loki's default limit."""
 
 MOST_APART = 15 * 60 * 10**9
-"""Nanoseconds between the oldest and the newest line of a stream in a push: a quarter of what Loki takes by default."""
+"""Nanoseconds between the oldest and the newest line of a stream in a push: a quarter of Loki's default limit."""
 
 MAX_STREAMS = 20_000
 FIGURES_EVERY = 5.0
-"""Seconds between two counts of what is proven: there may be many streams."""
+"""Seconds between two counts of proven streams: there may be many."""
 
 MAX_DOUBTS = 50_000
-"""Events in doubt of one destination from which on proofs are asked for more eagerly."""
+"""Events in doubt at one destination above which more streams are proven."""
 
 
 @dataclass(slots=True)
 class StreamState:
-    """``proven_at``, and when it was ``refused_at`` since for want of room, are of the monotonic clock (-inf: not).
+    """``proven_at``, and ``refused_at`` when there was no room since, are on the monotonic clock (-inf: never).
 
-    ``newest`` and ``last`` are of what was pushed and not refused.
+    ``newest`` and ``last`` are the newest time and the last entry of what was pushed and not refused.
     """
 
     proven_at: float = -inf
@@ -49,13 +49,13 @@ class StreamState:
     last: LokiEntry | None = None
     flow: Flow = field(default_factory=Flow)
     doubts: deque[tuple[float, Sequence[int]]] = field(default_factory=deque)
-    """When what rode along, and the offsets of its events."""
+    """Pushes with which events rode along: the time, and the events' offsets."""
     oldest: int = 0
     """The time of the oldest line that is in doubt."""
 
 
 class KnownStreams:
-    """One destination's streams. Bounded: what is forgotten is proven anew."""
+    """One destination's streams. Bounded: a stream that is forgotten is proven anew."""
 
     def __init__(self) -> None:
         self._streams: OrderedDict[Stream, StreamState] = OrderedDict()
@@ -70,7 +70,7 @@ class KnownStreams:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether more is in doubt than should be."""
+        """Whether too many events are in doubt."""
         return self._doubtful > MAX_DOUBTS
 
     def state(self, stream: Stream) -> StreamState:
@@ -85,7 +85,7 @@ class KnownStreams:
         return state
 
     def figures(self, now: float) -> Mapping[str, int]:
-        """Return how many streams are ``known`` and ``proven``, how many events ``unproven``, lately."""
+        """Return how many streams are ``known`` and ``proven``, and events ``unproven``, a few seconds ago or now."""
         if now >= self._figures_due:
             proven = sum(now - state.proven_at < KNOWN_FOR for state in self._streams.values())
             self._figures = {"known": len(self._streams), "proven": proven, "unproven": self._doubtful}
@@ -98,9 +98,9 @@ class KnownStreams:
         return state is not None and now - state.proven_at < KNOWN_FOR
 
     def is_in_order(self, stream: Stream, group: Sequence[Item]) -> bool:
-        """Whether no line of *group* is further behind its stream than any Loki takes.
+        """Whether no line of *group* is so far behind its stream that a Loki might refuse it.
 
-        Nor is one so far ahead that what is in doubt would be late, were it sent again.
+        Nor may a line be so far ahead that events in doubt would be late if they were sent again.
         """
         state = self.state(stream)
         if state.newest - _oldest(group) > self._behind:
@@ -108,15 +108,15 @@ class KnownStreams:
         return not state.doubts or _newest(group) - state.oldest <= MOST_APART
 
     def levels(self, stream: Stream, size: int, now: float) -> Levels:
-        """Return what *stream* asks of Loki with *size* bytes more."""
+        """Return the levels of *stream* with *size* more bytes."""
         return self.state(stream).flow.with_more(size, now)
 
     def takes(self, levels: Levels, proven: Levels | None = None) -> bool:
-        """Whether a stream with these *levels* can't be refused for its rate; *proven* is what the same push proves."""
+        """Whether Loki can't refuse a stream with these *levels* for its rate; the same push proves *proven* levels."""
         return levels[FLOOR_RATE] <= self._floor or (proven is not None and asks_for_less(levels, proven))
 
     def prove(self, stream: Stream, group: Sequence[Item], now: float) -> None:
-        """Note that Loki holds all of *group*, and with it has taken what rode along to its stream before."""
+        """Note that Loki holds all of *group*, and so also the events that rode along to this stream before."""
         state = self.state(stream)
         state.flow.add(size_of(group), now)
         self._note(state, group)
@@ -141,7 +141,7 @@ class KnownStreams:
         state.proven_at, state.refused_at = now, -inf
 
     def lost(self, stream: Stream, now: float) -> list[int]:
-        """Note that there is no room for *stream*, against what may have been known; return what is in doubt of it."""
+        """Note that Loki has no room for *stream*, which it may have had before; return its events in doubt."""
         state = self.state(stream)
         if state.proven_at > -inf:
             self.forget()
@@ -149,7 +149,7 @@ class KnownStreams:
         return self._doubted([state])
 
     def refused_for_rate(self, stream: Stream, size: int, now: float) -> list[int]:
-        """Note that *size* bytes were too much for *stream*; return what is in doubt then, of whatever stream."""
+        """Note that *size* bytes were too much for *stream*; return the events in doubt then, of any stream."""
         level = self.levels(stream, size, now)[FLOOR_RATE]
         if level > 2 * self._floor:
             return []
@@ -157,9 +157,9 @@ class KnownStreams:
         return self._doubted(self._streams.values())
 
     def refused_as_late(self, stream: Stream, refused: Sequence[Item]) -> list[int]:
-        """Note that these lines were too far behind *stream*; return what is in doubt of it then.
+        """Note that these lines were too far behind *stream*; return its events that are in doubt then.
 
-        That is nothing where they were as far behind as not to ride along.
+        There are none where the lines were so far behind that they would not have ridden along.
         """
         state = self.state(stream)
         if refused:
@@ -170,7 +170,7 @@ class KnownStreams:
         return self._doubted([state])
 
     def assume_full(self, now: float) -> None:
-        """Note that up to now somebody else may have pushed to any stream, as much as Loki took."""
+        """Note that another process may have pushed to any stream until *now*, as much as Loki took."""
         self._full_at = now
 
     def forget(self) -> None:
@@ -179,7 +179,7 @@ class KnownStreams:
             state.proven_at = -inf
 
     def refused_alone(self, stream: Stream) -> list[int]:
-        """Note that the line that was to prove *stream* is not valid any more; return what is in doubt of it."""
+        """Note that the line to prove *stream* with is not valid any more; return the stream's events in doubt."""
         return self._doubted([self.state(stream)])
 
     def overdue(self, now: float, after: float | None = None) -> list[LokiEntry]:
@@ -189,11 +189,11 @@ class KnownStreams:
         return [state.last for state in due if state.last is not None]
 
     def unproven(self) -> list[int]:
-        """Return the offsets of all that rode along, and is neither proven nor doubted."""
+        """Return the offsets of events that rode along and are neither proven nor doubted."""
         return [offset for state in self._streams.values() for _, some in state.doubts for offset in some]
 
     def take_news(self) -> tuple[list[int], list[int]]:
-        """Return the offsets of what rode along since this was last called, and of what is proven since."""
+        """Return the offsets of events that rode along since the last call, and of events that were proven since."""
         news = self._unproven, self._certain
         self._unproven, self._certain = [], []
         return news
@@ -202,7 +202,7 @@ class KnownStreams:
         return [offset for state in states for offset in self._settle(state)]
 
     def _settle(self, state: StreamState) -> list[int]:
-        """End the doubts of a stream; return the offsets of what was in doubt."""
+        """End the doubts of a stream; return the offsets of the events that were in doubt."""
         offsets = [offset for _, some in state.doubts for offset in some]
         self._doubtful -= len(offsets)
         state.doubts.clear()
@@ -217,7 +217,7 @@ class KnownStreams:
 
 
 def grouped(items: Iterable[Item]) -> dict[Stream, list[Item]]:
-    """Return *items* by stream, in the order of the streams' first."""
+    """Return *items* by stream; streams come in the order of their first items."""
     groups: dict[Stream, list[Item]] = {}
     for item in items:
         if item.entry is not None:
@@ -226,10 +226,10 @@ def grouped(items: Iterable[Item]) -> dict[Stream, list[Item]]:
 
 
 def repeatable(groups: dict[Stream, list[Item]]) -> tuple[dict[Stream, list[Item]], list[Item]]:
-    """Return of each group the oldest that may share a push, and all that is younger.
+    """Return each group's oldest items that may share a push, and all younger items.
 
-    Of a push whose answer is lost Loki may hold everything. It is repeated then, and Loki asks whether a line is too
-    far behind the newest before it asks whether it has the line: what it refuses would go to a stream of late lines,
+    A push whose answer is lost is repeated, although Loki may hold all of it. Loki checks whether a line is too far
+    behind the newest one before it checks whether it has the line: a line that is refused would go to a late stream,
     and be held twice.
     """
     younger: list[Item] = []

@@ -1,6 +1,6 @@
-"""What of an event may be a label or structured metadata, and what Loki takes of names and tenants.
+"""Which fields of an event may be labels or structured metadata, and which names and tenants Loki takes.
 
-Limits are Loki's defaults (its ``pkg/validation``); what they refuse, Loki refuses of every line alike.
+Limits are Loki's defaults (its ``pkg/validation``); what breaks them here, Loki would refuse in every line.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FIELDS: Mapping[str, str] = {
 
 
 def named_alike(*fields: str) -> Labels:
-    """Return labels that are called what their fields are."""
+    """Return labels with the names of their fields."""
     return tuple((field, field) for field in fields)
 
 
@@ -52,7 +52,7 @@ SERVICE_LABELS = frozenset(
         "container_name", "k8s_container_name", "component", "workload", "job", "k8s_job_name",
     }
 )  # fmt: skip
-"""Labels from which Loki learns a stream's service (``discover_service_name``); without any it is unknown_service."""
+"""Labels from which Loki learns a stream's service (``discover_service_name``); without one it is unknown_service."""
 
 LATE = "late"
 """The label of a stream for lines that come too late for their own."""
@@ -60,14 +60,14 @@ LATE = "late"
 MAX_LABELS = 15
 """Labels of a stream that Loki takes (``max_label_names_per_series``).
 
-It does not count service_name (3.0 did); one is kept for :data:`LATE`.
+Loki does not count service_name (3.0 did); one label is kept free for :data:`LATE`.
 """
 
 MAX_METADATA = 128
 """Entries of a line's structured metadata that Loki takes (``max_structured_metadata_entries_count``)."""
 
 MAX_LABEL_VALUE = 2048
-"""Bytes of a label's value that Loki takes; what is longer is cut."""
+"""Bytes of a label's value that Loki takes; longer values are cut."""
 
 MAX_TENANT = 150
 """Characters of a tenant ID."""
@@ -78,7 +78,7 @@ _TENANT = re.compile(r"[a-zA-Z0-9!_.*'()-]+")
 
 def wrong_with_stream_label(name: str) -> str:
     """Say why no stream label can be called *name*; "" where one can."""
-    return "is the label that lines get which come late" if name == LATE else _wrong_with(name, "a stream label")
+    return "is the label of lines that come late" if name == LATE else _wrong_with(name, "a stream label")
 
 
 def wrong_with_metadata(name: str) -> str:
@@ -93,10 +93,10 @@ def _wrong_with(name: str, what: str) -> str:
 
 
 def wrong_together(own: Iterable[str], event_labels: Labels, metadata: Labels) -> Iterator[tuple[str, str, str]]:
-    """Yield the key of what is too much for Loki, why, and what would be right; *own* are the names of streamLabels."""
+    """Yield the key that has too much for Loki, why, and what would be right; *own* are the names of streamLabels."""
     labels = {*own, *dict(event_labels)} - {SERVICE_NAME}
     if len(labels) >= MAX_LABELS:
-        # Of the two it is the one that the file says something in.
+        # The problem belongs to the key that the file sets.
         key, other = sorted(("eventLabels", "streamLabels"), reverse=event_labels == DEFAULT_EVENT_LABELS)
         message = f"make {len(labels)} stream labels with {other}: Loki takes {MAX_LABELS}, `{LATE}` among them"
         yield key, message, "let some be structuredMetadata"
@@ -120,7 +120,7 @@ LabelValues = tuple[str | int, ...]
 
 
 def label_reader(labels: Labels) -> Callable[[EventFields], LabelValues]:
-    """Return what reads the values of *labels*, in their order."""
+    """Return a function that reads the values of *labels*, in their order."""
     attributes = [FIELDS[field] for _, field in labels]
     if len(attributes) > 1:
         return attrgetter(*attributes)
@@ -128,9 +128,9 @@ def label_reader(labels: Labels) -> Callable[[EventFields], LabelValues]:
 
 
 def labels_of(names: Sequence[str], values: LabelValues) -> dict[str, str]:
-    """Return *names* and the *values* of an event as labels; one that the event does not have is left out."""
+    """Return *names* and the *values* of an event as labels; labels without a value are left out."""
     return {
-        # Almost all are short and ASCII: a call for each of them would take as long as all the rest.
+        # Almost all values are short and ASCII: a call for each would take as long as the rest of the work.
         name: value if type(value) is str and len(value) <= MAX_LABEL_VALUE and value.isascii() else _cut(str(value))
         for name, value in zip(names, values, strict=True)
         if value != ""
@@ -140,5 +140,5 @@ def labels_of(names: Sequence[str], values: LabelValues) -> dict[str, str]:
 def _cut(value: str) -> str:
     if len(value) <= MAX_LABEL_VALUE and value.isascii():
         return value
-    # Loki takes the mark that stands for bytes that are no character for such bytes itself, and refuses the label.
+    # Loki takes U+FFFD, the replacement character, for invalid UTF-8, and refuses the label.
     return value.replace("\ufffd", "?").encode()[:MAX_LABEL_VALUE].decode(errors="ignore")

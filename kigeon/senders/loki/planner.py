@@ -1,14 +1,12 @@
-"""Loki's planner: a receipt for every event, although an answer speaks for the last stream of a push alone.
+"""Loki's planner: it gets a proof for every event, although an answer speaks only for the last stream of a push.
 
-So each push has one stream that it proves, its last. Others ride along only where they can't be refused by what is
-known (:mod:`kigeon.senders.loki.known`): they exist, their lines are not late, and they take few bytes, or fewer than
-the stream that the same push proves. New streams, late lines and the stream that takes the most go last, or alone.
-Where nothing has to be proven the stream goes last whose proof is the oldest: in steady flow proofs cost no push.
-
+So each push proves one stream, its last. Other streams ride along only where Loki can't refuse them, by what is known
+(:mod:`kigeon.senders.loki.known`): they exist, their lines are not late, and they take few bytes, or fewer than the
+stream that the same push proves. New streams, late lines and the heaviest stream go last, or alone. Where no stream has
+to be proven, the stream with the oldest proof goes last: in steady flow proofs cost no push of their own.
 The lines of a stream in one push are so close in time that none of them is late when the push is repeated.
-
-A refusal of one stream holds up that stream: new streams wait together where the tenant has as many as it may, a
-stream that takes no more bytes waits on its own.
+A refused stream waits without holding up others: new streams wait together where the tenant has reached its limit of
+streams, a stream at its rate limit waits on its own.
 """
 
 from __future__ import annotations
@@ -18,143 +16,79 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
-from heapq import nsmallest
 from math import inf
 
 from kigeon.senders.delivery.lane import Item
 from kigeon.senders.delivery.planner import COMMON, Hold, PushResult
 from kigeon.senders.entry import Answer, PushStatus
+from kigeon.senders.loki.composing import AT_ONCE, PushComposer, Pushes, push_of, split_at
 from kigeon.senders.loki.entry import LokiEntry
 from kigeon.senders.loki.known import KnownStreams, grouped, repeatable, size_of
 from kigeon.senders.loki.refusals import Fault, Refusal, find_stream
 from kigeon.senders.loki.streams import Stream
+from kigeon.senders.loki.suspects import CALM_AFTER, Suspects
 
 NEW_STREAMS = " (new streams)"
-"""The key of the queue of streams that have no room yet."""
+"""The key of the queue of new streams for which Loki has no room yet."""
 
 LATE = "late"
 """The label of a stream of lines that were too far behind their own."""
 
-CALM_AFTER = 60.0
-"""Seconds after a refusal until unproven streams may share a push with others again."""
-
-AT_ONCE = 64
-"""Pushes that are planned at once."""
-
-EAGERLY = 8
-"""Streams of each push that are proven in pushes of their own while too much is in doubt."""
-
-SUSPICIOUS = 2
-"""Events refused alone in a row, for no known reason, after which the destination is at fault."""
-
-Groups = dict[Stream, list[Item]]
-
 
 class LokiPlanner:
-    """One destination's."""
+    """The planner of one destination."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._known = KnownStreams()
+        self._composer = PushComposer(self._known)
         self._held: dict[Stream, str] = {}
         self._is_full = False
         self._refused_at = -inf
-        self._took_at = -inf
-        self._answers = 0
-        self._took_last = 0
-        self._lone = 0
+        self._suspects = Suspects(clock)
         self._generation = 0
         self._planned_for = 0
 
     def take_over(self) -> None:
-        """Reckon with what a predecessor pushed up to now: Loki may take little more of a stream."""
+        """Take into account what a predecessor may have pushed until now: Loki may take little more of a stream."""
         self._refused_at = self._clock()
         self._known.assume_full(self._refused_at)
 
     def route(self, entry: LokiEntry) -> str:
-        """Return the queue of a stream that is held up, of new streams where there is no room, or the common one."""
+        """Return the key of a held-up stream's queue, of the new streams' queue, or of the common queue."""
         if entry.stream in self._held:
             return self._held[entry.stream]
-        # Each stream is tried once: Loki may have it, although that is not known here.
+        # Each stream is tried once: Loki may have it without this planner's knowledge.
         return NEW_STREAMS if self._is_full and self._known.state(entry.stream).refused_at > -inf else COMMON
 
     def released(self, key: str) -> None:
-        """Have the streams of the queue *key* go with the others again."""
+        """Return the streams of the queue *key* to the common queue."""
         self._held = {stream: held for stream, held in self._held.items() if held != key}
         if key == NEW_STREAMS:
             self._is_full = False
 
     def took_others_since(self, accused: Item) -> bool:
         """Whether the destination took anything since an event was refused alone."""
-        return self._took_last > accused.accused_at
+        return self._suspects.took_others_since(accused)
 
     # ---------------------------------------------------------------------------------------------------- what to push
 
-    def plan(self, items: Sequence[Item], key: str) -> tuple[list[list[Item]], list[Item]]:
-        """Return the pushes that may go side by side, and what is planned when they are answered."""
-        if self._lone >= SUSPICIOUS:
+    def plan(self, items: Sequence[Item], key: str) -> Pushes:
+        """Return the pushes that may go side by side, and the items to plan when these are answered."""
+        if self._suspects.is_destination_suspicious:
             probe = next((item for item in items if not item.accused_for), items[0])
             return [[probe]], [item for item in items if item is not probe]
         groups, younger = repeatable(grouped(items))
         if key == COMMON:
             self._planned_for = self._generation
-            pushes, rest = self._plan_common(groups)
+            now = self._clock()
+            pushes, rest = self._composer.compose(groups, now, now - self._refused_at >= CALM_AFTER)
         else:
-            # A first one shows whether there is room again, each time another: ingesters do not fill up alike.
+            # One stream tries whether there is room again, each time another one: ingesters do not fill up alike.
             waiting = sorted(groups, key=lambda stream: self._known.state(stream).refused_at)
-            most = 1 if self._refused_at >= self._took_at else AT_ONCE // 8
-            pushes, rest = _split_at([groups[stream] for stream in waiting], most)
+            most = 1 if self._refused_at >= self._suspects.took_at else AT_ONCE // 8
+            pushes, rest = split_at([groups[stream] for stream in waiting], most)
         return pushes, rest + younger
-
-    def _plan_common(self, groups: Groups) -> tuple[list[list[Item]], list[Item]]:
-        now = self._clock()
-        alone, riders, heavy = self._told_apart(groups, now)
-        if now - self._refused_at < CALM_AFTER:
-            alone += heavy.values()
-            pushes, rest = _split_at(alone, AT_ONCE)
-            return ([self._riding(riders), *pushes] if riders else pushes), rest
-        if alone:
-            return self._sharing(riders, alone, [item for group in heavy.values() for item in group])
-        return self._led(riders, heavy) if heavy else ([self._riding(riders)], [])
-
-    def _told_apart(self, groups: Groups, now: float) -> tuple[list[list[Item]], Groups, Groups]:
-        """Return what has to be proven, what may ride along, and what may where a stream that takes more is proven."""
-        riders: Groups = {}
-        heavy: Groups = {}
-        alone: list[list[Item]] = []
-        for stream, group in groups.items():
-            if not self._known.exists(stream, now) or not self._known.is_in_order(stream, group):
-                alone.append(group)
-            elif self._known.takes(self._known.levels(stream, size_of(group), now)):
-                riders[stream] = group
-            else:
-                heavy[stream] = group
-        if self._known.is_doubtful:
-            oldest = nsmallest(EAGERLY, riders, key=lambda stream: self._known.state(stream).proven_at)
-            alone += [riders.pop(stream) for stream in oldest]
-        return alone, riders, heavy
-
-    def _riding(self, riders: Groups) -> list[Item]:
-        """Return one push, of which the stream goes last whose proof is the oldest."""
-        last = min(riders, key=lambda stream: self._known.state(stream).proven_at)
-        return _push_of([*(group for stream, group in riders.items() if stream != last), riders[last]])
-
-    @staticmethod
-    def _sharing(riders: Groups, alone: list[list[Item]], rest: list[Item]) -> tuple[list[list[Item]], list[Item]]:
-        """Have the first that is to be proven go last behind what rides along."""
-        first, *others = alone
-        pushes, later = _split_at(others, AT_ONCE)
-        return [_push_of([*riders.values(), first]), *pushes], [*rest, *later]
-
-    def _led(self, riders: Groups, heavy: Groups) -> tuple[list[list[Item]], list[Item]]:
-        """Have the stream go last that takes the most: what takes less rides along; the rest is planned later."""
-        now = self._clock()
-        levels = {stream: self._known.levels(stream, size_of(group), now) for stream, group in heavy.items()}
-        last = max(levels, key=lambda stream: sum(levels[stream]))
-        led = [stream for stream in heavy if stream != last and self._known.takes(levels[stream], levels[last])]
-        push = _push_of([*riders.values(), *(heavy[stream] for stream in led), heavy[last]])
-        rest = [group for stream, group in heavy.items() if stream != last and stream not in led]
-        return [push], _push_of(rest)
 
     # -------------------------------------------------------------------------------------------- what an answer means
 
@@ -166,13 +100,13 @@ class LokiPlanner:
         return result
 
     def _note_generation(self, answer: Answer) -> None:
-        """Forget what is known where a connection was lost: Loki may have been restarted, and know no stream."""
+        """Forget which streams exist when a connection was lost: Loki may have been restarted, and know no stream."""
         if answer.generation > self._generation:
             self._generation = answer.generation
             self._known.forget()
 
     def _meaning(self, push: Sequence[Item], answer: Answer) -> PushResult:
-        self._answers += 1
+        self._suspects.answered()
         if answer.status is PushStatus.DELIVERED:
             return self._took(push)
         if answer.status is PushStatus.STREAM:
@@ -180,9 +114,9 @@ class LokiPlanner:
         if answer.status is PushStatus.INVALID and answer.refusals:
             return self._sort_out(push, answer)
         if answer.status in (PushStatus.INVALID, PushStatus.SPLIT):
-            return self._narrow_down(push, answer)
+            return self._suspects.narrow_down(push, answer)
         if answer.status is PushStatus.RETRY and not answer.reason.startswith("429"):
-            # It may have been restarted, and know none of its streams.
+            # Loki may have been restarted, and know none of its streams.
             self._known.forget()
         return PushResult(away=list(push))
 
@@ -191,7 +125,7 @@ class LokiPlanner:
         return self._known.overdue(self._clock(), after)
 
     def proven(self, entry: LokiEntry, answer: Answer) -> PushResult:
-        """Take the answer to a repeat of *entry*: its stream is proven, or what went to it is in doubt."""
+        """Take the answer to a repeat of *entry*: it proves the stream, or leaves the stream's events in doubt."""
         result = PushResult()
         self._note_generation(answer)
         if answer.status is PushStatus.DELIVERED:
@@ -199,13 +133,13 @@ class LokiPlanner:
         elif answer.status is PushStatus.STREAM:
             result.doubted = self._doubts(entry.stream, [], answer.refusals[0])
         elif answer.status is PushStatus.INVALID and answer.refusals:
-            # No repeat of it will ever prove anything.
+            # No repeat of this entry will ever prove anything.
             result.doubted = self._known.refused_alone(entry.stream)
         result.unproven, result.certain = self._known.take_news()
         return result
 
     def unproven(self) -> list[int]:
-        """Return the offsets of what rode along, and is neither proven nor doubted."""
+        """Return the offsets of events that rode along and are neither proven nor doubted."""
         return self._known.unproven()
 
     def figures(self) -> Mapping[str, int]:
@@ -213,20 +147,20 @@ class LokiPlanner:
         return {**self._known.figures(self._clock()), "held": len(self._held)}
 
     def _took(self, push: Sequence[Item]) -> PushResult:
-        """Note what Loki took; what rode along by what an earlier Loki may have known is pushed again."""
+        """Note what Loki took; push again what rode along if Loki may have been restarted since the planning."""
         now = self._clock()
-        self._took_at, self._took_last, self._lone = now, self._answers, 0
+        self._suspects.took()
         groups = grouped(push)
         last, proven = groups.popitem()
         self._known.prove(last, proven, now)
         if self._generation > self._planned_for:
-            return PushResult(sent=proven, again=_push_of(list(groups.values())))
+            return PushResult(sent=proven, again=push_of(list(groups.values())))
         for stream, group in groups.items():
             self._known.ride(stream, group, now)
         return PushResult(sent=list(push))
 
     def _refused(self, push: Sequence[Item], answer: Answer, refusal: Refusal) -> PushResult:
-        """One stream was refused; of the others nothing is known: Loki does not say then which lines were not valid."""
+        """Handle a refused stream. Nothing is known of the others: Loki does not say then which lines were invalid."""
         self._refused_at = self._clock()
         groups = grouped(push)
         stream = find_stream(refusal.stream, list(groups)) or next(reversed(groups))
@@ -251,17 +185,18 @@ class LokiPlanner:
     def _hold(self, stream: Stream, group: Sequence[Item], answer: Answer, refusal: Refusal) -> Hold:
         if refusal.fault is Fault.STREAMS:
             self._is_full = True
-            return Hold(NEW_STREAMS, answer.reason)
+            return Hold(NEW_STREAMS, answer.reason, cure=answer.cure)
         key = self._held.setdefault(stream, _key_of(stream))
         most = size_of(group) // 2
-        return Hold(key, answer.reason, refusal.rate, min(most, int(refusal.rate)) if refusal.rate else most)
+        most = min(most, int(refusal.rate)) if refusal.rate else most
+        return Hold(key, answer.reason, refusal.rate, most, answer.cure)
 
     def _late(self, group: list[Item], answer: Answer, refusal: Refusal) -> PushResult:
-        """The oldest lines are refused, as many as Loki says; it has taken the others."""
+        """Handle late lines: Loki refused the oldest ones, as many as it says, and took the others."""
         ordered = _by_time(group)
         if refusal.of != len(group) or not 0 < refusal.count <= len(group):
-            # A part of the stream was refused elsewhere, or is there already: each half tells more.
-            return self._narrow_down(group, answer)
+            # A part of the stream was refused elsewhere, or Loki has it already: halves tell more.
+            return self._suspects.narrow_down(group, answer)
         late, taken = ordered[: refusal.count], ordered[refusal.count :]
         if taken:
             self._known.prove(taken[0].entry.stream, taken, self._clock())
@@ -274,12 +209,8 @@ class LokiPlanner:
                 result.again.append(item)
         return result
 
-    def _halve(self, result: PushResult, group: Sequence[Item]) -> None:
-        middle = max(len(group) // 2, 1)
-        result.pieces += [list(half) for half in (group[:middle], group[middle:]) if half]
-
     def _sort_out(self, push: Sequence[Item], answer: Answer) -> PushResult:
-        """Loki names the lines that are not valid, and holds the others."""
+        """Handle invalid lines: Loki names them, and holds the others."""
         result = PushResult()
         groups = grouped(push)
         named: dict[int, Fault] = {}
@@ -287,7 +218,7 @@ class LokiPlanner:
             stream = find_stream(refusal.stream, list(groups))
             found = [item for item in groups.get(stream or (), ()) if _is_named(item, refusal)]
             if len(found) != refusal.count:
-                return self._narrow_down(push, answer)
+                return self._suspects.narrow_down(push, answer)
             named.update((id(item), refusal.fault) for item in found)
         valid = [item for item in push if id(item) not in named]
         if valid:
@@ -300,30 +231,9 @@ class LokiPlanner:
                 result.parked.append((item, answer.reason))
         return result
 
-    def _narrow_down(self, push: Sequence[Item], answer: Answer) -> PushResult:
-        """Something of *push* is refused, and nothing says what: an event alone first, and where that goes, halves."""
-        if len(push) == 1:
-            self._lone += 1
-            return self._accuse(push[0], answer)
-        if self._lone >= SUSPICIOUS:
-            return PushResult(away=list(push), is_hopeless=True)
-        result = PushResult()
-        if answer.status is PushStatus.SPLIT or (self._lone == 0 and self._clock() - self._took_at < CALM_AFTER):
-            self._halve(result, push)
-        else:
-            result.pieces = [list(push[:1]), list(push[1:])]
-        return result
-
-    def _accuse(self, item: Item, answer: Answer) -> PushResult:
-        """Park an event that was refused alone before and after others were taken; accuse it else."""
-        if item.accused_for and self.took_others_since(item):
-            return PushResult(parked=[(item, answer.reason)])
-        item.accused_at, item.accused_for = self._answers, answer.reason
-        return PushResult(accused=[item], is_hopeless=self._lone >= SUSPICIOUS)
-
 
 def in_late_stream(entry: LokiEntry) -> LokiEntry:
-    """Return *entry* in the stream of its own hour: a function of the event and its labels alone."""
+    """Return *entry* in the late stream of its hour, which depends only on the event and its labels."""
     hour = datetime.fromtimestamp(entry.timestamp // 10**9, UTC).strftime("%Y-%m-%dT%H")
     return entry._replace(stream=tuple(sorted((*entry.stream, (LATE, hour)))))
 
@@ -349,11 +259,3 @@ def _key_of(stream: Stream) -> str:
 
 def _by_time(group: Sequence[Item]) -> list[Item]:
     return sorted(group, key=lambda item: item.entry.timestamp if item.entry else 0)
-
-
-def _push_of(groups: Sequence[list[Item]]) -> list[Item]:
-    return [item for group in groups for item in group]
-
-
-def _split_at(groups: list[list[Item]], most: int) -> tuple[list[list[Item]], list[Item]]:
-    return groups[:most], _push_of(groups[most:])

@@ -8,8 +8,8 @@ LabelPairAdapter    name = 1: text; value = 2: text
 Timestamp           seconds = 1: int64, since the epoch; nanos = 2: int32, never below 0
 =================== ==========================================================================================
 
-Timestamp has the wire format of google.protobuf's own. The field ``hash`` of StreamAdapter is left out: Loki finds it
-out itself. The runtime is protobuf's, in C; this module is imported where it is needed: it takes 4 MiB of memory.
+Timestamp has the wire format of google.protobuf's own. The field ``hash`` of StreamAdapter is left out: Loki computes
+it. The runtime is protobuf's, in C. It takes 4 MiB of memory, so this module is imported only where it is needed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _file() -> FileDescriptorProto:
     file = FileDescriptorProto(name="kigeon/push.proto", package=_PACKAGE, syntax="proto3")
 
     def message(name: str, /, **fields: FieldDescriptorProto.Type.ValueType | str) -> None:
-        """Add a message whose fields have the numbers of their order; a message's name is a field of many of them."""
+        """Add a message whose fields are numbered in their order; a field whose kind is a message is repeated."""
         added = file.message_type.add(name=name)
         for number, (field, kind) in enumerate(fields.items(), 1):
             one = added.field.add(name=field, number=number, label=FieldDescriptorProto.LABEL_OPTIONAL)
@@ -52,11 +52,11 @@ def _file() -> FileDescriptorProto:
 
 
 def _request() -> Any:
-    # A pool of its own: whoever else has Loki's messages in this process may have them under the same names.
+    # A separate pool: another package in this process may define Loki's messages under the same names.
     pool = DescriptorPool()
     pool.AddSerializedFile(_file().SerializeToString())
     return GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.PushRequest"))
 
 
 PushRequest = _request()
-"""The class of a push request. Typed as Any: its fields are known while the program runs."""
+"""The class of a push request. Typed as Any: its fields are known only at run time."""

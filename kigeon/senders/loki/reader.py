@@ -1,4 +1,4 @@
-"""What Loki holds, read back by LogQL: for an audit."""
+"""Reads the lines that Loki holds by LogQL, for an audit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kigeon.senders.loki.streams import OWN_SERVICE
 
 QUERY_PATH = "/loki/api/v1/query_range"
 LINES_PER_ANSWER = 1000
-"""Lines of one answer. Loki takes up to 5000, but never answers where they are more than 4 MiB (3.7, as configured)."""
+"""Lines of one answer. Loki allows 5000, but gives no answer where lines take more than 4 MiB (3.7, by default)."""
 
 DIGITS = "0123456789abcdef"
 
@@ -26,7 +26,7 @@ LONGEST_RANGE = 24 * 3600 * 10**9
 
 
 class Held(NamedTuple):
-    """A line that Loki holds; structured metadata is among the labels, as Loki tells it."""
+    """A line that Loki holds; the labels include structured metadata, as in Loki's answer."""
 
     timestamp: int
     line: str
@@ -34,9 +34,10 @@ class Held(NamedTuple):
 
 
 def selector_of(labels: Mapping[str, str]) -> str:
-    """Return the LogQL selector of the streams with all of these *labels*; without any, of every stream.
+    """Return the LogQL selector of the streams with all of these *labels*; without labels, of every stream.
 
-    Where kigeon names the service, streams are meant as well of which Loki did: it was left to Loki once.
+    Where kigeon names the service, the selector includes streams whose service Loki named: earlier versions left that
+    to Loki.
     """
     matchers = [
         f'{name}=~"{value}|unknown_service"'
@@ -48,7 +49,7 @@ def selector_of(labels: Mapping[str, str]) -> str:
 
 
 def read_lines(destination: LokiDestination, selector: str, start: int, end: int) -> Iterator[Held]:
-    """Yield what *destination* holds from *start* to *end* (nanoseconds, both included), oldest first.
+    """Yield the lines that *destination* holds from *start* to *end* (nanoseconds, both included), oldest first.
 
     Raises :class:`SenderError` when it does not answer as Loki does.
     """
@@ -60,7 +61,7 @@ def read_lines(destination: LokiDestination, selector: str, start: int, end: int
                 yield from lines
                 start = stop + 1
                 continue
-            # A full answer may have cut the last nanosecond's lines in two: those are asked for again.
+            # A full answer may lack some lines of its last nanosecond: these lines are asked for again.
             last = lines[-1].timestamp
             if last > lines[0].timestamp:
                 yield from (line for line in lines if line.timestamp < last)
@@ -73,14 +74,14 @@ def read_lines(destination: LokiDestination, selector: str, start: int, end: int
 def _at_once(
     session: requests.Session, destination: LokiDestination, selector: str, at: int, ending: str = ""
 ) -> Iterator[Held]:
-    """Yield the lines of one nanosecond (Kubernetes writes most times in whole seconds), cut by how their uids end."""
+    """Yield the lines of one nanosecond (most times of Kubernetes are whole seconds), one ending of uids at a time."""
     for digit in DIGITS:
         lines = _query(session, destination, f"{selector} |~ {_uid_ends(digit + ending)}", at, at + 1)
         if len(lines) < LINES_PER_ANSWER:
             yield from lines
         else:
             yield from _at_once(session, destination, selector, at, digit + ending)
-    # Whatever has no such digit there, or no uid at all.
+    # The remaining lines have no such digit there, or no uid at all.
     rest = f"{selector} |~ {_uid_ends(ending)}" if ending else selector
     lines = _query(session, destination, f"{rest} !~ {_uid_ends(f'[{DIGITS}]{ending}')}", at, at + 1)
     if len(lines) >= LINES_PER_ANSWER:
@@ -105,7 +106,7 @@ def _query(session: requests.Session, destination: LokiDestination, selector: st
         response = session.get(destination.url + QUERY_PATH, params=parameters, headers=headers, timeout=PUSH_TIMEOUT)
         if response.status_code != 200:
             raise SenderError(f"{destination.label} answers {response.status_code}: {shorten(response.text)}")
-        # orjson takes 13 times the text at once, which is too much for an operator's process.
+        # orjson takes 13 times the text's memory, which is too much for an operator's process.
         streams = json.loads(response.content)["data"]["result"]
         held = [Held(int(value[0]), value[1], stream["stream"]) for stream in streams for value in stream["values"]]
     except (requests.RequestException, OSError) as error:

@@ -1,7 +1,7 @@
-"""What the text of a refusal says: which stream, which of its lines, why. Pure; never raises.
+"""Reads the text of a refusal: which stream is refused, which of its lines, and why. Pure; never raises.
 
-The texts are those of Loki 3.7 (pkg/validation/validate.go, pkg/ingester/stream.go). What can't be read is no error:
-the caller then finds out by smaller pushes.
+The texts are those of Loki 3.7 (pkg/validation/validate.go, pkg/ingester/stream.go). An unreadable text is no error:
+the caller then finds the refused lines by smaller pushes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Fault(Enum):
     RATE = "the stream takes no more bytes a second"
     BEHIND = "the line is too far behind its stream"
     OLD = "the line is older than Loki takes"
-    NEW = "the line's time is to come"
+    NEW = "the line's time is in the future"
     LINE = "the line is too long"
     METADATA = "its structured metadata are too large"
 
@@ -80,7 +80,7 @@ _PLAIN = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v":
 
 
 def read_stream_refusal(text: str) -> Refusal | None:
-    """Return what an ingester says of one stream; None where *text* is no such answer."""
+    """Return an ingester's refusal of one stream; None where *text* is no such refusal."""
     if found := _STREAMS.search(text):
         return Refusal(Fault.STREAMS, labels_of(found[1]))
     total = _TOTAL.search(text)
@@ -93,7 +93,7 @@ def read_stream_refusal(text: str) -> Refusal | None:
 
 
 def read_invalid(text: str) -> tuple[Refusal, ...]:
-    """Return what a distributor says of lines that are not valid; nothing where any of *text* can't be read."""
+    """Return a distributor's refusals of invalid lines; nothing where a part of *text* can't be read."""
     found: list[Refusal] = []
     rest = text.strip()
     for fault, pattern in _PATTERNS:
@@ -117,7 +117,7 @@ def labels_of(text: str) -> Stream:
 
 
 def is_about(refused: Stream, stream: Stream) -> bool:
-    """Whether Loki's *refused* is our *stream*: Loki adds the service's name, and a number where it shards a stream."""
+    """Whether the labels *refused* mean *stream*: Loki adds the service's name, and a number where it shards."""
     ours = dict(stream)
     return {name: value for name, value in refused if name in ours or name not in _ADDED} == ours
 
@@ -131,7 +131,7 @@ def find_stream(refused: Stream, streams: Sequence[Stream]) -> Stream | None:
 
 
 def _matching(refused: Stream, streams: Sequence[Stream]) -> Iterator[Stream]:
-    # From the last: an answer is about the last one, mostly.
+    # The search begins with the last stream: most answers are about that one.
     return (stream for stream in reversed(streams) if is_about(refused, stream))
 
 

@@ -1,4 +1,4 @@
-"""What a Loki sender's config may say, and what Loki would refuse of every line."""
+"""The keys of a Loki sender's config, and checks for what Loki would refuse in every line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from kigeon.senders.loki.settings import ENCODINGS, PROTOBUF, BasicAuth, LokiSet
 
 
 def tenant(given: Any) -> str:
-    """A tenant ID for which Loki takes pushes."""
+    """A tenant ID that Loki accepts for pushes."""
     message, cure = wrong_with_tenant(some_text(given))
     if message:
         raise Wrong(message, cure)
@@ -43,7 +43,7 @@ def tenant(given: Any) -> str:
 
 
 def url(given: Any) -> str:
-    """A base URL: scheme, host, maybe a port, and nothing else."""
+    """A base URL: scheme, host, perhaps a port, and nothing else."""
     try:
         parts = urlsplit(some_text(given))
         port_is_wrong = parts.port == 0
@@ -61,14 +61,14 @@ def url(given: Any) -> str:
 
 
 def label_fields(name: Callable[[str], str]) -> Validator:
-    """A list of the event's fields, or a mapping of names, of which *name* says what is wrong with them, to fields."""
+    """A list of the event's fields, or a mapping of names to fields; *name* returns what is wrong with a name."""
 
     def validate(given: Any) -> Labels:
         if not isinstance(given, (list, tuple, dict)):
             raise Wrong("must be a list of fields, or a mapping of names to fields", f"known: {', '.join(FIELDS)}")
         wrong: list[Wrong] = []
         for place, field in given.items() if isinstance(given, dict) else enumerate(given):
-            # A field of a list that nobody knows has one thing wrong with it, and not its name as well.
+            # An unknown field of a list is one problem: its name as a label is not checked as well.
             if isinstance(given, dict) and (problem := name(str(place))):
                 wrong.append(Wrong(problem, path=[place]))
             if field not in tuple(FIELDS):
@@ -117,14 +117,14 @@ class LokiConfig(ConfigType):
     """The config of a sender of type ``loki``."""
 
     def together(self, found: Mapping[str, Any]) -> Iterable[Wrong]:
-        """Say what Loki would refuse of every line, whatever the event."""
+        """Return what Loki would refuse in every line, for any event."""
         told = wrong_together(found["streamLabels"], found["eventLabels"], found["structuredMetadata"])
         return [Wrong(message, cure, [key]) for key, message, cure in told]
 
     def missing(
         self, given: Mapping[str, Any], environ: Mapping[str, str]
     ) -> Iterator[tuple[tuple[str, ...], str, str]]:
-        """Yield which environment variables are not set that a credential is to come from."""
+        """Yield a problem for each environment variable of a credential that is not set."""
         auth = given.get("basicAuth")
         if not isinstance(auth, dict):
             return
@@ -135,7 +135,7 @@ class LokiConfig(ConfigType):
                 yield ("basicAuth", f"{key}EnvVar"), message, "set it, or name another"
 
     def resolved(self, found: Mapping[str, Any], environ: Mapping[str, str]) -> Mapping[str, Any]:
-        """Resolve credentials: a direct value takes precedence over a named variable, which is then not read."""
+        """Resolve credentials. A direct value takes precedence over a named variable, which is not read then."""
         if found["basicAuth"] is None:
             return found
         auth = dict(found["basicAuth"])
@@ -146,7 +146,7 @@ class LokiConfig(ConfigType):
         return {**found, "basicAuth": auth}
 
     def for_file_alone(self, found: Mapping[str, Any]) -> Problems:
-        """Say that environment variables are not read for a hook."""
+        """Return a problem for each environment variable: these are not read for a hook."""
         auth = found["basicAuth"] or {}
         named = [f"{key}EnvVar" for key in CREDENTIALS if auth.get(f"{key}EnvVar") is not None]
         return [(("basicAuth", key), "is for the file alone", "return the value itself") for key in named]
@@ -165,7 +165,7 @@ class LokiConfig(ConfigType):
         )
 
     def shown(self, raw: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-        """Return *raw* with the credentials themselves instead of where they come from."""
+        """Return *raw* with the credentials themselves instead of their variables."""
         auth = _auth(found["basicAuth"])
         if auth is None or not raw.get("basicAuth"):
             return dict(raw)

@@ -1,4 +1,4 @@
-"""What a Loki sender's config becomes. It can be pickled: settings travel to the actors in messages."""
+"""The settings of a Loki sender. They can be pickled: settings travel to the actors in messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROTOBUF, JSON = ENCODINGS = ("protobuf", "json")
 
 @dataclass(frozen=True, slots=True)
 class BasicAuth:
-    """Credentials for Loki. Never in a ``repr``."""
+    """Credentials for Loki. A ``repr`` never shows the password."""
 
     username: str = ""
     password: str = field(default="", repr=False)

@@ -32,9 +32,9 @@ MAX_CONNECTIONS = 64
 MAX_ROUTES = 4096
 
 LATEST = 2**63 - 1
-"""Nanoseconds since the epoch of the latest time that Loki knows (2262); it refuses that as too new, line by line.
+"""Nanoseconds since the epoch of the latest time that Loki knows (2262); Loki refuses such a line alone, as too new.
 
-Of what is later it would refuse a whole push in JSON, and in protobuf it would take another time for it.
+With a later time in it, Loki would refuse a whole push in JSON, and read a wrong time in protobuf.
 """
 
 _ENTRY_OVERHEAD = 48
@@ -43,7 +43,7 @@ _ENTRY_OVERHEAD = 48
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What settings say for every event alike: where it goes, the labels that are their own, what to read of it."""
+    """What settings say for all events: the destination, the static labels, and which fields of an event to read."""
 
     settings: LokiSettings
     destination: LokiDestination
@@ -55,7 +55,7 @@ class Route:
 
 
 class LokiSink:
-    """Pushes to Loki. A hook may have events pushed elsewhere: a destination has a connection of its own."""
+    """Pushes to Loki. A hook may choose other destinations; each destination has a connection of its own."""
 
     def __init__(self, settings: LokiSettings) -> None:
         self._settings = settings
@@ -107,7 +107,7 @@ class LokiSink:
         if route is None or route.settings is not settings:
             if len(self._routes) >= MAX_ROUTES:
                 self._routes.clear()
-            # It keeps the settings, so that no other object can come to have their id.
+            # The route keeps the settings alive, so that no other object can get their id.
             route = self._routes[id(settings)] = route_of(settings)
         return route
 
@@ -145,9 +145,9 @@ def _no_answer(error: Exception) -> Answer:
 
 
 def route_of(settings: LokiSettings) -> Route:
-    """Return what there is to know of *settings* before any event comes.
+    """Return the route of *settings*.
 
-    What is a stream label is no structured metadata of the same name as well: Loki would show it twice.
+    A stream label is left out of the structured metadata of the same name: Loki would show it twice.
     """
     shown = {pair for pair in settings.event_labels if pair[0] not in settings.stream_labels}
     metadata = tuple(pair for pair in settings.structured_metadata if pair not in shown)
@@ -163,7 +163,7 @@ def route_of(settings: LokiSettings) -> Route:
 
 
 def destination_of(settings: LokiSettings) -> LokiDestination:
-    """Return where *settings* send to."""
+    """Return the destination of *settings*."""
     auth = settings.basic_auth
     return LokiDestination(
         settings.url.rstrip("/"),
@@ -184,5 +184,5 @@ def _is_distrust(error: Exception) -> bool:
 
 def _tls_cure(reason: str) -> str:
     if "WRONG_VERSION_NUMBER" in reason or "record layer failure" in reason:
-        return "no TLS is spoken there: begin the url with http://"
+        return "the server speaks no TLS: begin the url with http://"
     return "have the certificate's authority trusted (REQUESTS_CA_BUNDLE), or set tlsConfig.insecureSkipVerify"

@@ -1,4 +1,4 @@
-"""The labels of a stream, made once: thousands of events are of the same few streams."""
+"""Makes the labels of each stream once: thousands of events belong to the same few streams."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ Stream = tuple[tuple[str, str], ...]
 """Names and values, sorted by name."""
 
 OWN_SERVICE = "kigeon"
-"""The service of a stream whose labels name none: Loki would write ``unknown_service``, and refuse one without any."""
+"""The service of a stream whose labels name none: Loki would add ``unknown_service``."""
 
 MOST_STREAMS = 4096
 LARGEST = 1024
-"""Characters of the values of a stream that is remembered: an event's author may write far longer ones."""
+"""Most characters in the values of a stream that is remembered: an event's author may write far longer ones."""
 
 
 class Streams:
-    """Label values → stream. Bounded; full, it begins anew."""
+    """Maps label values to streams. Bounded; when it is full, it begins anew."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[Sequence[str], LabelValues, Stream], Stream] = {}

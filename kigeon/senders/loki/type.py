@@ -43,7 +43,7 @@ def _shown(labels: Labels) -> list[str]:
 
 
 def modules(loki: LokiSettings) -> Sequence[str]:
-    """Return what a sink and its pushes import; a hook that has events pushed otherwise has the rest imported then."""
+    """Return the modules that a sink and its pushes import; a hook with another encoding imports the others later."""
     of_bodies = ("cramjam", "kigeon.senders.loki.push_messages") if loki.encoding == PROTOBUF else ()
     return ("kigeon.senders.loki.sink", *of_bodies)
 
@@ -54,4 +54,17 @@ def _check(settings: LokiSettings, event: Mapping[str, Any]) -> Iterable[Finding
     return check_loki(settings, event)
 
 
-LOKI = SenderType("loki", LokiConfig(KEYS), _sink, describe, modules=modules, check=_check)
+def keeps_namespaces_apart(loki: LokiSettings) -> bool:
+    """Whether no stream holds events of two namespaces: order matters within a stream."""
+    return any(field == "namespace" and name not in loki.stream_labels for name, field in loki.event_labels)
+
+
+LOKI = SenderType(
+    "loki",
+    LokiConfig(KEYS),
+    _sink,
+    describe,
+    modules=modules,
+    check=_check,
+    keeps_namespaces_apart=keeps_namespaces_apart,
+)

@@ -1,1 +1,1 @@
-"""How far a sender is, in memory and durable."""
+"""A sender's progress, in memory and durable."""

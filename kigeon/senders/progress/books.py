@@ -1,4 +1,4 @@
-"""How many of a sender's events ended how, and the notes of those that ended otherwise than sent."""
+"""Counts of a sender's events by outcome, and notes of the events that ended without being sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kigeon.senders.progress.outcome import Notes, Outcome
 
 
 class Books:
-    """Counts of outcomes from those of an earlier run on, and :class:`Notes`."""
+    """Counts of outcomes, which go on from those of an earlier run, and :class:`Notes`."""
 
     def __init__(self, counts: Mapping[Outcome, int], explained: int) -> None:
         self.notes = Notes(explained)

@@ -1,7 +1,7 @@
-"""The events that are booked as sent and that nothing proves yet to be held: durable, since a crash forgets the rest.
+"""The events in doubt: they are booked as sent, and nothing proves yet that the destination holds them.
 
-There may be tens of thousands, added by the push and ended by the stream, and they lie close together. So they are
-bits, :data:`WIDTH` of them to a *chunk*, known by the offset of its first.
+They are durable, because a crash forgets what the planner knows. There may be tens of thousands, and their offsets lie
+close together. So they are bits in *chunks* of :data:`WIDTH`, each named by its first offset.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 WIDTH = 512
 
 MOST_CHUNKS = 4096
-"""Of a record: half a megabyte. What is in doubt beyond that, the oldest, is proven by this process or by none."""
+"""Chunks in a record: half a megabyte. The oldest doubts beyond that are proven by this process or not at all."""
 
 
 class Doubts:
-    """A set of offsets, from the *chunks* of a record on."""
+    """A set of offsets; it begins with the *chunks* of a record."""
 
     def __init__(self, chunks: Mapping[int, int]) -> None:
         self._chunks = dict(chunks)
@@ -37,7 +37,7 @@ class Doubts:
             self._chunks[first] = self._chunks.get(first, 0) | 1 << offset - first
 
     def discard(self, offsets: Iterable[int]) -> None:
-        """Doubt them no more."""
+        """End the doubt about the events with these offsets."""
         for offset in offsets:
             first = offset // WIDTH * WIDTH
             bits = self._chunks.get(first, 0) & ~(1 << offset - first)
@@ -47,7 +47,7 @@ class Doubts:
                 self._chunks.pop(first, None)
 
     def chunks(self) -> dict[int, int]:
-        """Return what a record is to hold: bits by first number."""
+        """Return the content of a record: bits by the first offset of each chunk."""
         if len(self._chunks) <= MOST_CHUNKS:
             return dict(self._chunks)
         return {first: self._chunks[first] for first in sorted(self._chunks)[-MOST_CHUNKS:]}

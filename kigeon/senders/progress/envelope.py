@@ -1,4 +1,4 @@
-"""The events of one message, and which of them have ended; what of all of them is durable."""
+"""The progress of one message's events, and the durable progress of all of them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from kigeon.senders.progress.outcome import Outcome
 
 @dataclass(slots=True, eq=False)
 class EnvelopeProgress:
-    """``count`` events at ``sequence`` of a stream; bit *i* of ``ended`` says that event *i* is done with.
+    """``count`` events at ``sequence`` of a stream; bit *i* of ``ended`` says that event *i* has ended.
 
-    ``first`` is the offset of the first; a page of the retry stream has the offset of each in ``offsets``.
-    ``stored_at`` is when its oldest event was stored in the queue, seconds since the epoch. Of a page of the retry
-    stream, ``key`` is what it waits for, ``loaded`` has a bit for each event that was taken into memory, and ``waits``
-    says that others of it are to be loaded.
-
-    A page that ``is_repeat`` holds events that were sent before, and stay so; ``resent`` of them were sent again.
-    ``may_be_late`` says that they may go to a stream of late lines, which does not know what their own stream holds.
+    ``first`` is the offset of the first event; a page of the retry stream has the offset of each in ``offsets``.
+    ``stored_at`` is when its oldest event was stored in the queue, seconds since the epoch. In a page of the retry
+    stream, ``key`` names what it waits for, ``loaded`` has a bit for each event that was taken into memory, and
+    ``waits`` says that more events of it have to be loaded.
+    A page that ``is_repeat`` holds events that were sent before and stay booked as sent; ``resent`` of them were sent
+    again. ``may_be_late`` says that they may go to a late stream, which can't drop lines that their own stream holds.
     """
 
     sequence: int
@@ -65,22 +64,22 @@ class EnvelopeProgress:
 
 @dataclass(slots=True)
 class Position:
-    """What is durable of a ledger: the next envelope to read, the open pages, the counts of outcomes."""
+    """The durable part of a ledger: the next envelope to read, the open pages, the counts of outcomes."""
 
     next_sequence: int = 1
     next_offset: int = 0
-    """0 for a new sender: it begins with what the queue still holds, whatever its offset."""
+    """0 for a new sender, which begins with the oldest event in the queue."""
     first_offset: int = 0
-    """With which offset it began; 0 as above."""
+    """The offset with which the sender began; 0 for a new sender."""
     open: list[EnvelopeProgress] = field(default_factory=list)
     retry_sequence: int = 0
     """The highest sequence in the retry stream whose events are booked as moved there."""
     retry: dict[int, int] = field(default_factory=dict)
-    """The ended bits of pages of the retry stream, by sequence; only of those that have any."""
+    """The ended bits of pages of the retry stream, by sequence; only of pages that have any."""
     counts: dict[Outcome, int] = field(default_factory=dict)
     explained: int = 0
     """From which offset on no event has a note of how it ended."""
     resent: int = 0
     """How many events were sent again on an operator's request."""
     doubted: dict[int, int] = field(default_factory=dict)
-    """Which events are booked as sent and not proven to be held, as :mod:`~kigeon.senders.progress.doubts` has them."""
+    """The events in doubt, as bits by chunk, as :mod:`~kigeon.senders.progress.doubts` has them."""

@@ -1,15 +1,14 @@
-"""A sender's books: which event of which envelope has ended, and how.
+"""A sender's books: which events have ended, and how.
 
 Every event of the queue has an offset, and ends in exactly one :class:`Outcome` for each sender. The ledger
 knows the *pages* that are open: an envelope, or a message of the retry stream, with a bit for each event that has
-ended (or moved on to the retry stream). What lies before the lowest open envelope has ended. From the offsets follows
-exactly how many events the queue's retention evicted before the sender had them, and that the books balance:
+ended (or moved on to the retry stream). All events before the lowest open envelope have ended. The offsets tell exactly
+how many events the queue's retention evicted before the sender had them, and show that the books balance:
 
-    the next offset - the first = the counts of all outcomes + what is open + what waits in the retry stream
+    the next offset - the first = the counts of all outcomes + open events + events that wait in the retry stream
 
-Of what ended otherwise than sent it also notes how and why, to be stored before the position: of an event without such
-a note it can be said that it was sent, as long as its note would still be held. From ``explained`` on no offset has a
-note yet.
+The ledger also notes how and why events ended that were not sent; these notes are stored before the position. So an
+event without a note was sent, as long as its note would still be there. From ``explained`` on no offset has a note yet.
 
 Pure: no I/O. :mod:`kigeon.senders.progress.position` makes it durable.
 """
@@ -27,7 +26,7 @@ from kigeon.senders.progress.retry_pages import RetryPages
 
 
 class Ledger:
-    """The books of one sender, from a :class:`Position` on. Not thread-safe."""
+    """The books of one sender, which begin with a :class:`Position`. Not thread-safe."""
 
     def __init__(self, position: Position) -> None:
         self._books = Books(position.counts, position.explained)
@@ -38,17 +37,17 @@ class Ledger:
 
     @property
     def counts(self) -> dict[Outcome, int]:
-        """How many events have ended how, ever."""
+        """The number of events by outcome, in all runs."""
         return self._books.counts
 
     @property
     def ended(self) -> dict[Outcome, int]:
-        """How many events have ended how since this ledger was opened."""
+        """The number of events by outcome since this ledger was opened."""
         return self._books.ended
 
     @property
     def notes(self) -> Notes:
-        """What ended otherwise than sent, and why."""
+        """Notes of the events that ended without being sent, and why."""
         return self._books.notes
 
     def lose_retry(self, events: int, outcome: Outcome) -> None:
@@ -57,9 +56,9 @@ class Ledger:
         self._books.count(outcome, events)
 
     def balance(self, missing_are: Outcome) -> int:
-        """Book what is neither open nor ended, at the start; return how many events that are.
+        """At the start, book the events that are neither open nor ended; return how many.
 
-        Nothing is, unless a part of the retry stream (or of a stream that was made anew) is gone.
+        There are none, unless a part of the retry stream (or of a stream that was made anew) is gone.
         """
         self.retry.restored()
         known = self.open_everywhere + sum(self.counts.values())
@@ -76,7 +75,7 @@ class Ledger:
         return sum(page.open_count for page in self.envelopes.pages) + self.retry.open_events
 
     def end(self, page: EnvelopeProgress, index: int, outcome: Outcome, reason: str = "") -> None:
-        """Book the end of the event at *index* of *page*; a second end of the same event is a mistake."""
+        """Book the end of the event at *index* of *page*; an event must not end twice."""
         if page.is_repeat:
             page.ended |= 1 << index
             page.resent += outcome is Outcome.SENT
@@ -92,7 +91,7 @@ class Ledger:
         return any(offset == page.offset(index) for page in pages for index in page.open_indexes())
 
     def evict_sent(self, offsets: Sequence[int], reason: str) -> None:
-        """Book that events that were booked as sent may not be held, and can't be sent again."""
+        """Book events as evicted that were booked as sent, may not be held, and can't be sent again."""
         self._books.count(Outcome.SENT, -len(offsets))
         self._books.count(Outcome.EVICTED, len(offsets))
         self.doubts.discard(offsets)
@@ -100,7 +99,7 @@ class Ledger:
             self.notes.add(offset, offset, Outcome.EVICTED, reason)
 
     def replay(self, copy: EnvelopeProgress, outcome: Outcome = Outcome.PARKED) -> None:
-        """Book that events which had ended with *outcome* go on as *copy*, a page of the retry stream."""
+        """Book that events that had ended with *outcome* go on as *copy*, a page of the retry stream."""
         self._books.count(outcome, -copy.count)
         self.doubts.discard(copy.offsets)
         for index in range(copy.count):
@@ -108,13 +107,13 @@ class Ledger:
         self.retry.booked(copy)
 
     def move(self, moved: Iterable[tuple[EnvelopeProgress, int]], copy: EnvelopeProgress) -> None:
-        """Book that events of open pages, also of the retry stream, go on as *copy*, a page of the retry stream."""
+        """Book that events of open pages (the retry stream's too) go on as *copy*, a page of the retry stream."""
         for page, index in moved:
             self._set(page, index)
         self.retry.booked(copy)
 
     def position(self) -> Position:
-        """Return what has to be durable now."""
+        """Return the position to make durable now."""
         envelopes = self.envelopes
         return Position(
             envelopes.durable_sequence,

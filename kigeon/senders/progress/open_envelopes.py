@@ -1,8 +1,8 @@
-"""Which envelopes of the events stream a sender has begun, and which of their events have not ended.
+"""The open envelopes of the events stream: those whose events have not all ended for the sender.
 
-What lies before the lowest open envelope has ended. From the offsets follows exactly how many events the queue's
-retention evicted before the sender had them. A stream that was made anew or cut short is *rewound*: what was admitted
-of it before is known by its offsets.
+All events before the lowest open envelope have ended. The offsets tell exactly how many events the queue's retention
+evicted before the sender had them. A stream that was made anew or cut short is *rewound*: envelopes that were admitted
+before are recognized by their offsets.
 
 Pure: no I/O.
 """
@@ -17,7 +17,7 @@ from kigeon.senders.progress.outcome import EVICTED_UNREAD, Outcome, whole
 
 
 class OpenEnvelopes:
-    """The open pages of the events stream, from a :class:`Position` on; *books* get what was evicted unread."""
+    """The open pages of the events stream, beginning with a :class:`Position`; *books* count events evicted unread."""
 
     def __init__(self, position: Position, books: Books) -> None:
         self._books = books
@@ -71,28 +71,28 @@ class OpenEnvelopes:
     @property
     def pages(self) -> list[EnvelopeProgress]:
         """Every page with an event that has not ended: in memory, or to be read again."""
-        # Copied first: a report is made in another thread.
+        # The values are copied first, because another thread makes the report.
         return [*list(self._pages.values()), *list(self._old.values())]
 
     @property
     def durable_sequence(self) -> int:
-        """From which sequence on a later run has to read, but for the :attr:`durable_pages`."""
+        """The sequence from which on a later run has to read, apart from the :attr:`durable_pages`."""
         return self._rewound_at or self._next_sequence
 
     @property
     def durable_pages(self) -> list[EnvelopeProgress]:
-        """The open pages that a later run has to know of."""
+        """The open pages that a later run has to know."""
         return self.pages if self._rewound_at else list(self._pages.values())
 
     def close(self, page: EnvelopeProgress) -> None:
-        """Let go of a page of which every event has ended or moved."""
+        """Forget a page whose events have all ended or moved."""
         if self._old.get(page.first) is page:
             del self._old[page.first]
         if self._pages.get(page.sequence) is page:
             del self._pages[page.sequence]
 
     def admit(self, sequence: int, first: int, count: int, stored_at: float) -> EnvelopeProgress | None:
-        """Open the envelope at *sequence*; None when all of it has ended.
+        """Open the envelope at *sequence*; None when all its events have ended.
 
         A gap in the offsets before it counts as evicted, or as parked where an unreadable envelope lay in the gap.
         """
@@ -112,7 +112,7 @@ class OpenEnvelopes:
         if not self._next_offset:
             self._first_offset = first
         elif first < self._next_offset:
-            # Offsets went back: what was booked keeps its place before this envelope.
+            # Offsets went back: events that are booked keep their place before this envelope.
             self._first_offset -= self._next_offset - first
         page = EnvelopeProgress(sequence, first, count, stored_at=stored_at)
         self._next_sequence, self._next_offset, self._newest = sequence + 1, first + count, stored_at
@@ -125,7 +125,7 @@ class OpenEnvelopes:
         return None if page.is_done else page
 
     def _find_again(self, sequence: int, first: int, stored_at: float) -> EnvelopeProgress | None:
-        """Return the page of an envelope that was admitted before; None when it is in memory, or has ended."""
+        """Return the page of an envelope that was admitted before; None when its events are in memory or have ended."""
         page = self._old.pop(first, None)
         if page is None:
             return None
@@ -134,13 +134,13 @@ class OpenEnvelopes:
         return self._read(page, stored_at) if page in self._unread else None
 
     def _give_up_old(self) -> None:
-        """Book what was open and not read when the stream was rewound, and has not been found in it again."""
+        """Book as evicted the pages that were unread when the stream was rewound and were not found again."""
         self._rewound_at = 0
         for page in [page for page in self._old.values() if page in self._unread]:
             self._evict(self._old.pop(page.first))
 
     def admit_unreadable(self, sequence: int) -> None:
-        """Pass by an envelope whose headers can't be read: the next one's offset tells how many it held."""
+        """Skip an envelope with unreadable headers: the next envelope's offset tells how many events it held."""
         self._evict_before(sequence)
         known = self._pages.get(sequence)
         if known is not None and known in self._unread:
@@ -153,12 +153,12 @@ class OpenEnvelopes:
             self._unreadable_before = ",".join(filter(None, (self._unreadable_before, whole(sequence))))
 
     def rewind(self) -> None:
-        """Begin again at the start of a stream that was made anew or cut short: its sequences begin anew somewhere.
+        """Begin again at the start of a stream that was made anew or cut short, whose sequences have changed.
 
-        What of it was admitted before is known by its offsets, until the first envelope that was not. Then what
-        was open and not read again is gone; what is in memory goes on. (After a crash it is gone too:
-        :meth:`.Ledger.balance` counts it.) Until then the position stays as it was, for a crash to be followed by
-        another rewinding.
+        Envelopes that were admitted before are recognized by their offsets, up to the first new envelope. Then open
+        events that were not read again count as evicted; events in memory go on. (After a crash these are gone too,
+        and :meth:`.Ledger.balance` counts them.) Until then the position stays unchanged, so that a crash is followed
+        by another rewinding.
         """
         self._rewound_at = self._rewound_at or self._next_sequence
         self._old.update({page.first: page for page in self._pages.values()})
@@ -177,7 +177,7 @@ class OpenEnvelopes:
             self._books.notes.add(page.offset(index), page.offset(index), Outcome.EVICTED, EVICTED_UNREAD)
 
     def _skip(self, first: int, last: int) -> None:
-        """Book offsets that no envelope holds any more, or one that can't be read."""
+        """Book offsets that no envelope holds any more, or that an unreadable envelope holds."""
         outcome = Outcome.PARKED if self._unreadable_before else Outcome.EVICTED
         self._books.count(outcome, last - first + 1)
         self._books.notes.add(first, last, outcome, self._unreadable_before or EVICTED_UNREAD)

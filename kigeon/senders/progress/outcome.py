@@ -1,4 +1,4 @@
-"""How events end for a sender, and the notes of those that ended otherwise than sent."""
+"""How events end for a sender, and notes of the events that ended without being sent."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ class Outcome(StrEnum):
 EVICTED_UNREAD = "the queue evicted it before the sender had it"
 
 REPLAYED = "replayed"
-"""What is noted of a parked event that an operator has tried again: what came of it follows, or it was sent."""
+"""Noted of a parked event that an operator replays; a later note tells how it ended, or it was sent."""
 
 DROPPED = "dropped"
-"""What is noted of a parked event that an operator has deleted: the accounts have it among the parked ones."""
+"""Noted of a parked event that an operator has deleted; the accounts count it as parked."""
 
 UNKNOWN = "unknown"
-"""What is noted of events of which some are known to be gone, but not which."""
+"""Noted of a range of events of which some are gone, while it is not known which."""
 
-GONE_WAITING = "events that waited in the retry stream are gone, it may be one of them"
+GONE_WAITING = "some events of the retry stream are gone, it may be one of them"
 
 Otherwise = tuple[int, int, str, str]
-"""First and last offset of events that ended alike, how, and why.
+"""First and last offset of events that ended alike, their outcome, and the reason.
 
-Of parked ones it is where they are parked instead: the names of the letters that hold a whole envelope of them,
-comma-separated; "" where each has one of its own.
+Parked events have the place in place of the reason: the names of the letters that hold a whole envelope of them,
+comma-separated; "" where each event has a letter of its own.
 """
 
 
 def whole(sequence: int) -> str:
-    """Return the name of the letter that the envelope at *sequence* is parked as, whole."""
+    """Return the name of the letter that holds the whole envelope at *sequence*."""
     return f"e{sequence}"
 
 
 class Notes:
-    """What ended otherwise than sent since it was taken last; from the offset *explained* on nothing has a note yet."""
+    """Notes of events that were not sent, since the last :meth:`take`; from *explained* on no offset has a note yet."""
 
     def __init__(self, explained: int) -> None:
         self.explained = explained
         self._otherwise: list[Otherwise] = []
 
     def add(self, first: int, last: int, outcome: str, reason: str) -> None:
-        """Note how the events from *first* to *last* ended, and why; nothing of those that were sent."""
+        """Note how the events from *first* to *last* ended, and why; events that were sent get no note."""
         if outcome == Outcome.SENT or first > last:
             return
         before = self._otherwise[-1] if self._otherwise else None
@@ -59,7 +59,7 @@ class Notes:
             self._otherwise.append((first, last, outcome, reason))
 
     def take(self, next_offset: int) -> list[Otherwise]:
-        """Return what ended otherwise since this was last called; no event from *next_offset* on has ended yet."""
+        """Return the notes since the last call; no event from *next_offset* on has ended yet."""
         taken, self._otherwise = self._otherwise, []
         if taken:
             self.explained = max(self.explained, next_offset)

@@ -1,17 +1,16 @@
-"""A position as the record that makes it durable: JSON, small, with a format version.
+"""Writes and reads the durable record of a position: small JSON with a format version.
 
 ::
 
     {"format": 1, "sequence": 42, "number": 9001, "first": 501,
-     "open": [[40, 8500, 3, "5"]],            sequence, first number, count, hexadecimal bits of ended events
-     "retrySequence": 9, "retry": {"7": "3f"},  what moved to the retry stream, and what of it has ended
+     "open": [[40, 8500, 3, "5"]],            sequence, first offset, count, hexadecimal bits of ended events
+     "retrySequence": 9, "retry": {"7": "3f"},  last booked message of the retry stream, bits of ended events there
      "counts": {"sent": 8400, "filtered": 99},
-     "explained": 8800,                         from this number on no event has a record of how it ended
+     "explained": 8800,                         from this offset on no event has a note of how it ended
      "resent": 12,                              how many were sent again on an operator's request
-     "doubted": [[8192, "7f"]]}                 first number and hexadecimal bits of what is not proven to be held
-
-A record of an earlier version has none of ``explained``, ``resent`` and ``doubted``: of what was in doubt when it was
-written, nothing is known.
+     "doubted": [[8192, "7f"]]}                 first offset and hexadecimal bits of the events in doubt
+A record of an earlier version may have none of ``explained``, ``resent`` and ``doubted``. Which events were in doubt
+when it was written is not known then.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from kigeon.senders.progress.outcome import Outcome
 
 POSITION_FORMAT = 1
 MOST_COUNTED = 10**18 - 1
-"""What is larger was never counted: no sequence and no offset has more than 18 digits."""
+"""A larger number is damage: no sequence and no offset has more than 18 digits."""
 
 MOST_EVENTS = 1_000_000
 """Far more than any envelope holds."""
@@ -57,7 +56,7 @@ def write_position(position: Position) -> bytes:
 
 
 def read_position(record: bytes | None) -> Position:
-    """Read what :func:`write_position` wrote; None is where a new sender begins.
+    """Read what :func:`write_position` wrote; None gives the position of a new sender.
 
     Raises :class:`UnreadablePosition` with the reason.
     """
@@ -85,7 +84,7 @@ def _read(found: dict[str, Any]) -> Position:
     return Position(
         next_sequence,
         _number(found["number"]),
-        # Numbers that went back keep their place before the first.
+        # It may be negative: offsets that went back keep their place before the first one.
         _number(found["first"], -MOST_COUNTED),
         pages,
         _number(found["retrySequence"]),
@@ -98,7 +97,7 @@ def _read(found: dict[str, Any]) -> Position:
 
 
 def _doubted(chunks: list[Any], sent: int) -> dict[int, int]:
-    """Read what is in doubt; more than was sent can't be."""
+    """Read the events in doubt; there can't be more of them than were sent."""
     doubted = {_number(first): _bits(bits, WIDTH) for first, bits in chunks}
     if any(first % WIDTH for first in doubted):
         raise ValueError("what is in doubt begins anywhere")
@@ -106,7 +105,7 @@ def _doubted(chunks: list[Any], sent: int) -> dict[int, int]:
 
 
 def _all_of(next_offset: int, counts: dict[Outcome, int]) -> int:
-    """Return from which number on nothing is explained where an earlier version, which noted no parkings, wrote."""
+    """Return ``explained`` for a record of an earlier version, which noted no parked events."""
     return next_offset if any(count for outcome, count in counts.items() if outcome is not Outcome.SENT) else 0
 
 

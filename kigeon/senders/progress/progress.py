@@ -1,4 +1,4 @@
-"""The ledger made durable: saves that come together are one write, and a write is tried until it is stored."""
+"""Makes the ledger durable: saves that come together are one write, and a write is retried until it is stored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kigeon.senders.progress.position import write_position
 
 
 class Progress:
-    """A ledger and the record that holds its position; why events were not sent is stored before it."""
+    """A ledger and the record of its position; notes of events that were not sent are stored before the position."""
 
     def __init__(self, ledger: Ledger, record: PositionRecord, outcomes: OutcomeStore) -> None:
         self.ledger = ledger
@@ -23,7 +23,7 @@ class Progress:
         self._written = write_position(ledger.position())
 
     async def save(self) -> None:
-        """Return when a position that includes all that the ledger holds at this moment is durable.
+        """Return when a position with everything that the ledger holds at this moment is durable.
 
         Raises :class:`~kigeon.errors.Fenced` when another kigeon owns the position.
         """

@@ -1,4 +1,4 @@
-"""What a sender has in its retry stream: the pages in memory, and of the others how many events wait."""
+"""The pages of a sender's retry stream: the pages in memory, and the number of events that wait in the others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kigeon.senders.progress.envelope import EnvelopeProgress
 
 
 class RetryPages:
-    """Made of a position's *bits* (which events have ended, by sequence) and *sequence*, up to where it is booked."""
+    """The pages; they begin with a position's *bits* of ended events, by sequence, and its last booked *sequence*."""
 
     def __init__(self, bits: Mapping[int, int], sequence: int) -> None:
         self._loaded: dict[int, EnvelopeProgress] = {}
@@ -31,9 +31,9 @@ class RetryPages:
         return self._bits | loaded
 
     def restore(self, sequence: int, count: int) -> int | None:
-        """Take over what the stream holds; return how many of its *count* events are open.
+        """Take over a message of the stream; return how many of its *count* events are open.
 
-        None is for a copy that was never booked. It is to be deleted: its events are open where they came from.
+        None means that the message was never booked and has to be deleted: its events are open where they came from.
         """
         if sequence > self.sequence:
             return None
@@ -44,18 +44,18 @@ class RetryPages:
         return waiting
 
     def restored(self) -> None:
-        """Note that all was taken over: what the stream does not hold is forgotten."""
+        """Note that all messages were taken over; pages that the stream does not hold are forgotten."""
         self._bits = {sequence: self._bits[sequence] for sequence in sorted(self._found)}
 
     def load(self, page: EnvelopeProgress) -> None:
-        """Take a page into memory, with what of it has ended."""
+        """Take a page into memory, with the bits of its ended events."""
         page.ended = self._ended_of(page.sequence, page.count)
         self._bits.pop(page.sequence, None)
         self._loaded[page.sequence] = page
 
     def unload(self, page: EnvelopeProgress) -> None:
-        """Keep of a page only which of its events have ended."""
-        # It may have been loaded anew since.
+        """Take a page out of memory; only the bits of its ended events are kept."""
+        # The page may have been loaded anew since.
         if self._loaded.get(page.sequence) is page:
             del self._loaded[page.sequence]
             if page.ended:
@@ -72,7 +72,7 @@ class RetryPages:
         self._found.discard(sequence)
 
     def booked(self, copy: EnvelopeProgress) -> None:
-        """Note that events were moved there, as *copy*."""
+        """Note that events were moved to the retry stream, as *copy*."""
         self.open_events += copy.count
         self.sequence = max(self.sequence, copy.sequence)
 

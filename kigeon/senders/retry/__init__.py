@@ -1,1 +1,1 @@
-"""What of a sender's events waits in its retry stream, and comes back."""
+"""Events that wait in a sender's retry stream, and how they come back."""

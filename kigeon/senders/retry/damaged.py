@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 def tell_missing(events: int, booked: Outcome) -> None:
     """Say that events are not where they should wait, and what they are booked as."""
     what = {"events": events, "booked": str(booked)}
-    log.error("events that should wait in the retry stream are not there", extra=what)
+    log.error("events are missing in the retry stream", extra=what)
 
 
 class DamagedPages:

@@ -1,9 +1,8 @@
-"""What waits in the retry stream for one key, as a count and a place: how many pages, and where to look for the next.
+"""The pages of the retry stream that wait for one key, as a count and a cursor to the next page.
 
-Memory does not grow with what waits. Pages that wait for a destination are taken oldest first. Those that wait for
-their hook (or for a namespace's labels) are taken in rounds, each round later after the last than the one before.
-
-Pure, but for the jitter and the clock.
+Memory does not grow with the waiting events. Pages that wait for a destination are taken oldest first. Pages that wait
+for their hook (or for a namespace's labels) are taken in rounds, with growing pauses between rounds.
+Pure except for the jitter and the clock.
 """
 
 from __future__ import annotations
@@ -19,35 +18,35 @@ UNDECIDED = "hook"
 """The key of pages whose events have no destination yet."""
 
 REPLAY = "replay"
-"""The key of pages of events that had ended: an operator wants another try."""
+"""The key of pages of parked events that an operator replays."""
 
 AGAIN = "again"
-"""The key of pages of events that were booked as sent, and that their destination may have refused unnoticed."""
+"""The key of pages of events that were booked as sent, and that the destination may have refused unnoticed."""
 
 ROUNDS = (REPLAY, AGAIN, UNDECIDED)
-"""The keys whose pages are taken in rounds; a destination's are asked for."""
+"""The keys whose pages are taken in rounds; a lane asks for the pages of its destination."""
 
 
 def retry_delay(attempts: int) -> float:
-    """Return seconds until the next try of something undecided: doubling from half a second to a minute."""
+    """Return seconds until the next try of an undecided event, doubling from half a second to a minute."""
     return float(min(0.5 * 2.0 ** min(attempts, 10), 60.0)) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
 
 
 @dataclass(slots=True)
 class Group:
-    """The pages of one key. Those in memory are not counted, but for those of which something else is to be loaded."""
+    """The pages of one key. A page in memory counts only if some of its events have still to be loaded."""
 
     key: str
     pages: int = 0
     events: int = 0
     cursor: int = 1
-    """The next page is looked for from this sequence on."""
+    """The search for the next page begins at this sequence."""
     last: int = 0
-    """No page is there with a higher sequence than this; what is found was never booked, or is not durable yet."""
+    """The highest sequence of a page; a message after it was never booked, or its booking is not durable yet."""
     due: float = 0.0
     rounds: int = 0
     stirred: bool = False
-    """Whether a page was taken or came back in this round. If not, what was not found is not there."""
+    """Whether a page was taken or came back in this round. If none did, the pages that were not found are lost."""
     missing_are: Outcome = Outcome.EVICTED
 
     @property
@@ -56,20 +55,20 @@ class Group:
         return self.key in ROUNDS
 
     def add(self, sequence: int, events: int, now: float) -> None:
-        """Note a page that waits, as one that is newer than the others."""
+        """Note a waiting page that is newer than the others."""
         if not self.pages:
             self.cursor, self.rounds = sequence, 0
         self.pages += 1
         self.events += events
         self.last = max(self.last, sequence)
         if self.goes_round:
-            # A new page is tried soon, the others with it; but not so often that their number costs the processor.
+            # A new page is tried soon, and the others with it, but not so often that many pages cost the processor.
             self.rounds = min(self.rounds, 3)
             delay = 0.0 if self.key == REPLAY else retry_delay(self.rounds)
             self.due = min(self.due, now + delay) if self.pages > 1 else now + delay
 
     def take(self, page: EnvelopeProgress, found: int) -> list[int]:
-        """Take what waits of *page*, found at sequence *found*, into memory; return the indexes of its events."""
+        """Take the waiting events of *page*, found at sequence *found*, into memory; return their indexes."""
         indexes = [index for index in page.open_indexes() if not page.loaded >> index & 1]
         page.waits = False
         for index in indexes:
@@ -85,7 +84,7 @@ class Group:
         self.stirred = True
 
     def put_back(self, page: EnvelopeProgress, index: int) -> None:
-        """Have the event at *index* of *page*, which was in memory, loaded again."""
+        """Take the event at *index* of *page* out of memory, to be loaded again."""
         page.loaded &= ~(1 << index)
         self.events += 1
         if page.waits:
@@ -106,7 +105,7 @@ class Group:
         return stirred
 
     def give_up(self) -> int:
-        """Return how many events should wait here and are not there; they are not counted any more."""
+        """Return how many events should wait here and are missing; stop counting them."""
         events, self.events, self.pages = self.events, 0, 0
         return events
 

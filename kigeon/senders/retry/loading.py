@@ -79,7 +79,7 @@ class PageLoader:
             return 0
         page, indexes, payload = found
         if self._clock.now() - page.stored_at > self._max_age:
-            few.warning("events waited for longer than the queue keeps any", extra={"events": len(indexes)})
+            few.warning("events waited for too long, they count as evicted", extra={"events": len(indexes)})
             await self._pages.end(page, indexes, Outcome.EVICTED, TOO_OLD)
             return len(indexes)
         try:
@@ -112,7 +112,7 @@ class PageLoader:
         if page is None:
             page = page_of(message)
             self._ledger.retry.load(page)
-            # It may say another key than its subject does.
+            # The message's header may name another key than its subject.
             page.key = group.key
         elif not page.waits:
             group.cursor = message.sequence + 1

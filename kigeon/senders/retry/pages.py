@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 MAX_PAGE_EVENTS = 500
 MAX_PAGE_BYTES = 4 * 1024 * 1024
-"""Of raw events: what is packed must fit into a message, and unpack to less than an envelope may."""
+"""Bytes of raw events in a page: packed they must fit into a message, and an envelope may not unpack to more."""
 
 
 def in_pages(sizes: Sequence[int]) -> Iterator[slice]:
@@ -34,7 +34,7 @@ def in_pages(sizes: Sequence[int]) -> Iterator[slice]:
 
 
 def page_of(message: WaitingMessage) -> EnvelopeProgress:
-    """Return the page that a message with readable headers is."""
+    """Return the page for a message with readable headers."""
     offsets = message.offsets
     return EnvelopeProgress(message.sequence, offsets[0], len(offsets), 0, offsets, message.stored_at, message.key)
 
@@ -47,10 +47,12 @@ class Pages:
         self._progress = progress
         self._ledger = progress.ledger
         self._copying = asyncio.Lock()
-        self._strays = False
+        # At first what another owner may have left, or be leaving, where a sender moves from one replica to another.
+        self._strays = True
+        self._copied = 0
 
     async def messages(self, after: int = 0) -> AsyncIterator[WaitingMessage]:
-        """Yield what the stream holds after sequence *after*, without its events, one at a time."""
+        """Yield the messages after sequence *after*, without their events, one at a time."""
         backoff = Backoff(base=0.1, cap=5.0)
         while True:
             try:
@@ -73,9 +75,9 @@ class Pages:
     async def copy(
         self, key: str, raw: Sequence[bytes], offsets: tuple[int, ...], stored_at: float
     ) -> EnvelopeProgress:
-        """Store a page; it is to be booked before anything is waited for, and counts from then on.
+        """Store a page. The caller has to book it before its next await; the page counts from then on.
 
-        Raises :class:`QueueError`: nothing of it is to be booked.
+        Raises :class:`QueueError`: nothing may be booked then.
         """
         async with self._copying:
             try:
@@ -83,8 +85,11 @@ class Pages:
             except QueueError:
                 self._strays = True
                 raise
+            # A gap is an attempt of another owner, whose time is over; to be booked with this copy it would be doubled.
+            self._strays |= sequence != self._copied + 1
+            self._copied = sequence
             if self._strays:
-                # By now the stream holds whatever earlier attempts have stored: they are the ones below this one.
+                # Copies of earlier, failed attempts are in the stream by now, before this one.
                 async for stray in self.messages(self._ledger.retry.sequence):
                     if stray.sequence < sequence:
                         await self.delete(stray.sequence)

@@ -1,9 +1,9 @@
-"""What an operator does with parked events: another try, or none.
+"""Replays and drops parked events for an operator.
 
-A replay moves an event from the dead-letter stream back to its sender, by way of the retry stream: the copy there is
-booked, the event leaves the dead-letter stream, and only then is the copy tried. A crash before the booking leaves it
-parked, one after it is made good at the start: a copy that is there, and booked, is taken out of the dead-letter
-stream before anything of it is tried. So it is sent again, once.
+A replay moves an event from the dead-letter stream to the sender's retry stream: a copy there is booked, the dead
+letter is deleted, and only then is the copy tried. After a crash before the booking the event is still parked. After a
+later crash the next start deletes the dead letter of each booked copy before the copy is tried. So the event is sent
+again, once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kigeon.senders.retry.scheduler import RetryScheduler
 log = logging.getLogger(__name__)
 
 NOT_THERE = "it is not there (any more)"
-NO_EVENT = "it holds no single event that can be read, and can only be shown or dropped"
+NO_EVENT = "it holds no single readable event, so it can only be shown or dropped"
 
 
 class ParkedEvents:
@@ -46,9 +46,9 @@ class ParkedEvents:
             await self._unpark(page)
 
     async def replay(self, names: Sequence[str]) -> dict[str, str]:
-        """Have what is parked under *names* tried again; return why not, by name, for those where that can't be.
+        """Send the letters *names* again; return why not, by name, for those with which that is impossible.
 
-        Raises :class:`QueueError`: those that were not moved are still parked.
+        Raises :class:`QueueError`: letters that were not moved are still parked.
         """
         problems: dict[str, str] = {}
         found: list[tuple[int, bytes]] = []
@@ -71,9 +71,9 @@ class ParkedEvents:
         return problems
 
     async def drop(self, names: Sequence[str]) -> dict[str, str]:
-        """Delete what is parked under *names*, for good; return and raise as :meth:`replay` does.
+        """Delete the letters *names* for good; return and raise as :meth:`replay` does.
 
-        That it was dropped is durable before it is deleted. The accounts keep it among what was parked.
+        The note that a letter was dropped is durable before the letter is deleted. The accounts count it as parked.
         """
         problems: dict[str, str] = {}
         dropped: dict[str, str] = {}
@@ -86,7 +86,7 @@ class ParkedEvents:
                     dropped[name] = _why_gone(parked)
             if dropped:
                 await self._outcomes.write_dropped(dropped, self._progress.ledger.notes.explained)
-                log.warning("an operator drops what is parked", extra=_said(dropped))
+                log.warning("dropping dead letters on an operator's request", extra=_said(dropped))
             for name in dropped:
                 await self._store.delete(name)
         return problems
@@ -97,7 +97,7 @@ class ParkedEvents:
 
     async def _replay(self, events: Sequence[tuple[int, bytes]]) -> None:
         offsets = tuple(offset for offset, _ in events)
-        # Its time begins anew: it is as old as the operator's wish.
+        # The age of the copy begins with the operator's request.
         page = await self._scheduler.pages.copy(REPLAY, [raw for _, raw in events], offsets, time.time())
         self._progress.ledger.replay(page)
         await self._progress.save()
@@ -119,5 +119,5 @@ def _why_gone(parked: Parked) -> str:
 
 
 def _said(dropped: Mapping[str, str]) -> dict[str, object]:
-    """Return what a line of the log says of them: the first names are enough."""
+    """Return the keys for a line of the log: the first names are enough."""
     return {"parked": " ".join(list(dropped)[:10]), "letters": len(dropped)}

@@ -1,9 +1,9 @@
-"""Events that are sent although they were booked as sent before.
+"""Sends events again that were booked as sent before.
 
-Two want that. A planner, of events that its destination may have refused unnoticed: they are booked as waiting again,
-and go on through the retry stream. And an operator, of a destination that has lost what it held: those stay booked as
-sent, are read from the queue a slice at a time, and are counted as ``resent``. What the destination holds it drops: the
-bytes are the same.
+A planner asks for that where the destination may have refused events unnoticed: they are booked as waiting again, and
+go on through the retry stream. An operator asks for it where a destination has lost events: these stay booked as sent,
+are read from the queue a slice at a time, and are counted as ``resent``. The destination drops events that it still
+holds, because the bytes are the same.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from kigeon.senders.retry.scheduler import RetryScheduler
 log = logging.getLogger(__name__)
 
 SLICE_EVENTS = 2000
-"""Events that one slice reads, at least; the envelope that reaches so many is read whole."""
+"""Events after which a slice ends, with the end of an envelope."""
 
 SLICE_TIMEOUT = 10.0
-"""Seconds that a slice is waited for: what is on its way then goes on, and the next slice waits for it."""
+"""Seconds to wait for a slice; events that are still on their way then go on, and the next slice waits for them."""
 
-UNNOTICED = "its destination may have refused it unnoticed, and the queue does not hold it any more"
+UNNOTICED = "the destination may have refused it unnoticed, and the queue does not hold it any more"
 
 Found = tuple[int, bytes, float]
 """An event that is read again: its offset, its raw JSON, when it was stored (seconds since the epoch)."""
@@ -47,10 +47,10 @@ Enter = Callable[[Sequence[Item]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an operator wants to be sent again: stored before ``until`` (seconds since the epoch), of a namespace.
+    """The events that an operator wants to be sent again: from ``sequence`` on, stored before ``until`` (seconds since
 
-    ``late`` also sends, to a stream of late lines, what is too far behind by now: what its own stream holds of that is
-    there twice then.
+    the epoch), of one namespace or all. ``late`` also sends events that are too far behind by now, to a late stream:
+    those that their own stream holds are there twice then.
     """
 
     sequence: int
@@ -61,7 +61,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What became of a slice: where the next one begins (0: it was the last), and how many events are on their way."""
+    """The result of a slice: where the next one begins (0: it was the last), and counts of events."""
 
     next_sequence: int
     resent: int
@@ -70,7 +70,7 @@ class Slice:
 
 
 class Resending:
-    """One sender's; owned by its event loop."""
+    """Sends one sender's events again; owned by the sender's event loop."""
 
     def __init__(self, history: EventHistory, progress: Progress, scheduler: RetryScheduler, enter: Enter) -> None:
         self._history = history
@@ -78,13 +78,13 @@ class Resending:
         self._scheduler = scheduler
         self._enter = enter
         self._lock = asyncio.Lock()
-        # Pages, and of how many events of each it was asked for.
+        # Pages, and how many events of each are wanted.
         self._under_way: dict[EnvelopeProgress, int] = {}
 
     async def send_doubted(self, offsets: Sequence[int]) -> None:
-        """Book those of the events with these offsets that are still in doubt as waiting again.
+        """Book the events with these offsets, as far as they are still in doubt, as waiting again.
 
-        Raises :class:`QueueError`: the rest is in doubt as before.
+        Raises :class:`QueueError`: the rest stays in doubt.
         """
         doubts = self._progress.ledger.doubts
         wanted = {offset for offset in offsets if offset in doubts}
@@ -106,7 +106,7 @@ class Resending:
         await self._progress.save()
 
     async def resend(self, wanted: Wanted) -> Slice:
-        """Send a slice of what is *wanted* again. Raises :class:`QueueError`."""
+        """Send a slice of the *wanted* events again. Raises :class:`QueueError`."""
         async with self._lock:
             next_sequence = wanted.sequence
             if not self._open_events():
@@ -119,7 +119,7 @@ class Resending:
             return Slice(next_sequence, resent, self._open_events(), sum(done.values()) - resent)
 
     async def sequence_since(self, moment: float) -> int:
-        """Return where to begin for what was stored since *moment*, seconds since the epoch."""
+        """Return the sequence of the first envelope that was stored since *moment*, seconds since the epoch."""
         return await self._history.sequence_since(moment)
 
     def _open_events(self) -> int:
@@ -135,7 +135,7 @@ class Resending:
             self._scheduler.waiting.add(page)
 
     async def _read_slice(self, wanted: Wanted) -> int:
-        """Read a slice and have it sent; return the sequence after it, 0 where there is no more."""
+        """Read a slice and send it; return the sequence after it, 0 where there is no more."""
         events = 0
         async for stored in self._history.read(wanted.sequence):
             if stored.timestamp >= wanted.until or stored.sequence >= self._progress.ledger.envelopes.next_sequence:

@@ -45,7 +45,7 @@ class StdoutSink:
         return Written(STDOUT, line, len(line) + 1, timestamp_of(event))
 
     def planner(self, destination: Descriptor) -> PlainPlanner:
-        """What is written is written."""
+        """Return the plain planner: an answer speaks for the whole push."""
         return PlainPlanner()
 
     def push(self, destination: Descriptor, entries: Sequence[Written]) -> Answer:
@@ -59,4 +59,4 @@ class StdoutSink:
         return Answer(PushStatus.DELIVERED)
 
     def close(self) -> None:
-        """Nothing to let go of: the descriptor is its owner's."""
+        """Do nothing: the descriptor's owner closes it."""

@@ -247,7 +247,7 @@ def test_a_script_is_changed_while_events_flow(tmp_path: Path) -> None:
         senders = [hooked.kigeon.actor(f"sender/{error}") for error in ON_ERROR]
         hooked.hook.write_text(MENDED.replace("hooked", "changed"))
         hooked.lokis["fail"].wait_for(len(hooked.good + hooked.bad))
-        wait_until(lambda: len(told(hooked, "the hook's script has changed, it is used from now on")) == len(ON_ERROR))
+        wait_until(lambda: len(told(hooked, "the hook's script has changed, the new one is in use")) == len(ON_ERROR))
         hooked.happen(50)
         for loki in hooked.lokis.values():
             loki.wait_for(lambda lines: sum(line.tenant == "changed" for line in lines) >= 50)
@@ -268,7 +268,7 @@ def told(hooked: Hooked, message: str) -> list[dict[str, Any]]:
 
 def refusals(hooked: Hooked) -> int:
     """Return how often a changed script was refused."""
-    return len(told(hooked, "the hook's script has changed and can't be loaded"))
+    return len(told(hooked, "the hook's new script can't be loaded"))
 
 
 def end(hooked: Hooked, name: str) -> None:

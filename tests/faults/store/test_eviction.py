@@ -19,7 +19,7 @@ EVENTS = 9000
 pytestmark = pytest.mark.timeout(300)
 
 SMALL: dict[str, Any] = {"queue": {"eventsMaxBytes": "4Mi"}}
-GONE = "events are gone from the queue that were not sent"
+GONE = "events were evicted from the queue before they were sent"
 
 
 def bulky(numbers: range) -> list[dict[str, Any]]:

@@ -54,7 +54,7 @@ def test_what_is_to_be_parked_waits_and_the_others_go(
     loki.limits.max_line = 4000
 
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, SMALL, "loki")
             for first in range(0, len(events), 30):
                 await store(client, first + 1, *events[first : first + 30])
@@ -77,7 +77,7 @@ def test_what_is_to_be_parked_waits_and_the_others_go(
 
     asyncio.run(main())
     assert_once(loki.lines, [event for event in events if event["reason"] != "Bad"])
-    said = [record for record in caplog.records if "there is no room" in record.getMessage()]
+    said = [record for record in caplog.records if "the dead-letter stream is full" in record.getMessage()]
     assert 0 < len(said) <= 4
     assert {record.levelno for record in said} == {logging.ERROR}
     assert "replay or drop dead letters" in vars(said[0])["cure"]

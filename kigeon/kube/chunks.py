@@ -1,0 +1,99 @@
+"""The body of a watch as it comes: all that has come in one read, however many chunks it was sent in.
+
+urllib3 hands out a chunk at a time, and a busy API server sends one for each event.
+"""
+
+from __future__ import annotations
+
+import re
+import select
+from collections.abc import Iterator
+from typing import Any
+
+import urllib3
+
+AT_ONCE = 256 * 1024
+"""Bytes that are read at once."""
+
+MOST_HEAD = 4096
+"""Bytes of a chunk's head: it is a hexadecimal number, and extensions that nobody sends."""
+
+_HEAD = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
+
+
+class ChunkDecoder:
+    """Takes a body of chunks (RFC 9112, 7.1) apart; what follows the last one is not read."""
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._is_between = False
+        self._begun = b""
+        self.has_ended = False
+        """Whether the last chunk was there."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what *data* adds to the body; :class:`ValueError` where there is no chunk where one is due."""
+        data, at = self._begun + data, 0
+        found = []
+        while not self.has_ended:
+            piece = data[at : at + self._left]
+            at += len(piece)
+            self._left -= len(piece)
+            found.append(piece)
+            head = None if self._left else self._head(data, at)
+            if head is None:
+                break
+            self._left, at = head
+            self._is_between = True
+            self.has_ended = not self._left
+        self._begun = data[at:]
+        return b"".join(found)
+
+    def _head(self, data: bytes, at: int) -> tuple[int, int] | None:
+        """Return the size of the chunk whose head is at *at*, and where it begins; None where that is to come."""
+        if self._is_between:
+            if len(data) < at + 2:
+                return None
+            if data[at : at + 2] != b"\r\n":
+                raise ValueError("a chunk is longer than its size")
+            at += 2
+        found = _HEAD.match(data, at)
+        if found is not None:
+            return int(found[1], 16), found.end()
+        if b"\n" in data[at:] or len(data) - at > MOST_HEAD:
+            raise ValueError("a chunk has no size")
+        return None
+
+
+class WatchBody:
+    """What comes of a *response*, piece by piece; raises what reading raises, and :class:`TimeoutError` in silence."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
+        self._response = response
+        self._file: Any = getattr(getattr(response, "_fp", None), "fp", None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        response = self._response
+        if not getattr(response, "chunked", False) or "Content-Encoding" in response.headers or self._file is None:
+            # As nobody asked for it, and some proxy may send it all the same.
+            self._file = None
+            yield from response.stream(AT_ONCE)
+            return
+        decoder = ChunkDecoder()
+        while not decoder.has_ended:
+            data = self._file.read1(AT_ONCE)
+            if not data:
+                raise urllib3.exceptions.ProtocolError("the connection was closed in the middle of the body")
+            yield decoder.feed(data)
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether all that has come was read; False where that can't be known."""
+        sock = getattr(getattr(self._file, "raw", None), "_sock", None)
+        if sock is None:
+            return False
+        if getattr(sock, "pending", lambda: 0)():
+            return False
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        return not poll.poll(0)
