@@ -25,10 +25,11 @@ from typing import Any
 
 from thespian.actors import ActorTypeDispatcher, ThespianWatch, WatchMessage
 
-from actors.messages import ChildSpec, Ping, Pong, Start, Stop, Stopped
-from actors.transport import register
+from actors.messages import ChildSpec, Ping, Pong, Start, Stop, Stopped, Tenured
+from actors.transport import UnixTransport, register
 from kigeon.observability.logs import bind, configure
 from kigeon.processes import crash_on_fatal_signals, give_memory_back
+from kigeon.tenure import Tenure
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +128,7 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
             enter_process(self.name)
         self.supervisor: Any = None
         self.loop: Loop | None = None
+        self.tenure = Tenure()
         self._tidied_at = time.monotonic()
         self._posted: deque[object] = deque()
         self._wake, self._woken = socket.socketpair()
@@ -165,7 +167,13 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
         except BlockingIOError:
             return  # The actor has been woken already.
 
-    # ------------------------------------------------------------------------------------------------- from Thespian
+    # --------------------------------------------------------------------------------------- for and from Thespian
+
+    def send(self, targetAddr: Any, msg: Any) -> None:  # noqa: N803 - Thespian's names
+        """Send a message: at most once."""
+        transport = getattr(getattr(self, "_myRef", None), "transport", None)
+        if not isinstance(transport, UnixTransport) or not transport.carry(targetAddr, msg):
+            super().send(targetAddr, msg)
 
     def receiveMessage(self, message: Any, sender: Any) -> ThespianWatch:
         """Dispatch *message*, and return the watch, which Thespian wants after every message."""
@@ -173,10 +181,18 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
             if isinstance(message, WatchMessage):
                 self._take_posted()
             else:
-                super().receiveMessage(message, sender)
+                self.handle(message, sender)
         except BaseException as error:  # noqa: BLE001 - an actor that failed ends: there is nothing to let through
             crash(f"handling {type(message).__name__} failed", error)
         return ThespianWatch([self._woken.fileno()])
+
+    def handle(self, message: Any, sender: Any) -> None:
+        """Call the handler of *message*: Thespian looks for it in every class of the actor and of the message."""
+        handler = getattr(self, f"receiveMsg_{type(message).__name__}", None)
+        if handler is not None:
+            handler(message, sender)
+        else:
+            super().receiveMessage(message, sender)
 
     def receiveMsg_Start(self, message: Start, sender: Any) -> None:
         """Begin to work."""
@@ -184,6 +200,7 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
             return
         self.name = message.spec.name
         self.supervisor = sender
+        self.tenure.begin(message.until)
         settings = message.settings.global_
         configure(settings.log_level, settings.log_format, context=context_of(message.spec))
         self.loop = Loop()
@@ -201,6 +218,10 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
         if time.monotonic() - self._tidied_at >= TIDY_EVERY:
             self._tidied_at = time.monotonic()
             give_memory_back()
+
+    def receiveMsg_Tenured(self, message: Tenured, sender: Any) -> None:
+        """Go on for longer; whose tenure has ended meanwhile ends."""
+        self.tenure.extend(message.until)
 
     def receiveMsg_Stop(self, message: Stop, sender: Any) -> None:
         """Finish, then answer Stopped."""

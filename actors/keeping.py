@@ -16,6 +16,7 @@ from typing import Protocol, Self
 from actors.messages import Status
 from actors.outside import Outside
 from actors.restarts import Lifeline
+from actors.roles import MEMBERSHIP
 from kigeon.config.settings import ExternalQueue
 from kigeon.errors import StartError
 from kigeon.queue.broker.address import QueueAddress, external_address
@@ -204,8 +205,9 @@ class ExternalServer:
         """Others do."""
 
     def heed(self, status: Status) -> None:
-        """Note what the Queue tells."""
-        told = status.children.get("queue", {}).get("queueProblem")
+        """Note what the Queue tells, or what keeps the lease, where the Queue runs elsewhere."""
+        teller = status.children.get("queue") or status.children.get(MEMBERSHIP.name, {})
+        told = teller.get("queueProblem")
         if told is not None:
             self._problem = told
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -67,7 +67,7 @@ class Links:
         self._inbound: dict[int, _Inbound] = {}
         self._outbound: dict[int, _Outbound] = {}
         self._to: dict[str, _Outbound] = {}
-        self._watched: set[int] = set()
+        self._watched: Sequence[int] = ()
 
     @property
     def has_unsent(self) -> bool:
@@ -84,9 +84,10 @@ class Links:
         if not self._write(link, data):
             raise ConnectionResetError(f"the process at {path} closed the connection at once")
 
-    def wait(self, seconds: float | None, watched: Iterable[int] = ()) -> Happened:
+    def wait(self, seconds: float | None, watched: Sequence[int] = ()) -> Happened:
         """Return when something has happened, at the latest after *seconds*; None waits without a limit."""
-        self._watch(set(watched))
+        if watched != self._watched:
+            self._watch(watched)
         happened = Happened()
         for descriptor, events in self._poll.poll(seconds):
             if descriptor == self._listener.fileno():
@@ -113,14 +114,15 @@ class Links:
         self._poll.close()
         self._listener.close()
 
-    def _watch(self, watched: set[int]) -> None:
-        for descriptor in self._watched - watched:
+    def _watch(self, watched: Sequence[int]) -> None:
+        before, now = set(self._watched), set(watched)
+        for descriptor in before - now:
             # A closed descriptor has left the epoll already.
             with suppress(OSError):
                 self._poll.unregister(descriptor)
-        for descriptor in watched - self._watched:
+        for descriptor in now - before:
             self._poll.register(descriptor, select.EPOLLIN)
-        self._watched = watched
+        self._watched = list(watched)
 
     def _accept(self) -> None:
         while True:

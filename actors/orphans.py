@@ -28,7 +28,8 @@ class Orphans:
 
         The signal also ends a stopped process. The caller has to reap.
         """
-        found = frozenset(pid for pid in children(os.getpid()) if is_running(pid)) - self._before - frozenset(own)
+        others = frozenset(children(os.getpid())) - self._before - frozenset(own)
+        found = frozenset(pid for pid in others if is_running(pid))
         for pid in found & self._seen:
             log.warning("ending a process whose parent has ended", extra={"pid": pid, "program": _program(pid)})
             kill(pid)

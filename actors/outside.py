@@ -36,7 +36,8 @@ class Outside:
         """Note the state of nats-server."""
         now, before = time.monotonic(), self._snapshot.nats_server
         part = moved(before, is_ready, now, restarts=life.restarts, failures=life.in_a_row, pid=pid)
-        self._snapshot = replace(self._snapshot, nats_server=part)
+        if part is not before:
+            self._snapshot = replace(self._snapshot, nats_server=part)
 
     def server_fails(self, problem: str) -> None:
         """Note why nats-server does not store, or does not start; the Queue's report tells when it stores again."""
@@ -47,7 +48,8 @@ class Outside:
         now, before = time.monotonic(), self._snapshot.actors
         part = moved(before, bool(thespians), now, restarts=life.restarts, failures=life.in_a_row)
         self._thespians = thespians
-        self._snapshot = replace(self._snapshot, actors=part)
+        if part is not before:
+            self._snapshot = replace(self._snapshot, actors=part)
 
     def actors_fail(self, problem: str) -> None:
         """Note why the actor system is built again; until then none of its actors runs."""
@@ -67,7 +69,9 @@ class Outside:
 
     def tell(self) -> None:
         """Send the snapshot to the HTTP process, if it is time."""
-        self._http.tell(replace(self._snapshot, processes=self._processes()))
+        self._http.keep()
+        if self._http.takes_news:
+            self._http.tell(replace(self._snapshot, processes=self._processes()))
 
     def _processes(self) -> dict[str, int]:
         snapshot = self._snapshot

@@ -41,6 +41,7 @@ class Queue(KigeonActor):
     async def work(self) -> None:
         """Write until the end."""
         self._client = client = QueueClient(self._start.queue, self._alarm, declaring(self._start.settings.queue))
+        client.tenure = self.tenure
         await client.open(self.name)
         writer = Writer(client, self._start.settings, self.post)
         self.post(writer)

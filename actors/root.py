@@ -126,7 +126,8 @@ class Root:
 
     def _build(self, now: float) -> None:
         self._system_life.created(now)
-        order = Supervise(self._spec.settings, self._server.address, self._spec.cluster, self._spec.children)
+        spec = self._spec
+        order = Supervise(spec.settings, self._server.address, spec.cluster, spec.children, spec.replica)
         self._system = System(
             order, self._spec.settings.global_.data_dir / "run" / "sockets", lambda: bool(self._signals.stops)
         )

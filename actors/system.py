@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Sequence
-from importlib import import_module
 
+from actors.imports import import_actors
 from actors.keeping import kept_server
-from actors.messages import ChildSpec
 from actors.outside import Outside
+from actors.roles import MEMBERSHIP
 from actors.root import Root
 from actors.signals import Signals
 from actors.spec import RunSpec
@@ -20,7 +19,6 @@ from kigeon.observability.recent import VARIABLE as RECENT_LOG
 from kigeon.operator.admin_socket import AdminSocket, RequestContext
 from kigeon.processes import become_subreaper, kill_descendants, use_few_arenas
 from kigeon.queue.broker.streams import file_store_bytes
-from kigeon.senders.registry import TYPES
 
 LOOK_EVERY = 0.005
 """Seconds between two checks of a starting nats-server."""
@@ -34,9 +32,8 @@ def run(spec: RunSpec) -> int:
     # The default is a file in the directory for temporary files, where anybody may have put one.
     os.environ["THESPLOG_FILE"] = str(spec.settings.global_.data_dir.absolute() / "run" / "thespian.log")
     os.environ[RECENT_LOG] = str(spec.settings.global_.data_dir.absolute() / RECENT_FOLDER)
-    import_actors(spec.children)
-    gc.collect()
-    gc.freeze()
+    # One of several replicas may never need what the others are made of: the Supervisor imports it then.
+    import_actors(spec.children if spec.replica is None else (MEMBERSHIP,))
     # A page of Events is thousands of dicts without a cycle: searching for cycles costs more than reading the page.
     gc.set_threshold(50_000, 20, 20)
     data_dir, queue = spec.settings.global_.data_dir, spec.settings.queue
@@ -59,12 +56,3 @@ def run(spec: RunSpec) -> int:
                 return Root(spec, server, signals, admin_socket, outside).run()
         finally:
             kill_descendants(os.getpid(), frozenset({server.pid}))
-
-
-def import_actors(children: Sequence[ChildSpec]) -> None:
-    """Import the modules of *children* before any process forks, so that the processes share the modules' memory."""
-    for child in children:
-        import_module(child.actor.rpartition(".")[0])
-        if child.sender is not None and (kind := TYPES.get(child.sender.type)):
-            for module in kind.modules(child.sender.settings):
-                import_module(module)

@@ -37,6 +37,7 @@ def _no_name_lookups() -> Iterator[None]:
 
 with _no_name_lookups():
     from thespian.actors import ActorAddress, WatchMessage
+    from thespian.system.addressManager import CannotPickleAddress
     from thespian.system.multiprocCommon import multiprocessCommon
     from thespian.system.transport import (
         ExternalInterfaceTransportInit,
@@ -45,6 +46,7 @@ with _no_name_lookups():
         Thespian__Run_Expired,
         Thespian__Run_HandlerResult,
         Thespian__Run_Terminated,
+        TransmitIntent,
         TransmitOnly,
     )
     from thespian.system.transport.TCPTransport import ExternalTransportCopy, TCPEndpoint, TCPTransport
@@ -96,6 +98,14 @@ class UnixAddress:
         return True
 
 
+class Received(ReceiveEnvelope):  # type: ignore[misc]
+    """A message that has come."""
+
+    def identify(self) -> str:
+        """Return what Thespian's own log, which nobody keeps, says of it: a text of all of a batch costs too much."""
+        return type(self.message).__name__
+
+
 class UnixTransport(TCPTransport):  # type: ignore[misc]
     """TCPTransport with Unix sockets; a process that is made for an actor dies with its parent."""
 
@@ -144,7 +154,25 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
 
     def serializer(self, intent: Any) -> bytes:
         """Return a message as it is sent, with its sender's address."""
-        return frame(pickle.dumps((self.myAddress, intent.message), pickle.HIGHEST_PROTOCOL))
+        return self._framed(intent.message)
+
+    def _framed(self, message: object) -> bytes:
+        return frame(pickle.dumps((self.myAddress, message), pickle.HIGHEST_PROTOCOL))
+
+    def carry(self, target: Any, message: object) -> bool:
+        """Send *message* at once; return whether that could be done.
+
+        Where it could not, Thespian's own way is to be gone: *target*, or an address in the message, is one that it
+        does not know yet, or nobody is there. What Thespian does around a message costs more than the message.
+        """
+        address = target.addressDetails
+        if not isinstance(address, UnixAddress) or address == self.myAddress.addressDetails:
+            return False
+        try:
+            self._links.send(address.path, self._framed(message))
+        except (CannotPickleAddress, OSError):
+            return False
+        return True
 
     def close(self) -> None:
         """Close the sockets; the transport can't be used any more."""
@@ -159,7 +187,7 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
         """Send a message in the actor's thread; its outcome is reported when the transport runs again."""
         status = SendStatus.Sent
         if intent.targetAddr == self.myAddress:
-            self._incomingEnvelopes.append(ReceiveEnvelope(self.myAddress, intent.message))
+            self._incomingEnvelopes.append(Received(self.myAddress, intent.message))
         else:
             try:
                 self._links.send(intent.targetAddr.addressDetails.path, intent.serMsg)
@@ -198,12 +226,12 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
             intent.tx_done(status)
 
     def _take(self, happened: Happened) -> None:
-        self._incomingEnvelopes += (ReceiveEnvelope(*pickle.loads(message)) for message in happened.messages)  # noqa: S301 - only its owner enters the directory of the sockets
+        self._incomingEnvelopes += (Received(*pickle.loads(message)) for message in happened.messages)  # noqa: S301 - only its owner enters the directory of the sockets
         if happened.connected:
             # A signal's handler wakes its own process by a connection.
             self._check_indicators()
         if happened.ready:
-            self._incomingEnvelopes.append(ReceiveEnvelope(self.myAddress, WatchMessage(happened.ready)))
+            self._incomingEnvelopes.append(Received(self.myAddress, WatchMessage(happened.ready)))
 
     @staticmethod
     def getAdminAddr(capabilities: dict[str, Any]) -> Any:
@@ -245,7 +273,9 @@ def let_go() -> None:
 
 
 def register() -> None:
-    """Register this module's base, so that ``ActorSystem(SYSTEM_BASE)`` finds it among Thespian's own."""
+    """Let ``ActorSystem(SYSTEM_BASE)`` find this module's base among Thespian's own."""
+    # A text of each message, all of it, and of several times: for Thespian's own log, which nobody keeps.
+    TransmitIntent.identify = Received.identify
     module = ModuleType(f"thespian.system.{SYSTEM_BASE}")
     module.ActorSystemBase = ActorSystemBase  # type: ignore[attr-defined]
     sys.modules[module.__name__] = module

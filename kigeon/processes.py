@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pickle
 import signal
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
+
+from kigeon.errors import KigeonError, StartError
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -14,6 +20,37 @@ M_ARENA_MAX = -8
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _FATAL = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+
+
+T = TypeVar("T")
+
+
+def in_a_child(work: Callable[[], T]) -> T:
+    """Return what *work* returns in a process of its own, which takes with it what that has imported.
+
+    It raises what *work* raises, if that is a :class:`KigeonError`. This process must have no threads yet.
+    """
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        with suppress(BaseException):
+            os.write(writing, pickle.dumps(_result_of(work)))
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        told = answer.read()
+    os.waitpid(pid, 0)
+    found: T | KigeonError = pickle.loads(told) if told else StartError("a process that looked at the cluster failed")  # noqa: S301 - from a fork of this process
+    if isinstance(found, KigeonError):
+        raise found
+    return found
+
+
+def _result_of(work: Callable[[], T]) -> T | KigeonError:
+    try:
+        return work()
+    except KigeonError as error:
+        return error
 
 
 def _prctl(option: int, value: int) -> None:
@@ -78,10 +115,12 @@ def parents(zombies: bool = False) -> dict[int, int]:
 def is_running(pid: int) -> bool:
     """Whether there is such a process, other than as a zombie."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        # It is asked often: a pathlib.Path costs more than the kernel's answer.
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:  # noqa: PTH123
+            state = stat.read(1024).rpartition(b")")[2].split()[0]
     except OSError:
         return False
-    return state != "Z"
+    return state != b"Z"
 
 
 def children(parent: int) -> list[int]:
@@ -90,10 +129,15 @@ def children(parent: int) -> list[int]:
     Its threads' lists tell them without a look at every process of the machine; not every kernel has those.
     """
     try:
-        lists = [(task / "children").read_text() for task in Path(f"/proc/{parent}/task").iterdir()]
+        tasks = os.listdir(f"/proc/{parent}/task")  # noqa: PTH208 - as above
+        return [pid for task in tasks for pid in _children_of(f"/proc/{parent}/task/{task}/children")]
     except OSError:
         return [pid for pid, above in parents(zombies=True).items() if above == parent]
-    return [int(pid) for pid in " ".join(lists).split()]
+
+
+def _children_of(path: str) -> list[int]:
+    with open(path, "rb") as found:  # noqa: PTH123 - as above
+        return [int(pid) for pid in found.read().split()]
 
 
 def descendants(root: int, spare: frozenset[int] = frozenset()) -> list[int]:

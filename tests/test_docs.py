@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kigeon.leases import records
 from kigeon.queue.broker import streams
 from tests.support.names import NAMES
 
@@ -88,6 +89,7 @@ def test_the_streams_are_all_of_those_that_are_declared() -> None:
 def test_the_records_are_all_of_those_that_are_written() -> None:
     code = "".join(path.read_text() for path in SOURCES)
     used = {*re.findall(r'"((?:queue|namespaces)\.[a-z]+)"', code), f"{streams.POSITION_KEY}.<sender>"}
+    used |= {f"{records.LEASE_KEY}.<id>", f"{records.ROLE_KEY}.<role>"}
     rows = ARCHITECTURE.partition("### Records")[2].partition("The **position**")[0]
     assert set(re.findall(r"^\| `([\w.<>]+)`", rows, re.MULTILINE)) == used
 

@@ -47,7 +47,7 @@ class HttpChild:
         self.pid = 0
 
     def __enter__(self) -> Self:
-        self._keep(self._clock())
+        self.keep()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -56,22 +56,24 @@ class HttpChild:
         if self.pid:
             kill(self.pid)
 
+    @property
+    def takes_news(self) -> bool:
+        """Whether something new may be told now; what was begun is told to its end first."""
+        return self._socket is not None and not self._unsent and self._clock() - self._told_at >= TELL_EVERY
+
     def tell(self, snapshot: Snapshot) -> None:
         """Have the process serve *snapshot*, as soon as it is its time; see that there is a process."""
+        self.keep()
         now = self._clock()
-        self._keep(now)
-        if self._socket is None:
-            return
-        if self._is_due(snapshot, now):
+        if self.takes_news and (snapshot != self._told or now - self._told_at >= REPEAT_EVERY):
             self._told, self._told_at = snapshot, now
             self._unsent = write_snapshot(snapshot)
-        self._send()
+            self._send()
 
-    def _is_due(self, snapshot: Snapshot, now: float) -> bool:
-        """What was begun is told to its end first: the newest comes after it."""
-        if self._unsent or now - self._told_at < TELL_EVERY:
-            return False
-        return snapshot != self._told or now - self._told_at >= REPEAT_EVERY
+    def keep(self) -> None:
+        """See that there is a process, and that what was begun to be told goes on."""
+        self._keep(self._clock())
+        self._send()
 
     def _send(self) -> None:
         try:

@@ -196,15 +196,14 @@ class Outbox:
         with self._condition:
             return max(self._rest_left(), 0.0)
 
-    @property
-    def unneeded_for(self) -> float:
-        """Seconds until a batch may be taken of what is offered from now on, as long as that does not fill one.
+    def unneeded_for(self, within: float = 0.0) -> float:
+        """Return the seconds until a batch may be taken of what is offered from now on, if that does not fill one.
 
-        What waits already is the batch of this rest, and another one follows it.
+        Where what waits already is a batch that is due *within* so many seconds, it is the one that follows it.
         """
         with self._condition:
             rest = max(self._rest_left(), 0.0)
-            return rest + self._wait if rest and self._waiting else rest
+            return rest + self._wait if 0 < rest <= within and self._waiting else rest
 
     @property
     def is_due(self) -> bool:

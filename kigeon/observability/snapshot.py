@@ -19,6 +19,7 @@ from kigeon.events.summary import EventSummary
 from kigeon.observability.latest import Numbered
 
 PIPELINE = ("watcher", "deduplicator", "queue")
+MEMBERSHIP = "membership"
 SENDER = "sender/"
 """What the names of senders' actors begin with."""
 
@@ -84,6 +85,10 @@ class Snapshot:
     processes: Mapping[str, int] = field(default_factory=dict)
     latest: tuple[Numbered, ...] = ()
 
+    def holds(self, role: str) -> bool:
+        """Whether *role* is this kigeon's; every role is where there are no replicas."""
+        return not self.external or role in self.child(MEMBERSHIP).report.get("holds", ())
+
     def child(self, name: str) -> Part:
         """Return an actor, one that never was where there is none."""
         return self.children.get(name, Part())
@@ -126,7 +131,10 @@ def initial(settings: Settings, version: str, started_at: float) -> Snapshot:
 
 
 def moved(part: Part, ready: bool, now: float, **more: Any) -> Part:
-    """Return *part* as it is *now*."""
+    """Return *part* as it is *now*, itself where it has not changed."""
+    is_same = part.ready == ready and part.since and part.was_ready >= ready
+    if is_same and all(getattr(part, name) == value for name, value in more.items()):
+        return part
     since = part.since if part.ready == ready and part.since else now
     return replace(part, ready=ready, since=since, was_ready=part.was_ready or ready, **more)
 
@@ -134,6 +142,9 @@ def moved(part: Part, ready: bool, now: float, **more: Any) -> Part:
 def with_children(snapshot: Snapshot, children: Mapping[str, Mapping[str, Any]], now: float) -> Snapshot:
     """Return *snapshot* with what the Supervisor told of its *children*."""
     parts = dict(snapshot.children)
+    if snapshot.external:
+        # An actor that is not told of runs elsewhere by now.
+        parts = {name: part for name, part in parts.items() if name in children}
     for name, told in children.items():
         report = {key: value for key, value in told.items() if key not in NO_REPORT}
         before = parts.get(name, Part())

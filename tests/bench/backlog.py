@@ -1,4 +1,4 @@
-"""A backlog from list to Loki, as a user runs kigeon: ``python -m tests.bench.backlog [EVENTS] [--cluster]``.
+"""A backlog from list to Loki, as a user runs kigeon: ``python -m tests.bench.backlog [EVENTS]``.
 
 The stand-ins run in this process, on the same processors. It prints events a second between the first push and the
 last line, the processor time of all of kigeon's processes for an event (their start included), the memory of the whole
@@ -6,10 +6,12 @@ tree (PSS), the latency of single events (from their creation in the API server 
 SIGTERM to exit. For a figure that can be compared across machines it prints the ratio to what this machine's Python
 does with the same events alone: parse each and gzip the lines. ``--cluster`` has kigeon use a JetStream cluster of
 three nats-servers, each stream on all three; they run on the same processors, and are not counted as kigeon's.
+``--profile`` draws what each process does while the backlog is sent (:mod:`tests.bench.profiling`).
 """
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import sys
 import tempfile
@@ -22,6 +24,8 @@ import orjson
 
 from kigeon.senders.line import fields_to_send, line_of
 from kigeon.standin.apiserver import ApiServer
+from tests.bench.profiling import profiled
+from tests.bench.steady import roles_of
 from tests.support.events import assert_once, make_event
 from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
@@ -36,22 +40,27 @@ SILENCE = 0.25
 
 def main() -> None:
     """Measure."""
-    asked = [argument for argument in sys.argv[1:] if argument != "--cluster"]
-    count = int(asked[0]) if asked else 50_000
+    parser = argparse.ArgumentParser(description="a backlog from list to Loki")
+    parser.add_argument("events", type=int, nargs="?", default=50_000)
+    parser.add_argument("--profile", type=Path, help="the folder for flame graphs of kigeon's processes")
+    parser.add_argument("--cluster", action="store_true", help="on a JetStream cluster of three nats-servers")
+    asked = parser.parse_args()
+    count = asked.events
     events = [make_event(number) for number in range(count)]
     alone = reference(events)
     with ExitStack() as stack:
         api, loki = stack.enter_context(ApiServer()), stack.enter_context(Loki())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         sections: dict[str, Any] = {"global_": {"logLevel": "info"}}
-        if "--cluster" in sys.argv:
+        if asked.cluster:
             sections["queue"] = stack.enter_context(NatsCluster(folder / "nats")).queue(folder / "secrets")
         api.put_events(events)
         with Kigeon(folder / "kigeon", api, [loki_sender(loki)], **sections) as kigeon:
             loki.wait_for(1)
             began = time.monotonic()
             first = len(loki.lines)
-            loki.wait_for(count, timeout=300)
+            with profiled(asked.profile, roles_of(kigeon) if asked.profile else {}):
+                loki.wait_for(count, timeout=300)
             rate = (count - first) / (time.monotonic() - began)
             tree = kigeon.tree()
             say("events/s", rate)

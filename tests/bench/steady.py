@@ -6,6 +6,7 @@ and all of them together; the latency of an event, from its creation in the API 
 being taken for the n-th made; that of an event after a silence; and the memory (PSS) of the whole tree. The *floor* is
 what :mod:`tests.bench.floor` takes for the same. ``--other`` is the Python of another installation of kigeon (an
 earlier version): it is measured in the same turns, so that what else the machine does falls on all alike.
+``--profile FOLDER`` draws what each process does as flames (:mod:`tests.bench.profiling`); figures are then higher.
 ``--cluster`` measures kigeon on a JetStream cluster of three nats-servers, each stream on all three, too; they run on
 the same processors and disk, and count together as ``nats-server``.
 """
@@ -24,6 +25,7 @@ from pathlib import Path
 from statistics import median
 
 from kigeon.standin.apiserver import ApiServer
+from tests.bench.profiling import profiled
 from tests.bench.streams import wait_for_lines
 from tests.support.events import make_event
 from tests.support.kigeon import Kigeon, loki_sender
@@ -134,12 +136,15 @@ def floor(cluster: Cluster) -> Iterator[Roles]:
             process.wait()
 
 
-def measure(cluster: Cluster, roles: Roles, seconds: float) -> dict[str, Figures]:
-    """Return the figures of each rate."""
+def measure(cluster: Cluster, roles: Roles, seconds: float, profile: Path | None = None) -> dict[str, Figures]:
+    """Return the figures of each rate; where a folder for it is given, *profile* each process at each."""
     cluster.api.wait_for_watches(timeout=30.0)
     cluster.latency()
     time.sleep(SETTLED)
-    found = {f"{rate} events/s": at_rate(cluster, roles(), rate, seconds) for rate in RATES}
+    found = {}
+    for rate in RATES:
+        with profiled(profile and profile / f"{rate}-per-second", roles()):
+            found[f"{rate} events/s"] = at_rate(cluster, roles(), rate, seconds)
     time.sleep(SILENCE)
     found["0 events/s"]["after a silence, ms"] = median(_after_silence(cluster) for _ in range(SINGLE_EVENTS)) * 1e3
     return found
@@ -216,6 +221,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0, help="for each rate")
     parser.add_argument("--other", action="append", default=[], help="the Python of another installation")
+    parser.add_argument("--profile", type=Path, help="the folder for flame graphs of this kigeon's processes")
     parser.add_argument("--cluster", action="store_true", help="also on a JetStream cluster")
     return parser.parse_args()
 
@@ -235,7 +241,8 @@ def main() -> None:
             with ApiServer() as api, Loki() as loki:
                 cluster = Cluster(api, loki)
                 with run(cluster) as roles:
-                    found.setdefault(kind, []).append(measure(cluster, roles, asked.seconds))
+                    profile = asked.profile if kind == "kigeon" else None
+                    found.setdefault(kind, []).append(measure(cluster, roles, asked.seconds, profile))
     sys.stdout.write(f"{'':66} {'least':>9} {'median':>9} {'most':>9}\n")
     for kind, rounds in found.items():
         tell(kind, rounds)

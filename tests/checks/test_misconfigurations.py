@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 import ssl
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,12 +15,9 @@ from kigeon.standin.apiserver import ApiServer
 from tests.support.checking import Setup
 from tests.support.loki import Loki
 from tests.support.loki.limits import Limits
+from tests.support.unprivileged import as_a_user_like_any_other, in_a_namespace_where_it_is_read_only
 
 ROOT = Path(__file__).parents[2]
-CLONE_NEWNS = 0x00020000
-MS_REMOUNT_READ_ONLY_BIND = 32 | 1 | 4096
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
-MS_BIND, MS_PRIVATE_ALL = 4096, 1 << 18 | 16384
 
 
 def test_with_all_well_it_says_so_and_sends_one_sample_line(setup: Setup, loki: Loki) -> None:
@@ -99,23 +94,6 @@ def test_an_unknown_authority(setup: Setup, certificate: tuple[Path, Path]) -> N
     assert "insecureSkipVerify" in cure
 
 
-def in_a_namespace_where_it_is_read_only(path: Path) -> Callable[[], None]:
-    libc = ctypes.CDLL(None, use_errno=True)
-    name = str(path).encode()
-
-    def mount() -> None:
-        for done in (
-            libc.unshare(CLONE_NEWNS),
-            libc.mount(None, b"/", None, MS_PRIVATE_ALL, None),
-            libc.mount(name, name, None, MS_BIND, None),
-            libc.mount(None, name, None, MS_REMOUNT_READ_ONLY_BIND, None),
-        ):
-            if done:
-                raise OSError(ctypes.get_errno(), "no namespace")
-
-    return mount
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
 def test_a_read_only_volume(setup: Setup) -> None:
     setup.data.mkdir()
@@ -124,27 +102,20 @@ def test_a_read_only_volume(setup: Setup) -> None:
     assert cure == "mount the volume for writing (readOnly: false)"
 
 
-def as_a_user_like_any_other() -> None:
-    """Let what is executed next have no right to files of others, though it is root."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
-        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a directory away")
 def test_a_data_directory_of_another_owner(setup: Setup) -> None:
     setup.data.mkdir(mode=0o700)
     os.chown(setup.data, 65534, 65534)
     said, cure = setup.failure(preexec_fn=as_a_user_like_any_other)
     assert said.startswith(f"dataDir: {setup.data}: Permission denied")
-    assert "belongs to the user 65534, this check runs as the user 0" in said
+    assert "belongs to the user 65534, this process runs as the user 0" in said
     assert "securityContext.fsGroup" in cure
 
 
 def test_too_little_room(setup: Setup) -> None:
     setup.queue["eventsMaxBytes"] = "900Ti"
     said, cure = setup.failure()
-    assert "the queue may grow to 943718400Mi" in said
+    assert "the queue may grow to 921600Gi" in said
     assert cure == "give it a larger volume, or lower queue.eventsMaxBytes"
 
 

@@ -278,19 +278,22 @@ def test_after_a_batch_the_next_one_waits_and_nobody_is_asked_meanwhile() -> Non
     assert paced.outbox.rest == pytest.approx(0.25)
 
 
-def test_what_comes_after_what_waits_is_not_needed_before_the_batch_after_the_next() -> None:
+def test_what_comes_just_before_a_batch_that_waits_is_for_the_one_after_it() -> None:
     paced = Paced()
-    assert paced.outbox.unneeded_for == 0
+    assert paced.outbox.unneeded_for(0.125) == 0
     paced.outbox.offer([received(1)])
     paced.store()
-    assert paced.outbox.unneeded_for == pytest.approx(0.25)
-    paced.clock.now += 0.125
+    assert paced.outbox.unneeded_for(0.125) == pytest.approx(0.25)
+    paced.clock.now += 0.0625
     paced.outbox.offer([received(2)])
-    assert paced.outbox.unneeded_for == pytest.approx(0.375)
+    assert paced.outbox.unneeded_for(0.125) == pytest.approx(0.1875)
     paced.clock.now += 0.125
-    assert paced.outbox.unneeded_for == 0
+    assert paced.outbox.unneeded_for(0.125) == pytest.approx(0.3125)
+    paced.clock.now += 0.0625
+    assert paced.outbox.unneeded_for(0.125) == 0
     assert paced.store() == [b"2"]
-    assert paced.outbox.unneeded_for == pytest.approx(0.25)
+    paced.clock.now += 0.1875
+    assert paced.outbox.unneeded_for(0.125) == pytest.approx(0.0625)
 
 
 def test_a_batch_that_is_full_does_not_wait() -> None:

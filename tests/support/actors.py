@@ -83,10 +83,13 @@ class ActorHarness(Generic[A]):
         self._child_procs: list[SimpleNamespace] = []
         self.actor = kind()
         # In Thespian's place.
-        self.actor.send = lambda target, message: self._sent.append((target, message))
+        self.actor.send = self._send  # type: ignore[method-assign]
         self.actor.createActor = self._create
         self.actor.wakeupAfter = lambda period, payload=None: self.wakeups.append(WakeupMessage(period, payload))
         self.actor._myRef = self
+
+    def _send(self, targetAddr: Any, msg: Any) -> None:  # noqa: N803 - Thespian's names
+        self._sent.append((targetAddr, msg))
 
     def _create(self, kind: type[KigeonActor]) -> str:
         self.created.append(kind)

@@ -24,6 +24,7 @@ from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.cures import cure_of
 from kigeon.queue.broker.external import login_of, tls_context, unsuitable
 from kigeon.queue.broker.names import StreamNames
+from kigeon.tenure import Tenure
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,10 @@ few = Limited(log)
 PENDING_BYTES = 32 * 1024 * 1024
 """What nats-py may hold while it is disconnected; kigeon never has more than a few messages under way."""
 
+
+PING_EVERY = 30
+"""Seconds between two questions to the server whether it is there. On loopback no connection is lost unnoticed, and the
+root notices in seconds that the server hangs, and ends it."""
 
 OnReconnect = Callable[[Client], Awaitable[None]]
 """What is done when a connection has come back."""
@@ -75,6 +80,8 @@ class QueueClient(Client):
         self._turning: asyncio.Future[None] | None = None
         self._timeouts = 0
         self._doubts: dict[str, float] = {}
+        self.tenure = Tenure()
+        """Until when there may be writes."""
 
     @property
     def ssl_context(self) -> ssl.SSLContext:
@@ -263,7 +270,7 @@ def _pace(external: bool) -> dict[str, Any]:
     """
     if external:
         return {"reconnect_time_wait": 0.5, "ping_interval": 2, "max_outstanding_pings": 2}
-    return {"reconnect_time_wait": 0.1, "ping_interval": 5, "max_outstanding_pings": 2}
+    return {"reconnect_time_wait": 0.1, "ping_interval": PING_EVERY, "max_outstanding_pings": 2}
 
 
 @asynccontextmanager
@@ -278,7 +285,12 @@ async def connected(address: QueueAddress, name: str) -> AsyncIterator[QueueClie
 
 @contextmanager
 def writing(client: Client, doing: str) -> Iterator[None]:
-    """Do as :func:`queue_errors` does, for a write: several in a row that time out raise the client's alarm."""
+    """Do as :func:`queue_errors` does, for a write: several in a row that time out raise the client's alarm.
+
+    Raises :class:`~kigeon.errors.TenureEnded` where there may be no more writes.
+    """
+    if isinstance(client, QueueClient):
+        client.tenure.check()
     error: BaseException | None = None
     try:
         with queue_errors(doing):

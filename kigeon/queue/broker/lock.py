@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from kigeon.errors import DataDirectoryInUse, StartError
+from kigeon.queue.broker.volume import cure_of, owner_of
 
 LOCK_PATIENCE = 2.0
 """Seconds to wait for the lock: the processes of a kigeon that was killed may still be ending."""
@@ -64,10 +65,8 @@ class DirectoryLock:
 
 def unusable(data_dir: Path, error: OSError) -> StartError:
     """Return what is wrong with *data_dir*, and its cure."""
-    return StartError(
-        f"global.dataDir {data_dir} can't be used: {error.strerror or error}: "
-        "give a directory that this user may write to, on a disk with room for queue.eventsMaxBytes"
-    )
+    said = f"{error.strerror or error}{owner_of(data_dir)}"
+    return StartError(f"global.dataDir {data_dir} can't be used: {said}: {cure_of(error)}")
 
 
 def _flock(descriptor: int) -> bool:

@@ -14,6 +14,8 @@ from nats.js.errors import NotFoundError
 from kigeon.queue.broker.error_codes import ErrorCode
 from kigeon.queue.broker.names import StreamNames
 
+WRITER = "Kigeon-Writer"
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -21,6 +23,8 @@ class Record:
 
     value: bytes | None = None
     revision: int = 0
+    writer: str = ""
+    """Which object wrote it: another owner may have come to the same value."""
 
 
 async def read_record(js: JetStreamContext, names: StreamNames, key: str) -> Record:
@@ -35,4 +39,4 @@ async def read_record(js: JetStreamContext, names: StreamNames, key: str) -> Rec
         return Record()
     if (message.headers or {}).get("KV-Operation"):
         return Record(None, message.seq or 0)  # It was deleted.
-    return Record(message.data or b"", message.seq or 0)
+    return Record(message.data or b"", message.seq or 0, (message.headers or {}).get(WRITER, ""))

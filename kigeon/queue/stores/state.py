@@ -5,14 +5,16 @@ A record's revision is the fence: an owner that does not know the latest revisio
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 from nats.aio.client import Client
 from nats.js import api
 from nats.js.errors import BadRequestError
 
 from kigeon.errors import Fenced, QueueError
-from kigeon.queue.broker.connection import names_of, queue_errors, writing
+from kigeon.queue.broker.connection import lasts, names_of, queue_errors, writing
 from kigeon.queue.broker.error_codes import ErrorCode
-from kigeon.queue.broker.records import Record, read_record
+from kigeon.queue.broker.records import WRITER, Record, read_record
 
 
 class StateRecord:
@@ -24,6 +26,7 @@ class StateRecord:
         self._js = client.jetstream(timeout=timeout)
         self._key = key
         self._revision = 0
+        self._writer = uuid4().hex
 
     async def read(self) -> bytes | None:
         """Return the stored value, None where there is none, and take ownership of its revision."""
@@ -42,7 +45,7 @@ class StateRecord:
 
         :class:`Fenced` when somebody else wrote since this owner last did.
         """
-        headers = {api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(self._revision)}
+        headers = {api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(self._revision), WRITER: self._writer}
         with writing(self._client, f"writing the record {self._key}"):
             try:
                 ack = await self._js.publish(self._names.record_subject(self._key), value, headers=headers)
@@ -59,7 +62,9 @@ class StateRecord:
             # Nobody wrote the record, it was lost: its owner writes it anew, still fenced against another owner.
             self._revision = record.revision
             raise QueueError(f"the record {self._key} was lost")
-        if record.value != value:
+        # A leader that was just elected may not know yet what the last one has acknowledged.
+        lasts(self._client, f"the record {self._key} is as it was before", record.revision < self._revision)
+        if record.value != value or record.writer != self._writer:
             raise Fenced(f"another kigeon wrote the record {self._key}: it is the owner now")
         return record.revision
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
-from thespian.actors import ActorSystem, ActorTypeDispatcher
+from thespian.actors import ActorSystem
 
 from actors import base, deduplicator, queue, sender, supervisor, watcher
 
@@ -33,7 +33,7 @@ DELAY = 1.2
 
 ACTORS = (watcher.Watcher, deduplicator.Deduplicator, queue.Queue, sender.Sender, supervisor.Supervisor)
 
-_dispatch = ActorTypeDispatcher.receiveMessage
+_dispatch = base.KigeonActor.handle
 _listen, _ask = ActorSystem.listen, ActorSystem.ask
 _publish = JetStreamContext.publish
 
@@ -138,7 +138,9 @@ def install(folder: str, tuning: str) -> None:
     """Put everything in place; *tuning* is JSON: other values for modules' constants, ``{module: {name: value}}``."""
     faults = Faults(Path(folder))
     dispatch, ear = Dispatch(faults), RootEar(faults)
-    ActorTypeDispatcher.receiveMessage = lambda self, message, sender: dispatch(self, message, sender)
+    base.KigeonActor.handle = (  # type: ignore[method-assign]
+        lambda self, message, sender: dispatch(self, message, sender)
+    )
     ActorSystem.listen = _bound(ear.listen)
     ActorSystem.ask = _bound(ear.ask)
     base.KigeonActor.__init__ = _failing_init(base.KigeonActor.__init__, faults)  # type: ignore[method-assign]

@@ -115,7 +115,7 @@ def test_it_is_read_only_when_kigeon_starts(tmp_path: Path, api: ApiServer, loki
     with Stored(tmp_path, api, [loki_sender(loki)], disk) as kigeon:
         assert kigeon.wait() == 1
         said = kigeon.log_path.read_text()
-        assert "can't be used: Read-only file system: give a directory" in said
+        assert "can't be used: Read-only file system: mount the volume for writing" in said
         assert "Traceback" not in said
         disk.remount("rw")
         api.put_events([make_event(1)])

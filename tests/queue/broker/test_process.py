@@ -16,7 +16,8 @@ from nats.aio.client import Client
 
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import StartError
-from kigeon.queue.broker.process import NatsServer
+from kigeon.queue.broker import process
+from kigeon.queue.broker.process import TIMER_SLACK, NatsServer
 from kigeon.queue.broker.recovery import Work
 from kigeon.queue.broker.streams import declare
 from tests.support.writing import envelope, run_with_client, stored, writing
@@ -74,6 +75,22 @@ def test_who_launches_a_server_need_not_wait_for_it(tmp_path: Path) -> None:
         assert (server.is_running, server.is_starting, server.is_ready) == (True, False, True)
 
 
+def test_a_restarted_server_that_can_not_write_where_it_listens_is_found_where_it_listened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its disk may still be full."""
+    with NatsServer(tmp_path, 10**9) as server:
+        server.start()
+        port = server.port
+        monkeypatch.setattr(process, "_read_port", lambda run: 0)
+        server.restart()
+        assert (server.is_ready, server.port) == (True, port)
+
+
+def test_its_timers_may_be_late(server: NatsServer) -> None:
+    assert int(Path(f"/proc/{server.pid}/timerslack_ns").read_text()) == TIMER_SLACK
+
+
 def test_a_relative_directory_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with NatsServer(Path("data"), ROOM) as server:
@@ -104,7 +121,7 @@ def test_a_directory_is_free_when_its_server_has_ended(tmp_path: Path) -> None:
 def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     script = (
         "import pathlib, sys, time\n"
-        "from kigeon.queue.broker.process import NatsServer\n"
+        "from kigeon.queue.broker.process import TIMER_SLACK, NatsServer\n"
         "with NatsServer(pathlib.Path(sys.argv[1]), 2**30) as server:\n"
         "    server.start()\n"
         "    print(server.pid, flush=True)\n"

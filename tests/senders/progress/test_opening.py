@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
+from kigeon.errors import Fenced
 from kigeon.events.envelope import pack, unpack
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
@@ -172,3 +173,17 @@ def test_what_is_booked_can_not_be_told_where_the_position_is_lost(server: NatsS
         assert ledger.retry.open_events == 2 * PAGES + 2
 
     run(server, test)
+
+
+def test_whoever_owned_the_position_before_can_no_longer_write_it(server: NatsServer) -> None:
+    async def taken_over(client: Client) -> None:
+        owner, successor = (StateRecord(client, "position.b") for _ in range(2))
+        await declare(client, QUEUE_SETTINGS, "b")
+        stored = await owner.read()
+        assert stored is not None
+        await open_position(successor, RetryStore(client, "b"))
+        with pytest.raises(Fenced):
+            await owner.write(stored)
+        await successor.write(stored + b" ")
+
+    run(server, taken_over)
