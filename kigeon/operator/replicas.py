@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 
 from nats.aio.client import Client
 
+from kigeon.errors import QueueError
 from kigeon.leases.records import View
 from kigeon.leases.registry import Registry
 
@@ -13,8 +16,25 @@ PATIENCE = 1.0
 """Seconds for the records to come."""
 
 
+WITHIN = 5.0
+"""Seconds in which the records are asked for again: a consumer that was just made may not have its server yet."""
+
+AGAIN = 0.1
+
+
 async def read_replicas(client: Client) -> dict[str, Any]:
     """Return the members ``roles`` and ``replicas`` of a status. Raises :class:`QueueError`."""
+    deadline = time.monotonic() + WITHIN
+    while True:
+        try:
+            return await _read(client)
+        except QueueError:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(AGAIN)
+
+
+async def _read(client: Client) -> dict[str, Any]:
     watch = Registry(client).watch()
     try:
         return shown(await watch.next(PATIENCE))

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from kigeon.leases.records import Replica, Role
-from kigeon.leases.registry import Registry
+import pytest
+from nats.js.errors import ServiceUnavailableError
+
+from kigeon.errors import QueueError
+from kigeon.leases.records import Replica, Role, View
+from kigeon.leases.registry import Registry, Watch
 from kigeon.operator.replicas import read_replicas
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
@@ -31,5 +35,30 @@ def test_it_says_who_holds_which_role_and_who_waits(server: NatsServer) -> None:
                     {"name": "kigeon-b", "id": "b", "since": "then", "roles": []},
                 ],
             }
+
+    asyncio.run(main())
+
+
+def test_a_consumer_whose_server_is_not_there_yet_is_asked_again(
+    server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster that has just lost a server answers so for a moment; for good it is an error."""
+    asked, failures = Watch.next, [ServiceUnavailableError(), ServiceUnavailableError()]
+
+    async def failing(self: Watch, within: float) -> View:
+        if failures:
+            raise QueueError("reading the records") from failures.pop()
+        return await asked(self, within)
+
+    monkeypatch.setattr(Watch, "next", failing)
+
+    async def main() -> None:
+        async with connected(server.address, "test") as client:
+            await declare(client, QUEUE_SETTINGS)
+            assert await read_replicas(client) == {"roles": {}, "replicas": []}
+            failures.append(ServiceUnavailableError())
+            monkeypatch.setattr("kigeon.operator.replicas.WITHIN", -1.0)
+            with pytest.raises(QueueError):
+                await read_replicas(client)
 
     asyncio.run(main())
