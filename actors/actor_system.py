@@ -96,8 +96,8 @@ class System:
         answer = self._actors.ask(self._supervisor, Ping(self._nonce), within)
         while answer is not None and time.monotonic() < deadline:
             if isinstance(answer, Status) and answer.nonce == self._nonce:
-                if not answer.children:
-                    # The Supervisor knows no children: the message that told it what to run was lost.
+                if not answer.is_planned:
+                    # The Supervisor does not know what to run: the message that told it what to run was lost.
                     self._actors.tell(self._supervisor, self._order)
                 return answer
             answer = self._actors.listen(deadline - time.monotonic())

@@ -25,10 +25,11 @@ from typing import Any
 
 from thespian.actors import ActorTypeDispatcher, ThespianWatch, WatchMessage
 
-from actors.messages import ChildSpec, Ping, Pong, Start, Stop, Stopped
+from actors.messages import ChildSpec, Ping, Pong, Start, Stop, Stopped, Tenured
 from actors.transport import UnixTransport, register
 from kigeon.observability.logs import bind, configure
 from kigeon.processes import crash_on_fatal_signals, give_memory_back
+from kigeon.tenure import Tenure
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +128,7 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
             enter_process(self.name)
         self.supervisor: Any = None
         self.loop: Loop | None = None
+        self.tenure = Tenure()
         self._tidied_at = time.monotonic()
         self._posted: deque[object] = deque()
         self._wake, self._woken = socket.socketpair()
@@ -198,6 +200,7 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
             return
         self.name = message.spec.name
         self.supervisor = sender
+        self.tenure.begin(message.until)
         settings = message.settings.global_
         configure(settings.log_level, settings.log_format, context=context_of(message.spec))
         self.loop = Loop()
@@ -215,6 +218,10 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
         if time.monotonic() - self._tidied_at >= TIDY_EVERY:
             self._tidied_at = time.monotonic()
             give_memory_back()
+
+    def receiveMsg_Tenured(self, message: Tenured, sender: Any) -> None:
+        """Go on for longer; whose tenure has ended meanwhile ends."""
+        self.tenure.extend(message.until)
 
     def receiveMsg_Stop(self, message: Stop, sender: Any) -> None:
         """Finish, then answer Stopped."""

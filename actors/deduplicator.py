@@ -74,7 +74,7 @@ class Deduplicator(KigeonActor):
     async def work(self) -> None:
         """Rebuild the memory, and bring it up to date at the beginning of each epoch."""
         self._opened = asyncio.Queue()
-        client = await connect(self._queue_address.url, self._queue_address.token, self.name)
+        client = await connect(self._queue_address, self.name)
         self.post(None)
         asyncio.get_running_loop().create_task(self._remind())
         while True:

@@ -2,7 +2,8 @@
 
 The messages that carry events are the library's own: :class:`~kigeon.kube.outbox.Batch` (Watcher to Deduplicator),
 :class:`~kigeon.queue.log.protocol.Store` (Deduplicator to Queue), :class:`~kigeon.queue.log.protocol.Stored` (Queue to
-Watcher and Deduplicator), :class:`~kigeon.queue.log.protocol.QueueOpened` (Queue to Deduplicator).
+Watcher and Deduplicator), :class:`~kigeon.queue.log.protocol.QueueOpened` (Queue to Deduplicator). So is what the
+Membership tells the Supervisor: :class:`~kigeon.leases.standing.Standing`.
 
 Delivery is at most once (a message to an actor that is killed is gone): an actor that needs an answer keeps its message
 until the answer comes, and sends it again in the next epoch.
@@ -10,6 +11,7 @@ until the answer comes, and sends it again in the next epoch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +21,8 @@ from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.envelope import EMPTY
 from kigeon.kube.outbox import Batch
 from kigeon.kube.source import ClusterSource
+from kigeon.leases.records import Replica
+from kigeon.leases.standing import Standing
 from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.log.protocol import QueueOpened, Store, Stored
 
@@ -27,12 +31,15 @@ __all__ = [
     "BrokerFailing",
     "ChildSpec",
     "Connect",
+    "Leave",
     "Ping",
     "Pong",
     "QueueAddress",
     "QueueOpened",
     "Resume",
     "Resync",
+    "RoleStopped",
+    "Standing",
     "Start",
     "Status",
     "Stop",
@@ -40,6 +47,7 @@ __all__ = [
     "Store",
     "Stored",
     "Supervise",
+    "Tenured",
 ]
 
 # ------------------------------------------------------------------------------------------------------- lifecycle
@@ -68,6 +76,8 @@ class Supervise:
     queue: QueueAddress
     cluster: ClusterSource | None
     children: tuple[ChildSpec, ...]
+    replica: Replica | None = None
+    """Who this replica is among others; None where it is the only one there can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +88,9 @@ class Start:
     settings: Settings
     queue: QueueAddress
     cluster: ClusterSource | None = None
+    until: float = math.inf
+    """When its tenure ends, by :func:`~kigeon.clock.boot_time`, if it is not extended."""
+    replica: Replica | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +150,30 @@ class Status:
     children: Mapping[str, Mapping[str, Any]]
     broker_failing: str = ""
     scripts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    is_planned: bool = True
+    """Whether it knows what to run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenured:
+    """To an actor: it may write and send ``until`` then, by :func:`~kigeon.clock.boot_time`."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class RoleStopped:
+    """To the Membership: no actor of ``role`` runs here any more that began when it was taken as ``revision``."""
+
+    role: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """To the Membership: every role is to be given back, since kigeon stops; it held the lease ``lease``."""
+
+    lease: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, TypeVar
-
-from nats.aio.client import Client
 
 from actors.base import KigeonActor
 from actors.messages import BrokerFailing, Connect, QueueOpened, Resync, Start, Store, Stored
 from actors.sequence import InOrder
 from kigeon.errors import QueueError
-from kigeon.queue.broker.connection import connect
+from kigeon.queue.broker.connection import QueueClient
 from kigeon.queue.broker.sizes import stream_sizes
 from kigeon.queue.broker.streams import declaring
 from kigeon.queue.log.protocol import Disturbed, LogEnd
@@ -34,6 +31,7 @@ class Queue(KigeonActor):
     def started(self, start: Start) -> None:
         """Prepare to write."""
         self._start = start
+        self._client: QueueClient | None = None
         self._writer: Writer | None = None
         self._connect = Connect(0, None, None, None)
         self._batches: InOrder[Store] = InOrder()
@@ -42,9 +40,9 @@ class Queue(KigeonActor):
 
     async def work(self) -> None:
         """Write until the end."""
-        queue = self._start.queue
-        on_reconnect = declaring(self._start.settings.queue)
-        client = await connect(queue.url, queue.token, self.name, on_reconnect, self._alarm)
+        self._client = client = QueueClient(self._start.queue, self._alarm, declaring(self._start.settings.queue))
+        client.tenure = self.tenure
+        await client.open(self.name)
         writer = Writer(client, self._start.settings, self.post)
         self.post(writer)
         measuring = asyncio.get_running_loop().create_task(self._measure(client))
@@ -53,14 +51,18 @@ class Queue(KigeonActor):
         finally:
             measuring.cancel()
 
-    async def _measure(self, client: Client) -> None:
+    async def _measure(self, client: QueueClient) -> None:
         """Measure the streams' sizes from time to time; after a failure the last sizes stay."""
         pause = 1.0
         while True:
-            with suppress(QueueError):
+            try:
                 self._storage = await stream_sizes(client)
+                if self._writer is not None and not self._writer.storing_since:
+                    client.unstored = ""
+                pause = min(2 * pause, MEASURE_EVERY)
+            except QueueError as error:
+                client.unstored, pause = client.unstored or str(error), 1.0
             await asyncio.sleep(pause)
-            pause = min(2 * pause, MEASURE_EVERY)
 
     def receiveMsg_Connect(self, message: Connect, sender: Any) -> None:
         """Begin an epoch after the batch that is being stored."""
@@ -105,6 +107,7 @@ class Queue(KigeonActor):
             "open": bool(self._writer and self._writer.is_open),
             "storingSince": self._writer.storing_since if self._writer else 0.0,
             "streams": self._storage,
+            "queueProblem": self._client.problem if self._client is not None else "it is not connected",
         }
 
     async def finish(self, grace: float) -> None:

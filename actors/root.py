@@ -1,8 +1,8 @@
 """The root process: locks the data directory, runs nats-server and the actor system, and outlives both.
 
 It has no threads and holds no data. It waits for signals and for the ends of processes, asks the Supervisor every
-second how things are, and replaces what is gone: nats-server on the same port; the actor system as a whole when its
-admin, its logger or the Supervisor ends or does not answer.
+second how things are, and replaces what is gone: nats-server (:mod:`actors.keeping`); the actor system as a whole when
+its admin, its logger or the Supervisor ends or does not answer.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 
 from actors.actor_system import System
+from actors.keeping import KeptServer
 from actors.messages import Status, Supervise
 from actors.orphans import Orphans
 from actors.outside import Outside
@@ -19,13 +20,9 @@ from actors.restarts import Lifeline
 from actors.signals import Signals
 from actors.spec import RunSpec
 from kigeon.clock import JumpWatch
-from kigeon.errors import StartError
 from kigeon.observability.latest import without_latest
 from kigeon.operator.admin_socket import AdminSocket
 from kigeon.processes import reap
-from kigeon.queue.broker.address import QueueAddress
-from kigeon.queue.broker.liveness import Liveness
-from kigeon.queue.broker.process import NatsServer
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +40,7 @@ class Root:
     """The loop of the root process."""
 
     def __init__(
-        self, spec: RunSpec, server: NatsServer, signals: Signals, admin_socket: AdminSocket, outside: Outside
+        self, spec: RunSpec, server: KeptServer, signals: Signals, admin_socket: AdminSocket, outside: Outside
     ) -> None:
         self._spec = spec
         self._outside = outside
@@ -52,17 +49,14 @@ class Root:
         self._signals = signals
         self._system: System | None = None
         self._system_life = Lifeline()
-        self._server_life = Lifeline()
-        self._server_liveness = Liveness()
         self._pinged_at = 0.0
         self._clock = JumpWatch()
         self._orphans = Orphans()
 
     def run(self) -> int:
-        """Run until told to stop; nats-server is running already."""
-        self._server_life.created(time.monotonic())
+        """Run until told to stop; the queue is there already."""
         while not self._signals.stops:
-            self._keep_server()
+            self._server.keep()
             self._keep_system()
             self._look_at_the_clock()
             self._tell()
@@ -73,39 +67,19 @@ class Root:
 
     def _idles(self) -> float:
         """Return for how many seconds nothing is due, if nothing happens."""
-        if self._system is None or not self._system.tells_its_end or not self._server.is_ready:
+        if self._system is None or not self._system.tells_its_end:
             return LOOK_INTERVAL
-        now = time.monotonic()
-        liveness = max(self._server_liveness.due - now, LOOK_INTERVAL)
-        return min(self._pinged_at + PING_EVERY - now, liveness)
+        return min(self._pinged_at + PING_EVERY - time.monotonic(), self._server.idles)
 
     def _descriptors(self) -> list[int]:
         ends = self._system.ends if self._system is not None else []
-        return [*self._admin_socket.descriptors, *self._server_liveness.descriptors, *ends]
+        return [*self._admin_socket.descriptors, *self._server.descriptors, *ends]
 
     def _tell(self) -> None:
-        server, system = self._server, self._system
-        self._outside.server(server.is_ready, self._server_life, server.pid if server.is_running else 0)
+        system = self._system
+        self._server.tell()
         self._outside.actors(self._system_life, system.pids if system is not None else ())
         self._outside.tell()
-
-    def _keep_server(self) -> None:
-        now = time.monotonic()
-        self._await_server()
-        if self._server.is_ready and self._server_liveness.is_hung(self._server.port):
-            log.error("nats-server does not answer, it is killed", extra={"pid": self._server.pid})
-            self._server.stop(patience=0.0)
-        if self._server.is_ready:
-            self._server_life.answered(now)
-        elif not self._server.is_running and self._server_life.due_at is None:
-            delay = self._server_life.ended(now)
-            log.error("nats-server ended, it is restarted", extra={"delay": delay})
-        if self._server_life.is_due(now):
-            self._server_life.created(now)
-            try:
-                self._server.relaunch()
-            except StartError as error:
-                self._server_fails(error)
 
     def _look_at_the_clock(self) -> None:
         """Say what a jump costs: nats-server keeps messages by the wall clock, and nobody else does."""
@@ -114,19 +88,6 @@ class Root:
                 "the wall clock was set; ahead, it makes nats-server evict what waits as if it were that much older",
                 extra={"seconds": round(jump), "eventsMaxAge": self._spec.settings.queue.events_max_age},
             )
-
-    def _await_server(self) -> None:
-        """Look at a server that is starting; nobody waits for it, it may take minutes to recover its store."""
-        if self._server.is_starting:
-            try:
-                self._server.look()
-            except StartError as error:
-                self._server_fails(error)
-            self._server_liveness.forget()
-
-    def _server_fails(self, error: StartError) -> None:
-        log.error("nats-server can't be restarted", extra={"error": str(error)})
-        self._outside.server_fails(str(error))
 
     def _keep_system(self) -> None:
         now = time.monotonic()
@@ -151,11 +112,7 @@ class Root:
             replace(spec, script=status.scripts.get(spec.name, spec.script)) for spec in self._spec.children
         )
         log.debug("status", extra={"children": without_latest(status.children)})
-        # One that is recovering its store can't store yet: ended now, it would have to begin anew.
-        if status.broker_failing and self._server.is_ready:
-            log.error("nats-server does not store, it is restarted", extra={"reason": status.broker_failing})
-            self._outside.server_fails(status.broker_failing)
-            self._server.stop()
+        self._server.heed(status)
         if self._spec.observe(status):
             self._signals.stops += 1
 
@@ -169,8 +126,8 @@ class Root:
 
     def _build(self, now: float) -> None:
         self._system_life.created(now)
-        address = QueueAddress(self._server.url, self._server.token)
-        order = Supervise(self._spec.settings, address, self._spec.cluster, self._spec.children)
+        spec = self._spec
+        order = Supervise(spec.settings, self._server.address, spec.cluster, spec.children, spec.replica)
         self._system = System(
             order, self._spec.settings.global_.data_dir / "run" / "sockets", lambda: bool(self._signals.stops)
         )

@@ -26,6 +26,7 @@ from kigeon.queue.stores.outcomes import OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
 from kigeon.senders.assembly import Script, namespaces_of, preparer_of, sink_of
+from kigeon.senders.delivery.tenured import TenuredSink
 from kigeon.senders.engine.engine import Engine, open_engine
 from kigeon.senders.engine.spec import SenderSpec, Stores
 from kigeon.senders.kept_labels import KeptLabels
@@ -49,9 +50,8 @@ class Sender(KigeonActor):
         if sender is None:
             raise ValueError("a Sender is started with a sender's settings")
         queue = start.settings.queue
-        client = await connect(
-            start.queue.url, start.queue.token, self.name, declaring(queue, sender.name), self._alarm
-        )
+        client = await connect(start.queue, self.name, declaring(queue, sender.name), self._alarm)
+        client.tenure = self.tenure
         await persistently("declaring the streams", lambda: declare(client, queue, sender.name))
         stores = Stores(
             EventLog(client, queue),
@@ -61,7 +61,7 @@ class Sender(KigeonActor):
             OutcomeStore(client, sender.name),
             EventHistory(client),
         )
-        sink = sink_of(sender)
+        sink = TenuredSink(sink_of(sender), self.tenure)
         namespaces = await self._namespaces(client)
         script = Script(start.spec.script, self._took)
         preparer = await asyncio.to_thread(preparer_of, sender, start.settings, start.cluster, sink, namespaces, script)
@@ -93,10 +93,13 @@ class Sender(KigeonActor):
 
     def report(self) -> Mapping[str, Any]:
         """Report the accounts."""
+        prepared: Mapping[str, Any] = self._preparer.report() if self._preparer else {}
+        told: Mapping[str, Any] = self._engine.report() if self._engine else {}
         return {
             "sender": True,
-            **(self._preparer.report() if self._preparer else {}),
-            **(self._engine.report() if self._engine else {}),
+            **prepared,
+            **told,
+            "troubles": [*prepared.get("troubles", ()), *told.get("troubles", ())],
             "process": os.getpid(),
         }
 

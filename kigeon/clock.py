@@ -37,6 +37,11 @@ class JumpWatch:
         return jump if abs(jump) >= NOTICEABLE else 0.0
 
 
+def boot_time() -> float:
+    """Return seconds on the steady clock that goes on while the machine sleeps; all processes of a machine share it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def stamp(seconds: float) -> str:
     """Return a time of day, in seconds since the epoch, as RFC 3339 in UTC, to the second."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -20,6 +20,7 @@
         ├── UnreadableEnvelope        a JetStream message that is no envelope of a known format
         ├── UnreadablePosition        a sender's position record that can't be understood
         ├── Fenced                    another writer owns the stream or the position
+        ├── TenureEnded               another replica may have taken over by now what this process does
         └── HookError                 a hook gave no usable answer for one event
             ├── HookLoadError         the script can't be loaded: file, line, column, message
             ├── HookRaised            transform() failed
@@ -162,6 +163,10 @@ class UnreadablePosition(PermanentError):
 
 class Fenced(PermanentError):
     """Another writer owns the stream or the position."""
+
+
+class TenureEnded(PermanentError):
+    """Another replica may have taken over by now what this process does: it is to end."""
 
 
 class HookError(PermanentError):

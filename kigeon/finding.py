@@ -1,4 +1,4 @@
-"""What a check found: that something works, or what is wrong with it and what cures that."""
+"""What was found: that something works, or what is wrong with it and what cures that."""
 
 from __future__ import annotations
 
@@ -13,6 +13,19 @@ class Finding:
     is_well: bool
     said: str
     cure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that failed while kigeon ran, and may fail again: why it did, and what an operator can do about it.
+
+    ``at`` is when it failed last, on the steady clock.
+    """
+
+    what: str
+    reason: str
+    cure: str
+    at: float
 
 
 def well(subject: str, said: str) -> Finding:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pickle
 import signal
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
+
+from kigeon.errors import KigeonError, StartError
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -14,6 +20,37 @@ M_ARENA_MAX = -8
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _FATAL = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+
+
+T = TypeVar("T")
+
+
+def in_a_child(work: Callable[[], T]) -> T:
+    """Return what *work* returns in a process of its own, which takes with it what that has imported.
+
+    It raises what *work* raises, if that is a :class:`KigeonError`. This process must have no threads yet.
+    """
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        with suppress(BaseException):
+            os.write(writing, pickle.dumps(_result_of(work)))
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        told = answer.read()
+    os.waitpid(pid, 0)
+    found: T | KigeonError = pickle.loads(told) if told else StartError("a process that looked at the cluster failed")  # noqa: S301 - from a fork of this process
+    if isinstance(found, KigeonError):
+        raise found
+    return found
+
+
+def _result_of(work: Callable[[], T]) -> T | KigeonError:
+    try:
+        return work()
+    except KigeonError as error:
+        return error
 
 
 def _prctl(option: int, value: int) -> None:

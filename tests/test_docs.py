@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kigeon.leases import records
 from kigeon.queue.broker import streams
+from tests.support.names import NAMES
 
 ROOT = Path(__file__).parent.parent
 PAGES = {name: (ROOT / name).read_text() for name in ("docs/architecture.md", "CONTRIBUTING.md")}
@@ -80,13 +82,14 @@ def test_the_headers_are_all_of_those_that_are_written() -> None:
 
 def test_the_streams_are_all_of_those_that_are_declared() -> None:
     named = set(re.findall(r"^\| `(kigeon-[\w<>-]+|KV_[\w-]+)`", ARCHITECTURE, re.MULTILINE))
-    declared = {streams.EVENTS, streams.SEEN, streams.DEAD_LETTER, streams.OUTCOMES}
-    assert named == {*declared, streams.retry_stream("<sender>"), f"KV_{streams.STATE}"}
+    declared = {NAMES.events, NAMES.seen, NAMES.dead_letter, NAMES.outcomes}
+    assert named == {*declared, NAMES.retry_stream("<sender>"), NAMES.state_stream}
 
 
 def test_the_records_are_all_of_those_that_are_written() -> None:
     code = "".join(path.read_text() for path in SOURCES)
     used = {*re.findall(r'"((?:queue|namespaces)\.[a-z]+)"', code), f"{streams.POSITION_KEY}.<sender>"}
+    used |= {f"{records.LEASE_KEY}.<id>", f"{records.ROLE_KEY}.<role>"}
     rows = ARCHITECTURE.partition("### Records")[2].partition("The **position**")[0]
     assert set(re.findall(r"^\| `([\w.<>]+)`", rows, re.MULTILINE)) == used
 

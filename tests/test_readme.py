@@ -65,8 +65,9 @@ def test_its_table_of_defaults_is_what_the_code_has() -> None:
     assert rows["encoding"] == LokiSettings("http://loki").encoding
 
 
-def test_the_configuration_that_is_deployed_is_valid(tmp_path: Path) -> None:
-    manifest = yaml.safe_load((ROOT / "deploy/kubernetes/configmap.yaml").read_text())
+@pytest.mark.parametrize("folder", ["deploy/kubernetes", "deploy/kubernetes/replicas"])
+def test_the_configuration_that_is_deployed_is_valid(tmp_path: Path, folder: str) -> None:
+    manifest = yaml.safe_load((ROOT / folder / "configmap.yaml").read_text())
     path = tmp_path / "config.yaml"
     path.write_text(manifest["data"]["config.yaml"])
     assert load_settings(path, config_types()).senders[0].type == "loki"
@@ -80,8 +81,9 @@ def test_the_rights_that_are_asked_for_are_those_that_are_used() -> None:
     assert rights == used
 
 
-def test_the_pod_may_write_to_its_volumes_alone() -> None:
-    manifest = yaml.safe_load((ROOT / "deploy/kubernetes/statefulset.yaml").read_text())
+@pytest.mark.parametrize("workload", ["statefulset.yaml", "replicas/deployment.yaml"])
+def test_the_pod_may_write_to_its_volumes_alone(workload: str) -> None:
+    manifest = yaml.safe_load((ROOT / "deploy/kubernetes" / workload).read_text())
     pod = manifest["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert pod["securityContext"]["runAsUser"] == 65534

@@ -22,11 +22,11 @@ Check = Callable[[], Iterator[Finding]]
 
 
 def connect(settings: Settings, kubeconfig: Path | None) -> Iterator[Finding]:
-    """Yield what is found, in a fixed order: the cluster, the volume, nats-server, each sender."""
+    """Yield what is found, in a fixed order: the cluster, the volume, nats-server or JetStream, each sender."""
     checks: list[Check] = [
         partial(_cluster, settings, kubeconfig),
         partial(check_volume, settings),
-        _nats_server,
+        partial(_external, settings) if settings.queue.external is not None else _nats_server,
         *(partial(check_sender, sender) for sender in settings.senders),
     ]
     with ThreadPoolExecutor(SIDE_BY_SIDE, "check") as pool:
@@ -41,6 +41,14 @@ def _cluster(settings: Settings, kubeconfig: Path | None) -> Iterator[Finding]:
         yield failed("cluster", str(error), "give a kubeconfig with --kubeconfig FILE")
         return
     yield from check_cluster(settings, source)
+
+
+def _external(settings: Settings) -> Iterator[Finding]:
+    # nats-py takes a while to load: only where it is needed.
+    from kigeon.checks.queue import check_queue
+
+    if settings.queue.external is not None:
+        yield from check_queue(settings, settings.queue.external)
 
 
 def _nats_server() -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from kigeon.config.settings import Settings
 from kigeon.finding import Finding, failed, well
+from kigeon.queue.broker.volume import cure_of, owner_of
 
 SUBJECT = "dataDir"
 
@@ -24,9 +24,11 @@ def check_volume(settings: Settings) -> Iterator[Finding]:
             if (data_dir / part).exists():
                 _write(data_dir / part)
     except OSError as error:
-        yield failed(SUBJECT, f"{data_dir}: {error.strerror}{_owner(place)}", _cure(error))
+        yield failed(SUBJECT, f"{data_dir}: {error.strerror}{owner_of(place)}", cure_of(error))
         return
     yield well(SUBJECT, f"{data_dir} can be written to")
+    if settings.queue.external is not None:
+        return  # What is durable lies elsewhere.
     yield _room(data_dir, place, settings.queue.events_max_bytes)
 
 
@@ -35,8 +37,8 @@ def _room(data_dir: Path, place: Path, needed: int) -> Finding:
     free = room.f_bavail * room.f_frsize
     held = sum(_blocks(path) for path in data_dir.rglob("*")) if data_dir.is_dir() else 0
     if free + held >= needed:
-        return well(SUBJECT, f"{_mebi(free)} are free")
-    said = f"{data_dir}: {_mebi(free)} are free, and the queue may grow to {_mebi(needed)}"
+        return well(SUBJECT, f"{_readable(free)} are free")
+    said = f"{data_dir}: {_readable(free)} are free, and the queue may grow to {_readable(needed)}"
     return failed(SUBJECT, said, "give it a larger volume, or lower queue.eventsMaxBytes")
 
 
@@ -52,23 +54,6 @@ def _nearest(path: Path) -> Path:
     return path if path.is_dir() else _nearest(path.parent)
 
 
-def _owner(place: Path) -> str:
-    found = place.stat()
-    if os.geteuid() == found.st_uid:
-        return ""
-    return f" ({place} belongs to the user {found.st_uid}, this check runs as the user {os.geteuid()})"
-
-
-def _cure(error: OSError) -> str:
-    if error.errno == errno.EROFS:
-        return "mount the volume for writing (readOnly: false)"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return "give the directory to the user that kigeon runs as (securityContext.fsGroup, or chown)"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "give it a larger volume, or lower queue.eventsMaxBytes"
-    return "name a directory that can be written to (global.dataDir)"
-
-
 def _blocks(path: Path) -> int:
     try:
         return path.lstat().st_blocks * 512
@@ -76,5 +61,5 @@ def _blocks(path: Path) -> int:
         return 0
 
 
-def _mebi(size: int) -> str:
-    return f"{size // 2**20}Mi"
+def _readable(size: int) -> str:
+    return f"{size // 2**30}Gi" if size >= 10 * 2**30 else f"{size // 2**20}Mi"

@@ -23,6 +23,8 @@ import yaml
 from kigeon import __version__
 from kigeon.cli.asking import as_json, ask
 from kigeon.cli.describe import describe
+from kigeon.cli.table import paragraph
+from kigeon.cli.terminal import look_of
 from kigeon.config.settings import Settings
 from kigeon.config.source import read_document
 from kigeon.errors import OperatorError, StartError
@@ -62,7 +64,8 @@ def run_bundle(settings: Settings, arguments: argparse.Namespace) -> int:
     except OSError as error:
         cure = "name another file with --output, or - for standard output"
         raise OperatorError(f"{output} can't be written: {error.strerror} ({cure})") from error
-    sys.stdout.write(f"{output}: {', '.join(name for name, _ in members)}\n")
+    held = paragraph("", ", ".join(name for name, _ in members), look_of(sys.stdout), 2)
+    sys.stdout.writelines(f"{line}\n" for line in (f"{output} holds", *held))
     return 0
 
 

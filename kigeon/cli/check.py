@@ -27,10 +27,18 @@ def run_check(settings: Settings, connects: bool, kubeconfig: Path | None, as_js
         told = {"valid": True, "checks": [asdict(finding) for finding in findings]}
         sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
     else:
-        sys.stdout.write(describe(settings))
+        look = look_of(sys.stdout)
+        sys.stdout.writelines(f"{line}\n" for line in described(describe(settings), look))
         if findings:
-            sys.stdout.writelines(f"{line}\n" for line in finding_lines(findings, look_of(sys.stdout)))
+            sys.stdout.writelines(f"{line}\n" for line in finding_lines(findings, look))
     return all(finding.is_well for finding in findings)
+
+
+def described(text: str, look: Look) -> Iterator[str]:
+    """Yield the lines of a description, each a word and what is said of it; wrapped on a terminal."""
+    for line in text.splitlines():
+        title, gap, said = line.rpartition("  ") if line.count("  ") else ("", "", "")
+        yield from paragraph(title + gap, said, look, 0) if said and look.width else [line]
 
 
 def _connect(settings: Settings, kubeconfig: Path | None) -> list[Finding]:

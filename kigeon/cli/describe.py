@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kigeon.cli.table import span
 from kigeon.config.settings import SenderSettings, Settings
 from kigeon.senders.registry import TYPES
 
@@ -9,9 +10,12 @@ from kigeon.senders.registry import TYPES
 def describe(settings: Settings) -> str:
     """Return a few lines; no secret is among them."""
     queue = settings.queue
-    kept = f"events kept {queue.events_max_age:g}s, remembered {queue.kubernetes_events_max_lifetime:g}s"
+    kept = f"events kept {span(queue.events_max_age)}, remembered {span(queue.kubernetes_events_max_lifetime)}"
+    place = str(settings.global_.data_dir)
+    if queue.external is not None:
+        place = f"{', '.join(queue.external.servers)}, {queue.external.name}, {queue.external.replicas} replicas"
     lines = [
-        f"queue       {settings.global_.data_dir}: at most {queue.events_max_bytes / 2**20:g}Mi, {kept}",
+        f"queue       {place}: at most {queue.events_max_bytes / 2**20:g}Mi, {kept}",
         f"log         {settings.global_.log_level}, {settings.global_.log_format}",
     ]
     for sender in settings.senders:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ def status_lines(answer: Mapping[str, Any], look: Look, now: float | None = None
     yield from _watcher(answer["watcher"], look, now)
     yield ""
     yield from _senders(answer["senders"], answer.get("waits", {}), look)
+    yield from _roles(answer.get("roles", {}), answer.get("replicas", []), look, now)
     for name, accounts in answer["senders"].items():
         yield from _details(name, accounts, answer.get("waits", {}).get(name, ()), look, now)
 
@@ -37,6 +38,23 @@ def _senders(senders: Mapping[str, Any], waits: Mapping[str, Any], look: Look) -
     for name, accounts in senders.items():
         table.add(name, *(accounts[count] for count in COUNTS))
         styles.append(_style(accounts, waits.get(name, ())))
+    yield from table.lines(look, styles=styles)
+
+
+def _roles(roles: Mapping[str, Any], replicas: Sequence[Mapping[str, Any]], look: Look, now: float) -> Iterator[str]:
+    """Yield who does what of several replicas, and then those that wait to take over."""
+    if not replicas:
+        return
+    yield ""
+    table, styles = Table(("ROLE", "REPLICA", "SINCE")), []
+    for role, held in roles.items():
+        since = f"{span(now - _seconds(held['since']))} ago" if held["replica"] else ""
+        table.add(role.replace("sender.", "sender "), held["replica"] or "nobody", since)
+        styles.append("" if held["replica"] else "red")
+    for replica in replicas:
+        if not replica["roles"]:
+            table.add("standby", replica["name"], f"{span(now - _seconds(replica['since']))} ago")
+            styles.append("")
     yield from table.lines(look, styles=styles)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kigeon.config.quantities import parse_duration
+from kigeon.config.queue import missing_files, queue_settings
 from kigeon.config.schema import file_section
 from kigeon.config.settings import (
     FilterSettings,
@@ -15,7 +16,6 @@ from kigeon.config.settings import (
     HookSettings,
     HttpSettings,
     PusherSettings,
-    QueueSettings,
     SenderSettings,
     Settings,
 )
@@ -76,7 +76,7 @@ def _around(
     data: Any, types: ConfigTypes, folder: Path, environ: Mapping[str, str], check_script: ScriptCheck
 ) -> list[Wrong]:
     """Return the problems that only the environment and the disk show, even where the file has other problems."""
-    wrong: list[Wrong] = []
+    wrong: list[Wrong] = list(missing_files(_mapping(_mapping(data).get("queue")), folder))
     senders = _mapping(data).get("eventsenders")
     for index, sender in enumerate(senders if isinstance(senders, list) else ()):
         config = _mapping(_mapping(sender).get("config"))
@@ -132,7 +132,7 @@ class _Builder:
         return Settings(
             tuple(self._sender(sender) for sender in found["eventsenders"]),
             _global(found["global"] or {}),
-            _queue(found["queue"] or {}),
+            queue_settings(found["queue"] or {}, self._folder),
             _pusher(found["pusher"] or {}),
             HttpSettings(found["http"]["listen"], found["http"]["namespaceLabel"]) if found["http"] else HttpSettings(),
         )
@@ -168,12 +168,6 @@ def _global(found: Mapping[str, Any]) -> GlobalSettings:
     if not found:
         return GlobalSettings()
     return GlobalSettings(Path(found["dataDir"]), found["logLevel"], found["logFormat"])
-
-
-def _queue(found: Mapping[str, Any]) -> QueueSettings:
-    if not found:
-        return QueueSettings()
-    return QueueSettings(found["eventsMaxAge"], found["eventsMaxBytes"], found["kubernetesEventsMaxLifetime"])
 
 
 def _pusher(found: Mapping[str, Any]) -> PusherSettings:

@@ -6,6 +6,7 @@ import re
 from functools import partial
 from typing import Any
 
+from kigeon.config.queue import QUEUE
 from kigeon.config.types import ConfigTypes
 from kigeon.config.validators import (
     Section,
@@ -17,13 +18,9 @@ from kigeon.config.validators import (
     labels,
     one_of,
     refuse,
-    size,
     some_text,
     text,
 )
-
-MIN_QUEUE_BYTES = 4 * 1024 * 1024
-"""Less might not hold one of the largest batches."""
 
 _NAME = re.compile(r"[a-z0-9-]{1,63}")
 _KUBERNETES_LABEL = re.compile(
@@ -115,16 +112,7 @@ def file_section(types: ConfigTypes) -> Section:
                 ),
                 None,
             ),
-            "queue": (
-                Section(
-                    {
-                        "eventsMaxAge": (duration(least=60.0), 24 * 3600.0),
-                        "eventsMaxBytes": (size(MIN_QUEUE_BYTES), 500 * 2**20),
-                        "kubernetesEventsMaxLifetime": (duration(least=1.0), 3600.0),
-                    }
-                ),
-                None,
-            ),
+            "queue": (QUEUE, None),
             "pusher": (
                 Section({"pushTimeout": (duration(least=0.1), 5.0), "batchWait": (duration(zero=True), 0.2)}),
                 None,

@@ -25,12 +25,64 @@ class GlobalSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueTls:
+    """``queue.tlsConfig``: whom to trust, and who kigeon is. Files are read again at each connection."""
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    insecure_skip_verify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalQueue:
+    """``queue.url`` and what belongs to it: a JetStream that is not kigeon's own server.
+
+    ``servers`` are URLs, ``replicas`` is how many servers hold each stream, ``name`` is what the names of streams,
+    buckets and subjects begin with. The files hold what to log in with; they are read again at each connection.
+    """
+
+    servers: tuple[str, ...]
+    replicas: int = 1
+    name: str = "kigeon"
+    credentials_file: Path | None = None
+    username_file: Path | None = None
+    password_file: Path | None = None
+    token_file: Path | None = None
+    tls: QueueTls = QueueTls()
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Each file that is named, by its key below ``queue``."""
+        tls = self.tls
+        files = {
+            "credentialsFile": self.credentials_file,
+            "usernameFile": self.username_file,
+            "passwordFile": self.password_file,
+            "tokenFile": self.token_file,
+            "tlsConfig.caFile": tls.ca_file,
+            "tlsConfig.certFile": tls.cert_file,
+            "tlsConfig.keyFile": tls.key_file,
+        }
+        return {key: path for key, path in files.items() if path is not None}
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether nothing may be sent to a server that speaks no TLS."""
+        return self.servers[0].startswith("tls://")
+
+
+@dataclass(frozen=True, slots=True)
 class QueueSettings:
-    """``queue``: how much history is kept (seconds, bytes), and how long an event is remembered (seconds)."""
+    """``queue``: how much history is kept (seconds, bytes), and how long an event is remembered (seconds).
+
+    ``external`` is the JetStream that is used instead of the embedded server; None: the embedded one.
+    """
 
     events_max_age: float = 24 * 3600.0
     events_max_bytes: int = 500 * 1024 * 1024
     kubernetes_events_max_lifetime: float = 3600.0
+    external: ExternalQueue | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ durable in one step. Headers (all text):
 ``Kigeon-Count``             how many events are in it, at least 1
 ``Kigeon-Digests``           base64 of their digests in order, eight bytes each
 ``Kigeon-First``             the offset of the first, from 1; the others follow
-``Kigeon-Resource-Version``  where to resume the watch after it, empty inside a list
+``Kigeon-Resource-Version``  where to resume the watch after it; inside a list the version that it doubts, if any
 ``Kigeon-Writer``            which process wrote it: tells one's own publish from a stranger's
 ``Kigeon-Mark``              the Watcher's books up to it: :mod:`kigeon.events.checkpoint`
 ===========================  ========================================================================

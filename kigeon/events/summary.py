@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import orjson
 
-from kigeon.events.fields import fields_of
+from kigeon.events.fields import integer, mapping, text
 from kigeon.events.kind import LONGEST
 from kigeon.events.occurrence import timestamp_of
 from kigeon.redaction import redact
@@ -51,19 +51,20 @@ def _summary_of(raw: bytes) -> EventSummary:
         return NOTHING
     if not isinstance(event, dict):
         return NOTHING
-    fields = fields_of(event)
-    name = f"{fields.involved_kind.lower()}/{fields.involved_name}" if fields.involved_kind else fields.involved_name
+    involved = mapping(event, "involvedObject")
+    kind, name = text(involved, "kind"), text(involved, "name")
     return EventSummary(
         timestamp_of(event) / NANOSECONDS,
-        fields.type[:LONGEST],
-        fields.reason[:LONGEST],
-        (fields.involved_namespace or fields.namespace)[:LONGEST],
-        name[:LONGEST_OBJECT],
-        # The message is redacted before it is cut: half an address may not be recognized as one.
-        _cut(redact(fields.message[: 4 * LONGEST_MESSAGE].strip())),
-        fields.count,
+        text(event, "type")[:LONGEST],
+        text(event, "reason")[:LONGEST],
+        (text(involved, "namespace") or text(mapping(event, "metadata"), "namespace"))[:LONGEST],
+        (f"{kind.lower()}/{name}" if kind else name)[:LONGEST_OBJECT],
+        _shown(text(event, "message")[: 4 * LONGEST_MESSAGE].strip()),
+        max(integer(event.get("count")) or 0, integer(mapping(event, "series").get("count")) or 0, 1),
     )
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE - 1]}…"
+def _shown(message: str) -> str:
+    # The message is redacted before it is cut: half an address may not be recognized as one.
+    told = redact(message) if "://" in message else message
+    return told if len(told) <= LONGEST_MESSAGE else f"{told[: LONGEST_MESSAGE - 1]}…"

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import select
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from kigeon.hooks.frames import Decoder
 
 _WORKER = Path(__file__).with_name("worker.py")
 _CHUNK = 256 * 1024
+
+_HELD = 1024 * 1024
+"""Bytes that the pipe to a worker is to hold: hundreds of events, written at once."""
+
+EACH = 5e-6
+"""Seconds that are given to each further frame that is waited for: less than the shortest call takes."""
+
+LONGEST = 0.001
+"""Seconds that are given to all of them at once, at the most."""
 
 
 class WorkerEnded(Exception):
@@ -41,6 +52,9 @@ class WorkerProcess:
         assert self._process.stdin is not None and self._process.stdout is not None, "both are pipes"  # noqa: PT018, S101
         self._into, self._out_of = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._into, False)
+        with suppress(OSError):
+            # A user may have only so much in pipes.
+            fcntl.fcntl(self._into, fcntl.F_SETPIPE_SZ, _HELD)
         os.set_blocking(self._out_of, False)
         self._unsent = b""
         self._decoder = Decoder()
@@ -59,8 +73,10 @@ class WorkerProcess:
         """Queue *data*; the following exchanges write it."""
         self._unsent += data
 
-    def exchange(self, seconds: float) -> list[tuple[bytes, bytes]]:
+    def exchange(self, seconds: float, wanted: int = 1) -> list[tuple[bytes, bytes]]:
         """Write what can be written, and return the frames that come within *seconds*; none, when none comes.
+
+        Where several are *wanted*, the next ones are given a moment to come too.
 
         Raises :class:`WorkerEnded`, or :class:`~kigeon.hooks.frames.BrokenStream`.
         """
@@ -72,6 +88,9 @@ class WorkerProcess:
             if writable:
                 self._write()
             if readable:
+                if wanted > 1:
+                    # A look for each of them costs as much as the call, on both sides.
+                    time.sleep(min(wanted * EACH, LONGEST))
                 data = os.read(self._out_of, _CHUNK)
                 if not data:
                     raise WorkerEnded(self._how_it_ended())

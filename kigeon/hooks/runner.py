@@ -151,7 +151,7 @@ class HookRunner:
         over = False
         while len(results) == due:
             try:
-                came = worker.exchange(0.0 if over else self._hook.timeout / 2 + 0.01)
+                came = worker.exchange(0.0 if over else self._hook.timeout / 2 + 0.01, len(events) - due)
             except (WorkerEnded, frames.BrokenStream) as error:
                 raise HookCrashed(str(error)) from error
             for kind, payload in came:
@@ -267,7 +267,6 @@ def _encode(event: Mapping[str, Any]) -> bytes | Failed:
 
 
 def _result_of(kind: bytes, payload: bytes) -> Result:
-    text = shorten(payload)
     if kind == frames.SAME:
         return Transformed()
     if kind == frames.CONFIG:
@@ -277,7 +276,7 @@ def _result_of(kind: bytes, payload: bytes) -> Result:
     if kind == frames.TIMED_OUT:
         return Failed(HookTimeout("transform took too long"))
     if kind == frames.INVALID:
-        return Failed(HookResultInvalid(text))
+        return Failed(HookResultInvalid(shorten(payload)))
     return Failed(HookRaised(_place(payload)))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 
 import orjson
 
@@ -19,6 +19,9 @@ from kigeon.http.moments import number
 from kigeon.http.parts import PARTS
 from kigeon.http.problems import Told
 from kigeon.observability.latest import Numbered
+
+# Not by importlib.resources: what that imports takes half a megabyte.
+FILES = Path(__file__).with_name("page")
 
 RETRY = 3000
 """Milliseconds after which a browser comes back."""
@@ -75,4 +78,4 @@ def _page() -> Sequence[str]:
 @lru_cache
 def page(name: str) -> bytes:
     """Return a file of the status page."""
-    return (files("kigeon.http") / "page" / name).read_bytes()
+    return (FILES / name).read_bytes()

@@ -10,17 +10,22 @@ NEVER = Markup("-")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
-def moment(seconds: float) -> Markup:
-    """Return a time of day in UTC, in seconds since the epoch; the browser writes that of its own zone in its place."""
+def moment(seconds: float, form: str = "%H:%M:%S") -> Markup:
+    """Return a time, in seconds since the epoch, in UTC; the browser writes that of its own zone in its place."""
     if not seconds:
         return NEVER
     told = datetime.fromtimestamp(seconds, UTC)
-    return tag("time", told.strftime("%H:%M:%S"), datetime=told.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return tag("time", told.strftime(form), datetime=told.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
 def moment_of(stamp: str | None) -> Markup:
     """Return the time of day of an RFC 3339 *stamp*."""
     return moment(datetime.fromisoformat(stamp).timestamp()) if stamp else NEVER
+
+
+def day_of(stamp: str | None) -> Markup:
+    """Return the time and the day of an RFC 3339 *stamp*."""
+    return moment(datetime.fromisoformat(stamp).timestamp(), "%Y-%m-%d %H:%M:%S") if stamp else NEVER
 
 
 def number(count: float) -> str:

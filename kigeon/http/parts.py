@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from kigeon.http.graph import graph
 from kigeon.http.markup import Markup, join, tag
-from kigeon.http.moments import NEVER, moment_of, number, rate, size
+from kigeon.http.moments import NEVER, day_of, moment_of, number, rate, size
 from kigeon.http.problems import Problem, Told, problems
 
 ACCOUNTS = ("sent", "waiting", "filtered", "skipped", "parked", "evicted", "resent")
@@ -50,12 +50,15 @@ def way(told: Told) -> Markup:
 
 def day(told: Told) -> Markup:
     """The last 24 hours, in two graphs."""
-    slots = told["day"]
+    slots, began = told["day"], told["startedAt"]
     rates = [slot["new"] / slot["seconds"] if slot["seconds"] else None for slot in slots]
     waiting = [slot["waiting"] if slot["seconds"] else None for slot in slots]
+    waits = sum(sender.get("waiting", 0) for sender in told["senders"].values())
+    # The first slot began before kigeon did.
+    times = [max(slot["from"], began) for slot in slots]
     return join(
-        _figure("New events", rates, lambda value: rate(value), slots),
-        _figure("Waiting to be sent", waiting, lambda value: number(value), slots),
+        _figure("New events", rate(told["rates"]["new"]), rates, rate, times),
+        _figure("Waiting to be sent", number(waits), waiting, number, times),
     )
 
 
@@ -81,6 +84,17 @@ def held(told: Told) -> Markup:
     return join(title, tag("div", table, class_="scroll", tabindex="0", role="region", aria_labelledby="held-title"))
 
 
+def roles(told: Told) -> Markup:
+    """Which of several replicas holds which role since when; nothing where there is one kigeon."""
+    if not told["roles"]:
+        return Markup("")
+    head = tag("tr", *(tag("th", column, scope="col") for column in ("Role", "Replica", "Since")))
+    table = tag("table", tag("thead", head), tag("tbody", *map(_role, told["roles"])))
+    title = tag("h2", "Replicas", id="roles-title")
+    scroll = tag("div", table, class_="scroll", tabindex="0", role="region", aria_labelledby="roles-title")
+    return tag("section", title, scroll, aria_labelledby="roles-title")
+
+
 def processes(told: Told) -> Markup:
     """A row for each part that may be replaced."""
     return join(
@@ -93,7 +107,7 @@ def processes(told: Told) -> Markup:
 
 def started(told: Told) -> Markup:
     """Since when it runs."""
-    return join("started ", moment_of(told["startedAt"]))
+    return join("started ", day_of(told["startedAt"]))
 
 
 PARTS: Mapping[str, Callable[[Told], Markup]] = {
@@ -104,6 +118,7 @@ PARTS: Mapping[str, Callable[[Told], Markup]] = {
     "day": day,
     "senders": senders,
     "held": held,
+    "roles": roles,
     "processes": processes,
     "started": started,
 }
@@ -131,17 +146,18 @@ def _destination(name: str, sender: Told, sent: float | None) -> Markup:
     return _step(f"→ {name}", rate(sent), detail, kind)
 
 
-def _figure(title: str, values: Sequence[float | None], write: Callable[[float], str], slots: Sequence[Told]) -> Markup:
-    known = [(value, slot["from"]) for value, slot in zip(values, slots, strict=True) if value is not None]
+def _figure(
+    title: str, now: str, values: Sequence[float | None], write: Callable[[float], str], times: Sequence[str]
+) -> Markup:
+    known = [(value, at) for value, at in zip(values, times, strict=True) if value is not None]
     if not known:
         return tag("figure", tag("figcaption", tag("strong", title), " ", tag("span", "Nothing is known yet.")))
     most, at = max(known, key=lambda found: found[0])
-    now = write(known[-1][0])
     text = join(f"{now} now, at most {write(most)}", *((" at ", moment_of(at)) if most else ()))
-    since = join("known since ", moment_of(known[0][1]))
+    since = join("; known since ", moment_of(known[0][1])) if len(known) < len(times) else ""
     return tag(
         "figure",
-        tag("figcaption", tag("strong", title), " ", tag("span", text, "; ", since, class_="faint")),
+        tag("figcaption", tag("strong", title), " ", tag("span", text, since, class_="faint")),
         graph(values, f"{title} in the last 24 hours: {now} now, at most {write(most)}"),
         tag("p", tag("span", "24 h ago"), tag("span", "12 h ago"), tag("span", "now"), class_="axis faint"),
     )
@@ -155,6 +171,11 @@ def _cell(text: str) -> Markup:
     return tag("td", text, class_="number" if text.replace(",", "").isdigit() else None)
 
 
+def _role(held: Told) -> Markup:
+    since = moment_of(held["since"]) if held["since"] else NEVER
+    return tag("tr", tag("th", held["role"], scope="row"), tag("td", held["replica"] or "nobody"), tag("td", since))
+
+
 def _lane(lane: Told) -> Markup:
     waits = "It is tried again until it answers." if lane["state"] == "away" else NEVER
     return tag(
@@ -163,6 +184,6 @@ def _lane(lane: Told) -> Markup:
         _cell(number(lane["events"])),
         tag("td", lane["reason"]),
         tag("td", lane["cure"] or waits),
-        tag("td", moment_of(lane["since"])),
+        tag("td", day_of(lane["since"])),
         tag("td", moment_of(lane["next"])),
     )

@@ -10,6 +10,9 @@ from kigeon.http.moments import number
 
 Told = Mapping[str, Any]
 
+MOST_SKEW = 30
+"""Seconds by which clocks may differ: what an API server tells has whole seconds, and takes a while to come."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -38,6 +41,8 @@ def _senders(told: Told) -> Iterator[Problem]:
         for lane in sender["held"]:
             what = f"a stream of {lane['destination']}" if lane["stream"] else lane["destination"]
             yield Problem(f"{name}: {what} takes nothing", lane["reason"], lane["cure"], lane["state"] == "held")
+        for trouble in sender["troubles"]:
+            yield Problem(f"{name}: {trouble['what']}", trouble["reason"], trouble["cure"])
         if sender.get("parked"):
             yield Problem(
                 f"{name}: {number(sender['parked'])} events are parked",
@@ -58,6 +63,12 @@ def _cluster(told: Told) -> Iterator[Problem]:
     failing = any(check["name"] == "cluster" and not check["passed"] for check in told["checks"]["readyz"])
     if cluster["problem"] and not failing:
         yield Problem("The API server", cluster["problem"], is_bad=False)
+    if abs(ahead := cluster["clockAhead"]) > MOST_SKEW:
+        way = "behind" if ahead > 0 else "ahead of"
+        said = f"It is {abs(ahead)} s {way} that of the API server."
+        yield Problem(
+            "This machine's clock", said, "have both set by NTP: events are kept, and said to be missing, by it"
+        )
     if cluster["lastGap"]:
         began, ended = cluster["lastGap"]
         yield Problem("Events may be missing", f"The cluster was not watched from {began} to {ended}.", is_bad=False)

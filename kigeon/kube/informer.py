@@ -147,6 +147,7 @@ class Informer:
             "errors": counters.errors,
             "heardAt": self.heard_at,
             "problem": self.problem,
+            "clockAhead": self._access.server_time() - time.time(),
         }
 
     def list_again(self) -> None:

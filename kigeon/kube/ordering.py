@@ -23,6 +23,9 @@ SLOT = 300 * 10**9
 CHUNK_BYTES = 64 * 1024
 """Bytes of Events in one slot from which on they are kept compressed."""
 
+LOOSE_BYTES = 4 * 1024 * 1024
+"""Bytes of Events in all slots up to which nothing is compressed: most namespaces have fewer."""
+
 MAX_HELD_BYTES = 48 * 1024 * 1024
 """Bytes that are kept at most: about half a million Events."""
 
@@ -42,6 +45,7 @@ class TimeOrderedBuffer:
 
     def __init__(self) -> None:
         self._slots: defaultdict[int, _Slot] = defaultdict(_Slot)
+        self._loose_bytes = 0
         self.count = 0
         self.size = 0
 
@@ -50,20 +54,22 @@ class TimeOrderedBuffer:
         slot, size = self._slots[timestamp // SLOT], len(received.raw) + _OVERHEAD
         slot.loose.append(received)
         slot.loose_bytes += size
+        self._loose_bytes += size
         self.size += size
         self.count += 1
-        if slot.loose_bytes >= CHUNK_BYTES:
+        if slot.loose_bytes >= CHUNK_BYTES and self._loose_bytes > LOOSE_BYTES:
             envelope = pack([each.raw for each in slot.loose], b"".join(each.digest for each in slot.loose))
             # A copy: zstandard shrinks a buffer as large as what it compressed, and leaves a hole of that size.
             envelope = replace(envelope, payload=bytes(memoryview(envelope.payload)))
             slot.packed.append((envelope, tuple(each.kind for each in slot.loose)))
             self.size += len(envelope.payload) + len(envelope.digests) + _OVERHEAD - slot.loose_bytes
+            self._loose_bytes -= slot.loose_bytes
             slot.loose, slot.loose_bytes = [], 0
 
     def take(self) -> Iterator[Sequence[Received]]:
         """Give everything back, oldest first, a few at a time; nothing is held after it."""
         slots, self._slots = self._slots, defaultdict(_Slot)
-        self.count = self.size = 0
+        self.count = self.size = self._loose_bytes = 0
         for number in sorted(slots):
             slot = slots.pop(number)
             for envelope, kinds in slot.packed:

@@ -23,6 +23,7 @@ import orjson
 from kigeon.backoff import Backoff
 from kigeon.errors import KubernetesError
 from kigeon.events.fields import mapping, text
+from kigeon.finding import Trouble
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.breaker import Breaker
 from kigeon.kube.client import SIDE_BY_SIDE
@@ -104,6 +105,8 @@ class PodLookup:
         self._breaker = Breaker(FAILURES, Backoff(base=1.0, cap=30.0), clock)
         self._few = Limited(log)
         self._pool = ThreadPoolExecutor(SIDE_BY_SIDE, "pods")
+        self.trouble: Trouble | None = None
+        """Why the last look-up that was refused was."""
 
     def get_many(self, keys: Iterable[PodKey]) -> dict[PodKey, Pod | Missing]:
         """Return the Pod of each key, or why there is none; a Pod comes without its managedFields."""
@@ -184,6 +187,7 @@ class PodLookup:
     def _failed(self, key: PodKey, error: KubernetesError) -> None:
         """Note what a failure tells of further look-ups: of this Pod, of its namespace, of all."""
         if error.status == FORBIDDEN:
+            self.trouble = Trouble("Pods can't be looked up", str(error), CURE, time.monotonic())
             now = self._clock()
             is_known = self._refused.get(key.namespace, 0.0) > now
             if len(self._refused) >= MOST_PODS:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kigeon.observability.snapshot import PIPELINE, SENDER, Moment, Part, Snapshot
+from kigeon.observability.snapshot import MEMBERSHIP, PIPELINE, SENDER, Moment, Part, Snapshot
+from kigeon.roles import PIPELINE as PIPELINE_ROLE
+from kigeon.roles import sender_role
 
 SILENCE = 60.0
 """Seconds without a word of the root after which it hangs; it may wait for a quarter of that."""
@@ -51,7 +53,8 @@ def livez(snapshot: Snapshot, age: float, now: Moment) -> list[Check]:
     return [
         Check("root", _hung(age)),
         Check("actors", _failing(snapshot, now)),
-        Check("nats-server", _broken("nats-server", snapshot.nats_server, now)),
+        # A JetStream that others keep comes back, or does not, whether or not kigeon is restarted.
+        Check("nats-server", "" if snapshot.external else _broken("nats-server", snapshot.nats_server, now)),
     ]
 
 
@@ -60,11 +63,30 @@ def readyz(snapshot: Snapshot, age: float, now: Moment) -> list[Check]:
     return [
         Check("root", _hung(age) or ("it is stopping" if snapshot.stopping else "")),
         Check("nats-server", _missing("nats-server", snapshot.nats_server, now)),
-        *(Check(name, _missing(f"the {name}", snapshot.child(name), now)) for name in PIPELINE),
-        Check("cluster", _unlisted(snapshot) or _unheard(snapshot, now)),
-        Check("store", _unstored(snapshot, now)),
-        *(Check(f"{SENDER}{name}", _missing("the sender", snapshot.sender(name), now)) for name in snapshot.senders),
+        *_membership(snapshot, now),
+        *_pipeline(snapshot, now),
+        *(
+            Check(f"{SENDER}{name}", _missing("the sender", snapshot.sender(name), now))
+            for name in snapshot.senders
+            if snapshot.holds(sender_role(name))
+        ),
     ]
+
+
+def _membership(snapshot: Snapshot, now: Moment) -> Iterator[Check]:
+    """Of one of several replicas: whether it takes part. One that holds no role is ready to take one over."""
+    if snapshot.external:
+        membership = snapshot.child(MEMBERSHIP)
+        reason = _missing("what keeps the lease", membership, now)
+        unknown = "" if "holds" in membership.report else "it does not take part among the replicas yet"
+        yield Check(MEMBERSHIP, reason or unknown)
+
+
+def _pipeline(snapshot: Snapshot, now: Moment) -> Iterator[Check]:
+    if snapshot.holds(PIPELINE_ROLE):
+        yield from (Check(name, _missing(f"the {name}", snapshot.child(name), now)) for name in PIPELINE)
+        yield Check("cluster", _unlisted(snapshot) or _unheard(snapshot, now))
+        yield Check("store", _unstored(snapshot, now))
 
 
 def passed(checks: list[Check]) -> bool:
@@ -123,7 +145,7 @@ def _unheard(snapshot: Snapshot, now: Moment) -> str:
 
 def _unstored(snapshot: Snapshot, now: Moment) -> str:
     report = snapshot.child("queue").report
-    if snapshot.nats_server.problem:
+    if snapshot.nats_server.problem and not snapshot.external:
         return f"nats-server does not store: {snapshot.nats_server.problem}"
     if not report.get("open") and not snapshot.child("queue").was_ready:
         return "the events stream is not open yet"

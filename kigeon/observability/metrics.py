@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from kigeon.observability.accounts import sender_accounts, watcher_accounts
 from kigeon.observability.exposition import Family
-from kigeon.observability.snapshot import Moment, Snapshot
+from kigeon.observability.snapshot import MEMBERSHIP, Moment, Snapshot
 
 
 def metrics(snapshot: Snapshot, now: Moment) -> Iterator[Family]:
@@ -25,6 +26,7 @@ def metrics(snapshot: Snapshot, now: Moment) -> Iterator[Family]:
     yield from _senders(snapshot)
     yield from _pushes(snapshot)
     yield from _parts(snapshot)
+    yield from _roles(snapshot)
 
 
 def health_metrics(is_live: bool, is_ready: bool) -> Iterator[Family]:
@@ -177,6 +179,23 @@ def _parts(snapshot: Snapshot) -> Iterator[Family]:
     yield gauge("kigeon_nats_server_up", "Whether nats-server takes connections.", int(snapshot.nats_server.ready))
     restarts_of_server = "Times nats-server was started again."
     yield counter("kigeon_nats_server_restarts_total", restarts_of_server, snapshot.nats_server.restarts)
+
+
+def _roles(snapshot: Snapshot) -> Iterator[Family]:
+    """Yield, of one of several replicas, what it holds, and who holds what as it knows it."""
+    report = snapshot.child(MEMBERSHIP).report
+    held = Family("kigeon_role_held", "gauge", "Whether this replica holds a role.")
+    since = Family(
+        "kigeon_role_taken_timestamp_seconds", "gauge", "When a role was taken by the replica that holds it."
+    )
+    for role, holder in report.get("holders", {}).items():
+        held.add(int(role in report["holds"]), role=role)
+        taken = datetime.fromisoformat(holder["since"]).timestamp() if holder["since"] else None
+        since.add(taken, role=role, replica=holder["replica"])
+    others = report.get("others")
+    yield from (held, since)
+    told = "Replicas that take part, this one included."
+    yield gauge("kigeon_replicas", told, others + 1 if others is not None else None)
 
 
 def _reports(snapshot: Snapshot) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -8,7 +8,10 @@ from typing import Any
 from kigeon.clock import stamp
 from kigeon.observability.accounts import sender_accounts, watcher_accounts
 from kigeon.observability.health import Check, livez, passed, readyz
-from kigeon.observability.snapshot import Moment, Part, Snapshot
+from kigeon.observability.snapshot import MEMBERSHIP, Moment, Part, Snapshot
+
+RECENT = 600.0
+"""Seconds for which it is told that something failed, although it may work now."""
 
 
 def overview(snapshot: Snapshot, age: float, now: Moment) -> dict[str, Any]:
@@ -25,6 +28,10 @@ def overview(snapshot: Snapshot, age: float, now: Moment) -> dict[str, Any]:
         "watcher": dict(watcher_accounts(snapshot)),
         "queue": _queue(snapshot),
         "senders": {name: _sender(snapshot, name, now) for name in snapshot.senders},
+        "roles": [
+            {"role": role, **{key: holder[key] for key in ("replica", "since")}}
+            for role, holder in snapshot.child(MEMBERSHIP).report.get("holders", {}).items()
+        ],
         "processes": {
             "nats-server": _part(snapshot.nats_server),
             "actor system": _part(snapshot.actors),
@@ -49,6 +56,7 @@ def _cluster(snapshot: Snapshot, now: Moment) -> dict[str, Any]:
         "relists": report.get("relistsByCause", {}),
         "gaps": report.get("gaps", 0),
         "lastGap": report.get("lastGap"),
+        "clockAhead": round(report.get("clockAhead", 0.0)),
     }
 
 
@@ -77,6 +85,11 @@ def _sender(snapshot: Snapshot, name: str, now: Moment) -> dict[str, Any]:
         "pushes": report.get("pushes", {}),
         "streams": report.get("streams", {}),
         "held": held,
+        "troubles": [
+            {**trouble, "at": now.stamp(trouble["at"])}
+            for trouble in report.get("troubles", ())
+            if now.steady - trouble["at"] <= RECENT
+        ],
     }
 
 

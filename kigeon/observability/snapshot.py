@@ -19,6 +19,7 @@ from kigeon.events.summary import EventSummary
 from kigeon.observability.latest import Numbered
 
 PIPELINE = ("watcher", "deduplicator", "queue")
+MEMBERSHIP = "membership"
 SENDER = "sender/"
 """What the names of senders' actors begin with."""
 
@@ -67,6 +68,7 @@ class Part:
 class Snapshot:
     """``processes`` are process ids by the name of the process, ``config_hash`` is of everything but secrets.
 
+    ``external`` says that ``nats_server`` is a JetStream that others keep: ready where the Queue can work with it.
     ``latest`` are the last events with running numbers.
     """
 
@@ -76,11 +78,16 @@ class Snapshot:
     queue_limit: int = 0
     senders: tuple[str, ...] = ()
     stopping: bool = False
+    external: bool = False
     nats_server: Part = Part()
     actors: Part = Part()
     children: Mapping[str, Part] = field(default_factory=dict)
     processes: Mapping[str, int] = field(default_factory=dict)
     latest: tuple[Numbered, ...] = ()
+
+    def holds(self, role: str) -> bool:
+        """Whether *role* is this kigeon's; every role is where there are no replicas."""
+        return not self.external or role in self.child(MEMBERSHIP).report.get("holds", ())
 
     def child(self, name: str) -> Part:
         """Return an actor, one that never was where there is none."""
@@ -117,7 +124,10 @@ def initial(settings: Settings, version: str, started_at: float) -> Snapshot:
     """Return the first snapshot: nothing runs yet."""
     digest = blake2b(repr(settings).encode(), digest_size=6).digest()
     names = tuple(sender.name for sender in settings.senders)
-    return Snapshot(version, started_at, int.from_bytes(digest), settings.queue.events_max_bytes, names)
+    external = settings.queue.external is not None
+    return Snapshot(
+        version, started_at, int.from_bytes(digest), settings.queue.events_max_bytes, names, external=external
+    )
 
 
 def moved(part: Part, ready: bool, now: float, **more: Any) -> Part:
@@ -132,6 +142,9 @@ def moved(part: Part, ready: bool, now: float, **more: Any) -> Part:
 def with_children(snapshot: Snapshot, children: Mapping[str, Mapping[str, Any]], now: float) -> Snapshot:
     """Return *snapshot* with what the Supervisor told of its *children*."""
     parts = dict(snapshot.children)
+    if snapshot.external:
+        # An actor that is not told of runs elsewhere by now.
+        parts = {name: part for name, part in parts.items() if name in children}
     for name, told in children.items():
         report = {key: value for key, value in told.items() if key not in NO_REPORT}
         before = parts.get(name, Part())

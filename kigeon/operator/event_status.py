@@ -26,8 +26,9 @@ from kigeon.operator.answer import Answer
 from kigeon.operator.listing import place_of
 from kigeon.operator.sender_accounts import open_offsets, read
 from kigeon.operator.spool import Texts, integers_in_file
+from kigeon.queue.broker.connection import names_of
 from kigeon.queue.broker.scan import last_sequence
-from kigeon.queue.broker.streams import OUTCOMES, POSITION_KEY
+from kigeon.queue.broker.streams import POSITION_KEY
 from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.outcomes import Noted, OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
@@ -186,7 +187,7 @@ MakeEventStatuses = Callable[[Position, str], EventStatuses]
 async def read_event_statuses(client: Client, sender: str, make: MakeEventStatuses, answer: Answer) -> EventStatuses:
     """Read what the records say of the events of a *sender*. Raises :class:`QueueError`."""
     statuses = make(*read(await StateRecord(client, f"{POSITION_KEY}.{sender}").read()))
-    statuses.begin(await last_sequence(client, OUTCOMES))
+    statuses.begin(await last_sequence(client, names_of(client).outcomes))
     await _read_waiting(client, sender, statuses, answer)
     letters = 0
     async for letter in DeadLetterStore(client, sender).summaries():

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from nats.aio.client import Client
 
-from kigeon.errors import KigeonError
+from kigeon.errors import KigeonError, QueueError
 from kigeon.observability.logs import configure
 from kigeon.operator.admin_socket import CONTEXT_DESCRIPTOR, RequestContext
 from kigeon.operator.answer import Answer
@@ -27,7 +27,8 @@ from kigeon.operator.resend import resend
 from kigeon.operator.status import status
 from kigeon.operator.tail import tail
 from kigeon.processes import die_with_parent, use_few_arenas
-from kigeon.queue.broker.connection import connected
+from kigeon.queue.broker.connection import QueueClient
+from kigeon.queue.broker.cures import cure_of
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ def _serve(connection: socket.socket, context: RequestContext) -> str:
         asyncio.run(answer_to(request, context, Answer(connection)))
     except (BrokenPipeError, ConnectionResetError, asyncio.CancelledError):
         sys.exit()  # Nobody listens any more.
+    except QueueError as error:
+        return f"{error} ({cure_of(error)})" if context.queue.external is not None else str(error)
     except (KigeonError, ValueError, OSError) as error:
         return str(error) or type(error).__name__
     except MemoryError:
@@ -81,9 +84,7 @@ def _serve(connection: socket.socket, context: RequestContext) -> str:
 async def answer_to(request: dict[str, Any], context: RequestContext, answer: Answer) -> None:
     """Write the *answer* to a request; :class:`ValueError` says what is wrong with the request."""
     command = _command(str(request.get("command")))
-    async with asyncio.timeout(REQUEST_TIMEOUT):
-        connecting = connected(context.queue.url, context.queue.token, "operator")
-        client = await connecting.__aenter__()
+    client = await _connected(context)
     before = peak_bytes()
     limit_memory()
     leaving = asyncio.ensure_future(answer.until_gone())
@@ -93,7 +94,17 @@ async def answer_to(request: dict[str, Any], context: RequestContext, answer: An
         await answer.end(peak_bytes() - before)
     finally:
         leaving.cancel()
-        await connecting.__aexit__(None, None, None)
+        await client.close()
+
+
+async def _connected(context: RequestContext) -> QueueClient:
+    client = QueueClient(context.queue)
+    try:
+        async with asyncio.timeout(REQUEST_TIMEOUT):
+            await client.open("operator")
+    except TimeoutError as error:
+        raise QueueError(f"the queue can't be reached: {client.problem or 'it says nothing'}") from error
+    return client
 
 
 def _cancel(answering: asyncio.Task[None] | None, leaving: asyncio.Future[None]) -> None:

@@ -16,11 +16,10 @@ from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
 from kigeon.errors import KigeonError, QueueError
-from kigeon.queue.broker.connection import queue_errors
+from kigeon.queue.broker.connection import names_of, queue_errors
 
 log = logging.getLogger(__name__)
 
-SUBJECT = "kigeon.operate"
 SILENCE_TIMEOUT = 60.0
 """Seconds for a sender to say that it is done, or that it is still at work."""
 
@@ -46,7 +45,7 @@ async def serve(client: Client, sender: str, actions: Mapping[str, Action]) -> N
             at_it.cancel()
         await message.respond(orjson.dumps(answer))
 
-    await client.subscribe(f"{SUBJECT}.{sender}", cb=answer)
+    await client.subscribe(names_of(client).operate_subject(sender), cb=answer)
 
 
 async def ask(
@@ -61,7 +60,7 @@ async def ask(
     with queue_errors(f"asking the sender {sender}"):
         answers = await client.subscribe(inbox)
         try:
-            await client.publish(f"{SUBJECT}.{sender}", orjson.dumps(request), reply=inbox)
+            await client.publish(names_of(client).operate_subject(sender), orjson.dumps(request), reply=inbox)
             while (found := await _next(sender, answers, patience)) == {"at it": True}:
                 await waiting()
         finally:

@@ -13,6 +13,7 @@ from kigeon.operator.address import SOCKET
 from kigeon.operator.admin_socket import RequestContext
 from kigeon.operator.answer import Answer
 from kigeon.operator.following import SIGN_OF_LIFE, following
+from kigeon.operator.replicas import read_replicas
 from kigeon.operator.sender_accounts import read_sender_accounts
 from kigeon.operator.waits import read_waits
 from kigeon.queue.log.checkpoint import CheckpointRecord
@@ -39,7 +40,7 @@ async def status(client: Client, context: RequestContext, request: dict[str, Any
 
 
 async def read_status(client: Client, context: RequestContext, answer: Answer) -> dict[str, Any]:
-    """Return the accounts, and what each sender says that it waits for.
+    """Return the accounts, what each sender says that it waits for, and, of several replicas, who holds which role.
 
     Where nothing waits in a retry stream, the accounts are read from a few records.
     """
@@ -51,6 +52,7 @@ async def read_status(client: Client, context: RequestContext, answer: Answer) -
         "watcher": watcher_accounts(log_end),
         "senders": {name: dict(found.accounts(log_end)) for name, found in accounts.items()},
         "waits": await read_waits(client, names),
+        **(await read_replicas(client) if context.queue.external is not None else {}),
     }
 
 

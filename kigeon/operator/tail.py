@@ -23,8 +23,8 @@ from kigeon.operator.admin_socket import RequestContext
 from kigeon.operator.answer import Answer
 from kigeon.operator.following import SIGN_OF_LIFE, following
 from kigeon.operator.status import current_log_end
+from kigeon.queue.broker.connection import names_of
 from kigeon.queue.broker.scan import last_sequence
-from kigeon.queue.broker.streams import EVENTS
 from kigeon.queue.log.history import EventHistory
 from kigeon.queue.log.reader import EventLog
 
@@ -78,7 +78,7 @@ async def tail(client: Client, context: RequestContext, request: dict[str, Any],
     """Tell the ``last`` events that are wanted; with ``follow`` also those that come, while the client reads."""
     wanted, last = wanted_of(request)
     log = EventLog(client, context.settings.queue)
-    end = await last_sequence(client, EVENTS)
+    end = await last_sequence(client, names_of(client).events)
     await log.seek(await _start(client, wanted, last, end))
     await answer.items("events")
     before = await _before(log, wanted, last, end)

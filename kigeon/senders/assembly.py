@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from kigeon.config.settings import FilterSettings, HookSettings, SenderSettings, Settings
 from kigeon.errors import HookError, HookUnavailable
 from kigeon.events.fields import namespace_of
+from kigeon.finding import Trouble
 from kigeon.hooks.cache import ConfigCache
 from kigeon.hooks.runner import Failed, HookRunner, Skipped, Transformed
 from kigeon.hooks.watch import ScriptWatch, WatchThread
@@ -122,6 +123,7 @@ class HookTransform:
         self._watch = WatchThread(ScriptWatch(hook, self._runner.source), self._changed)
         self._configs = ConfigCache(TYPES[sender.type].config)
         self._seconds = Histogram(HOOK_SECONDS)
+        self._trouble: Trouble | None = None
 
     @property
     def pid(self) -> int:
@@ -136,7 +138,14 @@ class HookTransform:
             "hookSeconds": self._seconds.report(),
             "hookKills": counts.kills,
             "hookRespawns": counts.respawns,
+            "troubles": [asdict(trouble) for trouble in self._troubles()],
         }
+
+    def _troubles(self) -> Iterator[Trouble]:
+        if self._trouble is not None:
+            yield self._trouble
+        if self._pods is not None and self._pods.trouble is not None:
+            yield self._pods.trouble
 
     def close(self) -> None:
         """End the worker, the look-ups and the watch of the script."""
@@ -199,6 +208,7 @@ class HookTransform:
             "onError": self._hook.on_error,
             "cure": HOOK_CURE,
         }
+        self._trouble = Trouble("the hook fails", str(error), HOOK_CURE, time.monotonic())
         self._log.warning("the hook failed", extra=extra)
         if self._hook.on_error == "use-default":
             return SendWith(None)

@@ -127,7 +127,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, path: str, query: dict[str, str], kind: str) -> None:
         segments = path.strip("/").split("/")
-        if len(segments) == 6 and segments[4] == "pods":
+        resource = "pods" if kind == "get" else segments[-1]
+        if (resource, kind) in self.api.denied:
+            self._fail(403)
+        elif len(segments) == 6 and segments[4] == "pods":
             pod = self.api.store.get("pods", (segments[3], segments[5]))
             self._send(200, pod) if pod is not None else self._fail(404)
         elif path in ("/api/v1/events", "/api/v1/namespaces"):

@@ -11,7 +11,9 @@ import pytest
 from thespian.actors import ActorExitRequest, ChildActorExited
 
 from actors.base import KigeonActor
-from actors.messages import ChildSpec, Ping, Pong, Resync, Stop, Stopped, Stored
+from actors.messages import ChildSpec, Ping, Pong, Resync, Stop, Stopped, Stored, Tenured
+from kigeon.clock import boot_time
+from kigeon.errors import TenureEnded
 from tests.support.actors import ASKER, LOOP_AGE, ActorHarness, Crashed, MakeActor
 
 
@@ -69,6 +71,21 @@ def test_one_whose_start_was_lost_ends(made: ActorHarness[Noting]) -> None:
     with pytest.raises(Crashed) as crashed:
         made.receive(Ping(1))
     assert str(crashed.value.__cause__) == "its Start was lost"
+
+
+def test_its_tenure_ends_unless_it_is_put_off(made: ActorHarness[Noting]) -> None:
+    made.start(until=boot_time() + 60)
+    made.receive(Tenured(boot_time() + 120))
+    made.actor.tenure.check()
+    assert made.actor.tenure.until > boot_time() + 100
+
+
+def test_one_whose_tenure_has_ended_ends(made: ActorHarness[Noting]) -> None:
+    made.start(until=boot_time() - 1)
+    with pytest.raises(TenureEnded):
+        made.actor.tenure.check()
+    with pytest.raises(Crashed):
+        made.receive(Tenured(boot_time() + 60))
 
 
 def test_what_is_posted_is_handled_in_order(made: ActorHarness[Noting]) -> None:

@@ -8,7 +8,7 @@ import pytest
 SCRIPT = """
 import sys
 from actors.spec import children_of
-from actors.system import import_actors
+from actors.imports import import_actors
 from kigeon.config.settings import SenderSettings, Settings
 from kigeon.senders.loki.settings import LokiSettings
 loki = SenderSettings("loki", "loki", settings=LokiSettings("http://loki", encoding=sys.argv[1]))

@@ -11,6 +11,7 @@ from kigeon.config.settings import SenderSettings, Settings
 from kigeon.events.checkpoint import CheckpointDelta, WatcherCheckpoint
 from kigeon.events.envelope import Envelope
 from kigeon.kube.source import ClusterSource
+from kigeon.leases.records import Replica, Role
 from kigeon.queue.log.protocol import LogEnd
 from kigeon.senders.loki.settings import LokiSettings
 
@@ -20,6 +21,8 @@ QUEUE = messages.QueueAddress("nats://127.0.0.1:4222", "secret")
 SPEC = messages.ChildSpec("sender/loki", "actors.sender.Sender", sender=SENDER)
 ENVELOPE = Envelope(b"payload", bytes(8), "7")
 MARK = WatcherCheckpoint("a", 1, 2, 3, 4.0, 5.0)
+
+REPLICA = Replica("a", "kigeon-0", "", 3, ("pipeline", "sender.loki"), True)
 
 EXAMPLES: list[Any] = [
     QUEUE,
@@ -32,6 +35,10 @@ EXAMPLES: list[Any] = [
     messages.Ping(1),
     messages.Pong(1, "queue", 42, 0.1, {"stored": 3}),
     messages.Status(1, 42, {"queue": {"stored": 3}}, "", {"sender/loki": "def transform(config, event): pass"}),
+    messages.Standing(1, REPLICA, 7.5, frozenset({"pipeline"}), {"sender.loki": 9}, {"pipeline": Role("a")}, 2),
+    messages.Tenured(7.5),
+    messages.RoleStopped("sender.loki", 9),
+    messages.Leave("a"),
     messages.Stop(10.0),
     messages.Stopped("queue", {}),
     messages.QueueOpened(1, LogEnd(7, 9, "8", MARK)),

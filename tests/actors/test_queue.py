@@ -139,11 +139,12 @@ def test_a_server_that_does_not_store_is_told_to_the_supervisor(writing: Made) -
 
 
 def test_the_report_adds_up(made: Made, writer: RecordingWriter) -> None:
+    rest = {"streams": {}, "queueProblem": "it is not connected"}
     nothing = {"batches": 0, "sequence": 0, "received": 0, "stored": 0, "repeated": 0, "unreadable": 0}
-    assert made.report() == {**nothing, "watchedUntil": 0.0, "open": False, "storingSince": 0.0, "streams": {}}
+    assert made.report() == {**nothing, "watchedUntil": 0.0, "open": False, "storingSince": 0.0, **rest}
     made.handle(writer)
     counts = {"batches": 0, "sequence": 7, "received": 11, "stored": 8, "repeated": 2, "unreadable": 1}
-    assert made.report() == {**counts, "watchedUntil": 50.0, "open": True, "storingSince": 40.0, "streams": {}}
+    assert made.report() == {**counts, "watchedUntil": 50.0, "open": True, "storingSince": 40.0, **rest}
 
 
 def test_a_batch_that_was_lost_asks_for_an_epoch_once(

@@ -47,16 +47,16 @@ def working(made: Made) -> RecordingEngine:
 
 
 def test_it_reports_before_its_engine_is_open(made: Made) -> None:
-    assert made.report() == {"sender": True, "process": os.getpid()}
+    assert made.report() == {"sender": True, "troubles": [], "process": os.getpid()}
 
 
 def test_it_reports_its_engines_accounts(made: Made) -> None:
     working(made)
-    assert made.report() == {"sender": True, "sent": 3, "process": os.getpid()}
+    assert made.report() == {"sender": True, "sent": 3, "troubles": [], "process": os.getpid()}
 
 
 def test_it_tells_the_hooks_text_in_use(made: Made) -> None:
-    report = {"sender": True, "process": os.getpid()}
+    report = {"sender": True, "troubles": [], "process": os.getpid()}
     assert made.receive(Ping(1)) == [(ASKER, Pong(1, "sender/out", os.getpid(), LOOP_AGE, report, "loaded"))]
     made.actor._took("newer")
     ((_, pong),) = made.receive(Ping(2))

@@ -9,25 +9,32 @@ from thespian.actors import ChildActorExited
 
 from actors import supervisor
 from actors.deduplicator import Deduplicator
+from actors.membership import Membership
 from actors.messages import (
     BrokerFailing,
     ChildSpec,
     Connect,
+    Leave,
     Ping,
     Pong,
     Resync,
+    RoleStopped,
+    Standing,
     Start,
     Status,
     Stop,
     Stopped,
     Supervise,
+    Tenured,
 )
 from actors.queue import Queue
 from actors.restarts import ANSWER_DEADLINE, DELAYS, START_DEADLINE
+from actors.roles import HAND_OVER
 from actors.sender import Sender
 from actors.spec import children_of
 from actors.supervisor import CONNECT_AGAIN, Supervisor
 from actors.watcher import Watcher
+from kigeon.leases.records import Replica
 from tests.support.actors import ASKER, QUEUE, SENDER, SETTINGS, ActorHarness, MakeActor, ManualTime
 
 CHILDREN = children_of(SETTINGS)
@@ -263,3 +270,134 @@ def test_it_has_stopped_where_no_child_has_begun(make: MakeActor, killed: list[i
     made.receive(replace(SUPERVISE, children=(ChildSpec("sender/out", "actors.sender.Sender", sender=SENDER),)), "root")
     ((to, stopped),) = made.receive(Stop(10.0), ASKER)
     assert (to, stopped.name) == (ASKER, "supervisor")
+
+
+# ------------------------------------------------------------------------------------- where there are other replicas
+
+MEMBER = "address-1"
+REPLICA = Replica("a", "kigeon-0", "", roles=("pipeline", "sender.out"))
+
+
+@pytest.fixture
+def among(make: MakeActor, killed: list[int], time: ManualTime, monkeypatch: pytest.MonkeyPatch) -> Made:
+    """One among other replicas, whose Membership has answered; it holds nothing."""
+    monkeypatch.setattr(supervisor, "boot_time", time.monotonic)
+    made = make(Supervisor)
+    made.receive(replace(SUPERVISE, replica=REPLICA), "root")
+    made.receive(Pong(1, "membership", 101, 0.0, {}), MEMBER)
+    made.take()
+    return made
+
+
+def stands(
+    made: Made, number: int, *running: str, until: float = 2000.0, others: int = 1, **giving: int
+) -> list[tuple[Any, Any]]:
+    """Tell how the replica stands; return what was sent then. The roles to give back come by keyword."""
+    given = {name.replace("_", "."): revision for name, revision in giving.items()}
+    return made.receive(Standing(number, REPLICA, until, frozenset(running), given, {}, others), MEMBER)
+
+
+def test_among_replicas_it_runs_what_the_replica_holds(among: Made) -> None:
+    assert among.created == [Membership]
+    found = stands(among, 1, "sender.out")
+    assert among.created == [Membership, Sender]
+    ((_, start),) = of(Start, found)
+    assert (start.until, start.replica) == (2000.0, REPLICA)
+    stands(among, 2, "sender.out", "pipeline")
+    assert among.created[2:] == [Watcher, Deduplicator, Queue]
+    assert list(status(among).children) == ["membership", "sender/out", "watcher", "deduplicator", "queue"]
+
+
+def test_each_renewal_puts_the_end_off(among: Made) -> None:
+    stands(among, 1, "sender.out")
+    assert of(Tenured, stands(among, 2, "sender.out", until=2001.0)) == [("address-2", Tenured(2001.0))]
+
+
+def test_what_nobody_renews_is_killed_in_time(among: Made, time: ManualTime, killed: list[int]) -> None:
+    stands(among, 1, "sender.out", "pipeline", until=1003.5)
+    time.now = 1003.4
+    among.wake()
+    assert killed == []
+    time.now = 1003.5
+    among.wake()
+    assert sorted(killed) == [102, 103, 104, 105]
+    assert list(status(among).children) == ["membership"]
+    stands(among, 2, "sender.out", until=1010.0)
+    assert among.created[-1] is Sender
+
+
+def test_a_role_that_is_lost_ends_at_once(among: Made, killed: list[int]) -> None:
+    stands(among, 1, "sender.out")
+    found = stands(among, 2)
+    assert killed == [102]
+    assert of(RoleStopped, found) == []
+
+
+def test_an_older_standing_is_no_news(among: Made, killed: list[int]) -> None:
+    stands(among, 2, "sender.out")
+    stands(among, 1)
+    assert killed == []
+    among.receive(Standing(3, REPLICA, 2000.0, frozenset(), {}, {}, 1), "somebody that was before")
+    assert killed == []
+
+
+def test_a_role_is_given_back_when_its_actors_have_finished(among: Made, killed: list[int]) -> None:
+    stands(among, 1, "pipeline")
+    for number, spec in zip((102, 103, 104), CHILDREN, strict=False):
+        among.receive(Pong(1, spec.name, number, 0.0, {}), f"address-{number - 100}")
+    among.take()
+    found = stands(among, 2, pipeline=7)
+    ((to, _),) = of(Stop, found)
+    assert to == "address-2", "the Watcher first"
+    found = among.receive(Stopped("watcher", {}), "address-2")
+    assert [to for to, _ in of(Stop, found)] == ["address-3"]
+    among.receive(Stopped("deduplicator", {}), "address-3")
+    found = among.receive(Stopped("queue", {}), "address-4")
+    assert sorted(killed) == [102, 103, 104]
+    assert of(RoleStopped, [*found, *among.wake()]) == [(MEMBER, RoleStopped("pipeline", 7))]
+
+
+def test_who_does_not_finish_in_time_is_killed(among: Made, killed: list[int], time: ManualTime) -> None:
+    stands(among, 1, "sender.out")
+    among.receive(Pong(1, "sender/out", 102, 0.0, {}), "address-2")
+    stands(among, 2, sender_out=9)
+    time.now += HAND_OVER
+    found = among.wake()
+    assert killed == [102]
+    assert (MEMBER, RoleStopped("sender.out", 9)) in [*found, *among.wake()]
+
+
+def test_with_its_membership_everything_ends(among: Made, killed: list[int]) -> None:
+    stands(among, 1, "sender.out", "pipeline")
+    among.receive(ChildActorExited(MEMBER), None)
+    assert sorted(killed) == [102, 103, 104, 105]
+    killed.append(101)
+    among.wake()
+    assert among.created[5:] == [Membership], "not before what it was for is gone"
+
+
+def test_stopping_it_leaves_the_others(among: Made, killed: list[int]) -> None:
+    stands(among, 1, "sender.out")
+    among.receive(Pong(1, "sender/out", 102, 0.0, {}), "address-2")
+    found = among.receive(Stop(10.0), "root")
+    assert of(Leave, found) == [(MEMBER, Leave("a"))]
+    assert of(Stop, found) == [], "the role is to be given back first"
+    assert [to for to, _ in of(Stop, stands(among, 2, sender_out=9))] == ["address-2"]
+    found = among.receive(Stopped("sender/out", {}), "address-2")
+    found += among.wake()
+    assert (MEMBER, RoleStopped("sender.out", 9)) in found
+    assert [to for to, _ in of(Stop, found)] == [MEMBER]
+    assert [to for to, _ in of(Stopped, among.receive(Stopped("membership", {}), MEMBER))] == ["root"]
+
+
+def test_alone_it_takes_its_time_to_stop(among: Made, killed: list[int]) -> None:
+    """What waits is sent first: there is nobody else who could."""
+    stands(among, 1, "sender.out", others=0)
+    among.receive(Pong(1, "sender/out", 102, 0.0, {}), "address-2")
+    found = among.receive(Stop(10.0), "root")
+    ((to, stop),) = of(Stop, found)
+    assert to == "address-2"
+    assert stop.grace > 9
+    found = among.receive(Stopped("sender/out", {}), "address-2")
+    assert killed == [102], "it would go on with what comes next, and the lease ends"
+    assert [to for to, _ in of(Stop, [*found, *among.wake()])] == [MEMBER]

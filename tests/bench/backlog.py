@@ -1,11 +1,12 @@
-"""A backlog from list to Loki, as a user runs kigeon: ``python -m tests.bench.backlog [EVENTS] [--profile FOLDER]``.
+"""A backlog from list to Loki, as a user runs kigeon: ``python -m tests.bench.backlog [EVENTS]``.
 
 The stand-ins run in this process, on the same processors. It prints events a second between the first push and the
 last line, the processor time of all of kigeon's processes for an event (their start included), the memory of the whole
 tree (PSS), the latency of single events (from their creation in the API server to their being held), and the time from
 SIGTERM to exit. For a figure that can be compared across machines it prints the ratio to what this machine's Python
-does with the same events alone: parse each and gzip the lines. ``--profile`` draws what each process does while the
-backlog is sent (:mod:`tests.bench.profiling`).
+does with the same events alone: parse each and gzip the lines. ``--cluster`` has kigeon use a JetStream cluster of
+three nats-servers, each stream on all three; they run on the same processors, and are not counted as kigeon's.
+``--profile`` draws what each process does while the backlog is sent (:mod:`tests.bench.profiling`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import gzip
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from tests.bench.steady import roles_of
 from tests.support.events import assert_once, make_event
 from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
+from tests.support.nats import NatsCluster
 from tests.support.processes import processor_seconds, proportional_memory
 
 SINGLE_EVENTS = 100
@@ -40,13 +43,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="a backlog from list to Loki")
     parser.add_argument("events", type=int, nargs="?", default=50_000)
     parser.add_argument("--profile", type=Path, help="the folder for flame graphs of kigeon's processes")
+    parser.add_argument("--cluster", action="store_true", help="on a JetStream cluster of three nats-servers")
     asked = parser.parse_args()
     count = asked.events
     events = [make_event(number) for number in range(count)]
     alone = reference(events)
-    with ApiServer() as api, Loki() as loki, tempfile.TemporaryDirectory() as folder:
+    with ExitStack() as stack:
+        api, loki = stack.enter_context(ApiServer()), stack.enter_context(Loki())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        sections: dict[str, Any] = {"global_": {"logLevel": "info"}}
+        if asked.cluster:
+            sections["queue"] = stack.enter_context(NatsCluster(folder / "nats")).queue(folder / "secrets")
         api.put_events(events)
-        with Kigeon(Path(folder) / "kigeon", api, [loki_sender(loki)], global_={"logLevel": "info"}) as kigeon:
+        with Kigeon(folder / "kigeon", api, [loki_sender(loki)], **sections) as kigeon:
             loki.wait_for(1)
             began = time.monotonic()
             first = len(loki.lines)

@@ -137,7 +137,7 @@ def tell(what: str, rounds: Sequence[Figures]) -> None:
     """Print the least, the median and the most of each figure."""
     for name in rounds[0]:
         found = sorted(figures[name] for figures in rounds)
-        sys.stdout.write(f"{what:34} {name:34} {found[0]:10.1f} {median(found):10.1f} {found[-1]:10.1f}\n")
+        sys.stdout.write(f"{what:34} {name:34} {found[0]:10.2f} {median(found):10.2f} {found[-1]:10.2f}\n")
     sys.stdout.flush()
 
 

@@ -1,4 +1,4 @@
-"""What an ordinary day costs: ``python -m tests.bench.steady [--rounds N] [--seconds S] [--other PYTHON]``.
+"""What an ordinary day costs: ``python -m tests.bench.steady [--rounds N] [--seconds S] [--other PYTHON] [--cluster]``.
 
 Events at 0, 20, 200 and 2,000 a second, one stream. kigeon runs as its user runs it; the stand-ins run in this process,
 on the same processors. It prints how much of a core each process of kigeon's takes, how often its threads are woken,
@@ -7,6 +7,8 @@ being taken for the n-th made; that of an event after a silence; and the memory 
 what :mod:`tests.bench.floor` takes for the same. ``--other`` is the Python of another installation of kigeon (an
 earlier version): it is measured in the same turns, so that what else the machine does falls on all alike.
 ``--profile FOLDER`` draws what each process does as flames (:mod:`tests.bench.profiling`); figures are then higher.
+``--cluster`` measures kigeon on a JetStream cluster of three nats-servers, each stream on all three, too; they run on
+the same processors and disk, and count together as ``nats-server``.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from tests.bench.streams import wait_for_lines
 from tests.support.events import make_event
 from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
+from tests.support.nats import NatsCluster
 from tests.support.processes import children, end_with, proportional_memory, title
 
 RATES = (0, 20, 200, 2000)
@@ -102,6 +105,21 @@ def roles_of(running: Kigeon) -> dict[int, str]:
             if part in title(pid):
                 roles[pid] = role
     return {**roles, running.pid: "root"}
+
+
+@contextmanager
+def on_three_servers(cluster: Cluster) -> Iterator[Roles]:
+    """Run this kigeon on a JetStream cluster."""
+    with tempfile.TemporaryDirectory() as folder, NatsCluster(Path(folder) / "nats") as servers:
+        running = Kigeon(
+            Path(folder) / "kigeon",
+            cluster.api,
+            [loki_sender(cluster.loki)],
+            global_={"logLevel": "info"},
+            queue=servers.queue(Path(folder) / "secrets"),
+        )
+        with running:
+            yield lambda: {**roles_of(running), **{node.pid: "nats-server" for node in servers.nodes}}
 
 
 @contextmanager
@@ -204,6 +222,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=5.0, help="for each rate")
     parser.add_argument("--other", action="append", default=[], help="the Python of another installation")
     parser.add_argument("--profile", type=Path, help="the folder for flame graphs of this kigeon's processes")
+    parser.add_argument("--cluster", action="store_true", help="also on a JetStream cluster")
     return parser.parse_args()
 
 
@@ -212,6 +231,7 @@ def main() -> None:
     asked = arguments()
     kinds: dict[str, Run] = {
         "kigeon": _running(sys.executable),
+        **({"on three": on_three_servers} if asked.cluster else {}),
         **{f"other {number}": _running(python) for number, python in enumerate(asked.other)},
         "floor": floor,
     }

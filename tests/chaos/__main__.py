@@ -32,6 +32,7 @@ from typing import Any
 
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import arrived, make_event, occurrence_of
+from tests.support.http import LISTEN, outcomes, settled, told_by_audit, told_by_metrics, told_by_status
 from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import descendants, title, wait_until
@@ -56,7 +57,7 @@ class Chaos:
         (folder / "hook.star").write_text(HOOK)
         hook = {"script": "../hook.star", "onError": "fail"}
         senders = [loki_sender(plain, "plain"), loki_sender(routed, "routed", hook=hook)]
-        self.kigeon = Kigeon(folder / "kigeon", api, senders)
+        self.kigeon = Kigeon(folder / "kigeon", api, senders, http=LISTEN)
         self.events: list[dict[str, Any]] = []
         self.mending: list[Callable[[], None]] = []
         self.strikes = 0
@@ -232,7 +233,19 @@ class Chaos:
             if any(set(found) != {"once"} for found in audit["loki"].values())
             else []
         )
-        return wrong
+        return [*wrong, *self._figures()]
+
+    def _figures(self) -> list[str]:
+        """Return where the metrics, the status and the audit differ; the audit knows the last state of each object."""
+        try:
+            status = settled(self.kigeon)
+        except TimeoutError:
+            return [f"the metrics say {told_by_metrics(self.kigeon)}, the status {told_by_status(self.kigeon)}"]
+        listed, audited = self.kigeon.ask("audit")["listed"], told_by_audit(self.kigeon)
+        earlier = status["watcher"]["stored"] - listed
+        for counts in audited.values():
+            counts["sent"] += earlier
+        return [] if audited == outcomes(status) else [f"the audit says {audited}, the status {status}"]
 
     def _replay(self) -> list[str]:
         """Have what was refused sent again, until nothing of it is left."""

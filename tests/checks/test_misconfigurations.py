@@ -2,82 +2,22 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 import ssl
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import orjson
 import pytest
-import yaml
 
 from kigeon.events.sample import REASON
-from kigeon.finding import Finding
 from kigeon.standin.apiserver import ApiServer
+from tests.support.checking import Setup
 from tests.support.loki import Loki
 from tests.support.loki.limits import Limits
+from tests.support.unprivileged import as_a_user_like_any_other, in_a_namespace_where_it_is_read_only
 
 ROOT = Path(__file__).parents[2]
-CLONE_NEWNS = 0x00020000
-MS_REMOUNT_READ_ONLY_BIND = 32 | 1 | 4096
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
-MS_BIND, MS_PRIVATE_ALL = 4096, 1 << 18 | 16384
-
-
-@pytest.fixture
-def api() -> Iterator[ApiServer]:
-    with ApiServer() as server:
-        yield server
-
-
-@pytest.fixture
-def loki() -> Iterator[Loki]:
-    with Loki() as server:
-        yield server
-
-
-class Setup:
-    """A configuration in a folder, by default one with which all is well; *check* tries it."""
-
-    def __init__(self, folder: Path, api: ApiServer, loki: Loki) -> None:
-        self.folder = folder
-        self.kubeconfig = api.write_kubeconfig(folder / "kubeconfig")
-        self.config: dict[str, Any] = {"url": loki.url}
-        self.sender: dict[str, Any] = {"name": "loki", "type": "loki", "config": self.config}
-        self.data = folder / "data"
-        self.queue: dict[str, Any] = {}
-
-    def run(self, *more: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        document = {"global": {"dataDir": str(self.data)}, "queue": self.queue, "eventsenders": [self.sender]}
-        (self.folder / "kigeon.yaml").write_text(yaml.safe_dump(document))
-        command = [sys.executable, "-P", "-m", "kigeon", "check", "--config", str(self.folder / "kigeon.yaml")]
-        command += ["--connect", "--kubeconfig", str(self.kubeconfig), *more]
-        environ = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
-        return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=60, check=False, **options)
-
-    def check(self, **options: Any) -> tuple[int, list[Finding]]:
-        """Return the exit status, and what is not well."""
-        done = self.run("--json", **options)
-        assert done.stderr == ""
-        findings = [Finding(**found) for found in orjson.loads(done.stdout)["checks"]]
-        return done.returncode, [finding for finding in findings if not finding.is_well]
-
-    def failure(self, **options: Any) -> tuple[str, str]:
-        """Return what is said of the one thing that is not well, and its cure."""
-        code, found = self.check(**options)
-        assert (code, len(found)) == (2, 1), found
-        return f"{found[0].subject}: {found[0].said}", found[0].cure
-
-
-@pytest.fixture
-def setup(tmp_path: Path, api: ApiServer, loki: Loki) -> Setup:
-    return Setup(tmp_path, api, loki)
 
 
 def test_with_all_well_it_says_so_and_sends_one_sample_line(setup: Setup, loki: Loki) -> None:
@@ -139,14 +79,6 @@ def test_tls_to_a_plain_port(setup: Setup, loki: Loki) -> None:
     assert cure == "the server speaks no TLS: begin the url with http://"
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    return certificate, key
-
-
 def test_a_plain_request_to_a_tls_port(setup: Setup, certificate: tuple[Path, Path]) -> None:
     with Loki(certificate) as secure:
         setup.config["url"] = secure.url.replace("https://", "http://")
@@ -162,23 +94,6 @@ def test_an_unknown_authority(setup: Setup, certificate: tuple[Path, Path]) -> N
     assert "insecureSkipVerify" in cure
 
 
-def in_a_namespace_where_it_is_read_only(path: Path) -> Callable[[], None]:
-    libc = ctypes.CDLL(None, use_errno=True)
-    name = str(path).encode()
-
-    def mount() -> None:
-        for done in (
-            libc.unshare(CLONE_NEWNS),
-            libc.mount(None, b"/", None, MS_PRIVATE_ALL, None),
-            libc.mount(name, name, None, MS_BIND, None),
-            libc.mount(None, name, None, MS_REMOUNT_READ_ONLY_BIND, None),
-        ):
-            if done:
-                raise OSError(ctypes.get_errno(), "no namespace")
-
-    return mount
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
 def test_a_read_only_volume(setup: Setup) -> None:
     setup.data.mkdir()
@@ -187,27 +102,20 @@ def test_a_read_only_volume(setup: Setup) -> None:
     assert cure == "mount the volume for writing (readOnly: false)"
 
 
-def as_a_user_like_any_other() -> None:
-    """Let what is executed next have no right to files of others, though it is root."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
-        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a directory away")
 def test_a_data_directory_of_another_owner(setup: Setup) -> None:
     setup.data.mkdir(mode=0o700)
     os.chown(setup.data, 65534, 65534)
     said, cure = setup.failure(preexec_fn=as_a_user_like_any_other)
     assert said.startswith(f"dataDir: {setup.data}: Permission denied")
-    assert "belongs to the user 65534, this check runs as the user 0" in said
+    assert "belongs to the user 65534, this process runs as the user 0" in said
     assert "securityContext.fsGroup" in cure
 
 
 def test_too_little_room(setup: Setup) -> None:
     setup.queue["eventsMaxBytes"] = "900Ti"
     said, cure = setup.failure()
-    assert "the queue may grow to 943718400Mi" in said
+    assert "the queue may grow to 921600Gi" in said
     assert cure == "give it a larger volume, or lower queue.eventsMaxBytes"
 
 

@@ -114,7 +114,7 @@ def test_check_prints_what_would_run(kigeon: Kigeon, tmp_path: Path) -> None:
     done = kigeon("check", "--config", "kigeon.yaml", LOKI_PASSWORD="hunter2")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "queue       /var/lib/kigeon/data: at most 500Mi, events kept 86400s, remembered 3600s",
+        "queue       /var/lib/kigeon/data: at most 500Mi, events kept 24h, remembered 60m",
         "log         info, json",
         "sender      loki (loki)",
         "  to        http://loki:3100, tenant shop, as pigeon",

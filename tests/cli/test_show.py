@@ -3,6 +3,7 @@
 from typing import Any
 
 from kigeon.cli.asking import Part
+from kigeon.cli.check import described
 from kigeon.cli.show_audit import audit_lines
 from kigeon.cli.show_letters import grouped, grouped_lines, kind_of
 from kigeon.cli.show_status import status_lines
@@ -144,3 +145,36 @@ def test_an_audit_ends_with_the_sums() -> None:
         "",
         "9 Events are in the cluster, 1 of them unaccounted for",
     ]
+
+
+def test_what_would_run_is_wrapped_on_a_terminal_alone() -> None:
+    text = f"sender      loki (loki)\n  metadata  {'level, reason, ' * 8}uid\nthe configuration is valid\n"
+    assert list(described(text, Look())) == text.splitlines()
+    first, *metadata, last = described(text, Look(80))
+    assert (first, last) == ("sender      loki (loki)", "the configuration is valid")
+    assert len(metadata) == 2
+    assert metadata[1].startswith("            level") or metadata[1].startswith("            reason")
+    assert max(map(len, metadata)) <= 80
+
+
+def test_a_status_of_several_replicas_says_who_does_what() -> None:
+    several = {
+        "roles": {
+            "pipeline": {"replica": "kigeon-a", "since": "2027-01-15T07:00:00+00:00"},
+            "sender.loki": {"replica": None},
+        },
+        "replicas": [
+            {"name": "kigeon-a", "id": "a", "since": "2027-01-15T06:00:00+00:00", "roles": ["pipeline"]},
+            {"name": "kigeon-b", "id": "b", "since": "2027-01-15T07:50:00+00:00", "roles": []},
+        ],
+    }
+    told = "\n".join(status_lines({**status(), **several}, Look(), NOW))
+    for role, replica, since in (
+        ("pipeline", "kigeon-a", "60m"),
+        ("sender loki", "nobody", ""),
+        ("standby", "kigeon-b", "10m"),
+    ):
+        (line,) = (line for line in told.splitlines() if line.startswith(role))
+        assert replica in line
+        assert since in line
+    assert "ROLE" not in "\n".join(status_lines(status(), Look(), NOW))

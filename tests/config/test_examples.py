@@ -6,6 +6,7 @@ import pytest
 
 from kigeon.config.hook import HOOK
 from kigeon.config.load import load_settings
+from kigeon.config.queue import QUEUE
 from kigeon.config.schema import file_section, sender_section
 from kigeon.config.settings import FilterSettings, GlobalSettings, HookSettings, HttpSettings, QueueSettings
 from kigeon.config.validators import Section
@@ -40,7 +41,7 @@ def keys_of(section: Section) -> set[str]:
 def test_the_full_example_shows_every_key() -> None:
     types = config_types()
     sections = (file_section(types), sender_section(types), HOOK, BASIC_AUTH, TYPES["loki"].config.in_file)
-    known = set().union(*map(keys_of, sections))
+    known = set().union(*map(keys_of, sections), keys_of(QUEUE))
     known |= {"dataDir", "logLevel", "logFormat", "eventsMaxAge", "eventsMaxBytes", "kubernetesEventsMaxLifetime"}
     known |= {"pushTimeout", "batchWait", "listen", "namespaceLabel", "matchLabels"}
     known |= {"includeNonNamespaced", "hardRefreshInterval", "insecureSkipVerify"}
@@ -59,6 +60,20 @@ def test_what_is_commented_out_is_valid_too(tmp_path: Path) -> None:
     assert loki.tenant_id == "kubernetes"
     assert loki.basic_auth is not None
     assert loki.basic_auth.username == "kigeon"
+
+
+def test_the_example_of_a_cluster_shows_every_key_of_the_queue(tmp_path: Path) -> None:
+    text = (FOLDER / "jetstream-cluster.yaml").read_text("utf-8")
+    for name in re.findall(r"secrets/\S+", text):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("a secret")
+    (tmp_path / "kigeon.yaml").write_text(text)
+    queue = load_settings(tmp_path / "kigeon.yaml", config_types(), {}).queue
+    assert queue.external is not None
+    assert (queue.external.replicas, queue.external.name, len(queue.external.servers)) == (3, "prod-eu", 3)
+    assert len(queue.external.files) == 5
+    of_the_stream = {"eventsMaxAge", "eventsMaxBytes", "kubernetesEventsMaxLifetime"}
+    assert keys_of(QUEUE) - of_the_stream <= set(re.findall(r"\w+", text))
 
 
 def test_the_readme_names_every_example() -> None:

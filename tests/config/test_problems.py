@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from kigeon.config.load import load_settings
-from kigeon.config.schema import MIN_QUEUE_BYTES
+from kigeon.config.queue import MIN_QUEUE_BYTES
 from kigeon.errors import ConfigurationError
 from kigeon.senders.registry import config_types
 from tests.config.files import SENDER, load, problems_of, told

@@ -42,9 +42,14 @@ def assert_held_once(loki: RealLoki, tenant: str, events: Sequence[Mapping[str, 
     wanted = wanted_of(events)
     assert not wanted or max(wanted.values()) == 1, "the test tells its events apart"
     doubled = [line for line, times in held.items() if times > 1]
-    assert not doubled, f"{len(doubled)} are held more than once, {doubled[:2]} among them"
+    assert not doubled, f"{len(doubled)} are held more than once, {copies_of(loki, tenant, doubled[0])} among them"
     assert not wanted - held, f"{len(wanted - held)} of {len(wanted)} are missing, {list(wanted - held)[:2]} among them"
     assert not held - wanted, f"{len(held - wanted)} were never sent, {list(held - wanted)[:2]} among them"
+
+
+def copies_of(loki: RealLoki, tenant: str, line: tuple[int, str]) -> list[Mapping[str, str]]:
+    """Return the labels and the metadata with which *tenant* holds *line*, for each time."""
+    return [held.labels for held in loki.lines(tenant) if (held.timestamp, held.line) == line]
 
 
 def wait_for_sent(kigeon: Kigeon, count: int, timeout: float = 90.0) -> None:

@@ -23,10 +23,10 @@ IN_POD = "/var/run/secrets/kubernetes.io/serviceaccount"
 PODS = "/api/v1/namespaces/kigeon/pods"
 
 
-def documents() -> list[dict[str, Any]]:
-    """Return every manifest, in the order in which they are applied."""
-    files = manifest("kustomization.yaml")["resources"]
-    return [document for name in files for document in yaml.safe_load_all((MANIFESTS / name).read_text())]
+def documents(folder: str = "") -> list[dict[str, Any]]:
+    """Return every manifest of a *folder*, in the order in which they are applied."""
+    files = manifest(f"{folder}kustomization.yaml")["resources"]
+    return [document for name in files for document in yaml.safe_load_all((MANIFESTS / folder / name).read_text())]
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +60,10 @@ def test_every_file_is_applied_and_names_this_version() -> None:
     assert container["image"] == f"kigeon:{__version__}"
 
 
-def test_the_server_takes_them_whole_and_again(plane: ControlPlane) -> None:
-    for document in documents():
+@pytest.mark.parametrize("folder", ["replicas/", ""])
+def test_the_server_takes_them_whole_and_again(plane: ControlPlane, folder: str) -> None:
+    for document in documents(folder):
+        plane.apply(document)
         applied = plane.apply(document)
         kept = plane.ask("GET", f"{plane.collection(document)}/{document['metadata']['name']}")
         assert kept["metadata"]["resourceVersion"] == applied["metadata"]["resourceVersion"]

@@ -1,16 +1,21 @@
 """The worker's process: what it must not have, what is read of a dead one, and that none is left behind."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
+import time
+from array import array
 from pathlib import Path
+from types import SimpleNamespace
 
 import orjson
 import pytest
 
 from kigeon.errors import HookLoadError
-from kigeon.hooks import frames
+from kigeon.hooks import frames, process
 from kigeon.hooks.process import WorkerEnded, WorkerProcess
 from tests.hooks.scripts import of, once, running
 from tests.support.processes import descendants, is_running, wait_until
@@ -68,6 +73,37 @@ def test_what_a_worker_said_before_it_died_is_read_although_nothing_can_be_writt
             worker.exchange(1.0)
     finally:
         worker.close()
+
+
+def test_what_several_events_come_to_is_read_together_and_a_single_one_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker, events = WorkerProcess(), 300
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        wait_until(lambda: unread(worker) >= 5 * events, what="all that the worker has to say")
+
+    try:
+        worker.send(order(SAME))
+        assert worker.exchange(10.0) == [(frames.READY, b"")]
+        monkeypatch.setattr(process, "time", SimpleNamespace(monotonic=time.monotonic, sleep=wait))
+        worker.send(frames.encode(frames.EVENT, b"{}"))
+        assert worker.exchange(10.0) == [(frames.SAME, b"")]
+        assert waits == []
+        worker.send(frames.encode(frames.EVENT, b"{}") * events)
+        assert worker.exchange(10.0, wanted=events) == [(frames.SAME, b"")] * events
+        assert waits == [process.LONGEST]
+    finally:
+        worker.close()
+
+
+def unread(worker: WorkerProcess) -> int:
+    """Return how many bytes of what *worker* said are still to be read."""
+    count = array("i", [0])
+    fcntl.ioctl(worker._out_of, termios.FIONREAD, count)
+    return count[0]
 
 
 def test_closing_leaves_no_process_and_no_pipe(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kigeon.errors import HookCrashed, HookError, HookRaised, HookResultInvalid, HookTimeout, HookUnavailable
+from kigeon.hooks import runner as runner_module
 from kigeon.hooks.runner import Failed, HookRunner, Result, Skipped, Transformed
 from tests.hooks.scripts import CONFIG, of, once, running
 from tests.support.events import make_event
@@ -91,6 +92,15 @@ def test_the_config_unchanged_changed_or_none(tmp_path: Path) -> None:
 )
 def test_a_config_that_is_equal_is_the_same(tmp_path: Path, lines: list[str]) -> None:
     assert once(tmp_path, of(*lines), make_event(1)) == Transformed()
+
+
+def test_nothing_is_looked_for_in_an_answer_that_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To look for secrets takes as long as all the rest."""
+    with running(tmp_path, SCRIPT) as runner:
+        monkeypatch.setattr(runner_module, "shorten", None)
+        monkeypatch.setattr(runner_module, "hide", None)
+        results = runner.transform([make_event(1), make_event(2, reason="other"), make_event(3, reason="skip")])
+    assert [type(result) for result in results] == [Transformed, Transformed, Skipped]
 
 
 @pytest.mark.parametrize("reason", HOSTILE)

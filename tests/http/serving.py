@@ -1,14 +1,17 @@
-"""A server in a thread of the test's own."""
+"""A server in a thread of the test's own, and a clock that stands."""
 
 from __future__ import annotations
 
 import selectors
 import socket
-from threading import Thread
+from threading import Semaphore, Thread
 from typing import Self
 
+from kigeon.http.connection import News, Respond, no_news
 from kigeon.http.message import Request, Response
-from kigeon.http.server import News, Respond, Server, no_news
+from kigeon.http.server import Server
+from kigeon.observability.snapshot import Moment
+from tests.observability.snapshots import NOW
 
 
 class Serving:
@@ -19,6 +22,7 @@ class Serving:
         self._respond = respond
         self._selector = selectors.DefaultSelector()
         self._stop, self._stopped = socket.socketpair()
+        self._told = Semaphore(0)
         self._server = Server("127.0.0.1:0", self._answer, self._selector, news)
         self._server.look()
         self._thread = Thread(target=self._run, daemon=True)
@@ -40,8 +44,9 @@ class Serving:
         self._selector.close()
 
     def tell(self) -> None:
-        """Have the server tell what is new to those who look."""
+        """Have the server tell what is new to those who look; return when it has."""
         self._stop.send(b"!")
+        assert self._told.acquire(timeout=20)
 
     @property
     def open_connections(self) -> int:
@@ -69,9 +74,23 @@ class Serving:
                     if not self._stopped.recv(1):
                         return
                     self._server.tell()
+                    self._told.release()
                     continue
                 assert isinstance(key.fileobj, socket.socket)
                 self._server.serve(key.fileobj, events)
+
+
+class Clock:
+    """A clock that stands."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> Moment:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now = Moment(self.now.day + seconds, self.now.steady + seconds)
 
 
 def read_all(connection: socket.socket) -> bytes:

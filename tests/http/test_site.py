@@ -8,21 +8,9 @@ import pytest
 
 from kigeon.http.message import Request, Response
 from kigeon.http.site import SAME, Site
-from kigeon.observability.snapshot import Moment, write_snapshot
-from tests.observability.snapshots import NOW, WELL, with_report
-
-
-class Clock:
-    """A clock that stands."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> Moment:
-        return self.now
-
-    def forward(self, seconds: float) -> None:
-        self.now = Moment(self.now.day + seconds, self.now.steady + seconds)
+from kigeon.observability.snapshot import write_snapshot
+from tests.http.serving import Clock
+from tests.observability.snapshots import WELL, with_report
 
 
 @pytest.fixture

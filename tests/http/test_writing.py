@@ -5,12 +5,13 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from kigeon.http.graph import HEIGHT, graph
-from kigeon.http.moments import moment, moment_of, number, rate, size
+from kigeon.http.moments import day_of, moment, moment_of, number, rate, size
 
 
 def test_a_time_says_of_which_day_it_is() -> None:
     assert moment_of("2027-01-15T08:00:00+00:00") == '<time datetime="2027-01-15T08:00:00Z">08:00:00</time>'
-    assert moment(0.0) == moment_of(None) == "-"
+    assert day_of("2027-01-15T08:00:00+00:00").endswith(">2027-01-15 08:00:00</time>")
+    assert moment(0.0) == day_of(None) == moment_of(None) == "-"
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,22 @@
 """A list's Events, oldest first."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kigeon.kube import ordering
-from kigeon.kube.ordering import CHUNK_BYTES, SLOT, ListedEvents, TimeOrderedBuffer, in_batches
+from kigeon.kube.ordering import CHUNK_BYTES, LOOSE_BYTES, SLOT, ListedEvents, TimeOrderedBuffer, in_batches
 from kigeon.kube.outbox import Received
+
+
+@pytest.fixture(params=[0, LOOSE_BYTES], ids=["compressed", "loose"], autouse=True, scope="module")
+def _loose(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have everything tried with what is compressed, and with what is not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ordering, "LOOSE_BYTES", request.param)
+        yield
 
 
 def received(number: int, size: int = 40) -> Received:
@@ -50,8 +60,19 @@ def test_most_of_it_is_kept_compressed() -> None:
     held = TimeOrderedBuffer()
     for number in range(10_000):
         held.add(number * SLOT // 1000, received(number, 1000))
-    assert held.size < 10_000 * 1000 / 10
+    assert held.size < 10_000 * 1000 / 10 + ordering.LOOSE_BYTES
     assert held.count == 10_000
+
+
+def test_the_few_of_a_namespace_are_not_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That costs more than all the rest of holding them."""
+    monkeypatch.setattr(ordering, "LOOSE_BYTES", LOOSE_BYTES)
+    monkeypatch.setattr(ordering, "pack", None)
+    held = TimeOrderedBuffer()
+    for _ in range(3):
+        for number in range(LOOSE_BYTES // 1300):
+            held.add(SLOT, received(number, 1000))
+        assert len(all_of(held)) == LOOSE_BYTES // 1300
 
 
 def test_it_says_when_it_holds_too_much(monkeypatch: pytest.MonkeyPatch) -> None:

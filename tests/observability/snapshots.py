@@ -68,6 +68,24 @@ WELL = Snapshot(
 )  # fmt: skip
 
 
+MEMBER = {
+    "replica": "kigeon-b", "id": "b", "holds": ["sender.loki"], "others": 2, "holders": {
+        "pipeline": {"replica": "kigeon-a", "since": "2026-11-28T12:00:00+00:00", "id": "a"},
+        "sender.loki": {"replica": "kigeon-b", "since": "2026-11-28T12:30:00+00:00", "id": "b"},
+    },
+}  # fmt: skip
+
+STANDBY = replace(
+    WELL,
+    external=True,
+    children={"membership": part(report={**MEMBER, "holds": []})},
+)
+"""One of three replicas, which holds no role."""
+
+SENDS = replace(WELL, external=True, children={"membership": part(report=MEMBER), "sender/loki": part(report=SENDER)})
+"""One that sends, and does nothing else."""
+
+
 def with_child(name: str, child: Part, snapshot: Snapshot = WELL) -> Snapshot:
     """Return *snapshot* with another actor *name*."""
     return replace(snapshot, children={**snapshot.children, name: child})

@@ -6,7 +6,7 @@ import pytest
 
 from kigeon.observability.health import livez, passed, readyz
 from kigeon.observability.snapshot import Part, Snapshot
-from tests.observability.snapshots import NOW, WELL, part, with_child, with_report
+from tests.observability.snapshots import NOW, SENDS, STANDBY, WELL, part, with_child, with_report
 
 FULL = replace(
     with_report("queue", storingSince=NOW.steady - 20.0), nats_server=part(problem="No space left on device")
@@ -98,3 +98,20 @@ def test_a_failure_turns_the_endpoints_that_it_should(failure: str) -> None:
 def test_each_sender_and_each_actor_of_the_pipeline_is_checked() -> None:
     names = [check.name for check in readyz(WELL, 0.0, NOW)]
     assert names == ["root", "nats-server", "watcher", "deduplicator", "queue", "cluster", "store", "sender/loki"]
+
+
+def test_a_replica_that_holds_no_role_is_ready_to_take_one_over() -> None:
+    assert passed(readyz(STANDBY, 0.0, NOW))
+    assert passed(livez(STANDBY, 0.0, NOW))
+
+
+def test_a_replica_is_ready_when_it_does_what_it_holds() -> None:
+    assert passed(readyz(SENDS, 0.0, NOW))
+    gone = with_child("sender/loki", part(ready=False, for_=60.0), SENDS)
+    assert [check.reason for check in readyz(gone, 0.0, NOW) if not check.passed] == ["the sender has not run for 60 s"]
+
+
+def test_a_replica_that_is_not_heard_of_is_not_ready() -> None:
+    alone = replace(STANDBY, children={"membership": part(report={})})
+    (check,) = (check for check in readyz(alone, 0.0, NOW) if not check.passed)
+    assert check.reason == "it does not take part among the replicas yet"

@@ -15,7 +15,7 @@ from kigeon.http.processes import process_metrics
 from kigeon.observability.exposition import Family, expose
 from kigeon.observability.metrics import health_metrics, metrics
 from kigeon.observability.snapshot import Snapshot
-from tests.observability.snapshots import NOW, WELL, with_child, with_report
+from tests.observability.snapshots import NOW, SENDS, WELL, with_child, with_report
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -95,11 +95,23 @@ def test_the_labels_are_bounded_by_the_configuration() -> None:
 def test_the_document_names_each_metric_its_type_and_its_labels() -> None:
     page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| (gauge|counter|histogram) \| (.*?) \| (.*) \|$", page, re.MULTILINE)
-    families = [*metrics(WELL, NOW), *health_metrics(True, True), *process_metrics({"root": os.getpid()})]
+    families = [
+        *metrics(replace(WELL, children={**WELL.children, **SENDS.children}), NOW),
+        *health_metrics(True, True),
+        *process_metrics({"root": os.getpid()}),
+    ]
     assert rows == [
         (family.name, family.type, ", ".join(f"`{name}`" for name in labels_of(family)), family.help)
         for family in families
     ]
+
+
+def test_replicas_tell_who_holds_which_role_since_when() -> None:
+    found = parsed(SENDS)
+    assert value(found, "kigeon_role_held", role="sender.loki") == 1
+    assert value(found, "kigeon_role_held", role="pipeline") == 0
+    assert value(found, "kigeon_role_taken_timestamp_seconds", role="pipeline", replica="kigeon-a") == 1795867200
+    assert value(found, "kigeon_replicas") == 3
 
 
 def labels_of(family: Family) -> list[str]:

@@ -14,7 +14,7 @@ from kigeon.observability.snapshot import (
     write_snapshot,
 )
 from kigeon.senders.loki.settings import BasicAuth, LokiSettings
-from tests.observability.snapshots import SENDER, WELL
+from tests.observability.snapshots import NOW, SENDER, SENDS, WELL
 
 
 def test_a_snapshot_survives_the_way() -> None:
@@ -70,3 +70,10 @@ def test_a_new_sender_has_what_was_stored_since_it_began() -> None:
     report = {**SENDER, "first": 9, "number": 11, "open": 0, "sent": 2, "filtered": 0, "skipped": 0, "parked": 0}
     snapshot = with_children(WELL, {"sender/loki": {"ready": True, **report}}, 10_001.0)
     assert sender_accounts(snapshot, "loki")["stored"] == 2
+
+
+def test_an_actor_that_runs_at_another_replica_is_forgotten() -> None:
+    told = {"membership": {"ready": True, "pid": 7, "holds": [], "holders": {}}}
+    found = with_children(SENDS, told, NOW.steady)
+    assert list(found.children) == ["membership"]
+    assert list(with_children(WELL, {}, NOW.steady).children) == list(WELL.children)

@@ -15,7 +15,7 @@ from kigeon.operator.sender_accounts import read_sender_accounts
 from kigeon.operator.spool import Texts
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import OUTCOMES, POSITION_KEY, STATE, declare
+from kigeon.queue.broker.streams import POSITION_KEY, declare
 from kigeon.queue.log.protocol import LogEnd
 from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.outcomes import OutcomeStore
@@ -23,6 +23,7 @@ from kigeon.queue.stores.retry import RetryStore
 from kigeon.senders.progress.envelope import EnvelopeProgress, Position
 from kigeon.senders.progress.outcome import Outcome
 from tests.support.crowd import put_position
+from tests.support.names import OUTCOMES, STATE
 from tests.support.operating import SilentAnswer
 from tests.support.settings import QUEUE_SETTINGS
 
@@ -56,7 +57,7 @@ class Queue:
 
 def run(server: NatsServer, folder: Path, test: Callable[[Queue], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS, "a")
             await test(Queue(client, folder))
 

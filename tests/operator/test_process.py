@@ -118,7 +118,7 @@ def test_many_are_replayed_in_portions_and_a_slow_sender_is_waited_for(
     sender = Replaying()
 
     async def asked(admin_socket: Door) -> Told:
-        async with connected(filled.server.url, filled.server.token, "sender") as client:
+        async with connected(filled.server.address, "sender") as client:
             await serve(client, "loki", actions_of(sender))  # type: ignore[arg-type]
             await client.flush()
             return await asyncio.to_thread(

@@ -10,6 +10,7 @@ import pytest
 from axe_selenium_python import Axe
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 
 from tests.support.processes import wait_until
@@ -21,10 +22,11 @@ DESKTOP = (1280, 900)
 class Browser:
     """A context manager."""
 
-    def __init__(self, url: str, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> None:
+    def __init__(self, url: str, size: tuple[int, int] = DESKTOP, scheme: str = "light", scripts: bool = True) -> None:
         self._url = url
         self._size = size
         self._scheme = scheme
+        self._scripts = scripts
 
     def __enter__(self) -> Self:
         driver, program = shutil.which("chromedriver"), shutil.which("chromium")
@@ -41,6 +43,7 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         scheme = [{"name": "prefers-color-scheme", "value": self._scheme}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+        self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not self._scripts})
         self.driver.get(self._url)
         return self
 
@@ -54,6 +57,22 @@ class Browser:
     def wait_for(self, text: str, selector: str = "body") -> None:
         """Return when *text* is written somewhere."""
         wait_until(lambda: text in self.text(selector), 30, f"{text!r} on the page")
+
+    def wait_for_none(self, selector: str) -> None:
+        """Return when there is no such element."""
+        wait_until(lambda: not self.count(selector), 30, f"no {selector} on the page")
+
+    def count(self, selector: str) -> int:
+        """Return how many such elements there are."""
+        return len(self.driver.find_elements(By.CSS_SELECTOR, selector))
+
+    def type(self, selector: str, text: str) -> None:
+        """Type *text* somewhere."""
+        self.driver.find_element(By.CSS_SELECTOR, selector).send_keys(text)
+
+    def press(self, key: str) -> None:
+        """Press a key, wherever the focus is."""
+        ActionChains(self.driver).send_keys(key).perform()
 
     def ask(self, script: str) -> Any:
         """Return what a script returns."""

@@ -66,7 +66,7 @@ def test_labels_are_kept_by_several_that_write_the_same_record(tmp_path: Path, n
     access = namespaces._access
 
     async def test(server: NatsServer) -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, settings)
             others = Namespaces(access, 60.0)
             kept = []
@@ -96,7 +96,7 @@ def test_labels_that_were_listed_before_they_are_kept_are_kept(tmp_path: Path, n
     access = namespaces._access
 
     async def test(server: NatsServer) -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, settings)
             record = StateRecord(client, LABELS_KEY)
             listed = Namespaces(access, 60.0)

@@ -16,12 +16,13 @@ from nats.aio.client import Client
 
 from kigeon.events.envelope import Envelope, pack, write_headers
 from kigeon.events.occurrence import identity_of
-from kigeon.queue.broker.streams import DEAD_LETTER_SUBJECT, EVENTS, EVENTS_SUBJECT, POSITION_KEY, STATE
+from kigeon.queue.broker.streams import POSITION_KEY
 from kigeon.queue.stores.dead_letter import NOTE
 from kigeon.queue.stores.outcomes import OutcomeStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.senders.progress.envelope import Position
 from kigeon.senders.progress.position import write_position
+from tests.support.names import DEAD_LETTER_SUBJECT, EVENTS, EVENTS_SUBJECT, STATE
 
 PAGE = 500
 BEGAN = 1_795_500_000

@@ -33,7 +33,7 @@ class Filled:
         self.server = NatsServer(self.data, file_store_bytes(queue))
 
     async def fill(self) -> None:
-        async with connected(self.server.url, self.server.token, "test") as client:
+        async with connected(self.server.address, "test") as client:
             await declare(client, self.settings.queue, "loki")
             await fill_events(client, self.count)
             await fill_letters(client, "loki", iter(range(5, self.count - 99, 5)), "400 entry too old")
@@ -46,7 +46,7 @@ class Filled:
 
     async def fill_letters(self) -> None:
         """Have all of them parked instead."""
-        async with connected(self.server.url, self.server.token, "test") as client:
+        async with connected(self.server.address, "test") as client:
             await declare(client, self.settings.queue, "loki")
             await fill_letters(client, "loki", iter(range(1, self.count + 1)), "400 entry too old")
             position = Position(10**6, self.count + 1, 1, counts={Outcome.PARKED: self.count}, explained=self.count)
@@ -54,7 +54,7 @@ class Filled:
 
     async def fill_waiting(self) -> None:
         """Have all of them wait in the retry stream instead."""
-        async with connected(self.server.url, self.server.token, "test") as client:
+        async with connected(self.server.address, "test") as client:
             await declare(client, self.settings.queue, "loki")
             last = await fill_waiting(client, "loki", range(1, self.count + 1))
             await put_position(client, "loki", Position(10**6, self.count + 1, 1, retry_sequence=last))

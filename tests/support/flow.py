@@ -13,10 +13,11 @@ from tests.support.loki import Loki
 
 
 class Flow:
-    """Events that keep coming, a few every hundredth of a second, until the flow is stopped."""
+    """Events that keep coming, five every *pause* seconds, until the flow is stopped."""
 
-    def __init__(self, api: ApiServer) -> None:
+    def __init__(self, api: ApiServer, pause: float = 0.01) -> None:
         self._api = api
+        self._pause = pause
         self._stop = Event()
         self._thread = Thread(target=self._run, daemon=True)
         self.events: list[dict[str, Any]] = []
@@ -39,7 +40,7 @@ class Flow:
             events = [make_event(number + more) for more in range(5)]
             self.events += events
             self._api.put_events(events)
-            if self._stop.wait(0.01):
+            if self._stop.wait(self._pause):
                 return
 
 

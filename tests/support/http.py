@@ -82,3 +82,28 @@ def told_by_status(kigeon: Kigeon) -> dict[str, Any]:
     for sender in status["senders"].values():
         assert sender.pop("unaccounted") == 0
     return {"watcher": status["watcher"], "senders": status["senders"]}
+
+
+OUTCOMES = ("sent", "filtered", "skipped", "parked", "evicted", "waiting")
+
+
+def told_by_audit(kigeon: Kigeon) -> dict[str, Any]:
+    """Return how many Events of the cluster ended how for each sender, from the audit."""
+    audit = kigeon.ask("audit")
+    assert audit["unaccounted"] == 0
+    found = {
+        name: {outcome: counts.get(outcome, 0) for outcome in OUTCOMES} for name, counts in audit["senders"].items()
+    }
+    assert all(sum(counts.values()) == audit["listed"] for counts in found.values()), audit["senders"]
+    return found
+
+
+def outcomes(told: dict[str, Any]) -> dict[str, Any]:
+    """Return the same from what status or the metrics told."""
+    return {name: {outcome: counts[outcome] for outcome in OUTCOMES} for name, counts in told["senders"].items()}
+
+
+def settled(kigeon: Kigeon) -> dict[str, Any]:
+    """Return what status tells once the metrics tell the same: they are told what has changed every few seconds."""
+    wait_until(lambda: told_by_metrics(kigeon) == told_by_status(kigeon), what="figures that are the accounts")
+    return told_by_status(kigeon)

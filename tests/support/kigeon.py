@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -43,6 +44,8 @@ class Kigeon:
         # Two that run side by side would want the same address.
         sections = {"http": {"listen": ""}, **sections}
         self.config.write_text(yaml.safe_dump({"global": settings, "eventsenders": senders, **sections}))
+        self.prepare: Callable[[], None] | None = None
+        """Done in its process before it is executed."""
         self._process: subprocess.Popen[bytes] | None = None
         self._seen: set[int] = set()
 
@@ -63,8 +66,18 @@ class Kigeon:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **self.environ},
-                preexec_fn=end_with(os.getpid()),
+                preexec_fn=self._prepare(os.getpid()),
             )
+
+    def _prepare(self, parent: int) -> Callable[[], None]:
+        ends, prepare = end_with(parent), self.prepare
+
+        def do() -> None:
+            ends()
+            if prepare is not None:
+                prepare()
+
+        return do
 
     @property
     def has_ended(self) -> bool:

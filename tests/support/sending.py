@@ -12,7 +12,6 @@ from nats.aio.client import Client
 
 from kigeon.events.envelope import Envelope, pack, write_headers
 from kigeon.events.occurrence import identity_of
-from kigeon.queue.broker.streams import EVENTS_SUBJECT, STATE
 from kigeon.queue.log.history import EventHistory
 from kigeon.queue.log.reader import EventLog
 from kigeon.queue.stores.dead_letter import DeadLetterStore
@@ -27,6 +26,7 @@ from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.steps import Prepared, Preparer
 from tests.support.loki import Loki
+from tests.support.names import EVENTS_SUBJECT, STATE
 from tests.support.settings import QUEUE_SETTINGS
 
 

@@ -15,9 +15,10 @@ from kigeon.events.envelope import Envelope, pack
 from kigeon.queue.broker.connection import connect, connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import StreamMessage, scan
-from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare, declaring
+from kigeon.queue.broker.streams import declare, declaring
 from kigeon.queue.log.protocol import Store, Stored
 from kigeon.queue.log.writer import Report, Writer
+from tests.support.names import EVENTS, EVENTS_SUBJECT
 
 
 def envelope(*numbers: int, size: int = 1) -> Envelope:
@@ -73,7 +74,7 @@ def durable(reports: list[Report]) -> int:
 
 def run_with_client(server: NatsServer, test: Callable[[Client], Any]) -> None:
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await test(client)
 
     asyncio.run(main())
@@ -81,7 +82,7 @@ def run_with_client(server: NatsServer, test: Callable[[Client], Any]) -> None:
 
 def run_with_streams(server: NatsServer, settings: QueueSettings, test: Callable[[Client], Awaitable[None]]) -> None:
     async def main() -> None:
-        client = await connect(server.url, server.token, "test", declaring(settings, "a"))
+        client = await connect(server.address, "test", declaring(settings, "a"))
         try:
             await declare(client, settings, "a")
             await test(client)

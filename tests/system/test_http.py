@@ -108,13 +108,36 @@ def test_the_process_that_serves_is_started_again_and_outlives_the_actors(
         wait_until(lambda: kigeon.process("kigeon.http.process") != serving, what="another process that serves")
 
 
-def test_whatever_is_asked_of_it_events_flow(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
-    """A thousand connections that say nothing, and as many requests as two threads can make."""
+def test_whoever_looks_is_told_of_events_as_they_happen(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    """Each once, also after the actor that tells of them was replaced; a repeat is none."""
     with Kigeon(tmp_path / "kigeon", api, [loki_sender(loki)], http=LISTEN) as kigeon, ExitStack() as stack:
         wait_until(lambda: get(kigeon, "/readyz")[0] == 200, what="a kigeon that is ready")
         host, _, port = address(kigeon).rpartition(":")
-        for _ in range(900):
-            stack.enter_context(socket.create_connection((host, int(port))))
+        looking = stack.enter_context(socket.create_connection((host, int(port)), timeout=30))
+        looking.sendall(b"GET /api/stream HTTP/1.1\r\n\r\n")
+        told = bytearray()
+        for reason in ("Ripened", "Rotten"):
+            event = make_event(len(told), "bank", reason=reason, message="<script>")
+            api.put_events([event])
+            while reason.encode() not in told:
+                told += looking.recv(65536)
+            os.kill(kigeon.actor("deduplicator"), signal.SIGKILL)
+            api.put_events([event])
+            wait_until(lambda: get(kigeon, "/readyz")[0] == 200, what="a kigeon that is ready again")
+        events = json.loads(get(kigeon, "/api/status")[1])["events"]
+        assert [event["reason"] for event in events] == ["Rotten", "Ripened"]
+        assert b"<script>" not in told
+
+
+def test_whatever_is_asked_of_it_events_flow(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
+    """A thousand connections that say nothing or look at the page, and as many requests as two threads can make."""
+    with Kigeon(tmp_path / "kigeon", api, [loki_sender(loki)], http=LISTEN) as kigeon, ExitStack() as stack:
+        wait_until(lambda: get(kigeon, "/readyz")[0] == 200, what="a kigeon that is ready")
+        host, _, port = address(kigeon).rpartition(":")
+        for number in range(900):
+            visitor = stack.enter_context(socket.create_connection((host, int(port))))
+            if number % 2:
+                visitor.sendall(b"GET /api/stream HTTP/1.1\r\n\r\n")
         asked = stack.enter_context(Asking(f"http://{address(kigeon)}/metrics"))
         events = [make_event(number) for number in range(2000)]
         for start in range(0, len(events), 100):

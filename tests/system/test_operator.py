@@ -11,12 +11,13 @@ from pathlib import Path
 import orjson
 import pytest
 
+from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.connection import connected
-from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import assert_once, make_event
 from tests.support.kigeon import Kigeon, accounts, loki_sender
 from tests.support.loki import Line, Loki
+from tests.support.names import DEAD_LETTER, DEAD_LETTER_SUBJECT
 from tests.support.processes import wait_until
 
 
@@ -154,7 +155,7 @@ def destroy(kigeon: Kigeon, stream: str, letter: str) -> None:
 
     async def purge() -> None:
         url = orjson.loads(ports.read_bytes())["nats"][0]
-        async with connected(url, token["KIGEON_NATS_TOKEN"], "test") as client:
+        async with connected(QueueAddress(url, token["KIGEON_NATS_TOKEN"]), "test") as client:
             subject = f"{DEAD_LETTER_SUBJECT}.{letter.replace('/', '.')}"
             await client.jetstream().purge_stream(stream, subject=subject)
 

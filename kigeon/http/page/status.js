@@ -4,15 +4,19 @@
 
 const AGAIN = 10000; // milliseconds after which a stream that was refused is asked for again
 
+const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+
 const byId = (id) => document.getElementById(id);
 let source = null;
 let seen = document.body.dataset.seen;
 let most = 300;
 
 function localise(within) {
+  const today = new Date().toDateString();
   for (const time of within.querySelectorAll("time")) {
     const moment = new Date(time.dateTime);
-    time.textContent = moment.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+    const day = moment.toDateString() === today ? "" : `${moment.toLocaleDateString(undefined, { month: "short", day: "numeric" })} `;
+    time.textContent = day + moment.toLocaleTimeString(undefined, CLOCK);
     time.title = moment.toLocaleString();
   }
 }

@@ -1,20 +1,34 @@
-"""A connection to JetStream that comes back by itself, and the errors of nats-py as kigeon's own."""
+"""A connection to JetStream that comes back by itself, and the errors of nats-py as kigeon's own.
+
+A connection knows which queue it is to: :func:`address_of` and :func:`names_of` tell whoever has a client what the
+streams are called there.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 from nats.aio.client import Client
-from nats.errors import ConnectionReconnectingError
+from nats.errors import ConnectionReconnectingError, StaleConnectionError
 from nats.errors import Error as NatsError
 from nats.js.errors import NoStreamResponseError, NotFoundError
 
 from kigeon.errors import QueueError, shorten
+from kigeon.queue.broker.address import QueueAddress
+from kigeon.queue.broker.cures import cure_of
+from kigeon.queue.broker.external import login_of, tls_context, unsuitable
+from kigeon.queue.broker.names import StreamNames
+from kigeon.tenure import Tenure
+from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
+few = Limited(log)
 
 PENDING_BYTES = 32 * 1024 * 1024
 """What nats-py may hold while it is disconnected; kigeon never has more than a few messages under way."""
@@ -34,31 +48,126 @@ Alarm = Callable[[str], None]
 TIMEOUTS_BEFORE_ALARM = 2
 """Writes in a row that time out while the server is connected: its disk was full, and it needs a restart."""
 
+TIMEOUTS = "writing times out although the queue is connected"
+
+ELECTION = 15.0
+"""Seconds for which one server of a cluster may answer without knowing what the others have agreed on."""
+
+DENIED = "permissions violation"
+"""What a server says that a user may not publish or subscribe to something: the connection is as good as before."""
+
+NO_LEADER = "no server answers for a stream: the cluster elects a leader, or lacks the servers to"
+
 
 class QueueClient(Client):
     """A client that raises an *alarm* when the server is there but does not store.
 
-    When a stream is not there it does what is done when a connection comes back: *on_reconnect* declares it.
+    When a stream is not there it does what is done when a connection comes back: *on_reconnect* declares it. With an
+    external JetStream nobody can be alarmed: the client turns to another of its servers instead.
     """
 
-    def __init__(self, alarm: Alarm | None = None, on_reconnect: OnReconnect | None = None) -> None:
+    def __init__(
+        self, address: QueueAddress, alarm: Alarm | None = None, on_reconnect: OnReconnect | None = None
+    ) -> None:
         super().__init__()
+        self.address = address
+        self.unstored = ""
+        """Why nothing was stored, or told, when that was tried last; "" where it was."""
+        self._unconnected = "it is not connected"
         self._alarm = alarm
         self._on_reconnect = on_reconnect
         self._returning: asyncio.Future[None] | None = None
+        self._turning: asyncio.Future[None] | None = None
         self._timeouts = 0
+        self._doubts: dict[str, float] = {}
+        self.tenure = Tenure()
+        """Until when there may be writes."""
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext:
+        """What nats-py asks for at each connection: the files may have changed since the last one."""
+        external = self.address.external
+        if external is None:
+            return super().ssl_context
+        if self._server_info.get("tls_verify") and external.tls.cert_file is None:
+            # TLS 1.3 has the server refuse it only when the handshake is over, and then without a word.
+            raise NatsError("the server wants a certificate of kigeon")
+        return tls_context(external.tls)
+
+    @property
+    def server_version(self) -> str:
+        """What the server that it is connected to says of its version."""
+        return str(self._server_info.get("version", ""))
+
+    async def open(self, name: str) -> None:
+        """Connect, as :func:`connect` says."""
+        external = self.address.external
+        await self.connect(
+            self.address.servers,
+            name=name,
+            allow_reconnect=True,
+            max_reconnect_attempts=-1,
+            connect_timeout=2,
+            pending_size=PENDING_BYTES,
+            disconnected_cb=self._lost,
+            reconnected_cb=self._back,
+            error_cb=self._failed,
+            **_pace(external is not None),
+            **(login_of(external) if external is not None else {"token": self.address.token}),
+        )
+        self._unconnected = ""
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be read or written now, as far as it is known; "" where nothing is wrong."""
+        return self._unconnected or self.unstored
+
+    async def _lost(self) -> None:
+        if not self.is_closed:
+            self._unconnected = "it is not connected"
+            log.info("disconnected from the queue")
+            self.give_up_requests()
+
+    async def _back(self) -> None:
+        self._unconnected = ""
+        log.info("connected to the queue again")
+        if self._on_reconnect is not None:
+            await self._on_reconnect(self)
+
+    async def _failed(self, error: Exception) -> None:
+        said = shorten(str(error) or repr(error))
+        if self.address.external is None:
+            log.debug("the connection to the queue reports", extra={"error": said})
+            return
+        cure = cure_of(error)
+        if not self.is_connected:
+            self._unconnected = f"{said} ({cure})"
+            if self._transport is not None:
+                # nats-py leaves one behind at each attempt that a server refuses.
+                self._transport.close()  # type: ignore[no-untyped-call]
+        context = {"servers": self.address.servers, "error": said, "cure": cure}
+        if isinstance(error, (OSError, TimeoutError, StaleConnectionError)) and not isinstance(error, ssl.SSLError):
+            few.warning("a server of the queue is not there, the next one is tried", extra=context)
+        else:
+            few.error("the queue refuses kigeon", extra=context)
 
     def wrote(self, error: BaseException | None) -> None:
         """Note what came of a write."""
         timed_out = isinstance(error, TimeoutError) and self.is_connected
         self._timeouts = self._timeouts + 1 if timed_out else 0
-        if self._timeouts >= TIMEOUTS_BEFORE_ALARM and self._alarm is not None:
+        if self._timeouts >= TIMEOUTS_BEFORE_ALARM:
             self._timeouts = 0
-            self._alarm("writing times out although the queue is connected")
+            if self.address.external is not None:
+                self._turn_to_another()
+            elif self._alarm is not None:
+                self._alarm(TIMEOUTS)
+        self.unstored = "" if error is None else _told(error)
         self.missed(error)
 
     def missed(self, error: BaseException | None) -> None:
         """Have the streams declared again where *error* says that one is missing."""
+        if self.address.external is not None and isinstance(error, NoStreamResponseError):
+            few.warning("no server answers for a stream, kigeon waits for one", extra={"cure": cure_of(NO_LEADER)})
         if isinstance(error, (NoStreamResponseError, NotFoundError)):
             self._return()
 
@@ -73,56 +182,101 @@ class QueueClient(Client):
 
     def _return(self) -> None:
         if self._on_reconnect is not None and (self._returning is None or self._returning.done()):
-            log.error("a stream is missing, it is declared again")
+            if self.address.external is None:
+                log.error("a stream is missing, it is declared again")
             self._returning = asyncio.ensure_future(self._on_reconnect(self))
+
+    def _turn_to_another(self) -> None:
+        few.error("the queue does not store, kigeon turns to another of its servers", extra={"cure": cure_of(TIMEOUTS)})
+        self._turning = asyncio.ensure_future(self.force_reconnect())
+
+    def lasts(self, doubt: str, holds: bool) -> bool:
+        """Return whether *doubt* is more than what a cluster may tell while it elects a leader.
+
+        It *holds* now, or does not. The embedded server has no other who could know better.
+        """
+        if not holds:
+            self._doubts.pop(doubt, None)
+            return False
+        if self.address.external is None:
+            return True
+        since = self._doubts.setdefault(doubt, time.monotonic())
+        if time.monotonic() - since < ELECTION:
+            raise QueueError(f"{doubt}: a cluster may say so while it elects a leader, kigeon asks again")
+        return True
+
+    # What follows replaces steps of nats-py's (2.16) that are its own.
+
+    def _connect_command(self) -> bytes:
+        """Log in, unless the server is one that kigeon can't work with: nothing secret is sent to such a one."""
+        if self.address.external is not None and (problem := unsuitable(self._server_info, self.address.external)):
+            raise NatsError(problem)
+        try:
+            return bytes(super()._connect_command())
+        except (OSError, NatsError):
+            raise
+        except Exception as error:
+            # nkeys' and others: nats-py would give up for good.
+            raise NatsError(f"the credentials can't be read: {type(error).__name__}") from error
+
+    async def _process_err(self, err_msg: str) -> None:
+        """Come back after what a server says before it closes a connection; nats-py would give up for good."""
+        if self.address.external is None or DENIED in err_msg.lower():
+            await super()._process_err(err_msg)
+            return
+        error = NatsError(f"the server says: {err_msg}")
+        await self._error_cb(error)
+        await self._process_op_err(error)
+
+
+def _told(error: BaseException) -> str:
+    said = NO_LEADER if isinstance(error, NoStreamResponseError) else shorten(str(error) or type(error).__name__)
+    return f"{said} ({cure_of(said)})"
+
+
+def address_of(client: Client) -> QueueAddress:
+    """Return which queue *client* is connected to."""
+    return client.address if isinstance(client, QueueClient) else QueueAddress("")
+
+
+def lasts(client: Client, doubt: str, holds: bool) -> bool:
+    """Return what :meth:`QueueClient.lasts` does."""
+    return client.lasts(doubt, holds) if isinstance(client, QueueClient) else holds
+
+
+def names_of(client: Client) -> StreamNames:
+    """Return what the streams are called in the queue that *client* is connected to."""
+    return address_of(client).names
 
 
 async def connect(
-    url: str, token: str, name: str, on_reconnect: OnReconnect | None = None, alarm: Alarm | None = None
-) -> Client:
-    """Connect to *url* and keep trying, for ever, whenever the connection is lost.
+    address: QueueAddress, name: str, on_reconnect: OnReconnect | None = None, alarm: Alarm | None = None
+) -> QueueClient:
+    """Connect to *address* and keep trying, for ever, whenever the connection is lost.
 
     *name* is shown by the server for this connection. The first attempt is retried too. *on_reconnect* is called with
     the client whenever a lost connection has come back or a stream is missing, *alarm* when what it writes is not
     stored.
     """
-    client = QueueClient(alarm, on_reconnect)
-
-    async def lost() -> None:
-        if not client.is_closed:
-            log.info("disconnected from the queue")
-            client.give_up_requests()
-
-    async def back() -> None:
-        log.info("connected to the queue again")
-        if on_reconnect is not None:
-            await on_reconnect(client)
-
-    async def failed(error: Exception) -> None:
-        log.debug("the connection to the queue reports", extra={"error": shorten(repr(error))})
-
-    await client.connect(
-        url,
-        token=token,
-        name=name,
-        allow_reconnect=True,
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=0.1,  # type: ignore[arg-type]  # seconds: a fraction will do
-        connect_timeout=2,
-        ping_interval=PING_EVERY,
-        max_outstanding_pings=2,
-        pending_size=PENDING_BYTES,
-        disconnected_cb=lost,
-        reconnected_cb=back,
-        error_cb=failed,
-    )
+    client = QueueClient(address, alarm, on_reconnect)
+    await client.open(name)
     return client
 
 
+def _pace(external: bool) -> dict[str, Any]:
+    """Return how soon a lost server is noticed, and how soon it, or another, is tried again, in seconds.
+
+    A server of a cluster that hangs is left after some six seconds; the embedded one is killed by the root.
+    """
+    if external:
+        return {"reconnect_time_wait": 0.5, "ping_interval": 2, "max_outstanding_pings": 2}
+    return {"reconnect_time_wait": 0.1, "ping_interval": PING_EVERY, "max_outstanding_pings": 2}
+
+
 @asynccontextmanager
-async def connected(url: str, token: str, name: str) -> AsyncIterator[Client]:
+async def connected(address: QueueAddress, name: str) -> AsyncIterator[QueueClient]:
     """Have a connection for the length of a block."""
-    client = await connect(url, token, name)
+    client = await connect(address, name)
     try:
         yield client
     finally:
@@ -131,7 +285,12 @@ async def connected(url: str, token: str, name: str) -> AsyncIterator[Client]:
 
 @contextmanager
 def writing(client: Client, doing: str) -> Iterator[None]:
-    """Do as :func:`queue_errors` does, for a write: several in a row that time out raise the client's alarm."""
+    """Do as :func:`queue_errors` does, for a write: several in a row that time out raise the client's alarm.
+
+    Raises :class:`~kigeon.errors.TenureEnded` where there may be no more writes.
+    """
+    if isinstance(client, QueueClient):
+        client.tenure.check()
     error: BaseException | None = None
     try:
         with queue_errors(doing):

@@ -8,7 +8,6 @@ its server are gone.
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import logging
 import os
 import secrets
@@ -24,17 +23,16 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from kigeon.errors import DataDirectoryInUse, StartError, shorten
+from kigeon.errors import StartError, shorten
+from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.binary import find_binary
+from kigeon.queue.broker.lock import DirectoryLock, unusable
 from kigeon.queue.broker.recovery import Recovery, Work, work_of
 
 log = logging.getLogger(__name__)
 
 MAX_PAYLOAD = 8 * 1024 * 1024
 """Bytes of the largest message: more than the largest envelope that can be written."""
-
-LOCK_PATIENCE = 2.0
-"""Seconds to wait for the lock: the processes of a kigeon that was killed may still be ending."""
 
 TIMER_SLACK = 2_000_000
 """Nanoseconds by which the server's timers may be late: after each wake Go looks at its threads every 20 µs."""
@@ -67,7 +65,7 @@ class NatsServer:
     def __init__(self, data_dir: Path, max_file_store: int) -> None:
         self._data_dir = data_dir
         self._max_file_store = max_file_store
-        self._lock: int | None = None
+        self._lock = DirectoryLock(data_dir)
         self._process: subprocess.Popen[bytes] | None = None
         self._recovery: Recovery | None = None
         self._port = -1
@@ -81,6 +79,11 @@ class NatsServer:
         return f"nats://127.0.0.1:{self._port}"
 
     @property
+    def address(self) -> QueueAddress:
+        """Where clients connect, and with what."""
+        return QueueAddress(self.url, self.token)
+
+    @property
     def port(self) -> int:
         """Its port on loopback."""
         return self._port
@@ -91,16 +94,14 @@ class NatsServer:
         return self._process.pid if self._process else 0
 
     def __enter__(self) -> Self:
-        self._take_lock()
+        self._lock.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._lock.__exit__(kind, error, trace)
 
     def start(self) -> None:
         """Start the server and return when it takes connections, however long it gets on with recovering its store."""
@@ -119,7 +120,7 @@ class NatsServer:
             configuration = self._write_configuration(run)
             output = self._output.open("wb")
         except OSError as error:
-            raise self._unusable(error) from error
+            raise unusable(self._data_dir, error) from error
         with output:
             self._process = subprocess.Popen(
                 [binary, "-c", configuration.resolve()],
@@ -128,7 +129,7 @@ class NatsServer:
                 stderr=output,
                 env={"KIGEON_NATS_TOKEN": self.token, "GOMEMLIMIT": "64MiB", "GOMAXPROCS": "1", "PATH": os.defpath},
                 cwd="/",
-                pass_fds=[self._lock] if self._lock is not None else [],
+                pass_fds=[self._lock.descriptor] if self._lock.descriptor is not None else [],
                 start_new_session=True,
                 preexec_fn=_die_with_parent(),
             )
@@ -144,7 +145,8 @@ class NatsServer:
             return self.is_running
         if not self.is_running:
             raise self._failed("it ended")
-        port = _read_port(self._data_dir / "run")
+        # Once started it listens at the same port ever after, and says so again only where its disk has room for that.
+        port = _read_port(self._data_dir / "run") or max(self._port, 0)
         if port and _takes_connections(port):
             self._recovery, self._port = None, port
             took = round(recovery.seconds(time.monotonic()), 3)
@@ -192,30 +194,6 @@ class NatsServer:
             self._process.wait()
         self._process, self._recovery = None, None
 
-    def _take_lock(self) -> None:
-        try:
-            self._data_dir.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self._data_dir / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise self._unusable(error) from error
-        deadline = time.monotonic() + LOCK_PATIENCE
-        while not _flock(lock) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        if not _flock(lock):
-            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(lock)
-            raise DataDirectoryInUse(
-                f"global.dataDir {self._data_dir} is in use by another kigeon (process {holder}): "
-                "stop that one, or give this one a directory of its own"
-            )
-        try:
-            # In this order a disk that is full has room for it, if it ever had.
-            os.ftruncate(lock, os.pwrite(lock, str(os.getpid()).encode(), 0))
-        except OSError as error:
-            os.close(lock)
-            raise self._unusable(error) from error
-        self._lock = lock
-
     def _write_configuration(self, run: Path) -> Path:
         path = run / "nats-server.conf"
         path.touch(mode=0o600)
@@ -256,12 +234,6 @@ class NatsServer:
         self.stop()
         return StartError(f"nats-server did not start in {self._data_dir}: {how}; it said: {said or 'nothing'}")
 
-    def _unusable(self, error: OSError) -> StartError:
-        return StartError(
-            f"global.dataDir {self._data_dir} can't be used: {error.strerror or error}: "
-            "give a directory that this user may write to, on a disk with room for queue.eventsMaxBytes"
-        )
-
 
 def _die_with_parent() -> Callable[[], None]:
     """Return what the child runs before it becomes the server: it ends with its parent, and its timers may be late."""
@@ -274,14 +246,6 @@ def _die_with_parent() -> Callable[[], None]:
             os._exit(1)
 
     return arrange
-
-
-def _flock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _read_port(run: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import api
 from nats.js.client import JetStreamContext
+from nats.js.errors import NotFoundError
 
 from kigeon.errors import QueueError
-from kigeon.queue.broker.connection import queue_errors
+from kigeon.queue.broker.connection import address_of, queue_errors
+from kigeon.queue.broker.error_codes import ErrorCode
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +24,12 @@ FETCH_TIMEOUT = 2.0
 """Seconds that one fetch waits for messages; the reference measured that longer ones hide a lost consumer."""
 
 DELETE_CONSUMER = "$JS.API.CONSUMER.DELETE"
+
+ANSWER_IN_CLUSTER = 2.0
+"""Seconds for a consumer of a cluster to be made, or to answer: it may be on a server that is lost, another is not."""
+
+LAG = 0.02
+"""Seconds until a replica that lags behind is looked at again."""
 
 AT_ONCE = 256
 """Messages that a scan reads at once, where nothing else is said."""
@@ -57,7 +66,8 @@ async def subscribe(
 ) -> JetStreamContext.PullSubscription:
     """Begin to read what *stream* holds under *subject* from sequence *start* on; :func:`leave` ends it."""
     config = _consumer(start, headers_only)
-    return await client.jetstream().pull_subscribe(subject, stream=stream, config=config)
+    js = client.jetstream() if address_of(client).external is None else client.jetstream(timeout=ANSWER_IN_CLUSTER)
+    return await js.pull_subscribe(subject, stream=stream, config=config)
 
 
 async def leave(client: Client, subscription: JetStreamContext.PullSubscription) -> None:
@@ -127,6 +137,22 @@ async def stream_state(client: Client, stream: str) -> api.StreamState:
         return (await client.jetstream().stream_info(stream)).state
 
 
+async def _holds_more(client: Client, stream: str, subject: str, start: int, end: int) -> bool:
+    """Return whether a reader that has come to its end lacks something from *start* to *end*.
+
+    A consumer reads the replica of its own server, which may lag behind the leader that told the end.
+    """
+    if address_of(client).replicas <= 1:
+        return False
+    try:
+        found = await client.jetstream().get_msg(stream, start, subject, next=True)
+    except NotFoundError as error:
+        if error.err_code != ErrorCode.NO_MESSAGE_FOUND:
+            raise
+        return False
+    return (found.seq or 0) <= end
+
+
 async def scan(
     client: Client, stream: str, subject: str, start: int, headers_only: bool = False, most: int = AT_ONCE
 ) -> AsyncGenerator[StreamMessage, None]:
@@ -149,6 +175,9 @@ async def scan(
                 sent = info.delivered.consumer_seq if info.delivered is not None else 0
                 # The end may lie under another subject, or be evicted or deleted: no fetch needs to wait for it then.
                 if not info.num_pending and sent <= deliveries:
+                    if await _holds_more(client, stream, subject, reached + 1, end):
+                        await asyncio.sleep(LAG)
+                        continue
                     return
                 messages = await fetch(subscription, most, FETCH_TIMEOUT)
             for message in messages:

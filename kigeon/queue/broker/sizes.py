@@ -9,8 +9,8 @@ import orjson
 from nats.aio.client import Client
 
 from kigeon.errors import QueueError
-from kigeon.queue.broker.connection import queue_errors
-from kigeon.queue.broker.streams import DEAD_LETTER, EVENTS, SEEN
+from kigeon.queue.broker.connection import names_of, queue_errors
+from kigeon.queue.broker.names import StreamNames
 
 INFO_TIMEOUT = 5.0
 
@@ -18,9 +18,12 @@ INFO_TIMEOUT = 5.0
 async def stream_sizes(client: Client) -> dict[str, dict[str, float]]:
     """Return for the events, seen and dead-letter streams ``messages``, ``bytes``, and the time of the ``oldest``.
 
-    That is in seconds since the epoch, 0 where the stream is empty. Raises :class:`QueueError`.
+    That is in seconds since the epoch, 0 where the stream is empty. Whatever ``queue.name`` is, the keys are the names
+    by default: metrics are called by them. Raises :class:`QueueError`.
     """
-    return {name: await _size(client, name) for name in (EVENTS, SEEN, DEAD_LETTER)}
+    named, keys = names_of(client), StreamNames()
+    streams = {keys.events: named.events, keys.seen: named.seen, keys.dead_letter: named.dead_letter}
+    return {key: await _size(client, name) for key, name in streams.items()}
 
 
 async def _size(client: Client, name: str) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The streams and the bucket that hold all durable state, and how they are declared.
+"""The streams and the bucket that hold all durable state, and how they are declared; with ``queue.name`` as it is.
 
 ====================== ============================== =========================================================
 stream                 subjects                       holds
@@ -20,35 +20,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from hashlib import blake2b
 
 import orjson
 from nats.aio.client import Client
 from nats.js import JetStreamContext, api
-from nats.js.errors import BadRequestError, KeyNotFoundError, NotFoundError
+from nats.js.errors import BadRequestError, NotFoundError
 
 from kigeon.backoff import persistently
 from kigeon.config.settings import QueueSettings
+from kigeon.errors import QueueError
 from kigeon.events.checkpoint import MOST_LIFETIME
-from kigeon.queue.broker.connection import queue_errors
+from kigeon.queue.broker.adapting import adapted, incompatible
+from kigeon.queue.broker.address import QueueAddress
+from kigeon.queue.broker.connection import address_of, lasts, queue_errors
+from kigeon.queue.broker.cures import cure_of
 from kigeon.queue.broker.error_codes import ErrorCode
+from kigeon.queue.broker.names import StreamNames
+from kigeon.queue.broker.records import read_record
 
 log = logging.getLogger(__name__)
-
-EVENTS = "kigeon-events"
-SEEN = "kigeon-seen"
-RETRY = "kigeon-retry"
-"""What the name of a sender's retry stream begins with; the name of the one that all senders once shared."""
-
-DEAD_LETTER = "kigeon-dead-letter"
-OUTCOMES = "kigeon-outcomes"
-STATE = "kigeon-state"
-
-EVENTS_SUBJECT = "kigeon.events"
-SEEN_SUBJECT = "kigeon.seen"
-RETRY_SUBJECT = "kigeon.retry"
-DEAD_LETTER_SUBJECT = "kigeon.dead-letter"
-OUTCOMES_SUBJECT = "kigeon.outcomes"
 
 POSITION_KEY = "position"
 """The key of a sender's position in the bucket is this, a dot, and the sender's name."""
@@ -88,21 +78,24 @@ def file_store_bytes(settings: QueueSettings) -> int:
     return max(FILE_STORE_BYTES, settings.events_max_bytes)
 
 
-def stream_configs(settings: QueueSettings) -> list[api.StreamConfig]:
-    """Return what each stream is to look like."""
+def stream_configs(settings: QueueSettings, address: QueueAddress) -> list[api.StreamConfig]:
+    """Return what each stream is to look like, but the bucket and the senders' retry streams."""
+    names = address.names
     return [
-        _stream(EVENTS, EVENTS_SUBJECT, settings.events_max_bytes, max_age=settings.events_max_age),
-        _stream(SEEN, SEEN_SUBJECT, _SEEN_BYTES, max_age=digest_ttl_of(settings)),
+        _stream(address, names.events, names.events_subject, settings.events_max_bytes, settings.events_max_age),
+        _stream(address, names.seen, names.seen_subject, _SEEN_BYTES, digest_ttl_of(settings)),
         _stream(
-            OUTCOMES,
-            f"{OUTCOMES_SUBJECT}.*",
+            address,
+            names.outcomes,
+            f"{names.outcomes_subjects}.*",
             settings.events_max_bytes // 10,
-            max_age=max(settings.events_max_age, digest_ttl_of(settings)),
+            max(settings.events_max_age, digest_ttl_of(settings)),
         ),
         # A subject for each event: parking it twice replaces it. Full, it refuses others.
         _stream(
-            DEAD_LETTER,
-            f"{DEAD_LETTER_SUBJECT}.*.*",
+            address,
+            names.dead_letter,
+            f"{names.dead_letter_subjects}.*.*",
             settings.events_max_bytes // 10,
             per_subject=1,
             discard=api.DiscardPolicy.NEW,
@@ -110,35 +103,58 @@ def stream_configs(settings: QueueSettings) -> list[api.StreamConfig]:
     ]
 
 
-def retry_stream(sender: str) -> str:
-    """Return the name of a sender's retry stream."""
-    return f"{RETRY}-{sender}"
+def bucket_config(address: QueueAddress) -> api.KeyValueConfig:
+    """Return what the bucket is to look like."""
+    return api.KeyValueConfig(bucket=address.names.state, history=1, max_bytes=_STATE_BYTES, replicas=address.replicas)
 
 
-def retry_subject(sender: str, key: str) -> str:
-    """Return the subject of what waits for *key*, which may be any text: a hash of it ends the subject."""
-    return f"{RETRY_SUBJECT}.{sender}.{blake2b(key.encode(), digest_size=8).hexdigest()}"
+def records_config(address: QueueAddress) -> api.StreamConfig:
+    """Return what the stream of the bucket is to look like, as nats-py makes one of :func:`bucket_config`."""
+    return api.StreamConfig(
+        name=address.names.state_stream,
+        subjects=[address.names.record_subject(">")],
+        retention=api.RetentionPolicy.LIMITS,
+        storage=api.StorageType.FILE,
+        discard=api.DiscardPolicy.NEW,
+        max_bytes=_STATE_BYTES,
+        max_msgs_per_subject=1,
+        duplicate_window=120.0,
+        allow_rollup_hdrs=True,
+        allow_msg_ttl=True,
+        deny_delete=True,
+        num_replicas=address.replicas,
+    )
 
 
-def retry_config(settings: QueueSettings, sender: str) -> api.StreamConfig:
+def retry_config(settings: QueueSettings, address: QueueAddress, sender: str) -> api.StreamConfig:
     """Return what a sender's retry stream is to look like.
 
     Nothing may leave it unseen: its sender ends each event of it, by age too. Full, it refuses more.
     """
+    names = address.names
     return _stream(
-        retry_stream(sender),
-        f"{RETRY_SUBJECT}.{sender}.*",
+        address,
+        names.retry_stream(sender),
+        f"{names.retry_subjects}.{sender}.*",
         settings.events_max_bytes,
         discard=api.DiscardPolicy.NEW,
     )
 
 
 def former_retry_config(settings: QueueSettings) -> api.StreamConfig:
-    """Return what the retry stream looked like that all senders shared."""
-    return _stream(RETRY, f"{RETRY_SUBJECT}.*", settings.events_max_bytes, discard=api.DiscardPolicy.NEW)
+    """Return what the retry stream looked like that all senders shared; an external JetStream never had it."""
+    names = StreamNames()
+    return _stream(
+        QueueAddress(""),
+        names.retry,
+        f"{names.retry_subjects}.*",
+        settings.events_max_bytes,
+        discard=api.DiscardPolicy.NEW,
+    )
 
 
 def _stream(
+    address: QueueAddress,
     name: str,
     subject: str,
     max_bytes: int,
@@ -157,7 +173,9 @@ def _stream(
         max_msgs_per_subject=per_subject,
         # Kigeon publishes no message ids: the smallest window that the server takes.
         duplicate_window=0.1,
+        # Nothing is read by it: a replica that lags behind would answer, too.
         allow_direct=True,
+        num_replicas=address.replicas,
     )
 
 
@@ -167,9 +185,9 @@ async def declare(client: Client, settings: QueueSettings, sender: str = "") -> 
     Raises :class:`~kigeon.errors.QueueError` when the queue is away.
     """
     with queue_errors("declaring the streams"):
-        await _declare(client.jetstream(), settings)
+        await _declare(client, settings)
         if sender:
-            await _declare_retry(client.jetstream(), settings, sender)
+            await _declare_retry(client, settings, sender)
 
 
 def declaring(settings: QueueSettings, sender: str = "") -> Callable[[Client], Awaitable[None]]:
@@ -186,10 +204,12 @@ async def remember_observed(client: Client, settings: QueueSettings, lifetime: f
 
     That is never less than what is configured.
     """
-    (config,) = (config for config in stream_configs(settings) if config.name == SEEN)
+    address = address_of(client)
+    (config,) = (config for config in stream_configs(settings, address) if config.name == address.names.seen)
     with queue_errors("remembering events for as long as they live"):
         js = client.jetstream()
-        await js.update_stream(await _as_observed(js, config, lifetime))
+        found = (await js.stream_info(config.name or "")).config
+        await js.update_stream(adapted(found, await _as_observed(js, config, lifetime))[0])
 
 
 async def _as_observed(js: JetStreamContext, config: api.StreamConfig, lifetime: float = 0.0) -> api.StreamConfig:
@@ -207,41 +227,76 @@ async def _as_observed(js: JetStreamContext, config: api.StreamConfig, lifetime:
     return config.evolve(max_age=digest_ttl(lifetime), metadata={OBSERVED: f"{lifetime:.0f}"})
 
 
-async def _declare(js: JetStreamContext, settings: QueueSettings) -> None:
-    for config in stream_configs(settings):
-        await _declare_stream(js, config)
+async def _declare(client: Client, settings: QueueSettings) -> None:
+    js, address = client.jetstream(), address_of(client)
+    for config in stream_configs(settings, address):
+        await _declare_stream(js, config, address)
+    if address.external is not None:
+        await _declare_records(client, js, address)
+        return
     try:
-        await js.key_value(STATE)
+        await js.key_value(address.names.state)
     except NotFoundError:
-        if (await js.stream_info(EVENTS)).state.last_seq:
+        if (await js.stream_info(address.names.events)).state.last_seq:
             log.error("the senders' positions were lost: whatever is in the queue is sent again")
-        await js.create_key_value(api.KeyValueConfig(bucket=STATE, history=1, max_bytes=_STATE_BYTES))
+        await js.create_key_value(bucket_config(address))
 
 
-async def _declare_stream(js: JetStreamContext, config: api.StreamConfig) -> None:
+async def _declare_records(client: Client, js: JetStreamContext, address: QueueAddress) -> None:
+    """Declare the bucket in an external JetStream; a cluster that elects is not taken for one that has lost it."""
+    state = await stream_state(js, address.names.state_stream)
+    events = await stream_state(js, address.names.events)
+    lost = state is None and events is not None and events.last_seq > 0
+    if lasts(client, "there is no bucket of the senders' positions", lost):
+        log.error("the senders' positions were lost: whatever is in the queue is sent again")
+    await _declare_stream(js, records_config(address), address)
+
+
+async def _adapt_stream(js: JetStreamContext, config: api.StreamConfig, address: QueueAddress) -> None:
+    """Declare a stream where others may have one of its name."""
+    try:
+        found = (await js.stream_info(config.name or "")).config
+    except NotFoundError:
+        await js.add_stream(config)
+        return
+    if problem := incompatible(found, config):
+        raise QueueError(f"{problem} ({cure_of(problem)})")
+    wanted = await _as_observed(js, config) if config.name == address.names.seen else config
+    changed, changes = adapted(found, wanted)
+    if changes:
+        log.info("a stream is changed as configured", extra={"stream": config.name, "changes": changes})
+        await js.update_stream(changed)
+
+
+async def _declare_stream(js: JetStreamContext, config: api.StreamConfig, address: QueueAddress) -> None:
+    if address.external is not None:
+        await _adapt_stream(js, config, address)
+        return
     try:
         await js.add_stream(config)
     except BadRequestError as error:
         if error.err_code != ErrorCode.STREAM_NAME_EXIST:
             raise
-        await js.update_stream(await _as_observed(js, config) if config.name == SEEN else config)
+        await js.update_stream(await _as_observed(js, config) if config.name == address.names.seen else config)
 
 
-async def _declare_retry(js: JetStreamContext, settings: QueueSettings, sender: str) -> None:
+async def _declare_retry(client: Client, settings: QueueSettings, sender: str) -> None:
     """Declare a sender's retry stream; what is booked under a sequence never comes again under the same.
 
     So a stream that is new, or was lost and made anew, begins after what the sender's position has booked, and after
     the stream that all senders shared: which of a sequence's two streams is meant is then no question.
     """
-    name = retry_stream(sender)
-    if await stream_state(js, name) is None:
+    js, address = client.jetstream(), address_of(client)
+    names = address.names
+    name = names.retry_stream(sender)
+    if address.external is None and await stream_state(js, name) is None:
         # Declaring it recovers it where its metadata were damaged.
-        await _declare_stream(js, former_retry_config(settings))
-    await _declare_stream(js, retry_config(settings, sender))
-    former, state = await stream_state(js, RETRY), (await js.stream_info(name)).state
+        await _declare_stream(js, former_retry_config(settings), address)
+    await _declare_stream(js, retry_config(settings, address, sender), address)
+    former, state = await stream_state(js, names.retry), (await js.stream_info(name)).state
     if former is not None and not former.messages:
-        await js.delete_stream(RETRY)
-    before = max(former.last_seq if former is not None else 0, await _booked_in_retry(js, sender))
+        await js.delete_stream(names.retry)
+    before = max(former.last_seq if former is not None else 0, await _booked_in_retry(js, names, sender))
     if not state.messages and state.last_seq < before:
         await js.purge_stream(name, seq=before + SEQUENCE_GAP)
 
@@ -254,10 +309,10 @@ async def stream_state(js: JetStreamContext, name: str) -> api.StreamState | Non
         return None
 
 
-async def _booked_in_retry(js: JetStreamContext, sender: str) -> int:
+async def _booked_in_retry(js: JetStreamContext, names: StreamNames, sender: str) -> int:
     """Return up to which sequence of its retry stream a sender has booked; 0 where it can't be told."""
     try:
-        entry = await (await js.key_value(STATE)).get(f"{POSITION_KEY}.{sender}")
-        return max(int(orjson.loads(entry.value or b"")["retrySequence"]), 0)
-    except (KeyNotFoundError, NotFoundError, ValueError, KeyError, TypeError):
+        record = await read_record(js, names, f"{POSITION_KEY}.{sender}")
+        return max(int(orjson.loads(record.value or b"")["retrySequence"]), 0)
+    except (NotFoundError, ValueError, KeyError, TypeError):
         return 0

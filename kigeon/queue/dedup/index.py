@@ -37,10 +37,11 @@ class Deduplication:
     def examine(self, batch_seq: int, envelope: Envelope) -> Examined:
         """Return the new events of batch *batch_seq*. An occurrence counts once within a batch, too."""
         values = integers(envelope.digests)
+        unknown = set(self._memory.missing(values)).difference(*self._passing.values())
         new: dict[int, int] = {}
-        for index, value in enumerate(values):
-            if value not in new and not self._is_known(value):
-                new[value] = index
+        for index, value in enumerate(values if unknown else ()):
+            if value in unknown:
+                new.setdefault(value, index)
         if not new:
             return Examined(None, len(values))
         self._passing[batch_seq] = frozenset(new)
@@ -77,6 +78,3 @@ class Deduplication:
 
     def __len__(self) -> int:
         return len(self._memory)
-
-    def _is_known(self, value: int) -> bool:
-        return value in self._memory or any(value in batch for batch in self._passing.values())

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 from nats.aio.client import Client
 
+from kigeon.queue.broker.connection import names_of
 from kigeon.queue.broker.scan import scan
-from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, SEEN, SEEN_SUBJECT
 from kigeon.queue.log.compaction import seen_runs
 from kigeon.queue.log.end import Run, readable
 
@@ -20,10 +20,11 @@ HEADERS_AT_ONCE = 64
 
 async def find_offsets(client: Client) -> AsyncIterator[Run]:
     """Yield all known digests with their offsets; some come twice. Raises :class:`QueueError`."""
-    async for message in scan(client, SEEN, SEEN_SUBJECT, 1, most=AT_ONCE):
+    names = names_of(client)
+    async for message in scan(client, names.seen, names.seen_subject, 1, most=AT_ONCE):
         for run in seen_runs(message.headers, message.payload):
             yield run
-    async for message in scan(client, EVENTS, EVENTS_SUBJECT, 1, headers_only=True, most=HEADERS_AT_ONCE):
+    async for message in scan(client, names.events, names.events_subject, 1, headers_only=True, most=HEADERS_AT_ONCE):
         headers = readable(message.headers, message.sequence)
         if headers is not None:
             yield Run(headers.first, headers.digests)

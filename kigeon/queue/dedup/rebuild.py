@@ -13,8 +13,8 @@ from collections import deque
 from nats.aio.client import Client
 
 from kigeon.events.occurrence import DIGEST_SIZE
+from kigeon.queue.broker.connection import names_of
 from kigeon.queue.broker.scan import first_sequence, last_sequence, scan
-from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, SEEN, SEEN_SUBJECT
 from kigeon.queue.dedup.index import Deduplication
 from kigeon.queue.log.compaction import covered
 from kigeon.queue.log.end import readable
@@ -59,14 +59,15 @@ async def rebuild(client: Client, deduplication: Deduplication) -> int:
 
     Returns the last sequence of the events stream whose digests are included. Raises :class:`QueueError`.
     """
+    names = names_of(client)
     known = await covered(client)
     recent = Recent(deduplication.seconds)
-    async for message in scan(client, SEEN, SEEN_SUBJECT, 1):
+    async for message in scan(client, names.seen, names.seen_subject, 1):
         usable = len(message.payload) - len(message.payload) % DIGEST_SIZE
         recent.add(message.payload[:usable], message.timestamp)
     recent.pass_to(await _newest(client))
     recent.hand_to(deduplication)
-    if recent.is_whole and await first_sequence(client, SEEN) > 1:
+    if recent.is_whole and await first_sequence(client, names.seen) > 1:
         # The server's clock was set, and it evicted digests too early. The headers of the events have them, too.
         return await catch_up(client, deduplication, 0)
     return await catch_up(client, deduplication, known.sequence)
@@ -74,9 +75,10 @@ async def rebuild(client: Client, deduplication: Deduplication) -> int:
 
 async def catch_up(client: Client, deduplication: Deduplication, known: int) -> int:
     """Add the digests of every envelope after sequence *known*; return the last sequence that was read."""
+    names = names_of(client)
     reached = known
     recent = Recent(deduplication.seconds)
-    async for message in scan(client, EVENTS, EVENTS_SUBJECT, known + 1, headers_only=True):
+    async for message in scan(client, names.events, names.events_subject, known + 1, headers_only=True):
         headers = readable(message.headers, message.sequence)
         if headers is not None:
             recent.add(headers.digests, message.timestamp)
@@ -87,8 +89,9 @@ async def catch_up(client: Client, deduplication: Deduplication, known: int) -> 
 
 async def _newest(client: Client) -> float:
     """Return when the last envelope was stored; where it is gone, the wall clock's time."""
+    names = names_of(client)
     newest = time.time()
-    end = await last_sequence(client, EVENTS)
-    async for message in scan(client, EVENTS, EVENTS_SUBJECT, max(end, 1), headers_only=True):
+    end = await last_sequence(client, names.events)
+    async for message in scan(client, names.events, names.events_subject, max(end, 1), headers_only=True):
         newest = message.timestamp
     return newest

@@ -25,9 +25,8 @@ from kigeon.errors import QueueError
 from kigeon.events.checkpoint import read_checkpoint, write_checkpoint
 from kigeon.events.envelope import MOST_OFFSET, Envelope
 from kigeon.events.occurrence import DIGEST_SIZE
-from kigeon.queue.broker.connection import queue_errors, writing
+from kigeon.queue.broker.connection import names_of, queue_errors, writing
 from kigeon.queue.broker.scan import first_sequence, last_sequence, scan
-from kigeon.queue.broker.streams import SEEN, SEEN_SUBJECT
 from kigeon.queue.log.end import Run, read_log_end, stream_was_recreated
 from kigeon.queue.log.protocol import LogEnd
 from kigeon.queue.stores.state import StateRecord
@@ -63,6 +62,7 @@ class Compactor:
 
     def __init__(self, client: Client, settings: QueueSettings) -> None:
         self._client = client
+        self._names = names_of(client)
         self._js = client.jetstream()
         self._record = StateRecord(client, "queue.covered")
         self._most_bytes = settings.events_max_bytes // 4
@@ -103,7 +103,7 @@ class Compactor:
         if not self._due:
             if self._whole is None:
                 # No digests are left to rebuild the seen stream from: it begins after the lost messages.
-                last = await last_sequence(self._client, SEEN)
+                last = await last_sequence(self._client, self._names.seen)
                 await self._cover(log_end, last, last + 1)
             return
         first, last = await self._publish(self._due)
@@ -134,7 +134,13 @@ class Compactor:
             for message in _messages(runs):
                 digests = b"".join(run.digests for run in message)
                 headers = {NUMBERS: _written(message)}
-                sequences.append((await self._js.publish(SEEN_SUBJECT, digests, headers=headers, stream=SEEN)).seq)
+                sequences.append(
+                    (
+                        await self._js.publish(
+                            self._names.seen_subject, digests, headers=headers, stream=self._names.seen
+                        )
+                    ).seq
+                )
         return sequences[:2][-1], sequences[-1]
 
 
@@ -180,12 +186,15 @@ def _written(runs: Iterable[Run]) -> str:
 
 async def _look_for_eviction(client: Client) -> None:
     """Log an error where the seen stream forgets digests because of its size, not because of their age."""
+    names = names_of(client)
     with queue_errors("looking at the seen stream"):
-        info = await client.jetstream().stream_info(SEEN)
+        info = await client.jetstream().stream_info(names.seen)
     wanted, most = info.config.max_age or 0.0, info.config.max_bytes or 0
     if info.state.first_seq <= 1 or info.state.bytes < most * FULL:
         return
-    async with aclosing(scan(client, SEEN, SEEN_SUBJECT, info.state.first_seq, headers_only=True)) as messages:
+    async with aclosing(
+        scan(client, names.seen, names.seen_subject, info.state.first_seq, headers_only=True)
+    ) as messages:
         oldest = await anext(messages, None)
     kept = time.time() - oldest.timestamp if oldest is not None else wanted
     if kept < wanted * FULL:
@@ -197,9 +206,10 @@ async def _look_for_eviction(client: Client) -> None:
 
 async def _is_lost(client: Client, known: Covered) -> bool:
     """Return whether the seen stream lacks messages for another reason than their age."""
-    messages = scan(client, SEEN, SEEN_SUBJECT, known.whole, headers_only=True)
+    names = names_of(client)
+    messages = scan(client, names.seen, names.seen_subject, known.whole, headers_only=True)
     held = {message.sequence async for message in messages}
-    first = max(await first_sequence(client, SEEN), known.whole)
+    first = max(await first_sequence(client, names.seen), known.whole)
     return not held.issuperset(range(first, known.seen + 1))
 
 

@@ -14,9 +14,9 @@ from nats.js.errors import NotFoundError
 
 from kigeon.errors import UnreadableEnvelope
 from kigeon.events.envelope import MOST_OFFSET, Headers, read_headers
-from kigeon.queue.broker.connection import queue_errors
+from kigeon.queue.broker.connection import lasts, names_of, queue_errors
 from kigeon.queue.broker.scan import headers_of, last_sequence, scan
-from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, POSITION_KEY, STATE
+from kigeon.queue.broker.streams import POSITION_KEY
 from kigeon.queue.log.protocol import LogEnd
 from kigeon.throttle import Limited
 
@@ -37,12 +37,13 @@ async def read_log_end(client: Client, known: LogEnd) -> tuple[LogEnd, list[Run]
     An envelope with unreadable headers has no digests; the envelope after it tells how many events it held. Where
     there is none, the senders' positions tell which offsets were given out.
     """
-    end = await last_sequence(client, EVENTS)
+    names = names_of(client)
+    end = await last_sequence(client, names.events)
     # Offsets go on in a stream that was made anew, too.
     anew = await stream_was_recreated(client, known.sequence + 1, known.next_offset)
     log_end = replace(known, sequence=0, resource_version="") if anew else known
     runs = []
-    async for message in scan(client, EVENTS, EVENTS_SUBJECT, log_end.sequence + 1, headers_only=True):
+    async for message in scan(client, names.events, names.events_subject, log_end.sequence + 1, headers_only=True):
         headers = readable(message.headers, message.sequence)
         if headers is not None:
             runs.append(Run(headers.first, headers.digests))
@@ -62,9 +63,10 @@ async def last_log_end(client: Client) -> LogEnd | None:
 
     Raises :class:`QueueError`.
     """
+    names = names_of(client)
     with queue_errors("reading the last envelope"):
         try:
-            message = await client.jetstream().get_last_msg(EVENTS, EVENTS_SUBJECT)
+            message = await client.jetstream().get_last_msg(names.events, names.events_subject)
         except NotFoundError:
             return None
     sequence = message.seq or 0
@@ -83,7 +85,8 @@ async def stream_was_recreated(client: Client, next_sequence: int, next_offset: 
     """
     if next_sequence <= 1:
         return False
-    if await last_sequence(client, EVENTS) + 1 < next_sequence:
+    is_short = await last_sequence(client, names_of(client).events) + 1 < next_sequence
+    if lasts(client, "the events stream ends before what is known of it", is_short):
         return True
     first = await _offset_before(client, next_sequence)
     return first is not None and first >= next_offset
@@ -91,14 +94,15 @@ async def stream_was_recreated(client: Client, next_sequence: int, next_offset: 
 
 async def _offset_before(client: Client, sequence: int) -> int | None:
     """Return the first offset of the envelope before *sequence*, or else of the oldest readable envelope."""
+    names = names_of(client)
     with queue_errors("reading an envelope"):
         try:
-            message = await client.jetstream().get_msg(EVENTS, sequence - 1)
+            message = await client.jetstream().get_msg(names.events, sequence - 1)
         except NotFoundError:
             message = None
     if message is not None and (headers := readable(headers_of(message), sequence - 1)) is not None:
         return headers.first
-    async with aclosing(scan(client, EVENTS, EVENTS_SUBJECT, 1, headers_only=True)) as messages:
+    async with aclosing(scan(client, names.events, names.events_subject, 1, headers_only=True)) as messages:
         async for stored in messages:
             if stored.sequence >= sequence:
                 break
@@ -118,8 +122,9 @@ def readable(headers: Mapping[str, str], sequence: int) -> Headers | None:
 
 async def _highest_offset(client: Client) -> int:
     """Return the highest offset that a sender's position waits for."""
+    names = names_of(client)
     # nats-py's keys() is not used: when the first keys come early, it returns only these.
-    positions = scan(client, f"KV_{STATE}", f"$KV.{STATE}.{POSITION_KEY}.*", 1)
+    positions = scan(client, f"KV_{names.state}", f"$KV.{names.state}.{POSITION_KEY}.*", 1)
     return max([1, *[_offset_in(message.payload) async for message in positions]])
 
 

@@ -8,9 +8,8 @@ from nats.aio.client import Client
 from nats.js import api
 from nats.js.errors import NotFoundError
 
-from kigeon.queue.broker.connection import queue_errors
+from kigeon.queue.broker.connection import names_of, queue_errors
 from kigeon.queue.broker.scan import StreamMessage, first_sequence, headers_of, last_sequence, scan
-from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT
 from kigeon.queue.log.end import readable
 
 
@@ -19,6 +18,7 @@ class EventHistory:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._names = names_of(client)
 
     async def sequence_of(self, offset: int) -> int:
         """Return the sequence of the envelope that holds the event *offset*, or of the first one still held."""
@@ -35,13 +35,13 @@ class EventHistory:
 
     async def read(self, sequence: int) -> AsyncIterator[StreamMessage]:
         """Yield the envelopes from *sequence* to the end that the stream has now."""
-        async for stored in scan(self._client, EVENTS, EVENTS_SUBJECT, sequence):
+        async for stored in scan(self._client, self._names.events, self._names.events_subject, sequence):
             yield stored
 
     async def _first_not(self, is_before: Callable[[api.RawStreamMsg], bool]) -> int:
         """Return the first sequence whose message is not *before*, by bisection: the messages *before* come first."""
-        low = await first_sequence(self._client, EVENTS)
-        high = await last_sequence(self._client, EVENTS) + 1
+        low = await first_sequence(self._client, self._names.events)
+        high = await last_sequence(self._client, self._names.events) + 1
         while low < high:
             middle = (low + high) // 2
             message = await self._at_or_after(middle)
@@ -54,6 +54,8 @@ class EventHistory:
     async def _at_or_after(self, sequence: int) -> api.RawStreamMsg | None:
         with queue_errors("reading an envelope"):
             try:
-                return await self._client.jetstream().get_msg(EVENTS, sequence, EVENTS_SUBJECT, next=True)
+                return await self._client.jetstream().get_msg(
+                    self._names.events, sequence, self._names.events_subject, next=True
+                )
             except NotFoundError:
                 return None

@@ -22,10 +22,10 @@ from kigeon.config.settings import QueueSettings
 from kigeon.errors import Fenced, QueueError
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.envelope import EMPTY, Envelope, write_headers
-from kigeon.queue.broker.connection import queue_errors, writing
+from kigeon.queue.broker.connection import address_of, names_of, queue_errors, writing
 from kigeon.queue.broker.error_codes import ErrorCode
 from kigeon.queue.broker.scan import headers_of, last_sequence
-from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare
+from kigeon.queue.broker.streams import declare
 from kigeon.queue.log.protocol import LogEnd
 
 log = logging.getLogger(__name__)
@@ -36,9 +36,12 @@ class Publisher:
 
     def __init__(self, client: Client, settings: QueueSettings, push_timeout: float) -> None:
         self._client = client
+        self._names = names_of(client)
         self._js = client.jetstream(timeout=push_timeout)
         self._settings = settings
         self._writer = uuid4().hex
+        # A cluster answers so most of the time because it elects a leader; the client sees to the streams beside.
+        self._declares = address_of(client).external is None
         self.log_end = LogEnd()
 
     def begin(self, log_end: LogEnd) -> None:
@@ -54,7 +57,8 @@ class Publisher:
 
         Raises :class:`Fenced` when somebody else wrote to the stream: read its end again before going on.
         """
-        backoff = Backoff(base=0.05, cap=5.0)
+        # An election is over after some seconds, and then nothing should wait.
+        backoff = Backoff(base=0.05, cap=5.0 if self._declares else 1.0)
         headers = write_headers(envelope, self.log_end.next_offset, self._writer, checkpoint)
         while True:
             try:
@@ -73,22 +77,25 @@ class Publisher:
         expected = {**headers, api.Header.EXPECTED_LAST_SEQUENCE.value: str(self.log_end.sequence)}
         with writing(self._client, "storing a batch"):
             try:
-                ack = await self._js.publish(EVENTS_SUBJECT, payload, headers=expected, stream=EVENTS)
+                ack = await self._js.publish(
+                    self._names.events_subject, payload, headers=expected, stream=self._names.events
+                )
                 return int(ack.seq)
             except BadRequestError as error:
                 if error.err_code != ErrorCode.STREAM_WRONG_LAST_SEQUENCE:
                     raise
             except (NotFoundError, NoStreamResponseError, ServiceUnavailableError):
-                await declare(self._client, self._settings)
+                if self._declares:
+                    await declare(self._client, self._settings)
                 raise
         return await self._find_stored(headers["Kigeon-First"])
 
     async def _find_stored(self, first: str) -> int:
         """Return the sequence at which an earlier attempt stored the batch, although its answer was lost."""
-        last = await last_sequence(self._client, EVENTS)
+        last = await last_sequence(self._client, self._names.events)
         if last == self.log_end.sequence + 1:
             with queue_errors("reading the last batch"):
-                message = await self._js.get_msg(EVENTS, last)
+                message = await self._js.get_msg(self._names.events, last)
             found = headers_of(message)
             if found.get("Kigeon-Writer") == self._writer and found.get("Kigeon-First") == first:
                 return last

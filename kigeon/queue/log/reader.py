@@ -10,14 +10,17 @@ from nats.js.errors import NotFoundError
 
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import QueueError
-from kigeon.queue.broker.connection import queue_errors
+from kigeon.queue.broker.connection import address_of, names_of, queue_errors
 from kigeon.queue.broker.pull import Pull
 from kigeon.queue.broker.scan import FETCH_TIMEOUT, StreamMessage, last_sequence, leave, subscribe
-from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare
+from kigeon.queue.broker.streams import declare
 from kigeon.queue.log.end import stream_was_recreated
 
 CHECK_EVERY = 10.0
 """Seconds between two questions for what silence may hide, while the connection goes on."""
+
+CHECK_EVERY_IN_CLUSTER = 3.0
+"""The same for a cluster: the consumer may be gone with a server that the connection does not lead to."""
 
 ON_ITS_WAY = 1.0
 """Seconds for what the server has sent to arrive."""
@@ -28,9 +31,12 @@ class EventLog:
 
     def __init__(self, client: Client, settings: QueueSettings) -> None:
         self._client = client
+        self._names = names_of(client)
         self._settings = settings
         self._pull: Pull | None = None
         self._checked_at = -math.inf
+        is_cluster = address_of(client).external is not None
+        self._check_every = CHECK_EVERY_IN_CLUSTER if is_cluster else CHECK_EVERY
         self._next = 1
         self._deliveries = 0
 
@@ -42,7 +48,7 @@ class EventLog:
     async def last_sequence(self) -> int:
         """Return the last sequence of the stream; declare the stream if it is missing."""
         try:
-            return await last_sequence(self._client, EVENTS)
+            return await last_sequence(self._client, self._names.events)
         except QueueError as error:
             if isinstance(error.__cause__, NotFoundError):
                 await declare(self._client, self._settings)
@@ -80,12 +86,14 @@ class EventLog:
 
     async def _begin(self) -> Pull:
         self._deliveries = 0
-        self._pull = Pull(self._client, await subscribe(self._client, EVENTS, EVENTS_SUBJECT, self._next))
+        self._pull = Pull(
+            self._client, await subscribe(self._client, self._names.events, self._names.events_subject, self._next)
+        )
         return self._pull
 
     async def _look(self, pull: Pull) -> None:
         """Check what a silence may hide: when the silence begins, after the connection was lost, and now and then."""
-        if pull.may_be_lost or time.monotonic() - self._checked_at >= CHECK_EVERY:
+        if pull.may_be_lost or time.monotonic() - self._checked_at >= self._check_every:
             await self._check(pull)
             self._checked_at = time.monotonic()
         if pull.may_be_lost:

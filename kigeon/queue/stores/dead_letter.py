@@ -24,10 +24,9 @@ from nats.js.errors import APIError, NotFoundError
 
 from kigeon.errors import QueueFull, UnreadableEnvelope, shorten
 from kigeon.events.envelope import natural, pack, unpack
-from kigeon.queue.broker.connection import queue_errors, writing
+from kigeon.queue.broker.connection import names_of, queue_errors, writing
 from kigeon.queue.broker.error_codes import ErrorCode
 from kigeon.queue.broker.scan import headers_of, scan
-from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT
 
 LETTER_FORMAT = "1"
 
@@ -76,8 +75,9 @@ class DeadLetterStore:
 
     def __init__(self, client: Client, sender: str, timeout: float = 5.0) -> None:
         self._client = client
+        self._names = names_of(client)
         self._js = client.jetstream(timeout=timeout)
-        self._subject = f"{DEAD_LETTER_SUBJECT}.{sender}"
+        self._subject = f"{self._names.dead_letter_subjects}.{sender}"
 
     async def park(self, offset: int, sequence: int, event: bytes, reason: str) -> None:
         """Keep one event with the *reason* why it can't be delivered."""
@@ -93,7 +93,7 @@ class DeadLetterStore:
 
     async def summaries(self) -> AsyncIterator[DeadLetterSummary]:
         """Yield this sender's letters, oldest first, without their content."""
-        async for message in scan(self._client, DEAD_LETTER, f"{self._subject}.*", 1, headers_only=True):
+        async for message in scan(self._client, self._names.dead_letter, f"{self._subject}.*", 1, headers_only=True):
             yield DeadLetterSummary(
                 message.sequence,
                 message.subject.rpartition(".")[2],
@@ -105,7 +105,7 @@ class DeadLetterStore:
         """Return the letter at *sequence* of the dead-letter stream; None when it is gone."""
         with queue_errors("reading the dead-letter stream"):
             try:
-                message = await self._js.get_msg(DEAD_LETTER, sequence)
+                message = await self._js.get_msg(self._names.dead_letter, sequence)
             except NotFoundError:
                 return None
         return _letter(message.subject or "", headers_of(message), message.data or b"")
@@ -114,14 +114,14 @@ class DeadLetterStore:
         """Return all letters of this sender, oldest first."""
         return [
             _letter(message.subject, message.headers, message.payload)
-            async for message in scan(self._client, DEAD_LETTER, f"{self._subject}.*", 1)
+            async for message in scan(self._client, self._names.dead_letter, f"{self._subject}.*", 1)
         ]
 
     async def load(self, name: str) -> DeadLetter | None:
         """Return the letter *name*; None when there is none."""
         with queue_errors("reading the dead-letter stream"):
             try:
-                message = await self._js.get_last_msg(DEAD_LETTER, f"{self._subject}.{name}")
+                message = await self._js.get_last_msg(self._names.dead_letter, f"{self._subject}.{name}")
             except NotFoundError:
                 return None
         return _letter(message.subject or "", headers_of(message), message.data or b"")
@@ -129,7 +129,7 @@ class DeadLetterStore:
     async def delete(self, name: str) -> None:
         """Delete the letter *name*; a missing letter is no error."""
         with writing(self._client, "deleting from the dead-letter stream"):
-            await self._js.purge_stream(DEAD_LETTER, subject=f"{self._subject}.{name}")
+            await self._js.purge_stream(self._names.dead_letter, subject=f"{self._subject}.{name}")
 
     async def _store(self, name: str, sequence: int, payload: bytes, reason: str) -> None:
         headers = {
@@ -140,7 +140,9 @@ class DeadLetterStore:
         }
         with writing(self._client, "parking an event"):
             try:
-                await self._js.publish(f"{self._subject}.{name}", payload, headers=headers, stream=DEAD_LETTER)
+                await self._js.publish(
+                    f"{self._subject}.{name}", payload, headers=headers, stream=self._names.dead_letter
+                )
             except APIError as error:
                 if error.err_code != ErrorCode.STREAM_STORE_FAILED:
                     raise

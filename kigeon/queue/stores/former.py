@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
-from kigeon.queue.broker.connection import queue_errors, writing
+from kigeon.queue.broker.connection import names_of, queue_errors, writing
 from kigeon.queue.broker.scan import StreamMessage, last_sequence, scan
-from kigeon.queue.broker.streams import RETRY, RETRY_SUBJECT, retry_stream, retry_subject, stream_state
+from kigeon.queue.broker.streams import stream_state
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +37,13 @@ class Adopted:
 
 async def last_of(client: Client, sender: str) -> int:
     """Return the last sequence of the shared stream if *sender* has messages in it, else 0."""
+    names = names_of(client)
     with queue_errors("reading the shared retry stream"):
         js = client.jetstream()
-        state = await stream_state(js, RETRY)
+        state = await stream_state(js, names.retry)
         try:
             if state is not None:
-                await js.get_last_msg(RETRY, f"{RETRY_SUBJECT}.{sender}")
+                await js.get_last_msg(names.retry, f"{names.retry_subjects}.{sender}")
                 return int(state.last_seq)
         except NotFoundError:
             pass
@@ -62,16 +63,17 @@ async def holds(client: Client, sender: str, booked: int) -> bool:
 
 async def adopt(client: Client, sender: str, booked: int, marked: Collection[int]) -> Adopted | None:
     """Copy the messages that *sender* has booked, as :meth:`kigeon.queue.stores.retry.RetryStore.adopt` says."""
+    names = names_of(client)
     last = await last_of(client, sender)
     if not last or booked > last:
         return None
-    own = retry_stream(sender)
+    own = names.retry_stream(sender)
     with writing(client, "deleting copies that were never booked"):
         await client.jetstream().purge_stream(own)
     log.info("waiting events move from the shared retry stream to the sender's own", extra={"sender": sender})
     moved: dict[int, int] = {}
     some: list[StreamMessage] = []
-    async for message in scan(client, RETRY, f"{RETRY_SUBJECT}.{sender}", 1):
+    async for message in scan(client, names.retry, f"{names.retry_subjects}.{sender}", 1):
         if message.sequence > booked:
             break
         some.append(message)
@@ -84,14 +86,15 @@ async def adopt(client: Client, sender: str, booked: int, marked: Collection[int
 
 async def _copy(client: Client, sender: str, some: list[StreamMessage], marked: Collection[int]) -> dict[int, int]:
     """Copy messages in their order; return the new sequences of those that are *marked*."""
+    names = names_of(client)
     js = client.jetstream()
     with writing(client, "copying from the shared retry stream"):
         copies = (
             js.publish(
-                retry_subject(sender, message.headers.get("Kigeon-Key", "")),
+                names.retry_subject(sender, message.headers.get("Kigeon-Key", "")),
                 message.payload,
                 headers=dict(message.headers),
-                stream=retry_stream(sender),
+                stream=names.retry_stream(sender),
             )
             for message in some
         )
@@ -101,11 +104,12 @@ async def _copy(client: Client, sender: str, some: list[StreamMessage], marked: 
 
 async def forget(client: Client, sender: str) -> None:
     """Delete the messages of *sender* in the shared stream, and the stream when it is empty."""
+    names = names_of(client)
     with writing(client, "deleting from the shared retry stream"):
         js = client.jetstream()
-        if await stream_state(js, RETRY) is None:
+        if await stream_state(js, names.retry) is None:
             return
-        await js.purge_stream(RETRY, subject=f"{RETRY_SUBJECT}.{sender}")
-        state = await stream_state(js, RETRY)
+        await js.purge_stream(names.retry, subject=f"{names.retry_subjects}.{sender}")
+        state = await stream_state(js, names.retry)
         if state is not None and not state.messages:
-            await js.delete_stream(RETRY)
+            await js.delete_stream(names.retry)

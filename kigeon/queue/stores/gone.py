@@ -16,13 +16,14 @@ from dataclasses import dataclass
 import orjson
 from nats.aio.client import Client
 from nats.js import JetStreamContext, api
-from nats.js.errors import KeyNotFoundError, NotFoundError
+from nats.js.errors import NotFoundError
 
 from kigeon.config.settings import QueueSettings
 from kigeon.events.envelope import natural
-from kigeon.queue.broker.connection import writing
+from kigeon.queue.broker.connection import names_of, writing
+from kigeon.queue.broker.records import read_record
 from kigeon.queue.broker.scan import scan
-from kigeon.queue.broker.streams import POSITION_KEY, RETRY, RETRY_SUBJECT, STATE, stream_state
+from kigeon.queue.broker.streams import POSITION_KEY, stream_state
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class GoneSenders:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
+        self._names = names_of(client)
         self._max_age = settings.events_max_age
         self._configured = frozenset(configured)
         self._now = now
@@ -77,8 +79,8 @@ class GoneSenders:
 
     async def _look(self) -> None:
         js = self._client.jetstream()
-        for info in await _retry_streams(js):
-            for part in await _parts(js, info):
+        for info in await _retry_streams(self._client, js):
+            for part in await _parts(self._client, js, info):
                 await self._look_after(js, info.config, part)
 
     async def _look_after(self, js: JetStreamContext, config: api.StreamConfig, part: Part) -> None:
@@ -110,39 +112,43 @@ class GoneSenders:
 
     async def _ended(self, sender: str) -> Mapping[str, int]:
         try:
-            entry = await (await self._client.jetstream().key_value(STATE)).get(f"{POSITION_KEY}.{sender}")
-            return {key: int(bits, 16) for key, bits in orjson.loads(entry.value or b"")["retry"].items()}
-        except (KeyNotFoundError, NotFoundError, ValueError, KeyError, TypeError, AttributeError):
+            record = await read_record(self._client.jetstream(), self._names, f"{POSITION_KEY}.{sender}")
+            return {key: int(bits, 16) for key, bits in orjson.loads(record.value or b"")["retry"].items()}
+        except (NotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
     async def _delete(self, js: JetStreamContext, part: Part) -> None:
-        if part.stream != RETRY:
+        if part.stream != self._names.retry:
             await js.delete_stream(part.stream)
             return
-        await js.purge_stream(RETRY, subject=part.subject)
-        state = await stream_state(js, RETRY)
+        await js.purge_stream(self._names.retry, subject=part.subject)
+        state = await stream_state(js, self._names.retry)
         if state is not None and not state.messages:
-            await js.delete_stream(RETRY)
+            await js.delete_stream(self._names.retry)
 
 
-async def _retry_streams(js: JetStreamContext) -> list[api.StreamInfo]:
+async def _retry_streams(client: Client, js: JetStreamContext) -> list[api.StreamInfo]:
     found: list[api.StreamInfo] = []
-    offset = 0
+    offset, retry = 0, names_of(client).retry
     while page := await js.streams_info(offset):
         offset += len(page)
-        found += [info for info in page if (info.config.name or "").startswith(RETRY)]
+        # Not whatever begins with it: in a JetStream of many, that may be of a kigeon with a longer name.
+        found += [info for info in page if f"{info.config.name}-".startswith(f"{retry}-")]
     return found
 
 
-async def _parts(js: JetStreamContext, info: api.StreamInfo) -> list[Part]:
+async def _parts(client: Client, js: JetStreamContext, info: api.StreamInfo) -> list[Part]:
     """Return the senders' parts of a retry stream."""
+    names = names_of(client)
     name = info.config.name or ""
-    if name != RETRY:
-        sender = name.removeprefix(f"{RETRY}-")
-        return [Part(name, sender, f"{RETRY_SUBJECT}.{sender}.*", GONE_SINCE)]
-    subjects = (await js.stream_info(RETRY, subjects_filter=f"{RETRY_SUBJECT}.*")).state.subjects or {}
-    senders = [subject.removeprefix(f"{RETRY_SUBJECT}.") for subject in sorted(subjects)]
-    return [Part(RETRY, sender, f"{RETRY_SUBJECT}.{sender}", f"{GONE_SINCE}-{sender}") for sender in senders]
+    if name != names.retry:
+        sender = name.removeprefix(f"{names.retry}-")
+        return [Part(name, sender, f"{names.retry_subjects}.{sender}.*", GONE_SINCE)]
+    subjects = (await js.stream_info(names.retry, subjects_filter=f"{names.retry_subjects}.*")).state.subjects or {}
+    senders = [subject.removeprefix(f"{names.retry_subjects}.") for subject in sorted(subjects)]
+    return [
+        Part(names.retry, sender, f"{names.retry_subjects}.{sender}", f"{GONE_SINCE}-{sender}") for sender in senders
+    ]
 
 
 async def _note(js: JetStreamContext, config: api.StreamConfig, notes: dict[str, str]) -> None:

@@ -27,9 +27,8 @@ from nats.aio.client import Client
 
 from kigeon.errors import shorten
 from kigeon.events.envelope import MOST_OFFSET, natural
-from kigeon.queue.broker.connection import writing
+from kigeon.queue.broker.connection import names_of, writing
 from kigeon.queue.broker.scan import StreamMessage, scan, stream_state
-from kigeon.queue.broker.streams import OUTCOMES, OUTCOMES_SUBJECT
 from kigeon.throttle import Limited
 
 few = Limited(logging.getLogger(__name__))
@@ -60,8 +59,9 @@ class OutcomeStore:
 
     def __init__(self, client: Client, sender: str) -> None:
         self._client = client
+        self._names = names_of(client)
         self._js = client.jetstream()
-        self._subject = f"{OUTCOMES_SUBJECT}.{sender}"
+        self._subject = f"{self._names.outcomes_subjects}.{sender}"
 
     async def write(self, ranges: Sequence[Range], complete_from: int) -> None:
         """Store how events ended; no offset from *complete_from* on was noted before."""
@@ -82,7 +82,7 @@ class OutcomeStore:
         payload = orjson.dumps([[outcome, reason, found] for (outcome, reason), found in groups.items()])
         headers = {COMPLETE_FROM: str(complete_from)}
         with writing(self._client, "storing why events were not sent"):
-            await self._js.publish(self._subject, payload, stream=OUTCOMES, headers=headers)
+            await self._js.publish(self._subject, payload, stream=self._names.outcomes, headers=headers)
 
     async def read(self, note: Callable[[Noted], None]) -> int | None:
         """Pass the stored notes to *note*, oldest first, and return the offset from which on no note is missing.
@@ -92,7 +92,7 @@ class OutcomeStore:
         """
         complete_from: int | None = None
         oldest = 0
-        async for message in scan(self._client, OUTCOMES, self._subject, 1, most=AT_ONCE):
+        async for message in scan(self._client, self._names.outcomes, self._subject, 1, most=AT_ONCE):
             oldest = oldest or message.sequence
             found = read_noted(message.payload, message.sequence)
             if found is None:
@@ -101,7 +101,7 @@ class OutcomeStore:
                 if complete_from is None:
                     complete_from = _complete_from(message)
                 note(found)
-        state = await stream_state(self._client, OUTCOMES)
+        state = await stream_state(self._client, self._names.outcomes)
         # Messages were evicted during the reading, or lost in the middle: some notes may not have been read.
         passed_by = oldest < state.first_seq or state.last_seq - state.first_seq + 1 > state.messages
         return None if oldest and passed_by else complete_from

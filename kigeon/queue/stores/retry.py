@@ -21,10 +21,9 @@ from nats.js.errors import APIError, NotFoundError
 from kigeon.errors import QueueFull, UnreadableEnvelope, shorten
 from kigeon.events.checkpoint import MOST_TIME
 from kigeon.events.envelope import natural, pack
-from kigeon.queue.broker.connection import reading, writing
+from kigeon.queue.broker.connection import names_of, reading, writing
 from kigeon.queue.broker.error_codes import NOTHING_TO_DELETE, ErrorCode
 from kigeon.queue.broker.scan import headers_of, last_sequence, scan
-from kigeon.queue.broker.streams import RETRY, RETRY_SUBJECT, retry_stream, retry_subject
 from kigeon.queue.stores import former
 from kigeon.queue.stores.former import Adopted
 
@@ -49,9 +48,10 @@ class RetryStore:
 
     def __init__(self, client: Client, sender: str, timeout: float = 5.0) -> None:
         self._client = client
+        self._names = names_of(client)
         self._js = client.jetstream(timeout=timeout)
         self._sender = sender
-        self._stream = retry_stream(sender)
+        self._stream = self._names.retry_stream(sender)
 
     async def put(self, key: str, events: Sequence[bytes], offsets: Sequence[int], stored_at: float) -> int:
         """Store *events* and return the message's sequence. A full stream refuses: :class:`QueueFull`."""
@@ -61,7 +61,7 @@ class RetryStore:
             "Kigeon-Numbers": ",".join(map(str, offsets)),
             "Kigeon-Stored-At": f"{stored_at:.6f}",
         }
-        payload, subject = pack(events, b"").payload, retry_subject(self._sender, key)
+        payload, subject = pack(events, b"").payload, self._names.retry_subject(self._sender, key)
         with writing(self._client, "moving events to the retry stream"):
             try:
                 ack = await self._js.publish(subject, payload, headers=headers, stream=self._stream)
@@ -73,15 +73,15 @@ class RetryStore:
 
     async def waiting(self, after: int = 0) -> AsyncIterator[Waiting]:
         """Yield the messages after sequence *after*, oldest first, without their events."""
-        subject = f"{RETRY_SUBJECT}.{self._sender}.*"
+        subject = f"{self._names.retry_subjects}.{self._sender}.*"
         async for message in scan(self._client, self._stream, subject, after + 1, headers_only=True):
             yield _read(message.sequence, dict(message.headers), message.timestamp)
 
     async def booked(self, booked: int) -> AsyncIterator[Waiting]:
         """Yield the messages that a position has booked up to *booked*, from the stream that holds them."""
         if await former.holds(self._client, self._sender, booked):
-            subject = f"{RETRY_SUBJECT}.{self._sender}"
-            async for found in scan(self._client, RETRY, subject, 1, headers_only=True):
+            subject = f"{self._names.retry_subjects}.{self._sender}"
+            async for found in scan(self._client, self._names.retry, subject, 1, headers_only=True):
                 if found.sequence <= booked:
                     yield _read(found.sequence, dict(found.headers), found.timestamp)
         elif await former.is_there(self._client, self._stream):
@@ -92,7 +92,7 @@ class RetryStore:
 
     async def next(self, key: str, start: int) -> Waiting | None:
         """Return the first message that waits for *key* from sequence *start* on; None where there is none."""
-        subject = retry_subject(self._sender, key)
+        subject = self._names.retry_subject(self._sender, key)
         with reading(self._client, "reading the retry stream"):
             try:
                 found = await self._js.get_msg(self._stream, max(start, 1), subject, next=True)

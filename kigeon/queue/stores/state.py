@@ -5,24 +5,16 @@ A record's revision is the fence: an owner that does not know the latest revisio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from uuid import uuid4
 
 from nats.aio.client import Client
 from nats.js import api
-from nats.js.errors import BadRequestError, KeyNotFoundError, NotFoundError
+from nats.js.errors import BadRequestError
 
 from kigeon.errors import Fenced, QueueError
-from kigeon.queue.broker.connection import queue_errors, writing
+from kigeon.queue.broker.connection import lasts, names_of, queue_errors, writing
 from kigeon.queue.broker.error_codes import ErrorCode
-from kigeon.queue.broker.streams import STATE
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """The value of a key and its revision; no value and revision 0 when there is nothing yet."""
-
-    value: bytes | None = None
-    revision: int = 0
+from kigeon.queue.broker.records import WRITER, Record, read_record
 
 
 class StateRecord:
@@ -30,9 +22,11 @@ class StateRecord:
 
     def __init__(self, client: Client, key: str, timeout: float = 5.0) -> None:
         self._client = client
+        self._names = names_of(client)
         self._js = client.jetstream(timeout=timeout)
         self._key = key
         self._revision = 0
+        self._writer = uuid4().hex
 
     async def read(self) -> bytes | None:
         """Return the stored value, None where there is none, and take ownership of its revision."""
@@ -51,10 +45,10 @@ class StateRecord:
 
         :class:`Fenced` when somebody else wrote since this owner last did.
         """
-        headers = {api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(self._revision)}
+        headers = {api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(self._revision), WRITER: self._writer}
         with writing(self._client, f"writing the record {self._key}"):
             try:
-                ack = await self._js.publish(f"$KV.{STATE}.{self._key}", value, headers=headers)
+                ack = await self._js.publish(self._names.record_subject(self._key), value, headers=headers)
                 self._revision = ack.seq
             except BadRequestError as error:
                 if error.err_code != ErrorCode.STREAM_WRONG_LAST_SEQUENCE:
@@ -68,14 +62,11 @@ class StateRecord:
             # Nobody wrote the record, it was lost: its owner writes it anew, still fenced against another owner.
             self._revision = record.revision
             raise QueueError(f"the record {self._key} was lost")
-        if record.value != value:
+        # A leader that was just elected may not know yet what the last one has acknowledged.
+        lasts(self._client, f"the record {self._key} is as it was before", record.revision < self._revision)
+        if record.value != value or record.writer != self._writer:
             raise Fenced(f"another kigeon wrote the record {self._key}: it is the owner now")
         return record.revision
 
     async def _fetch(self) -> Record:
-        bucket = await self._js.key_value(STATE)
-        try:
-            entry = await bucket.get(self._key)
-        except (KeyNotFoundError, NotFoundError):
-            return Record()
-        return Record(entry.value, entry.revision or 0)
+        return await read_record(self._js, self._names, self._key)

@@ -8,12 +8,13 @@ import math
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 from kigeon.backoff import persistently
 from kigeon.errors import QueueFull
+from kigeon.finding import Trouble
 from kigeon.senders.delivery.figures import PushFigures
 from kigeon.senders.delivery.lane import Blockage, Item, Lane
 from kigeon.senders.delivery.planner import COMMON, Hold, PushPlanner, PushResult
@@ -36,7 +37,9 @@ REMEMBERED_FOR = 60.0
 SAY_FULL_EVERY = 60.0
 """Seconds between two errors that say that the dead-letter stream is full."""
 
-REFUSES_ALL = "the destination refuses event after event, and nothing shows that it is the events' fault"
+REFUSES_ALL = "the destination refuses event after event, and does not say what is wrong with them: see its own log"
+
+LETTERS_CURE = "see why with `kigeon dead-letter list`, and try again with `kigeon dead-letter replay`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class Delivery:
         self._began = time.monotonic()
         self._has_predecessor = progress.ledger.counts[Outcome.SENT] > 0
         self._figures = PushFigures()
+        self._trouble: Trouble | None = None
 
     def planner(self, destination: Destination) -> PushPlanner:
         """Return the planner of *destination*."""
@@ -108,7 +112,8 @@ class Delivery:
 
     def report(self) -> Mapping[str, Any]:
         """Return the figures of the pushes, and counts of the destinations' streams, as plain data."""
-        return {**self._figures.report(), "streams": self._streams()}
+        troubles = [asdict(self._trouble)] if self._trouble is not None else []
+        return {**self._figures.report(), "streams": self._streams(), "troubles": troubles}
 
     def _streams(self) -> dict[str, int]:
         found: Counter[str] = Counter()
@@ -163,7 +168,7 @@ class Delivery:
         doubts.discard(result.certain)
         self._elsewhere.doubt(result.doubted)
 
-    async def park(self, item: Item, reason: str) -> bool:
+    async def park(self, item: Item, reason: str, cure: str = "") -> bool:
         """Store *item* in the dead-letter stream, and book its end; False when there is no room and it has to wait.
 
         An event that was sent before stays booked as sent.
@@ -173,9 +178,9 @@ class Delivery:
         elif not await self._park(partial(self._dead_letter.park, item.offset, item.page.sequence, item.raw, reason)):
             return False
         else:
-            self._few.warning(
-                "an event can't be delivered, it is parked", extra={"number": item.offset, "reason": reason}
-            )
+            self._trouble = Trouble("events can't be delivered", reason, cure or LETTERS_CURE, time.monotonic())
+            extra = {"number": item.offset, "reason": reason, "cure": cure}
+            self._few.warning("an event can't be delivered, it is parked", extra=extra)
         self._progress.ledger.end(item.page, item.index, Outcome.PARKED)
         return True
 
@@ -261,7 +266,7 @@ class Delivery:
         for item in result.sent:
             self._progress.ledger.end(item.page, item.index, Outcome.SENT)
         self._figures.sent(result.sent)
-        unparked = [item for item, reason in result.parked if not await self.park(item, reason)]
+        unparked = [item for item, reason in result.parked if not await self.park(item, reason, answer.cure)]
         if result.sent or result.parked:
             self._tell_back(lane, len(result.sent) + len(work.todo))
             lane.succeeded(sum(item.entry.size for item in result.sent if item.entry is not None))
@@ -322,7 +327,12 @@ class Delivery:
     def _tell_held(lane: Lane, hold: Hold, events: int) -> None:
         # The log tells when it begins; the accounts tell that it goes on.
         level = logging.DEBUG if lane.key == hold.key and lane.is_blocked else logging.WARNING
-        extra = {"destination": lane.destination.label, "queue": hold.key.strip(), "reason": hold.reason}
+        extra = {
+            "destination": lane.destination.label,
+            "queue": hold.key.strip(),
+            "reason": hold.reason,
+            "cure": hold.cure,
+        }
         log.log(level, "a stream takes nothing now, its events wait", extra={**extra, "events": events})
 
 

@@ -80,7 +80,7 @@ class Lanes:
         strays = set(map(id, self._strays(lane, lane.items)))
         held.items.extend(lane.take_if(lambda item: id(item) in strays) if strays else ())
         delay = held.slow_down(hold.pace, hold.most)
-        return held, held.refused(items, delay or None, Blockage(hold.reason))[1]
+        return held, held.refused(items, delay or None, Blockage(hold.reason, hold.cure))[1]
 
     def report(self, waiting: Callable[[str], int]) -> list[dict[str, object]]:
         """Return why lanes are blocked, those with the most waiting events first, as plain data.

@@ -28,6 +28,7 @@ class Hold:
     reason: str
     pace: float = 0.0
     most: int = 0
+    cure: str = ""
 
 
 @dataclass(slots=True)

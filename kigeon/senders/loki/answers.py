@@ -25,6 +25,7 @@ from email.utils import parsedate_to_datetime
 
 from kigeon.errors import shorten
 from kigeon.senders.entry import Answer, PushStatus
+from kigeon.senders.loki.cures import limit_cure
 from kigeon.senders.loki.refusals import read_invalid, read_stream_refusal
 
 _VERDICTS = {204: PushStatus.DELIVERED, 200: PushStatus.DELIVERED, 429: PushStatus.RETRY, 413: PushStatus.SPLIT}
@@ -63,13 +64,13 @@ def answer_of(status: int, body: bytes, retry_after: str | None = None) -> Answe
         if part in text:
             return Answer(PushStatus.HOLD, reason, wait, cure)
     if status in (400, 429) and (refusal := read_stream_refusal(text)):
-        return Answer(PushStatus.STREAM, reason, wait, refusals=(refusal,))
+        return Answer(PushStatus.STREAM, reason, wait, limit_cure(text), refusals=(refusal,))
     if status == 400:
-        return Answer(PushStatus.INVALID, reason, wait, refusals=read_invalid(text))
+        return Answer(PushStatus.INVALID, reason, wait, limit_cure(text), refusals=read_invalid(text))
     if any(part in text for part in _TOO_LARGE):
         return Answer(PushStatus.SPLIT, reason, wait)
     verdict = _VERDICTS.get(status, PushStatus.RETRY if status >= 500 else PushStatus.HOLD)
-    return Answer(verdict, reason, wait, _CURES.get(status, ""))
+    return Answer(verdict, reason, wait, _CURES.get(status, "") or limit_cure(text))
 
 
 def seconds_of(retry_after: str | None, now: datetime | None = None) -> float | None:

@@ -185,10 +185,11 @@ class LokiPlanner:
     def _hold(self, stream: Stream, group: Sequence[Item], answer: Answer, refusal: Refusal) -> Hold:
         if refusal.fault is Fault.STREAMS:
             self._is_full = True
-            return Hold(NEW_STREAMS, answer.reason)
+            return Hold(NEW_STREAMS, answer.reason, cure=answer.cure)
         key = self._held.setdefault(stream, _key_of(stream))
         most = size_of(group) // 2
-        return Hold(key, answer.reason, refusal.rate, min(most, int(refusal.rate)) if refusal.rate else most)
+        most = min(most, int(refusal.rate)) if refusal.rate else most
+        return Hold(key, answer.reason, refusal.rate, most, answer.cure)
 
     def _late(self, group: list[Item], answer: Answer, refusal: Refusal) -> PushResult:
         """Handle late lines: Loki refused the oldest ones, as many as it says, and took the others."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from kigeon.backoff import persistently
-from kigeon.errors import UnreadablePosition
+from kigeon.errors import Fenced, UnreadablePosition
 from kigeon.senders.ports import PositionRecord, RetryStore
 from kigeon.senders.progress.envelope import Position
 from kigeon.senders.progress.position import read_position, write_position
@@ -16,7 +18,7 @@ log = logging.getLogger(__name__)
 
 async def open_position(record: PositionRecord, retry: RetryStore) -> Position:
     """Return the sender's position; afterwards its own retry stream holds the events that the position says."""
-    stored = await persistently("reading the position", record.read)
+    stored = await _take_over(record)
     try:
         position = read_position(stored)
     except UnreadablePosition as error:
@@ -24,6 +26,17 @@ async def open_position(record: PositionRecord, retry: RetryStore) -> Position:
         log.error("the position can't be read, everything in the queue is sent again", extra={"error": str(error)})
         position = Position(retry_sequence=await persistently("reading the retry stream", retry.booked_at_most))
     return await _adopt(position, record, retry)
+
+
+async def _take_over(record: PositionRecord) -> bytes | None:
+    """Return the record, written anew: whoever owned it can no longer write it, and nothing newer was written."""
+    while True:
+        stored = await persistently("reading the position", record.read)
+        if stored is None:
+            return None
+        with suppress(Fenced):
+            await persistently("taking the position over", partial(record.write, stored))
+            return stored
 
 
 async def _adopt(position: Position, record: PositionRecord, retry: RetryStore) -> Position:

@@ -75,7 +75,9 @@ class RetryScheduler:
         self._groups: dict[str, Group] = {}
         self._copying = asyncio.Lock()
         self._finding = asyncio.Lock()
-        self._strays = False
+        # At first what another owner may have left, or be leaving, where a sender moves from one replica to another.
+        self._strays = True
+        self._copied = 0
         self._damaged: set[int] = set()
         # Events and pages for which neither the retry stream nor the dead-letter stream has room, and their next try.
         self._held: list[Item] = []
@@ -240,6 +242,9 @@ class RetryScheduler:
             except QueueError:
                 self._strays = True
                 raise
+            # A gap is an attempt of another owner, whose time is over; to be booked with this copy it would be doubled.
+            self._strays |= sequence != self._copied + 1
+            self._copied = sequence
             if self._strays:
                 # Copies of earlier, failed attempts are in the stream by now, before this one.
                 async for stray in self._messages(self._ledger.retry.sequence):

@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
 
 from actors import messages
-from kigeon.queue.broker.streams import EVENTS_SUBJECT
 from tests.faults.actors.rig import CHILDREN, PIPELINE, SENDERS, Rig
+from tests.support.names import EVENTS_SUBJECT
 
 PARTS = {"QueueAddress", "ChildSpec"}
 """Parts of messages, no messages themselves."""

@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 import orjson
 from nats.aio.client import Client
 
+from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.scan import last_sequence
-from kigeon.queue.broker.streams import EVENTS
 from kigeon.queue.stores.state import StateRecord
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.disk import Disk
 from tests.support.kigeon import Kigeon
+from tests.support.names import EVENTS
 from tests.support.processes import is_running, wait_until
 
 T = TypeVar("T")
@@ -138,7 +139,7 @@ class Stored(Kigeon):
         url = orjson.loads(ports.read_bytes())["nats"][0]
 
         async def ask() -> T:
-            async with connected(url, token.decode(), "test") as client:
+            async with connected(QueueAddress(url, token.decode()), "test") as client:
                 return await question(client)
 
         return asyncio.run(ask())

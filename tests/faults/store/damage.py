@@ -7,9 +7,9 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from kigeon.queue.broker.streams import STATE
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
+from tests.support.names import STATE
 from tests.support.processes import is_running, wait_until
 
 BUCKET = f"KV_{STATE}"

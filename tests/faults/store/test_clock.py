@@ -18,8 +18,9 @@ from kigeon.config.settings import QueueSettings
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import first_sequence, last_sequence
-from kigeon.queue.broker.streams import EVENTS, SEEN, file_store_bytes
+from kigeon.queue.broker.streams import file_store_bytes
 from tests.faults.store.clocked import clocked_server
+from tests.support.names import EVENTS, SEEN
 from tests.support.processes import wait_until
 from tests.support.storing import known_after_rebuild, storing
 
@@ -46,7 +47,7 @@ class Clocked:
         """Return what *question* returns of a client."""
 
         async def ask() -> object:
-            async with connected(self.server.url, self.server.token, "test") as client:
+            async with connected(self.server.address, "test") as client:
                 return await question(client)
 
         return asyncio.run(ask())

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 
-from kigeon.queue.broker.streams import DEAD_LETTER, EVENTS, SEEN, STATE, retry_stream
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.faults.store.damage import (
@@ -26,6 +25,7 @@ from tests.faults.store.damage import (
 from tests.support.events import arrived, assert_once, make_event, occurrence_of
 from tests.support.kigeon import loki_sender
 from tests.support.loki import Loki
+from tests.support.names import DEAD_LETTER, EVENTS, SEEN, STATE, retry_stream
 from tests.support.processes import wait_until
 
 GONE = "events were evicted from the queue before they were sent"

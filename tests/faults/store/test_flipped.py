@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from kigeon.queue.broker.streams import DEAD_LETTER, SEEN, retry_stream
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.faults.store.damage import WHEN, When, ended, flip, put_slowly
@@ -14,6 +13,7 @@ from tests.support.events import arrived, assert_once, make_event, occurrence_of
 from tests.support.hooks import ROUTE_BY_NODE, write_hook
 from tests.support.kigeon import loki_sender
 from tests.support.loki import Loki
+from tests.support.names import DEAD_LETTER, SEEN, retry_stream
 from tests.support.processes import wait_until
 
 pytestmark = [

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from kigeon.queue.broker.streams import DEAD_LETTER, EVENTS, OUTCOMES, SEEN, STATE, retry_stream
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.faults.store.tracing import Trace, traced
 from tests.support.events import make_event
 from tests.support.kigeon import loki_sender
 from tests.support.loki import Loki
+from tests.support.names import DEAD_LETTER, EVENTS, OUTCOMES, SEEN, STATE, retry_stream
 
 pytestmark = pytest.mark.timeout(300)
 

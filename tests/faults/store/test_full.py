@@ -87,7 +87,7 @@ def test_it_is_full_when_kigeon_starts_for_the_first_time(
     with Stored(tmp_path, api, [loki_sender(loki)], disk, **SMALL) as kigeon:
         assert kigeon.wait() == 1
         said = kigeon.log_path.read_text()
-        assert "can't be used: No space left on device: give a directory" in said
+        assert "can't be used: No space left on device: give it a larger volume" in said
         assert "Traceback" not in said
         disk.free()
         api.put_events([make_event(1)])

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from kigeon.queue.broker.streams import DEAD_LETTER, EVENTS, SEEN, retry_stream
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.faults.store.damage import BUCKET, WHEN, When, after_a_crash, while_running, while_stopped
 from tests.support.events import assert_once, make_event
 from tests.support.kigeon import loki_sender
 from tests.support.loki import Loki
+from tests.support.names import DEAD_LETTER, EVENTS, SEEN, retry_stream
 
 STREAMS = [EVENTS, SEEN, retry_stream("loki"), DEAD_LETTER, BUCKET]
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 
-from kigeon.queue.broker.streams import DEAD_LETTER
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.faults.store.disk import Disk
@@ -13,6 +12,7 @@ from tests.support.events import assert_once, make_event
 from tests.support.flow import Flow
 from tests.support.kigeon import loki_sender
 from tests.support.loki import Loki
+from tests.support.names import DEAD_LETTER
 from tests.support.processes import wait_until
 
 
@@ -115,7 +115,7 @@ def test_it_is_read_only_when_kigeon_starts(tmp_path: Path, api: ApiServer, loki
     with Stored(tmp_path, api, [loki_sender(loki)], disk) as kigeon:
         assert kigeon.wait() == 1
         said = kigeon.log_path.read_text()
-        assert "can't be used: Read-only file system: give a directory" in said
+        assert "can't be used: Read-only file system: mount the volume for writing" in said
         assert "Traceback" not in said
         disk.remount("rw")
         api.put_events([make_event(1)])

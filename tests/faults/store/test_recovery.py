@@ -20,11 +20,12 @@ from kigeon.config.settings import QueueSettings
 from kigeon.queue.broker import process as module
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare, file_store_bytes
+from kigeon.queue.broker.streams import declare, file_store_bytes
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.support.kigeon import loki_sender
 from tests.support.loki import Loki
+from tests.support.names import EVENTS, EVENTS_SUBJECT
 from tests.support.processes import freeze, is_running, wait_until
 
 GIBIBYTE = 2**30
@@ -83,7 +84,7 @@ async def _count(client: Client) -> int:
 
 def _ask(server: NatsServer, question: object) -> int:
     async def ask() -> int:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             return await question(client)  # type: ignore[operator,no-any-return]
 
     return asyncio.run(ask())

@@ -12,7 +12,7 @@ from kigeon.config.settings import QueueSettings
 from kigeon.errors import Fenced
 from kigeon.events.envelope import Envelope, pack
 from kigeon.events.occurrence import identity_of
-from kigeon.queue.broker.streams import EVENTS_SUBJECT, POSITION_KEY
+from kigeon.queue.broker.streams import POSITION_KEY
 from kigeon.queue.log.end import read_log_end
 from kigeon.queue.log.protocol import LogEnd
 from kigeon.queue.log.publisher import Publisher
@@ -24,6 +24,7 @@ from tests.support.events import assert_once, make_event
 from tests.support.flow import Flow
 from tests.support.kigeon import loki_sender
 from tests.support.loki import Loki
+from tests.support.names import EVENTS_SUBJECT
 from tests.support.processes import wait_until
 
 NOT_AS_LEFT = "the events stream is not as it was left"

@@ -9,9 +9,11 @@ from nats.errors import ConnectionReconnectingError
 
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import QueueError
+from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.connection import QueueClient, connect
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import EVENTS_SUBJECT, declare
+from kigeon.queue.broker.streams import declare
+from tests.support.names import EVENTS_SUBJECT
 from tests.support.processes import freeze
 from tests.support.queue_writes import WRITES
 
@@ -23,7 +25,7 @@ def test_two_writes_in_a_row_that_time_out_raise_the_alarm(
     alarms: list[str] = []
 
     async def test() -> None:
-        client = await connect(server.url, server.token, "test", alarm=alarms.append)
+        client = await connect(server.address, "test", alarm=alarms.append)
         try:
             await declare(client, settings, "a")
             await WRITES[write](client)
@@ -48,7 +50,7 @@ def test_an_answer_of_any_kind_begins_the_count_anew() -> None:
         def is_connected(self) -> bool:
             return True
 
-    client = Connected(alarms.append)
+    client = Connected(QueueAddress(""), alarms.append)
     for error in (TimeoutError(), None, TimeoutError(), OSError(), TimeoutError()):
         client.wrote(error)
     assert alarms == []
@@ -58,7 +60,7 @@ def test_an_answer_of_any_kind_begins_the_count_anew() -> None:
 
 def test_what_times_out_while_the_server_is_away_is_no_alarm() -> None:
     alarms: list[str] = []
-    client = QueueClient(alarms.append)
+    client = QueueClient(QueueAddress(""), alarms.append)
     for _ in range(5):
         client.wrote(TimeoutError())
     assert alarms == []
@@ -68,7 +70,7 @@ def test_what_was_asked_on_a_connection_that_is_lost_fails_at_once(server: NatsS
     """Its answer never comes; whoever asked tries again, long before its time is up."""
 
     async def test() -> None:
-        client = await connect(server.url, server.token, "test")
+        client = await connect(server.address, "test")
         try:
             await declare(client, settings, "a")
             freeze(server.pid)

@@ -16,6 +16,7 @@ from nats.aio.client import Client
 
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import StartError
+from kigeon.queue.broker import process
 from kigeon.queue.broker.process import TIMER_SLACK, NatsServer
 from kigeon.queue.broker.recovery import Work
 from kigeon.queue.broker.streams import declare
@@ -72,6 +73,18 @@ def test_who_launches_a_server_need_not_wait_for_it(tmp_path: Path) -> None:
         while not server.look() and time.monotonic() < deadline:
             time.sleep(0.005)
         assert (server.is_running, server.is_starting, server.is_ready) == (True, False, True)
+
+
+def test_a_restarted_server_that_can_not_write_where_it_listens_is_found_where_it_listened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its disk may still be full."""
+    with NatsServer(tmp_path, 10**9) as server:
+        server.start()
+        port = server.port
+        monkeypatch.setattr(process, "_read_port", lambda run: 0)
+        server.restart()
+        assert (server.is_ready, server.port) == (True, port)
 
 
 def test_its_timers_may_be_late(server: NatsServer) -> None:

@@ -14,7 +14,8 @@ from kigeon.queue.broker import pull as pulling
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.pull import Pull
 from kigeon.queue.broker.scan import subscribe
-from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare
+from kigeon.queue.broker.streams import declare
+from tests.support.names import EVENTS, EVENTS_SUBJECT
 from tests.support.sending import until
 from tests.support.writing import run_with_client
 

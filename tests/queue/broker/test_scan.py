@@ -7,8 +7,9 @@ from nats.aio.client import Client
 from kigeon.config.settings import QueueSettings
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import scan
-from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare
+from kigeon.queue.broker.streams import declare
 from kigeon.queue.log.reader import EventLog
+from tests.support.names import EVENTS, EVENTS_SUBJECT
 from tests.support.writing import run_with_client
 
 READERS = 1100

@@ -9,7 +9,7 @@ from kigeon.config.settings import QueueSettings
 from kigeon.errors import QueueError
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.sizes import stream_sizes
-from kigeon.queue.broker.streams import DEAD_LETTER, EVENTS, SEEN
+from tests.support.names import DEAD_LETTER, EVENTS, SEEN
 from tests.support.writing import run_with_streams
 
 

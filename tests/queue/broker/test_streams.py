@@ -10,9 +10,10 @@ from kigeon.backoff import persistently
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import Fenced, QueueError
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import DEAD_LETTER, STATE, declare, retry_stream
+from kigeon.queue.broker.streams import declare
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
+from tests.support.names import DEAD_LETTER, STATE, retry_stream
 from tests.support.queue_writes import WRITES
 from tests.support.writing import durable, envelope, run_with_streams, writing
 

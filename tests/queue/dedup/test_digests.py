@@ -15,7 +15,7 @@ def test_a_table_is_a_set(added: list[int], asked: list[int]) -> None:
     for value in [*added, *added]:
         table.add(value)
     assert len(table) == len(set(added))
-    assert [value in table for value in [*added, *asked]] == [value in set(added) for value in [*added, *asked]]
+    assert table.missing([*added, *asked]) == [value for value in asked if value not in set(added)]
 
 
 def test_digests_that_collide_are_told_apart() -> None:
@@ -23,8 +23,7 @@ def test_digests_that_collide_are_told_apart() -> None:
     values = [8 * number + 1 for number in range(1, 200)]
     for value in values:
         table.add(value)
-    assert all(value in table for value in values)
-    assert 8 * 200 + 1 not in table
+    assert table.missing([*values, 8 * 200 + 1]) == [8 * 200 + 1]
 
 
 @given(st.lists(st.binary(min_size=8, max_size=8), max_size=20))
@@ -45,7 +44,7 @@ def test_nothing_is_forgotten_before_its_time_and_all_of_it_in_the_end(
         memory.add([value], at)
     now = 20_000.0
     memory.forget(now)
-    assert all(value in memory for value, at in seen if at >= now - seconds)
+    assert memory.missing(value for value, at in seen if at >= now - seconds) == []
     memory.forget(now + 2 * seconds + 2)
     assert len(memory) == 0
 
@@ -70,6 +69,22 @@ def test_what_was_seen_is_taken_out() -> None:
     assert examined.envelope == batch(3)
     assert examined.repeated == 2
     assert seen.examine(3, batch(1, 2, 3)).envelope is None  # type: ignore[arg-type]
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(0, 9), min_size=1, max_size=5), st.booleans()), max_size=8))
+def test_of_each_occurrence_the_first_is_let_through_and_no_other(
+    batches: list[tuple[list[int], bool]],
+) -> None:
+    seen, known = deduplication(), set[int]()
+    for number, (numbers, is_stored) in enumerate(batches):
+        examined = seen.examine(number, batch(*numbers))  # type: ignore[arg-type]
+        new = [number for index, number in enumerate(numbers) if number not in known and number not in numbers[:index]]
+        assert [numbers[index] for index in examined.new] == new
+        assert examined.envelope == (batch(*new) if new else None)
+        assert examined.repeated == len(numbers) - len(new)
+        known.update(numbers)
+        if is_stored:
+            seen.stored(number)
 
 
 def test_what_was_let_through_and_not_stored_is_forgotten_with_the_epoch() -> None:

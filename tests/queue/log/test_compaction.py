@@ -14,7 +14,7 @@ from kigeon.operator.listing import Listing
 from kigeon.queue.broker import streams
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import last_sequence
-from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, SEEN, declare
+from kigeon.queue.broker.streams import declare
 from kigeon.queue.dedup.digests import DigestMemory
 from kigeon.queue.dedup.index import Deduplication
 from kigeon.queue.dedup.lookup import find_offsets
@@ -22,6 +22,7 @@ from kigeon.queue.log.compaction import LOST, NUMBERS, _messages, _written, cove
 from kigeon.queue.log.end import Run
 from kigeon.queue.log.protocol import LogEnd
 from kigeon.queue.stores.state import StateRecord
+from tests.support.names import EVENTS, EVENTS_SUBJECT, SEEN
 from tests.support.storing import Storing, known_after_rebuild, storing
 from tests.support.writing import envelope, run_with_client
 

@@ -6,12 +6,13 @@ from nats.aio.client import Client
 from kigeon.config.settings import QueueSettings
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, POSITION_KEY, declare
+from kigeon.queue.broker.streams import POSITION_KEY, declare
 from kigeon.queue.log.checkpoint import CheckpointRecord
 from kigeon.queue.log.end import read_log_end, stream_was_recreated
 from kigeon.queue.log.protocol import LogEnd, Store, Stored
 from kigeon.queue.log.publisher import Publisher
 from kigeon.queue.stores.state import StateRecord
+from tests.support.names import EVENTS, EVENTS_SUBJECT
 from tests.support.writing import durable, envelope, run_with_client, writing
 
 MARK = WatcherCheckpoint("s", 9, 3, 2, 8.0, 0.0)

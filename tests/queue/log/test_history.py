@@ -12,8 +12,9 @@ from nats.aio.client import Client
 from kigeon.events.envelope import pack, write_headers
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, declare, file_store_bytes
+from kigeon.queue.broker.streams import declare, file_store_bytes
 from kigeon.queue.log.history import EventHistory
+from tests.support.names import EVENTS, EVENTS_SUBJECT
 from tests.support.settings import QUEUE_SETTINGS
 
 COUNTS = (1, 5, 2, 9, 1, 1, 30)
@@ -22,7 +23,7 @@ FIRSTS = (1, 2, 7, 9, 18, 19, 20)
 
 def run(folder: Path, test: Callable[[Client, EventHistory], Awaitable[None]]) -> None:
     async def main(server: NatsServer) -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS)
             for first, count in zip(FIRSTS, COUNTS, strict=True):
                 envelope = pack([b"{}"] * count, bytes(8 * count), "7")

@@ -7,8 +7,9 @@ from nats.aio.client import Client
 from kigeon.config.settings import QueueSettings
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import SEEN, declare, digest_ttl, remember_observed
+from kigeon.queue.broker.streams import declare, digest_ttl, remember_observed
 from kigeon.queue.log.protocol import Store
+from tests.support.names import SEEN
 from tests.support.writing import durable, envelope, run_with_client, writing
 
 

@@ -8,15 +8,17 @@ from nats.aio.client import Client
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import Fenced, QueueError
 from kigeon.events.envelope import Envelope, read_headers
+from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import EVENTS, EVENTS_SUBJECT, SEEN, STATE, declare
+from kigeon.queue.broker.streams import declare
 from kigeon.queue.log.end import read_log_end
 from kigeon.queue.log.protocol import Disturbed, LogEnd, QueueOpened, Store
 from kigeon.queue.log.publisher import Publisher
 from kigeon.queue.log.writer import Report
 from kigeon.queue.stores.state import StateRecord
 from tests.queue.wire import wire
+from tests.support.names import EVENTS, EVENTS_SUBJECT, SEEN, STATE
 from tests.support.writing import Writing, durable, envelope, run_with_client, stored, writing
 
 
@@ -43,7 +45,7 @@ async def go_on(work: Writing, epoch: int, *batches: Envelope) -> LogEnd:
 
 def test_a_publish_whose_answer_was_lost_is_found(server: NatsServer, settings: QueueSettings) -> None:
     async def test() -> None:
-        async with wire(server.url) as line, connected(line.url, server.token, "test") as client:
+        async with wire(server.url) as line, connected(QueueAddress(line.url, server.token), "test") as client:
             await declare(client, settings)
             publisher = Publisher(client, settings, 0.3)
             line.lose = b'"stream":"kigeon-events"'
@@ -59,7 +61,7 @@ def test_a_record_whose_answer_was_lost_is_written_again_by_its_owner(
     server: NatsServer, settings: QueueSettings
 ) -> None:
     async def test() -> None:
-        async with wire(server.url) as line, connected(line.url, server.token, "test") as client:
+        async with wire(server.url) as line, connected(QueueAddress(line.url, server.token), "test") as client:
             await declare(client, settings)
             record = StateRecord(client, "position.a", timeout=0.3)
             line.lose = b'"stream":"KV_kigeon-state"'

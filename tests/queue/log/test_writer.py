@@ -17,7 +17,7 @@ from kigeon.errors import DataDirectoryInUse, Fenced, QueueError, StartError
 from kigeon.events.envelope import read_headers, unpack
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import StreamMessage, scan
-from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, declare
+from kigeon.queue.broker.streams import declare
 from kigeon.queue.dedup.digests import DigestMemory
 from kigeon.queue.dedup.index import Deduplication
 from kigeon.queue.dedup.rebuild import catch_up, rebuild
@@ -26,6 +26,7 @@ from kigeon.queue.log.reader import EventLog
 from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
+from tests.support.names import DEAD_LETTER, DEAD_LETTER_SUBJECT
 from tests.support.writing import durable, envelope, run_with_client, stored, writing
 
 
@@ -108,7 +109,7 @@ def test_the_memory_outlives_the_events_themselves(server: NatsServer, settings:
         memory = DigestMemory(3600)
         await rebuild(client, Deduplication(memory, SteadyClock()))
         known = [int.from_bytes(number.to_bytes(8, "big"), "little") for number in numbers]
-        assert [value for value in known if value not in memory] == []
+        assert memory.missing(known) == []
 
     run_with_client(server, test)
 
@@ -242,7 +243,7 @@ def test_a_message_of_the_retry_stream_may_be_deleted_again(
 
 
 def test_a_directory_has_one_server(server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kigeon.queue.broker.process.LOCK_PATIENCE", 0.05)
+    monkeypatch.setattr("kigeon.queue.broker.lock.LOCK_PATIENCE", 0.05)
     with pytest.raises(DataDirectoryInUse, match=f"process {os.getpid()}"), NatsServer(tmp_path / "data", 2**30):
         pass
 

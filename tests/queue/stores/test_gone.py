@@ -9,10 +9,11 @@ from nats.js.errors import NotFoundError
 
 from kigeon.config.settings import QueueSettings
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import RETRY, declare, former_retry_config, retry_stream, stream_state
+from kigeon.queue.broker.streams import declare, former_retry_config, stream_state
 from kigeon.queue.stores.gone import GoneSenders
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
+from tests.support.names import RETRY, retry_stream
 from tests.support.writing import run_with_client
 
 DAY = 86400.0

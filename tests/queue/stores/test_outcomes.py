@@ -7,8 +7,9 @@ from nats.aio.client import Client
 
 from kigeon.config.settings import QueueSettings
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import OUTCOMES, OUTCOMES_SUBJECT, declare
+from kigeon.queue.broker.streams import declare
 from kigeon.queue.stores.outcomes import Noted, OutcomeStore
+from tests.support.names import OUTCOMES, OUTCOMES_SUBJECT
 from tests.support.writing import run_with_client
 
 WHY = (17, 25, "filtered", "the namespace filter")

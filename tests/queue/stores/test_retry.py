@@ -11,10 +11,11 @@ from kigeon.errors import QueueError, QueueFull
 from kigeon.events.envelope import unpack
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import scan
-from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, declare, retry_stream, retry_subject
+from kigeon.queue.broker.streams import declare
 from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
+from tests.support.names import DEAD_LETTER, DEAD_LETTER_SUBJECT, retry_stream, retry_subject
 from tests.support.writing import run_with_client
 
 

@@ -11,11 +11,12 @@ import pytest
 from kigeon.errors import QueueError
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import EVENTS, declare
+from kigeon.queue.broker.streams import declare
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.senders.engine.engine import Engine
 from tests.support.events import assert_once, make_event
 from tests.support.loki import Loki
+from tests.support.names import EVENTS
 from tests.support.sending import sending, store, until
 from tests.support.settings import QUEUE_SETTINGS
 
@@ -56,7 +57,7 @@ def test_what_was_refused_unnoticed_is_sent_again_or_booked_as_lost(
     first, second = events_of(0, 8), events_of(8, 8)
 
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS, "loki")
             await store(client, 1, *first)
             async with sending(client, loki) as engine:
@@ -87,7 +88,7 @@ def test_what_was_in_doubt_when_a_sender_ended_is_sent_again_by_the_next(
     first, second, third = events_of(0, 8), events_of(8, 8), events_of(16, 8)
 
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS, "loki")
             await store(client, 1, *first)
             async with sending(client, loki) as engine:
@@ -122,7 +123,7 @@ def test_what_could_not_be_booked_is_booked_later_and_nothing_of_it_twice(
         return await put(store, *given)  # type: ignore[arg-type]
 
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS, "loki")
             await store(client, 1, *first)
             async with sending(client, loki) as engine:
@@ -143,7 +144,7 @@ def test_at_an_orderly_end_what_is_in_doubt_is_proven_and_nothing_is_sent_again(
     first, second = events_of(0, 8), events_of(8, 8)
 
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS, "loki")
             await store(client, 1, *first)
             async with sending(client, loki) as engine:

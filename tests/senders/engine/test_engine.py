@@ -13,7 +13,7 @@ from kigeon.events.envelope import pack, unpack, write_headers
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import StreamMessage, scan
-from kigeon.queue.broker.streams import DEAD_LETTER, DEAD_LETTER_SUBJECT, EVENTS_SUBJECT, declare
+from kigeon.queue.broker.streams import declare
 from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
@@ -25,6 +25,7 @@ from kigeon.senders.progress.position import write_position
 from kigeon.senders.retry.scheduler import MAX_PAGE_BYTES, MAX_PAGE_EVENTS, in_pages
 from tests.support.events import assert_once, make_event
 from tests.support.loki import Loki
+from tests.support.names import DEAD_LETTER, DEAD_LETTER_SUBJECT, EVENTS_SUBJECT
 from tests.support.sending import HangingSink, packed, sending, store, until
 from tests.support.settings import QUEUE_SETTINGS
 
@@ -47,7 +48,7 @@ def test_an_envelope_that_can_not_be_read_is_parked_whole_and_stops_nothing(serv
     events = [make_event(number) for number in range(6)]
 
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS, "loki")
             js = client.jetstream()
             damaged = packed(*events[1:3])
@@ -74,7 +75,7 @@ def test_an_event_in_an_envelope_that_is_no_json_is_parked_alone(server: NatsSer
     mixed = pack([b"{rubbish", orjson.dumps(event)], bytes(16), "7")
 
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS, "loki")
             await client.jetstream().publish(EVENTS_SUBJECT, mixed.payload, headers=write_headers(mixed, 1, "w"))
             async with sending(client, loki) as engine:
@@ -92,7 +93,7 @@ def test_a_position_that_can_not_be_read_sends_everything_again_and_loses_nothin
     events = [make_event(number) for number in range(3)]
 
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS, "loki")
             await store(client, 1, *events)
             record = StateRecord(client, "position.loki")
@@ -114,7 +115,7 @@ def test_a_page_of_the_retry_stream_with_other_events_than_it_says_is_parked(ser
     event = make_event(1)
 
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS, "loki")
             await store(client, 1, event, make_event(2), make_event(3))
             sequence = await RetryStore(client, "loki").put("hook", [b"{}"], [2, 3], time.time())
@@ -141,7 +142,7 @@ def test_parked_events_that_are_large_are_replayed_in_pages_that_can_be_read_aga
     events = [make_event(number, message=" " * 1_500_000) for number in range(1, 51)]
 
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS, "loki")
             store = DeadLetterStore(client, "loki")
             for number, event in enumerate(events, 1):
@@ -171,7 +172,7 @@ def test_what_was_evicted_before_it_was_read_is_counted(server: NatsServer, loki
     event = make_event(1)
 
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS, "loki")
             await store(client, 1, event)
             async with sending(client, loki) as engine:
@@ -194,7 +195,7 @@ def test_a_destination_that_hangs_holds_up_no_other(server: NatsServer, loki: Lo
     sink = HangingSink(loki, fickle)
 
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS, "loki")
             async with sending(client, loki, sink) as engine:
                 for first in range(0, len(events), 500):
@@ -217,7 +218,7 @@ def test_what_is_in_memory_is_bounded_although_large_envelopes_follow_small_ones
     loki.answering.clear()
 
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS, "loki")
             first = 0
             for size in sizes:

@@ -54,7 +54,7 @@ def test_what_is_to_be_parked_waits_and_the_others_go(
     loki.limits.max_line = 4000
 
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await declare(client, SMALL, "loki")
             for first in range(0, len(events), 30):
                 await store(client, first + 1, *events[first : first + 30])

@@ -43,7 +43,7 @@ class InProcessSink:
         self.requests = 0
         self.lose_next = 0
         """Answers that do not arrive, although the push did."""
-        self.restarts = 0
+        self.losses = 0
         self.ever_held: set[tuple[str, int]] = set()
 
     def planner(self, destination: LokiDestination) -> PushPlanner:
@@ -56,9 +56,9 @@ class InProcessSink:
         self.ever_held |= {(line.line, line.timestamp) for line in self._loki.lines}
         if self.lose_next:
             self.lose_next -= 1
-            return Answer(PushStatus.RETRY, "the connection broke", generation=self.restarts)
+            return Answer(PushStatus.RETRY, "the connection broke", generation=self.losses)
         answer = answer_of(status, text.encode(), None if retry_after is None else str(retry_after))
-        return replace(answer, generation=self.restarts)
+        return replace(answer, generation=self.losses)
 
 
 class Saving:
@@ -117,7 +117,11 @@ class Simulation:
     def restart(self) -> None:
         """Have Loki forget its streams while nothing is pushed; the connection to it is lost, and made anew."""
         self.loki.restart()
-        self.sink.restarts += 1
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Have the connection end while nothing is pushed: that of a Loki that goes on, or does not."""
+        self.sink.losses += 1
 
     def close(self) -> None:
         """Let go of threads and socket."""

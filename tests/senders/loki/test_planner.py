@@ -250,6 +250,22 @@ def test_what_rode_along_is_sent_again_where_its_stream_turns_out_refused(simula
     assert_all_sent(simulation)
 
 
+def test_a_connection_that_ended_at_rest_costs_one_push_for_each_stream_that_flows(simulation: Simulation) -> None:
+    simulation.add(*spread(80))
+    simulation.run()
+    for _ in range(5):
+        before = simulation.sink.requests
+        simulation.disconnect()
+        simulation.add(*spread(16))
+        simulation.run(1)
+        assert simulation.sink.requests == before + len(STREAMS)
+        simulation.add(*spread(16))
+        simulation.run(1)
+        assert simulation.sink.requests == before + len(STREAMS) + 1
+    assert_all_sent(simulation)
+    assert len(simulation.loki.lines) == len(simulation.items)
+
+
 def test_what_a_predecessor_took_of_a_stream_s_rate_is_reckoned_with(simulation: Simulation) -> None:
     """Loki's bucket is empty as the sender is started anew, and nobody told the new one."""
     simulation.loki.limits.shard_streams = False
@@ -320,24 +336,27 @@ def test_what_a_loki_that_was_restarted_twice_refused_unnoticed_is_sent_again(si
 
 line = st.tuples(st.sampled_from(STREAMS), st.integers(0, 4 * 3600), st.sampled_from([50, 300, 2000, 20_000]))
 flows = st.lists(
-    st.tuples(st.lists(line, max_size=40), st.floats(0, 5), st.sampled_from(["", "loki", "kigeon"])),
+    st.tuples(
+        st.lists(line, max_size=40),
+        st.floats(0, 5),
+        st.sampled_from(["", "loki", "kigeon", "connection"]),
+        st.sampled_from([1, 3, 8, 20, 1000]),
+    ),
     min_size=1,
-    max_size=6,
+    max_size=8,
 )
 
 
 @settings(max_examples=150, deadline=None)
 @given(
     flows,
-    st.sampled_from([1, 3, 8, 20, 1000]),
     st.sampled_from([20e3, 100e3, 1e9]),
     st.booleans(),
     st.integers(0, 5),
     st.sampled_from([61.0, 900.0, 3600.0]),
 )
 def test_whatever_the_order_the_limits_and_the_restarts_sent_is_held_and_the_rest_waits_or_is_parked(
-    flow: list[tuple[list[tuple[str, int, int]], float, str]],
-    streams: int,
+    flow: list[tuple[list[tuple[str, int, int]], float, str, int]],
     rate: float,
     shard: bool,
     lowered_at: int,
@@ -348,12 +367,16 @@ def test_whatever_the_order_the_limits_and_the_restarts_sent_is_held_and_the_res
     limits.shard_streams = shard
     limits.max_behind = behind
     try:
-        for step, (lines, seconds, ended) in enumerate(flow):
-            if step == lowered_at:
+        for step, (lines, seconds, ended, streams) in enumerate(flow):
+            if step >= lowered_at:
+                # There may be room again, and none later.
                 limits.max_streams = streams
+            if step == lowered_at:
                 limits.stream_rate, limits.stream_burst = rate, 2 * rate
             if ended == "loki":
                 simulation.restart()
+            elif ended == "connection":
+                simulation.disconnect()
             elif ended == "kigeon":
                 simulation.crash()
             simulation.add(*lines)
@@ -371,6 +394,41 @@ def test_whatever_the_order_the_limits_and_the_restarts_sent_is_held_and_the_res
         assert not simulation.not_held
         assert simulation.sent | simulation.letters.reasons.keys() == simulation.items.keys()
         assert all("too far behind" in reason for reason in simulation.letters.reasons.values())
+    finally:
+        simulation.close()
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.sampled_from("abc"), min_size=1, max_size=2, unique=True),
+            st.booleans(),
+            st.sampled_from([2, 1000]),
+        ),
+        min_size=4,
+        max_size=6,
+    )
+)
+def test_whatever_a_loki_refused_that_had_forgotten_its_streams_is_not_sent(
+    flow: list[tuple[list[str], bool, int]],
+) -> None:
+    """Few streams and little room, restart after restart: what was refused unnoticed would soon be believed proven."""
+    simulation = Simulation()
+    try:
+        simulation.add(*spread(2, streams="ab"))
+        simulation.run()
+        for streams, is_restarted, room in flow:
+            simulation.loki.limits.max_streams = room
+            if is_restarted:
+                simulation.restart()
+            simulation.add(*((stream, 0, 50) for stream in streams))
+            simulation.run()
+        simulation.loki.limits.max_streams = 1000
+        simulation.prove()
+        simulation.run(60)
+        simulation.prove()
+        assert_all_sent(simulation)
     finally:
         simulation.close()
 

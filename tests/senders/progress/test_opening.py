@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
+from kigeon.errors import Fenced
 from kigeon.events.envelope import pack, unpack
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import RETRY, declare, former_retry_config, stream_state
+from kigeon.queue.broker.streams import declare, former_retry_config, stream_state
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
 from kigeon.senders.progress.envelope import Position
@@ -20,6 +21,7 @@ from kigeon.senders.progress.ledger import Ledger
 from kigeon.senders.progress.opening import open_position
 from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.position import write_position
+from tests.support.names import RETRY
 from tests.support.settings import QUEUE_SETTINGS
 
 PAGES = 150
@@ -114,7 +116,7 @@ async def assert_moved(client: Client) -> None:
 
 def run(server: NatsServer, test: Callable[[Client], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with connected(server.url, server.token, "test") as client:
+        async with connected(server.address, "test") as client:
             await shared(client)
             await test(client)
 
@@ -171,3 +173,17 @@ def test_what_is_booked_can_not_be_told_where_the_position_is_lost(server: NatsS
         assert ledger.retry.open_events == 2 * PAGES + 2
 
     run(server, test)
+
+
+def test_whoever_owned_the_position_before_can_no_longer_write_it(server: NatsServer) -> None:
+    async def taken_over(client: Client) -> None:
+        owner, successor = (StateRecord(client, "position.b") for _ in range(2))
+        await declare(client, QUEUE_SETTINGS, "b")
+        stored = await owner.read()
+        assert stored is not None
+        await open_position(successor, RetryStore(client, "b"))
+        with pytest.raises(Fenced):
+            await owner.write(stored)
+        await successor.write(stored + b" ")
+
+    run(server, taken_over)

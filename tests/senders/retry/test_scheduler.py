@@ -281,3 +281,22 @@ def test_a_copy_whose_answer_was_lost_is_deleted_and_never_loaded() -> None:
         assert list(store.messages) == [1]
 
     asyncio.run(main())
+
+
+def test_what_another_owner_stores_meanwhile_is_not_booked() -> None:
+    """A replica that was frozen stores a copy that was on its way, while its successor moves events too."""
+
+    async def main() -> None:
+        at = Scheduler(store := Store(), Ledger(Position(2, 9, 1)))
+        for first in (1, 4):
+            await store.put(AWAY, [b"{}"] * 2, (first, first + 1), time.time())
+            page = await at.scheduler.copy(AWAY, [b"{}"], (first,), time.time())
+            at.ledger.retry.booked(page)
+        assert [message.offsets for message in store.messages.values()] == [(1,), (4,)]
+        await store.put(AWAY, [b"{}"], (7,), time.time())
+        again = at.restarted()
+        again.ledger.balance(Outcome.EVICTED)
+        await again.scheduler.restore()
+        assert [message.offsets for message in store.messages.values()] == [(1,), (4,)]
+
+    asyncio.run(main())

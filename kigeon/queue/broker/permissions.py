@@ -1,0 +1,47 @@
+"""What a user of an external JetStream needs the right to, and what is sent to find out whether it has it.
+
+What is sent changes nothing: JetStream's API refuses a request that is no JSON, and a stream refuses a message that
+expects it to be another stream. A server tells at once what it does not let through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from nats.js import api
+
+from kigeon.queue.broker.names import StreamNames
+
+NO_JSON = b"check"
+
+PUBLISH = ("$JS.API.>", "{name}.>", "$KV.{name}-state.>", "_INBOX.>")
+"""What docs/scaling.md has an administrator allow a user to publish to, and below to subscribe to."""
+
+SUBSCRIBE = ("{name}.operate.*", "_INBOX.>")
+
+_OF_STREAM = ("STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE", "STREAM.PURGE", "STREAM.MSG.GET", "STREAM.MSG.DELETE")
+
+
+def publishes(names: StreamNames, senders: Sequence[str]) -> Iterator[tuple[str, bytes, dict[str, str]]]:
+    """Yield subjects that are published to, with what may be sent there to no effect: a payload and headers."""
+    yield "$JS.API.STREAM.LIST", NO_JSON, {}
+    retries = [names.retry_stream(sender) for sender in senders]
+    for stream in (names.events, names.seen, names.outcomes, names.dead_letter, names.state_stream, *retries):
+        for request in _OF_STREAM:
+            yield f"$JS.API.{request}.{stream}", NO_JSON, {}
+        yield f"$JS.API.CONSUMER.CREATE.{stream}.check", NO_JSON, {}
+        for request in ("CONSUMER.INFO", "CONSUMER.MSG.NEXT", "CONSUMER.DELETE"):
+            yield f"$JS.API.{request}.{stream}.check", NO_JSON, {}
+    elsewhere = {api.Header.EXPECTED_STREAM.value: "none"}
+    for subject in (names.events_subject, names.seen_subject, names.record_subject("check")):
+        yield subject, b"", elsewhere
+    for sender in senders:
+        yield names.retry_subject(sender, "check"), b"", elsewhere
+        yield f"{names.dead_letter_subjects}.{sender}.check", b"", elsewhere
+        yield f"{names.outcomes_subjects}.{sender}", b"", elsewhere
+        yield names.operate_subject(sender), b"{}", {}
+
+
+def subscribes(names: StreamNames, senders: Sequence[str]) -> list[str]:
+    """Return subjects that are subscribed to."""
+    return [names.operate_subject(sender) for sender in senders]

@@ -1,0 +1,220 @@
+"""A JetStream that others keep: how kigeon comes back to it, what it takes for an election, what it changes there."""
+
+import asyncio
+import dataclasses
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nats.aio.client import Client
+from nats.js import JetStreamContext, api
+from nats.js.errors import NoStreamResponseError
+
+from kigeon.config.settings import ExternalQueue, QueueSettings
+from kigeon.errors import QueueError
+from kigeon.queue.broker import connection
+from kigeon.queue.broker.address import external_address
+from kigeon.queue.broker.connection import ELECTION, QueueClient, connected, lasts
+from kigeon.queue.broker.scan import scan
+from kigeon.queue.broker.streams import declare
+from tests.support.nats import NatsNode
+from tests.support.nats_credentials import make_operator
+
+USER = 'authorization {{ user: kigeon, password: "{}" }}'
+
+
+def use(node: NatsNode, folder: Path, **more: Any) -> ExternalQueue:
+    """Return how *node* is used by the user kigeon."""
+    (folder / "user").write_text("kigeon\n")
+    (folder / "password").write_text("first\n")
+    return ExternalQueue((node.url,), username_file=folder / "user", password_file=folder / "password", **more)
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[NatsNode]:
+    """A server that lets the user kigeon in."""
+    with NatsNode(tmp_path / "n", more=USER.format("first")) as running:
+        yield running
+
+
+def test_a_password_that_changes_is_read_again_and_meanwhile_the_cure_is_told(
+    node: NatsNode, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with connected(external_address(use(node, tmp_path)), "test") as client:
+            assert client.problem == ""
+            node.stop()
+            node.more = USER.format("second")
+            node.start()
+            await until(lambda: "Authorization Violation" in client.problem)
+            (tmp_path / "password").write_text("second\n")
+            await until(lambda: client.is_connected and not client.problem)
+            assert (await client.jetstream().account_info()).streams == 0
+
+    asyncio.run(test())
+    said = [record for record in caplog.records if "refuses kigeon" in record.getMessage()]
+    assert {record.levelno for record in said} == {logging.ERROR}
+    assert any("check the credentials" in vars(record)["cure"] for record in said)
+    assert "second" not in caplog.text
+
+
+def test_credentials_that_expire_are_read_again(tmp_path: Path) -> None:
+    """nats-py itself would give up when the server says so."""
+    operator = make_operator(expires=int(time.time()) + 2)
+    (tmp_path / "creds").write_text(operator.credentials)
+
+    async def test(node: NatsNode) -> None:
+        external = ExternalQueue((node.url,), credentials_file=tmp_path / "creds")
+        async with connected(external_address(external), "test") as client:
+            (tmp_path / "creds").write_text(operator.renewed)
+            await until(lambda: client.stats["reconnects"] == 1 and client.is_connected)
+            assert (await client.jetstream().account_info()).streams == 0
+
+    with NatsNode(tmp_path / "operated", more=operator.configuration) as node:
+        asyncio.run(test(node))
+
+
+def test_writes_that_time_out_have_it_turn_to_another_server(node: NatsNode, tmp_path: Path) -> None:
+    """Nobody is asked to restart a server that is not kigeon's."""
+    alarms: list[str] = []
+
+    async def test() -> None:
+        client = QueueClient(external_address(use(node, tmp_path)), alarms.append)
+        await client.open("test")
+        for _ in range(2):
+            client.wrote(TimeoutError())
+        assert "disks" in client.problem
+        await until(lambda: client.stats["reconnects"] == 1 and client.is_connected)
+        await client.close()
+
+    asyncio.run(test())
+    assert alarms == []
+
+
+def test_an_election_is_waited_for_and_the_streams_are_looked_at(caplog: pytest.LogCaptureFixture) -> None:
+    looked: list[Client] = []
+
+    async def look(client: Client) -> None:
+        looked.append(client)
+
+    async def test() -> None:
+        client = QueueClient(external_address(ExternalQueue(("nats://127.0.0.1:1",))), None, look)
+        client.wrote(NoStreamResponseError())
+        assert "elects a leader" in client.unstored
+        await until(lambda: looked)
+        client.wrote(None)
+        assert client.unstored == ""
+
+    asyncio.run(test())
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+def test_what_a_cluster_tells_while_it_elects_is_not_believed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("kigeon.queue.broker.connection.time.monotonic", lambda: now)
+    client = QueueClient(external_address(ExternalQueue(("nats://127.0.0.1:1",))))
+    for _ in range(2):
+        with pytest.raises(QueueError, match="it is gone: a cluster may say so"):
+            lasts(client, "it is gone", True)
+    now += ELECTION
+    assert lasts(client, "it is gone", True)
+    assert not lasts(client, "it is gone", False)
+    with pytest.raises(QueueError):
+        lasts(client, "it is gone", True)
+    assert lasts(Client(), "it is gone", True)
+
+
+def test_what_the_configuration_decides_is_changed_and_what_an_administrator_decides_stays(
+    node: NatsNode, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    settings = QueueSettings(events_max_bytes=16 * 2**20)
+
+    async def test() -> None:
+        async with connected(external_address(use(node, tmp_path, name="prod")), "test") as client:
+            await declare(client, settings, "a")
+            js = client.jetstream()
+            config = (await js.stream_info("prod-events")).config
+            await js.update_stream(config.evolve(description="of the platform team", metadata={"team": "platform"}))
+            caplog.clear()
+            await declare(client, settings, "a")
+            assert "changed" not in caplog.text
+            await declare(client, dataclasses.replace(settings, events_max_bytes=32 * 2**20), "a")
+            config = (await js.stream_info("prod-events")).config
+            assert (config.max_bytes, config.description) == (32 * 2**20, "of the platform team")
+            assert (config.metadata or {})["team"] == "platform"
+            assert {record.__dict__["stream"] for record in caplog.records if "changed" in record.message} == {
+                "prod-events",
+                "prod-outcomes",
+                "prod-dead-letter",
+                "prod-retry-a",
+            }
+
+    asyncio.run(test())
+
+
+def test_a_stream_of_somebody_else_is_left_alone(node: NatsNode, tmp_path: Path) -> None:
+    async def test() -> None:
+        async with connected(external_address(use(node, tmp_path)), "test") as client:
+            await client.jetstream().add_stream(name="kigeon-seen", subjects=["orders.>"])
+            with pytest.raises(QueueError, match=r"is not kigeon's: its subjects are orders\.> \(delete or rename"):
+                await declare(client, QueueSettings())
+            info = await client.jetstream().stream_info("kigeon-seen")
+            assert info.config.subjects == ["orders.>"]
+
+    asyncio.run(test())
+
+
+def test_a_bucket_that_seems_to_be_gone_is_not_made_anew_at_once(
+    node: NatsNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with connected(external_address(use(node, tmp_path)), "test") as client:
+            await declare(client, QueueSettings())
+            await client.jetstream().publish("kigeon.events", b"1")
+            await client.jetstream().delete_stream("KV_kigeon-state")
+            with pytest.raises(QueueError, match="no bucket of the senders' positions"):
+                await declare(client, QueueSettings())
+            assert "were lost" not in caplog.text
+            monkeypatch.setattr(connection, "ELECTION", 0.0)
+            await declare(client, QueueSettings())
+            assert "positions were lost" in caplog.text
+
+    asyncio.run(test())
+
+
+def test_a_replica_that_lags_behind_is_waited_for(
+    node: NatsNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that nothing is pending; the leader, which told the end, knows better."""
+    subscription = JetStreamContext.PullSubscription
+    asked = subscription.consumer_info
+    looks = 0
+
+    async def lagging(self: Any) -> api.ConsumerInfo:
+        nonlocal looks
+        looks += 1
+        info = await asked(self)
+        return dataclasses.replace(info, num_pending=0) if looks < 3 else info
+
+    monkeypatch.setattr(subscription, "consumer_info", lagging)
+
+    async def test() -> list[bytes]:
+        async with connected(external_address(use(node, tmp_path, replicas=3)), "test") as client:
+            await client.jetstream().add_stream(name="s", subjects=["s.*"])
+            for number in range(5):
+                await client.jetstream().publish("s.a", b"%d" % number)
+            await client.jetstream().publish("s.b", b"the end, under another subject")
+            return [message.payload async for message in scan(client, "s", "s.a", 1)]
+
+    assert asyncio.run(test()) == [b"0", b"1", b"2", b"3", b"4"]
+    assert looks >= 3
