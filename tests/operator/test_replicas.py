@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from nats.js.errors import ServiceUnavailableError
 
 from kigeon.errors import QueueError
 from kigeon.leases.records import Replica, Role, View
@@ -21,7 +20,7 @@ def test_it_says_who_holds_which_role_and_who_waits(server: NatsServer) -> None:
     async def main() -> None:
         async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS)
-            assert await read_replicas(client) == {"roles": {}, "replicas": []}
+            assert await read_replicas(client, patience=0.0) == {"roles": {}, "replicas": []}
             registry = Registry(client)
             for name in ("a", "b"):
                 await registry.write_lease(Replica(name, f"kigeon-{name}", "then", roles=("pipeline",)), 0)
@@ -39,26 +38,22 @@ def test_it_says_who_holds_which_role_and_who_waits(server: NatsServer) -> None:
     asyncio.run(main())
 
 
-def test_a_consumer_whose_server_is_not_there_yet_is_asked_again(
-    server: NatsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A cluster that has just lost a server answers so for a moment; for good it is an error."""
-    asked, failures = Watch.next, [ServiceUnavailableError(), ServiceUnavailableError()]
+def test_it_asks_again_while_a_cluster_elects(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals = [QueueError("no responders")]
+    real = Watch.next
 
-    async def failing(self: Watch, within: float) -> View:
-        if failures:
-            raise QueueError("reading the records") from failures.pop()
-        return await asked(self, within)
+    async def refused(watch: Watch, within: float) -> View:
+        if refusals:
+            raise refusals.pop()
+        return await real(watch, within)
 
-    monkeypatch.setattr(Watch, "next", failing)
+    monkeypatch.setattr(Watch, "next", refused)
 
     async def main() -> None:
         async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS)
-            assert await read_replicas(client) == {"roles": {}, "replicas": []}
-            failures.append(ServiceUnavailableError())
-            monkeypatch.setattr("kigeon.operator.replicas.WITHIN", -1.0)
-            with pytest.raises(QueueError):
-                await read_replicas(client)
+            await Registry(client).write_lease(Replica("a", "kigeon-a", "then"), 0)
+            assert [replica["id"] for replica in (await read_replicas(client))["replicas"]] == ["a"]
 
     asyncio.run(main())
+    assert not refusals
