@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 
 from nats.aio.client import Client
 
+from kigeon.errors import QueueError
 from kigeon.leases.records import View
 from kigeon.leases.registry import Registry
 
-PATIENCE = 1.0
-"""Seconds for the records to come."""
+ATTEMPT, AGAIN = 1.0, 0.2
+"""Seconds for the records to come, and until they are asked for again: a nats-server may just have been lost."""
+
+PATIENCE = 8.0
+"""Seconds from which on it is not asked again: by then a cluster has elected."""
 
 
-async def read_replicas(client: Client) -> dict[str, Any]:
-    """Return the members ``roles`` and ``replicas`` of a status. Raises :class:`QueueError`."""
+async def read_replicas(client: Client, patience: float = PATIENCE) -> dict[str, Any]:
+    """Return the members ``roles`` and ``replicas`` of a status; :class:`QueueError` after *patience* seconds."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            view = await _read(client)
+            # The replica that asks has a lease itself.
+            if view.replicas or time.monotonic() >= until:
+                return shown(view)
+        except QueueError:
+            if time.monotonic() >= until:
+                raise
+        await asyncio.sleep(AGAIN)
+
+
+async def _read(client: Client) -> View:
     watch = Registry(client).watch()
     try:
-        return shown(await watch.next(PATIENCE))
+        return await watch.next(ATTEMPT)
     finally:
         await watch.close()
 

@@ -1,8 +1,8 @@
 """What a rate of events costs, drawn: ``python -m tests.bench.curves [--seconds S] [--rounds N] [--folder docs]``.
 
 From 0 to 20,000 events a second, one stream: the processor time and the memory (PSS) of all of kigeon's processes, and
-of each of them. Each rate has a kigeon of its own. The stand-ins run in this process, on the same processors: a rate
-that they can't make all of is drawn where it was. It prints the medians and writes ``processor.svg``,
+of each of them. Each rate has a kigeon of its own. The stand-ins run in this process, on the same processors: where a
+rate can't be made any more, the drawing ends before it. It prints the medians and writes ``processor.svg``,
 ``processor-event.svg`` and ``memory.svg``.
 """
 
@@ -19,7 +19,11 @@ from tests.bench.drawing import Points, chart
 from tests.bench.steady import SETTLED, Cluster, Figures, at_rate, kigeon
 from tests.support.loki import Loki
 
-RATES = (0, 200, 2_000, 5_000, 10_000, 15_000, 20_000)
+RATES = (0, 20, 200, 1_000, 2_000, 5_000, 10_000, 15_000, 20_000)
+
+MADE = 0.9
+"""How much of a rate has to be made, and held by Loki, within the time for it: otherwise the machine is too slow."""
+
 SHARE = "% of a core: "
 X_LABEL = "events a second"
 
@@ -68,12 +72,15 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("docs"))
     parser.add_argument("--about", default=time.strftime("%Y-%m-%d"), help="machine, versions, date")
     asked = parser.parse_args()
-    rounds = [[measure(rate, asked.seconds) for rate in RATES] for _ in range(asked.rounds)]
-    found = [medians(list(same)) for same in zip(*rounds, strict=True)]
-    for figures in found:
+    found = []
+    for rate in RATES:
+        figures = medians([measure(rate, asked.seconds) for _ in range(asked.rounds)])
         shown = {name: figures.get(name, 0.0) for name in (SHARE + "all", "PSS, MiB", "latency, p99, ms")}
         text = "  ".join(f"{name} {value:8.1f}" for name, value in shown.items())
-        sys.stdout.write(f"{figures['rate']:10.0f}/s  {text}\n")
+        sys.stdout.write(f"{rate:7}/s, made {figures['rate']:7.0f}/s  {text}\n")
+        if figures["rate"] < rate * MADE:
+            break
+        found.append(figures)
     draw(found, asked.folder, asked.about)
 
 

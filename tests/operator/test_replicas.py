@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from kigeon.leases.records import Replica, Role
-from kigeon.leases.registry import Registry
+import pytest
+
+from kigeon.errors import QueueError
+from kigeon.leases.records import Replica, Role, View
+from kigeon.leases.registry import Registry, Watch
 from kigeon.operator.replicas import read_replicas
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
@@ -17,7 +20,7 @@ def test_it_says_who_holds_which_role_and_who_waits(server: NatsServer) -> None:
     async def main() -> None:
         async with connected(server.address, "test") as client:
             await declare(client, QUEUE_SETTINGS)
-            assert await read_replicas(client) == {"roles": {}, "replicas": []}
+            assert await read_replicas(client, patience=0.0) == {"roles": {}, "replicas": []}
             registry = Registry(client)
             for name in ("a", "b"):
                 await registry.write_lease(Replica(name, f"kigeon-{name}", "then", roles=("pipeline",)), 0)
@@ -33,3 +36,24 @@ def test_it_says_who_holds_which_role_and_who_waits(server: NatsServer) -> None:
             }
 
     asyncio.run(main())
+
+
+def test_it_asks_again_while_a_cluster_elects(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals = [QueueError("no responders")]
+    real = Watch.next
+
+    async def refused(watch: Watch, within: float) -> View:
+        if refusals:
+            raise refusals.pop()
+        return await real(watch, within)
+
+    monkeypatch.setattr(Watch, "next", refused)
+
+    async def main() -> None:
+        async with connected(server.address, "test") as client:
+            await declare(client, QUEUE_SETTINGS)
+            await Registry(client).write_lease(Replica("a", "kigeon-a", "then"), 0)
+            assert [replica["id"] for replica in (await read_replicas(client))["replicas"]] == ["a"]
+
+    asyncio.run(main())
+    assert not refusals

@@ -19,6 +19,8 @@ class ErrorCode(IntEnum):
     STREAM_NOT_FOUND = 10059
     STREAM_WRONG_LAST_SEQUENCE = 10071
     """The expected last sequence is not the last: somebody else has written."""
+    STREAM_WRONG_LAST_SEQUENCE_CONSTANT = 10164
+    """The same, of a cluster that has not agreed on an earlier write yet: who has written last is not known."""
     STREAM_STORE_FAILED = 10077
     """Above all: a stream that discards nothing has no room for a message."""
 

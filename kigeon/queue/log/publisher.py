@@ -31,6 +31,9 @@ from kigeon.queue.log.protocol import LogEnd
 log = logging.getLogger(__name__)
 
 
+_WRONG_LAST_SEQUENCE = (ErrorCode.STREAM_WRONG_LAST_SEQUENCE, ErrorCode.STREAM_WRONG_LAST_SEQUENCE_CONSTANT)
+
+
 class Publisher:
     """Stores envelopes in order; owned by one task."""
 
@@ -39,14 +42,18 @@ class Publisher:
         self._names = names_of(client)
         self._js = client.jetstream(timeout=push_timeout)
         self._settings = settings
-        self._writer = uuid4().hex
         # A cluster answers so most of the time because it elects a leader; the client sees to the streams beside.
         self._declares = address_of(client).external is None
-        self.log_end = LogEnd()
+        self.begin(LogEnd())
 
     def begin(self, log_end: LogEnd) -> None:
-        """Go on from *log_end*, the end of the stream as it was found."""
+        """Go on from *log_end*, the end of the stream as it was found.
+
+        A batch that was on its way before, and is stored after all, is then not this writer's: what comes now in its
+        place may hold other events.
+        """
         self.log_end = log_end
+        self._writer = uuid4().hex
 
     def note(self, checkpoint: WatcherCheckpoint) -> None:
         """Note the Watcher's *checkpoint* after a batch of which nothing was stored."""
@@ -82,7 +89,7 @@ class Publisher:
                 )
                 return int(ack.seq)
             except BadRequestError as error:
-                if error.err_code != ErrorCode.STREAM_WRONG_LAST_SEQUENCE:
+                if error.err_code not in _WRONG_LAST_SEQUENCE:
                     raise
             except (NotFoundError, NoStreamResponseError, ServiceUnavailableError):
                 if self._declares:
@@ -93,6 +100,8 @@ class Publisher:
     async def _find_stored(self, first: str) -> int:
         """Return the sequence at which an earlier attempt stored the batch, although its answer was lost."""
         last = await last_sequence(self._client, self._names.events)
+        if last == self.log_end.sequence and not self._declares:
+            raise QueueError("the cluster has not agreed on an earlier attempt yet")
         if last == self.log_end.sequence + 1:
             with queue_errors("reading the last batch"):
                 message = await self._js.get_msg(self._names.events, last)
