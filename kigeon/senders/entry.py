@@ -24,7 +24,8 @@ class Answer:
 
     ``cure`` is what an operator can do about it, where that is known; ``answered`` is false where no answer
     came; ``refusals`` are details of the text, for the sender type's own planner. ``generation``
-    grows with each lost connection: the server may have been restarted since.
+    grows with each lost connection: the server may have been restarted since. ``concerns_all``
+    says that any destination of the origin would be answered the same.
     """
 
     status: PushStatus
@@ -34,6 +35,7 @@ class Answer:
     answered: bool = True
     refusals: tuple[Any, ...] = ()
     generation: int = 0
+    concerns_all: bool = False
 
 
 class Destination(Protocol):

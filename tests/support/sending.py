@@ -42,6 +42,7 @@ class HangingSink(LokiSink):
 
     def __init__(self, loki: Loki, fickle: bool) -> None:
         super().__init__(LokiSettings(loki.url))
+        self.url = loki.url
         self.answering = threading.Event()
         self._elsewhere = LokiSettings(loki.url, tenant_id="hanging")
         self._fickle = fickle

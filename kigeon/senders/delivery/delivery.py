@@ -15,6 +15,7 @@ from typing import Any
 from kigeon.backoff import persistently
 from kigeon.errors import QueueFull
 from kigeon.finding import Trouble
+from kigeon.senders.delivery.away import AwayOrigins
 from kigeon.senders.delivery.figures import PushFigures
 from kigeon.senders.delivery.lane import Blockage, Item, Lane
 from kigeon.senders.delivery.planner import COMMON, Hold, PushPlanner, PushResult
@@ -88,6 +89,7 @@ class Delivery:
         self._dead_letter = dead_letter
         self._elsewhere = elsewhere
         self._pool = PushPool()
+        self._away = AwayOrigins()
         self._planners: OrderedDict[Destination, PushPlanner] = OrderedDict()
         self._said_full_at = -math.inf
         self._few = Limited(log)
@@ -144,6 +146,16 @@ class Delivery:
             await self._elsewhere.hold(lane, work.rest(), work.hold)
         return []
 
+    def refuse_unasked(self, lane: Lane) -> list[Item] | None:
+        """Take for an answer to *lane*, which was refused, what others of its origin were told a moment ago.
+
+        Return what it unloads; None where it is to ask itself.
+        """
+        answer = self._away.answer_for(lane.destination) if lane.is_blocked and lane.key == COMMON else None
+        if answer is None:
+            return None
+        return lane.refused((), answer.retry_after, Blockage(answer.reason, answer.cure))[1]
+
     async def prove(self, after: float | None = None) -> None:
         """Prove the events that were sent without a proof more than *after* seconds ago."""
         for destination, planner in list(self._planners.items()):
@@ -174,12 +186,12 @@ class Delivery:
         An event that was sent before stays booked as sent.
         """
         if item.page.is_repeat:
-            self._few.warning("an event is not sent again", extra={"number": item.offset, "reason": reason})
+            self._few.warning("an event is not sent again", extra={"offset": item.offset, "reason": reason})
         elif not await self._park(partial(self._dead_letter.park, item.offset, item.page.sequence, item.raw, reason)):
             return False
         else:
             self._trouble = Trouble("events can't be delivered", reason, cure or LETTERS_CURE, time.monotonic())
-            extra = {"number": item.offset, "reason": reason, "cure": cure}
+            extra = {"offset": item.offset, "reason": reason, "cure": cure}
             self._few.warning("an event can't be delivered, it is parked", extra=extra)
         self._progress.ledger.end(item.page, item.index, Outcome.PARKED)
         return True
@@ -256,9 +268,11 @@ class Delivery:
         return await self._ask(destination, [item.entry for item in push if item.entry is not None])
 
     async def _ask(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
-        return await self._pool.run(
+        answer = await self._pool.run(
             destination.origin, partial(self._figures.timed, partial(self._sink.push, destination, entries))
         )
+        self._away.note(destination, answer)
+        return answer
 
     async def _settle(self, lane: Lane, result: PushResult, answer: Answer, work: Delivering) -> None:
         # Doubts and outcomes become durable in one save.
@@ -300,9 +314,10 @@ class Delivery:
     def _refused(self, lane: Lane, answer: Answer, items: list[Item]) -> list[Item]:
         held = answer.status is PushStatus.HOLD
         delay, unloaded = lane.refused(items, answer.retry_after, Blockage(answer.reason, answer.cure, held))
-        told = logging.ERROR if held else logging.WARNING
-        log.log(
-            told if lane.is_news(answer.status.name) else logging.DEBUG,
+        news = lane.is_news(answer.status.name)
+        # A hook may have as many destinations behind one URL as there are events.
+        (self._few if news and not held else log).log(
+            (logging.ERROR if held else logging.WARNING) if news else logging.DEBUG,
             "the destination takes nothing until an operator acts, events are held"
             if held
             else "the destination is away, events wait",

@@ -56,7 +56,7 @@ class DoubtedEvents:
         if offsets:
             log.info("events that were sent without proof are sent again", extra={"events": len(offsets)})
             await persistently("reading events in doubt", lambda: self._resending.send_doubted(offsets))
-            self._scheduler.hurry(AGAIN)
+            self._scheduler.waiting.hurry(AGAIN)
 
     async def tried(self) -> None:
         """Wait a while until the restored events have been tried: after newer events they may be too late."""

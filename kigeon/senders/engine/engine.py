@@ -73,7 +73,7 @@ class Engine:
         self._lanes = Lanes(self._delivery.planner, lambda lane: self._tasks.start(self._drive(lane)))
         self._doubted = DoubtedEvents(ledger, self._delivery, self._scheduler, self.resending)
         self._undecided = Undecided(ledger, self._scheduler, spec.max_age)
-        self._window = Window(ledger, self._lanes, self._scheduler, spec.may_route)
+        self._window = Window(ledger, self._lanes, self._scheduler, spec.may_route, self._tasks.start)
         self._reader = EnvelopeReader(stores.log, ledger, self._delivery, self._window, self._tasks.start)
         self._evicted = ledger.counts[Outcome.EVICTED]
         self._stirred = asyncio.Event()
@@ -118,7 +118,7 @@ class Engine:
             "blocked": sorted(lane.label for lane in self._lanes if lane.is_blocked),
             "open": self._ledger.open_everywhere,
             "undecided": len(self._undecided),
-            "held": self._lanes.report(self._scheduler.events_for),
+            "held": self._lanes.report(self._scheduler.waiting.events_for),
             **self._delivery.report(),
         }
 
@@ -129,12 +129,13 @@ class Engine:
         return sorted(waits, key=lambda wait: -wait.events)[:MOST_WAITS]
 
     def _retrying(self, label: str) -> int:
-        return self._scheduler.events_for(label)
+        return self._scheduler.waiting.events_for(label)
 
     async def _read(self) -> None:
         await self._reader.begin()
         await self._doubted.tried()
         while not self._tasks.is_closing:
+            self._window.relieve()
             if self._window.is_full:
                 await self._make_room()
             elif envelopes := await self._reader.next():
@@ -149,8 +150,8 @@ class Engine:
             self._busy -= 1
 
     async def _make_room(self) -> None:
-        """Make room: move events that can't go to the retry stream, or wait until an event has gone."""
-        if not await self._undecided.relieve() + await self._window.relieve():
+        """Make room: move undecided events to the retry stream, or wait until an event has gone."""
+        if not await self._undecided.relieve() and self._window.is_full:
             await self._window.room()
 
     async def _place(self, items: Sequence[Item]) -> list[Item]:
@@ -193,8 +194,15 @@ class Engine:
 
     async def _drive(self, lane: Lane) -> None:
         """Push what is on *lane*, oldest first, for as long as there is anything."""
-        while lane.items or self._scheduler.waits_for(lane.label):
+        while lane.items or self._window.is_leaving(lane) or self._scheduler.waiting.waits_for(lane.label):
             await asyncio.sleep(lane.wait)
+            if self._window.is_leaving(lane):
+                # What leaves is older than what came since.
+                await asyncio.sleep(0.01)
+                continue
+            if (unloaded := self._delivery.refuse_unasked(lane)) is not None:
+                await self._scheduler.unload(unloaded, lane.label)
+                continue
             await self._load_for(lane)
             push = lane.take()
             if not push:
@@ -202,7 +210,7 @@ class Engine:
                 await asyncio.sleep(0.01)
             else:
                 await self._scheduler.unload(await self._delivery.deliver(lane, push), lane.label)
-                await self._scheduler.close_done(push)
+                await self._scheduler.pages.close_done(push)
                 self._window.freed()
         self._lanes.close(lane)
 
@@ -210,8 +218,8 @@ class Engine:
         """Load of what waits for *lane* one page to try with, or a whole push where the last one arrived."""
         if lane.has_retries:
             return
-        while self._scheduler.waits_for(lane.label) and self._window.takes_retries:
-            await self._scheduler.load_next(lane.label)
+        while self._scheduler.waiting.waits_for(lane.label) and self._window.takes_retries:
+            await self._scheduler.loader.load_next(lane.label)
             if lane.is_blocked or lane.fills_a_push:
                 return
 
@@ -252,10 +260,10 @@ class Engine:
 
     async def _load_due(self) -> None:
         """Load pages that no lane asks for: those without a destination, and those whose destination has no lane."""
-        await self._scheduler.load_due()
+        await self._scheduler.loader.load_due()
         lanes = {lane.label for lane in self._lanes}
-        for label in [label for label in self._scheduler.labels() if label not in lanes][:8]:
-            await self._scheduler.load_next(label)
+        for label in [label for label in self._scheduler.waiting.labels() if label not in lanes][:8]:
+            await self._scheduler.loader.load_next(label)
 
     def _is_drained(self, target: int) -> bool:
         stuck = not self._busy and all(lane.is_blocked for lane in self._lanes)

@@ -11,7 +11,8 @@ from kigeon.senders.delivery.waits import Wait
 from kigeon.senders.progress.ledger import Ledger
 from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.retry.groups import UNDECIDED, retry_delay
-from kigeon.senders.retry.scheduler import TOO_OLD, RetryScheduler
+from kigeon.senders.retry.loading import TOO_OLD
+from kigeon.senders.retry.scheduler import RetryScheduler
 
 
 class Undecided:
@@ -30,7 +31,7 @@ class Undecided:
         self._since = 0.0
 
     def __len__(self) -> int:
-        return len(self._items) + self._scheduler.events_for(UNDECIDED)
+        return len(self._items) + self._scheduler.waiting.events_for(UNDECIDED)
 
     def because(self, reason: str) -> None:
         """Note why an event is undecided."""
@@ -76,6 +77,6 @@ class Undecided:
     def waits(self, now: float) -> Iterator[Wait]:
         """Yield what the events wait for; *now* is in seconds since the epoch."""
         if events := len(self):
-            due = min((at - time.monotonic() for at, _ in self._items), default=self._scheduler.due(UNDECIDED))
+            due = min((at - time.monotonic() for at, _ in self._items), default=self._scheduler.waiting.due(UNDECIDED))
             reason = self._reason or "neither the filter nor the hook has decided on them yet"
             yield Wait("", reason, events, since=self._since, next_try=now + max(due, 0.0))

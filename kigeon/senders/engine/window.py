@@ -1,10 +1,14 @@
-"""Bounds the events that a sender holds in memory: when reading pauses, and which events may move away."""
+"""How much of the events stream a sender holds in memory: when reading pauses, and what may move out of the way."""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from typing import Any
 
-from kigeon.senders.delivery.lane import Lane
+from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.lanes import Lanes
 from kigeon.senders.delivery.planner import COMMON
 from kigeon.senders.progress.ledger import Ledger
@@ -15,65 +19,116 @@ MAX_WINDOW_EVENTS = 4000
 
 MAX_WINDOW_PAGES = 256
 
+MOVED_FROM = 2
+"""What is stuck is moved when it takes this part of a window, a half: reading goes on meanwhile in the other."""
+
 LOOK_INTERVAL = 0.25
-"""Seconds after which a full window is checked again, although no event has gone."""
+"""Seconds after which a full window is looked at again, although nothing has gone."""
 
 
 class Window:
-    """The *ledger*'s events in memory. *may_route*: they may go to other destinations than the sender's own."""
+    """The events of the *ledger* that are in memory. *may_route*: they may go elsewhere than to the sender's own.
 
-    def __init__(self, ledger: Ledger, lanes: Lanes, scheduler: RetryScheduler, may_route: bool) -> None:
+    *start* runs a task beside.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        lanes: Lanes,
+        scheduler: RetryScheduler,
+        may_route: bool,
+        start: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
         self._ledger = ledger
         self._lanes = lanes
         self._scheduler = scheduler
         self._may_route = may_route
+        self._start = start
         self._room = asyncio.Event()
+        self._leaving: dict[Lane, list[Item]] = {}
+        self._found_no_room_at = -math.inf
 
     @property
     def is_full(self) -> bool:
-        """Whether reading pauses. Events of stalled pushes do not count, up to one extra window."""
-        events, pages = self._ledger.envelopes.open_events, self._ledger.envelopes.open_pages
-        if events < MAX_WINDOW_EVENTS and pages < MAX_WINDOW_PAGES:
+        """Whether reading pauses. Events that are stuck do not count, up to one extra window."""
+        if not self._is_used_up:
             return False
-        hanging = [item.page for lane in self._lanes for item in self._lanes.hanging(lane)]
-        held = [page for page in hanging if not page.is_retry and not page.is_repeat]
-        events -= min(len(held), MAX_WINDOW_EVENTS)
-        pages -= min(len(set(held)), MAX_WINDOW_PAGES)
+        stuck_events, stuck_pages = self._stuck()
+        events = self._ledger.envelopes.open_events - min(stuck_events, MAX_WINDOW_EVENTS)
+        pages = self._ledger.envelopes.open_pages - min(stuck_pages, MAX_WINDOW_PAGES)
         return events >= MAX_WINDOW_EVENTS or pages >= MAX_WINDOW_PAGES
 
     @property
     def takes_retries(self) -> bool:
-        """Whether more pages of the retry stream may be loaded."""
+        """Whether more of the retry stream may be loaded."""
         return self._scheduler.loaded_events < MAX_WINDOW_EVENTS
 
     def freed(self) -> None:
-        """Note that there is room again."""
+        """Note that something has gone."""
         self._room.set()
 
     async def room(self) -> None:
-        """Wait until there is room, for :data:`LOOK_INTERVAL` seconds at most."""
+        """Wait until something has gone, a :data:`LOOK_INTERVAL` at most."""
         self._room.clear()
         try:
             await asyncio.wait_for(self._room.wait(), LOOK_INTERVAL)
         except TimeoutError:
             return
 
-    async def relieve(self) -> int:
-        """Move the events on stuck lanes to the retry stream; return how many events."""
-        # Lanes are moved side by side: what is booked together is durable in one write.
-        stuck = [lane for lane in self._lanes if self._is_stuck(lane)]
-        return sum(await asyncio.gather(*(self._move_away(lane) for lane in stuck)))
+    def is_leaving(self, lane: Lane) -> bool:
+        """Whether events of *lane* are on their way to the retry stream."""
+        return lane in self._leaving
+
+    def relieve(self) -> None:
+        """Begin to move what is stuck to the retry stream where it takes much room; reading goes on meanwhile.
+
+        Where there is no room left, what waits behind a push that hangs goes too.
+        """
+        found_no_room = time.monotonic() - self._found_no_room_at < LOOK_INTERVAL
+        if self._leaving or found_no_room or not self._is_used_up:
+            return
+        is_full = self.is_full
+        events, pages = self._stuck()
+        if is_full or events * MOVED_FROM >= MAX_WINDOW_EVENTS or pages * MOVED_FROM >= MAX_WINDOW_PAGES:
+            lanes = [lane for lane in self._lanes if self._is_stuck(lane) or (is_full and self._hangs(lane))]
+            self._leaving = {lane: waiting for lane in lanes if (waiting := lane.take_waiting())}
+            if self._leaving:
+                self._start(self._move_away(self._leaving))
+
+    async def _move_away(self, leaving: Mapping[Lane, list[Item]]) -> None:
+        rest = await self._scheduler.move_all([(items, lane.label) for lane, items in leaving.items()])
+        self._leaving = {}
+        if any(rest):
+            self._found_no_room_at = time.monotonic()
+        for lane, items in zip(leaving, rest, strict=True):
+            if items:
+                self._lanes.lane(lane.destination, lane.key).add(items)
+        self.freed()
+
+    @property
+    def _is_used_up(self) -> bool:
+        envelopes = self._ledger.envelopes
+        return envelopes.open_events >= MAX_WINDOW_EVENTS or envelopes.open_pages >= MAX_WINDOW_PAGES
+
+    def _stuck(self) -> tuple[int, int]:
+        """Return how many events go nowhere now although others could, and of how many pages they are."""
+        pages = [item.page for item in self._stuck_items()]
+        return len(pages), len(set(pages))
+
+    def _stuck_items(self) -> Iterator[Item]:
+        for lane in self._lanes:
+            here = [*self._lanes.hanging(lane), *(lane.items if self._is_stuck(lane) else ())]
+            yield from (item for item in here if not item.page.is_retry and not item.page.is_repeat)
+        for items in self._leaving.values():
+            yield from items
 
     def _is_stuck(self, lane: Lane) -> bool:
-        """Whether the events on *lane* may be moved out of the way of others."""
-        if lane.key == COMMON and not self._may_route:
-            return False
-        held = lane.key != COMMON or lane.is_blocked or bool(self._lanes.hanging(lane))
-        return held or self._scheduler.waits_for(lane.label)
+        """Whether what waits on *lane* goes nowhere now, and may be moved out of the way of others."""
+        if lane.key != COMMON:
+            return True
+        return self._may_route and (lane.is_blocked or self._scheduler.waiting.waits_for(lane.label))
 
-    async def _move_away(self, lane: Lane) -> int:
-        waiting = lane.take_waiting()
-        rest = await self._scheduler.move(waiting, lane.label)
-        if rest:
-            self._lanes.lane(lane.destination, lane.key).add(rest)
-        return len(waiting) - len(rest)
+    def _hangs(self, lane: Lane) -> bool:
+        """Whether what waits on *lane* may be moved since a push there has no answer; it may yet come."""
+        return self._may_route and bool(self._lanes.hanging(lane))

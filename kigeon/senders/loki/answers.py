@@ -70,7 +70,8 @@ def answer_of(status: int, body: bytes, retry_after: str | None = None) -> Answe
     if any(part in text for part in _TOO_LARGE):
         return Answer(PushStatus.SPLIT, reason, wait)
     verdict = _VERDICTS.get(status, PushStatus.RETRY if status >= 500 else PushStatus.HOLD)
-    return Answer(verdict, reason, wait, _CURES.get(status, "") or limit_cure(text))
+    cure = _CURES.get(status, "") or limit_cure(text)
+    return Answer(verdict, reason, wait, cure, concerns_all=status >= 500)
 
 
 def seconds_of(retry_after: str | None, now: datetime | None = None) -> float | None:

@@ -141,7 +141,7 @@ def _ask(connection: Connection, destination: LokiDestination, entries: Sequence
 def _no_answer(error: Exception) -> Answer:
     if _is_distrust(error):
         return Answer(PushStatus.HOLD, f"TLS: {shorten(str(error))}", cure=_tls_cure(str(error)))
-    return Answer(PushStatus.RETRY, f"no answer: {shorten(str(error))}", answered=False)
+    return Answer(PushStatus.RETRY, f"no answer: {shorten(str(error))}", answered=False, concerns_all=True)
 
 
 def route_of(settings: LokiSettings) -> Route:

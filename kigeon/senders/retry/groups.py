@@ -2,12 +2,13 @@
 
 Memory does not grow with the waiting events. Pages that wait for a destination are taken oldest first. Pages that wait
 for their hook (or for a namespace's labels) are taken in rounds, with growing pauses between rounds.
-Pure except for the jitter.
+Pure except for the jitter and the clock.
 """
 
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import dataclass
 
 from kigeon.senders.progress.envelope import EnvelopeProgress
@@ -107,3 +108,58 @@ class Group:
         """Return how many events should wait here and are missing; stop counting them."""
         events, self.events, self.pages = self.events, 0, 0
         return events
+
+
+class Groups:
+    """What waits in one sender's retry stream, by key."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, Group] = {}
+
+    def group(self, key: str) -> Group:
+        """Return what waits for *key*, from now on where nothing does."""
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group(key)
+        return group
+
+    def find(self, key: str) -> Group | None:
+        """Return what waits for *key*, None where nothing does."""
+        return self._groups.get(key)
+
+    def forget_empty(self, group: Group) -> None:
+        """Forget *group* where nothing waits in it."""
+        if not group.pages and self._groups.get(group.key) is group:
+            del self._groups[group.key]
+
+    def add(self, page: EnvelopeProgress) -> None:
+        """Have *page*, which is not in memory, tried when its time has come."""
+        self.group(page.key).add(page.sequence, page.open_count, time.monotonic())
+
+    def rounds(self) -> list[Group]:
+        """Return what is taken in rounds."""
+        return [self._groups[key] for key in ROUNDS if key in self._groups]
+
+    def hurry(self, key: str) -> None:
+        """Have the pages that wait for *key* tried as soon as may be."""
+        if key in self._groups:
+            self._groups[key].due = 0.0
+
+    def waits_for(self, label: str) -> bool:
+        """Whether pages wait for the destination *label*."""
+        group = self._groups.get(label)
+        return group is not None and group.pages > 0
+
+    def events_for(self, label: str) -> int:
+        """Return how many events wait for the destination *label*, or the key of a round, and are not in memory."""
+        group = self._groups.get(label)
+        return group.events if group is not None else 0
+
+    def due(self, key: str) -> float:
+        """Return in how many seconds what waits for the *key* of a round is tried again."""
+        group = self._groups.get(key)
+        return max(group.due - time.monotonic(), 0.0) if group is not None else 0.0
+
+    def labels(self) -> list[str]:
+        """Return the destinations for which pages wait."""
+        return [group.key for group in self._groups.values() if group.pages and not group.goes_round]

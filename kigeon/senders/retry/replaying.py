@@ -19,7 +19,8 @@ from kigeon.senders.ports import DeadLetterStore, OutcomeStore, Parked
 from kigeon.senders.progress.envelope import EnvelopeProgress
 from kigeon.senders.progress.progress import Progress
 from kigeon.senders.retry.groups import REPLAY
-from kigeon.senders.retry.scheduler import MAX_PAGE_BYTES, RetryScheduler, in_pages
+from kigeon.senders.retry.pages import MAX_PAGE_BYTES, in_pages
+from kigeon.senders.retry.scheduler import RetryScheduler
 
 log = logging.getLogger(__name__)
 
@@ -97,12 +98,12 @@ class ParkedEvents:
     async def _replay(self, events: Sequence[tuple[int, bytes]]) -> None:
         offsets = tuple(offset for offset, _ in events)
         # The age of the copy begins with the operator's request.
-        page = await self._scheduler.copy(REPLAY, [raw for _, raw in events], offsets, time.time())
+        page = await self._scheduler.pages.copy(REPLAY, [raw for _, raw in events], offsets, time.time())
         self._progress.ledger.replay(page)
         await self._progress.save()
         log.warning("replaying dead letters on an operator's request", extra={"events": len(offsets)})
         await self._unpark(page)
-        self._scheduler.queue(page)
+        self._scheduler.waiting.add(page)
 
     async def _unpark(self, page: EnvelopeProgress) -> None:
         for index in page.open_indexes():

@@ -25,7 +25,8 @@ from kigeon.senders.progress.envelope import EnvelopeProgress
 from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.progress import Progress
 from kigeon.senders.retry.groups import AGAIN
-from kigeon.senders.retry.scheduler import RetryScheduler, in_pages
+from kigeon.senders.retry.pages import in_pages
+from kigeon.senders.retry.scheduler import RetryScheduler
 
 log = logging.getLogger(__name__)
 
@@ -128,10 +129,10 @@ class Resending:
         for part in in_pages([len(raw) for _, raw, _ in events]):
             offsets = tuple(offset for offset, _, _ in events[part])
             raw, stored_at = [raw for _, raw, _ in events[part]], max(at for _, _, at in events[part])
-            page = await self._scheduler.copy(AGAIN, raw, offsets, stored_at)
+            page = await self._scheduler.pages.copy(AGAIN, raw, offsets, stored_at)
             self._progress.ledger.replay(page, Outcome.SENT)
             await self._progress.save()
-            self._scheduler.queue(page)
+            self._scheduler.waiting.add(page)
 
     async def _read_slice(self, wanted: Wanted) -> int:
         """Read a slice and send it; return the sequence after it, 0 where there is no more."""

@@ -9,7 +9,7 @@ from enum import Enum
 class Trigger(Enum):
     """What a test does for a step to be taken."""
 
-    FLOW = "events flow; one of a hook's destinations is away, some lines are refused, some events are skipped"
+    FLOW = "events flow; two of a hook's destinations are away, some lines are refused, some events are skipped"
     RELIST = "the watch expires: everything is listed again, and nothing of it is new"
     HEAL = "the destination that was away comes back"
     REPLAY = "an operator replays what was parked; Loki takes it now"

@@ -24,10 +24,10 @@ HOOK = """
 def transform(config, event):
     if event["reason"] == "Skipped":
         return None
-    config["tenantID"] = "away" if event["reason"] == "Away" else "there"
+    config["tenantID"] = event["reason"].lower() if event["reason"] in ("Away", "Gone") else "there"
     return config
 """
-REASONS = {3: "Skipped", 5: "Refused", 7: "Away", 8: "Away", 9: "Away"}
+REASONS = {3: "Skipped", 5: "Refused", 7: "Away", 8: "Away", 9: "Gone"}
 """The reason of an event by the last digit of its number."""
 
 EVENTS = [make_event(number, reason=REASONS.get(number % 10, "Pulled")) for number in range(200)]
@@ -42,7 +42,7 @@ class Run:
         self.api, self.loki = api, loki
         self.kigeon = Kigeon(folder / "kigeon", api, [loki_sender(loki, hook={"script": str(script)})])
         loki.refuse = lambda line: line.fields["reason"] == "Refused"
-        loki.always = lambda tenant: 503 if tenant == "away" else 0
+        loki.always = lambda tenant: 503 if tenant in ("away", "gone") else 0
 
     def crash_at(self, step: Step, when: str, nth: int) -> None:
         """Have the next start crash at *step*."""

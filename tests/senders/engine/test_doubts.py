@@ -111,7 +111,7 @@ def test_what_could_not_be_booked_is_booked_later_and_nothing_of_it_twice(
     server: NatsServer, loki: Loki, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The retry stream takes the first two of the six that are in doubt, then nothing for a while."""
-    monkeypatch.setattr("kigeon.senders.retry.scheduler.MAX_PAGE_EVENTS", 2)
+    monkeypatch.setattr("kigeon.senders.retry.pages.MAX_PAGE_EVENTS", 2)
     monkeypatch.setattr("kigeon.senders.engine.doubted.PROVE_EVERY", 0.1)
     monkeypatch.setattr("kigeon.senders.loki.known.DOUBTED_FOR", 1.0)
     first, second = events_of(0, 8), events_of(8, 8)

@@ -2,6 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import orjson
 import pytest
@@ -9,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.aio.client import Client
 
+from kigeon.errors import QueueFull
 from kigeon.events.envelope import pack, unpack, write_headers
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
@@ -18,11 +22,16 @@ from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
 from kigeon.senders.engine.engine import Engine
-from kigeon.senders.engine.window import MAX_WINDOW_EVENTS
+from kigeon.senders.engine.window import LOOK_INTERVAL, MAX_WINDOW_EVENTS
+from kigeon.senders.entry import Answer, PushStatus
+from kigeon.senders.loki.entry import LokiDestination, LokiEntry
+from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.progress.envelope import EnvelopeProgress, Position
 from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.position import write_position
-from kigeon.senders.retry.scheduler import MAX_PAGE_BYTES, MAX_PAGE_EVENTS, in_pages
+from kigeon.senders.retry.pages import MAX_PAGE_BYTES, MAX_PAGE_EVENTS, in_pages
+from kigeon.senders.steps import Prepared
+from kigeon.throttle import MOST_LINES
 from tests.support.events import assert_once, make_event
 from tests.support.loki import Loki
 from tests.support.names import DEAD_LETTER, DEAD_LETTER_SUBJECT, EVENTS_SUBJECT
@@ -207,6 +216,105 @@ def test_a_destination_that_hangs_holds_up_no_other(server: NatsServer, loki: Lo
 
     asyncio.run(main())
     assert_once(loki.lines, events)
+
+
+class RefusingSink(HangingSink):
+    """What would hang is refused instead."""
+
+    def push(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> Answer:
+        if destination.tenant_id and not self.answering.is_set():
+            return Answer(PushStatus.RETRY, "told to")
+        return super().push(destination, entries)
+
+
+def test_reading_goes_on_while_what_is_stuck_is_moved_out_of_the_way(
+    server: NatsServer, loki: Loki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stood still meanwhile: with 64 dead destinations for 64 fsyncs, and as many of the position."""
+    events = [make_event(number) for number in range(3 * MAX_WINDOW_EVENTS)]
+    sink, put, released = RefusingSink(loki, fickle=False), RetryStore.put, asyncio.Event()
+
+    async def waiting(*move: Any) -> int:
+        await released.wait()
+        return await put(*move)
+
+    monkeypatch.setattr(RetryStore, "put", waiting)
+
+    async def main() -> None:
+        async with connected(server.address, "test") as client:
+            await declare(client, QUEUE_SETTINGS, "loki")
+            async with sending(client, loki, sink) as engine:
+                for first in range(0, len(events), 500):
+                    await store(client, first + 1, *events[first : first + 500])
+                await until(lambda: engine.report()["sent"] == len(events) // 2)
+                assert engine.report()["retrying"] == 0
+                released.set()
+                sink.answering.set()
+                await until_sent(engine, len(events))
+
+    asyncio.run(main())
+    assert_once(loki.lines, events)
+
+
+def test_what_finds_no_room_in_the_retry_stream_is_tried_now_and_then_and_others_go_on(
+    server: NatsServer, loki: Loki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = [make_event(number) for number in range(3 * MAX_WINDOW_EVENTS)]
+    sink, tries = RefusingSink(loki, fickle=False), list[float]()
+
+    async def full(*move: Any) -> int:
+        tries.append(time.monotonic())
+        raise QueueFull("full")
+
+    async def main() -> None:
+        async with connected(server.address, "test") as client:
+            await declare(client, QUEUE_SETTINGS, "loki")
+            with monkeypatch.context() as patch:
+                patch.setattr(RetryStore, "put", full)
+                async with sending(client, loki, sink) as engine:
+                    for first in range(0, len(events), 500):
+                        await store(client, first + 1, *events[first : first + 500])
+                    await until(lambda: engine.report()["sent"] == len(events) // 2 and len(tries) > 3)
+                    assert all(later - earlier >= LOOK_INTERVAL for earlier, later in pairwise(tries))
+                    sink.answering.set()
+                    await until_sent(engine, len(events))
+
+    asyncio.run(main())
+    assert_once(loki.lines, events)
+
+
+class TenantsSink(RefusingSink):
+    """Each event is another tenant's; ``pushes`` are counted."""
+
+    pushes = 0
+
+    def push(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> Answer:
+        self.pushes += 1
+        return Answer(PushStatus.RETRY, "503 told to", concerns_all=True)
+
+    def prepare(self, raw: Sequence[bytes]) -> list[Prepared]:
+        events = [orjson.loads(each) for each in raw]
+        return [self.entry(event, LokiSettings(self.url, tenant_id=event["metadata"]["uid"])) for event in events]
+
+
+def test_of_a_crowd_of_tenants_that_are_refused_few_are_named_in_the_log(
+    server: NatsServer, loki: Loki, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A hook may make as many destinations as there are events."""
+    events = [make_event(number) for number in range(3 * MOST_LINES)]
+    sink = TenantsSink(loki, fickle=False)
+
+    async def main() -> None:
+        async with connected(server.address, "test") as client:
+            await declare(client, QUEUE_SETTINGS, "loki")
+            await store(client, 1, *events)
+            async with sending(client, loki, sink) as engine:
+                await until(lambda: len(engine.waits()) == len(events))
+                await until(lambda: all(lane._backoff.failures > 2 for lane in engine._lanes))
+                assert sink.pushes < 2 * len(events), "they did not learn from each other"
+
+    asyncio.run(main())
+    assert [found.message for found in caplog.records].count("the destination is away, events wait") == MOST_LINES
 
 
 def test_what_is_in_memory_is_bounded_although_large_envelopes_follow_small_ones(

@@ -113,7 +113,9 @@ def test_a_repeated_push_has_the_same_bytes(gateway: Gateway, encoding: str) -> 
 @pytest.mark.parametrize("status", [429, 503])
 def test_how_long_to_wait_is_taken_from_the_answer(gateway: Gateway, status: int) -> None:
     gateway.status, gateway.headers, gateway.body = status, {"Retry-After": "17"}, b"too\nmany"
-    assert push(LokiSettings(gateway.url)) == Answer(PushStatus.RETRY, f"{status} too many", 17.0)
+    assert push(LokiSettings(gateway.url)) == Answer(
+        PushStatus.RETRY, f"{status} too many", 17.0, concerns_all=status == 503
+    )
 
 
 def test_a_reason_that_is_gzipped_is_read_and_one_that_is_damaged_is_no_answer(gateway: Gateway) -> None:

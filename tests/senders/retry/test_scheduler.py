@@ -42,6 +42,7 @@ class Store:
     of: int = 1
     messages: dict[int, Message] = field(default_factory=dict)
     is_full: bool = False
+    most: int = 1_000_000
     _next: int = 0
 
     def at(self, sequence: int) -> Message | None:
@@ -57,7 +58,7 @@ class Store:
         return max([self.made, self._next, *self.messages])
 
     async def put(self, key: str, events: Sequence[bytes], offsets: Sequence[int], stored_at: float) -> int:
-        if self.is_full:
+        if self.is_full or len(self.messages) >= self.most:
             raise QueueFull("full")
         self._next = self.end + 1
         payload = pack(list(events), b"").payload
@@ -97,12 +98,14 @@ class Nothing:
 
     def __init__(self) -> None:
         self.written = b""
+        self.writes = 0
 
     async def read(self) -> bytes | None:
         return None
 
     async def write(self, value: Any) -> None:
         self.written = value
+        self.writes += 1
 
 
 class Scheduler:
@@ -130,7 +133,7 @@ class Scheduler:
     async def send(self, items: Sequence[Item]) -> None:
         for item in items:
             self.ledger.end(item.page, item.index, Outcome.SENT)
-        await self.scheduler.close_done(items)
+        await self.scheduler.pages.close_done(items)
 
     def restarted(self) -> Scheduler:
         return Scheduler(self.store, Ledger(read_position(write_position(self.ledger.position()))))
@@ -166,7 +169,7 @@ def grown(pages: int, of: int) -> int:
             await at.scheduler.restore()
             assert at.scheduler.waiting_events == pages * of
             for _ in range(20):
-                await at.scheduler.load_next(AWAY)
+                await at.scheduler.loader.load_next(AWAY)
                 await at.scheduler.unload(at.take(), AWAY)
             return tracemalloc.get_traced_memory()[0] - before
         finally:
@@ -186,9 +189,9 @@ def test_what_is_away_comes_back_in_order_and_whole() -> None:
     async def main() -> None:
         at = Scheduler(store := await filled((AWAY, 2), (UNDECIDED, 1), (AWAY, 2), (AWAY, 1)), booked(store))
         await at.scheduler.restore()
-        assert at.scheduler.labels() == [AWAY]
-        await at.scheduler.load_next(AWAY)
-        await at.scheduler.load_next(AWAY)
+        assert at.scheduler.waiting.labels() == [AWAY]
+        await at.scheduler.loader.load_next(AWAY)
+        await at.scheduler.loader.load_next(AWAY)
         loaded = at.take()
         assert offsets(loaded) == [1, 2, 4, 5]
         await at.send(loaded[:1])
@@ -196,9 +199,9 @@ def test_what_is_away_comes_back_in_order_and_whole() -> None:
         assert at.ledger.retry.pages == []
         assert at.scheduler.waiting_events == 5
         for _ in range(3):
-            assert at.scheduler.waits_for(AWAY)
-            await at.scheduler.load_next(AWAY)
-        assert not at.scheduler.waits_for(AWAY)
+            assert at.scheduler.waiting.waits_for(AWAY)
+            await at.scheduler.loader.load_next(AWAY)
+        assert not at.scheduler.waiting.waits_for(AWAY)
         loaded = at.take()
         assert offsets(loaded) == [2, 4, 5, 6]
         await at.send(loaded)
@@ -216,8 +219,8 @@ def test_events_of_another_page_move_on_to_what_waits_for_their_destination() ->
     async def main() -> None:
         at = Scheduler(store := await filled((UNDECIDED, 3)), booked(store))
         await at.scheduler.restore()
-        at.scheduler._groups[UNDECIDED].due = 0.0
-        await at.scheduler.load_due()
+        at.scheduler.waiting.hurry(UNDECIDED)
+        await at.scheduler.loader.load_due()
         loaded = at.take()
         assert offsets(loaded) == [1, 2, 3]
         await at.scheduler.unload(loaded[1:], AWAY)
@@ -226,7 +229,7 @@ def test_events_of_another_page_move_on_to_what_waits_for_their_destination() ->
         again = at.restarted()
         await again.scheduler.restore()
         assert again.ledger.counts[Outcome.EVICTED] == 0
-        await again.scheduler.load_next(AWAY)
+        await again.scheduler.loader.load_next(AWAY)
         assert offsets(again.take()) == [2, 3]
 
     asyncio.run(main())
@@ -237,18 +240,58 @@ def test_what_finds_no_room_is_put_back_or_held_and_placed_again() -> None:
         at = Scheduler(store := await filled((UNDECIDED, 1), (AWAY, 2)), booked(store))
         await at.scheduler.restore()
         store.is_full = True
-        at.scheduler._groups[UNDECIDED].due = 0.0
-        await at.scheduler.load_due()
+        at.scheduler.waiting.hurry(UNDECIDED)
+        await at.scheduler.loader.load_due()
         await at.scheduler.unload(at.take(), AWAY)
         assert at.scheduler.loaded_events == 0
         at.undecided = True
-        await at.scheduler.load_next(AWAY)
+        await at.scheduler.loader.load_next(AWAY)
         assert at.scheduler.loaded_events == 2
-        assert not at.scheduler.waits_for(AWAY), "it would be loaded again at once, for ever"
+        assert not at.scheduler.waiting.waits_for(AWAY), "it would be loaded again at once, for ever"
         at.undecided = False
         await at.scheduler.retry_held()
         assert offsets(at.take()) == [2, 3]
         assert len(store.messages) == 2
+
+    asyncio.run(main())
+
+
+def waiting_items(count: int) -> tuple[Ledger, list[Item]]:
+    """Return a ledger with an envelope of *count* events that wait, and these."""
+    ledger = Ledger(Position())
+    page = ledger.envelopes.admit(1, 1, count, time.time())
+    assert page is not None
+    return ledger, [Item(page, index, b"{}") for index in range(count)]
+
+
+def test_what_moves_out_of_the_way_together_is_booked_in_one_write_of_the_position() -> None:
+    """It was one for each destination, and each waits for an fsync."""
+
+    async def main() -> None:
+        ledger, items = waiting_items(64)
+        at = Scheduler(store := Store(), ledger)
+        assert await at.scheduler.move_all([([item], f"tenant {item.index}") for item in items]) == [[]] * 64
+        assert (len(store.messages), at.record.writes) == (64, 1)
+        assert read_position(at.record.written).retry_sequence == 64
+        await at.scheduler.loader.load_next("tenant 9")
+        assert offsets(at.take()) == [10]
+
+    asyncio.run(main())
+
+
+def test_what_moves_together_stays_where_it_is_from_the_first_on_that_finds_no_room() -> None:
+    async def main() -> None:
+        ledger, (first, *others) = waiting_items(3)
+        at = Scheduler(store := Store(most=1), ledger)
+        assert await at.scheduler.move_all([([item], "away") for item in (first, *others)]) == [
+            [],
+            *map(list, zip(others)),
+        ]
+        assert at.record.writes == 1
+        assert (ledger.retry.open_events, ledger.envelopes.open_events) == (1, 2)
+        again = at.restarted()
+        await again.scheduler.restore()
+        assert (again.scheduler.waiting_events, again.ledger.open_everywhere, list(store.messages)) == (1, 3, [1])
 
     asyncio.run(main())
 
@@ -258,10 +301,10 @@ def test_pages_that_are_gone_are_booked_when_they_are_looked_for() -> None:
         at = Scheduler(store := await filled((AWAY, 2), (AWAY, 3), (UNDECIDED, 4)), booked(store))
         await at.scheduler.restore()
         store.messages.clear()
-        await at.scheduler.load_next(AWAY)
+        await at.scheduler.loader.load_next(AWAY)
         assert at.ledger.counts[Outcome.EVICTED] == 5
-        at.scheduler._groups[UNDECIDED].due = 0.0
-        await at.scheduler.load_due()
+        at.scheduler.waiting.hurry(UNDECIDED)
+        await at.scheduler.loader.load_due()
         assert at.ledger.counts[Outcome.EVICTED] == 9
         assert at.scheduler.waiting_events == 0
 
@@ -273,8 +316,8 @@ def test_a_copy_whose_answer_was_lost_is_deleted_and_never_loaded() -> None:
         at = Scheduler(store := await filled((AWAY, 1)), booked(store))
         await at.scheduler.restore()
         await store.put(AWAY, [b"{}"], [2], time.time())
-        await at.scheduler.load_next(AWAY)
-        await at.scheduler.load_next(AWAY)
+        await at.scheduler.loader.load_next(AWAY)
+        await at.scheduler.loader.load_next(AWAY)
         assert offsets(at.take()) == [1]
         again = at.restarted()
         await again.scheduler.restore()
@@ -290,7 +333,7 @@ def test_what_another_owner_stores_meanwhile_is_not_booked() -> None:
         at = Scheduler(store := Store(), Ledger(Position(2, 9, 1)))
         for first in (1, 4):
             await store.put(AWAY, [b"{}"] * 2, (first, first + 1), time.time())
-            page = await at.scheduler.copy(AWAY, [b"{}"], (first,), time.time())
+            page = await at.scheduler.pages.copy(AWAY, [b"{}"], (first,), time.time())
             at.ledger.retry.booked(page)
         assert [message.offsets for message in store.messages.values()] == [(1,), (4,)]
         await store.put(AWAY, [b"{}"], (7,), time.time())
