@@ -31,8 +31,10 @@ from tests.support.processes import is_running, wait_until
 TAKEOVER = 10.0
 """Seconds until another goes on with what one did that is gone or hangs."""
 
-HANDOVER = 2.0
-"""The same where it leaves, or gives a role to one that came."""
+HANDOVER = 4.0
+"""The same where it leaves, or gives a role to one that came: nobody waits for the end of a lease. Mostly it takes less
+than two; what it took is told at the end.
+"""
 
 LEASE = 5.0
 
@@ -49,7 +51,7 @@ def replicas(tmp_path: Path, api: ApiServer, lokis: Mapping[str, Loki]) -> Itera
 def test_the_leader_is_killed(replicas: Several, flow: Flow, record_property: Callable[[str, object], None]) -> None:
     leader = replicas.holder(PIPELINE)
     longest = watched(replicas, leader.kill_tree, record_property)
-    assert max(longest.values()) <= TAKEOVER
+    assert max(longest.values()) <= on_this_machine(TAKEOVER)
     assert replicas.holder(PIPELINE) is not leader
     replicas.finish(flow)
 
@@ -57,7 +59,7 @@ def test_the_leader_is_killed(replicas: Several, flow: Flow, record_property: Ca
 def test_who_sends_is_killed(replicas: Several, flow: Flow, record_property: Callable[[str, object], None]) -> None:
     holder = replicas.holder("sender.one")
     longest = watched(replicas, holder.kill_tree, record_property)
-    assert longest["one"] <= TAKEOVER
+    assert longest["one"] <= on_this_machine(TAKEOVER)
     assert replicas.holder("sender.one") is not holder
     replicas.finish(flow)
 
@@ -79,7 +81,7 @@ def test_the_leader_hangs_for_longer_than_its_lease(
         wait_until(lambda: not any(map(is_running, working)), what="the end of what it did")
 
     longest = watched(replicas, hang, record_property)
-    assert max(longest.values()) <= TAKEOVER
+    assert max(longest.values()) <= on_this_machine(TAKEOVER)
     wait_until(lambda: standing(leader)["holders"]["pipeline"]["id"] not in ("", standing(leader)["id"]))
     replicas.finish(flow)
 
@@ -98,7 +100,7 @@ def test_who_sends_hangs_for_longer_than_its_lease(
         wait_until(lambda: not is_running(sender), what="the end of what it did")
 
     longest = watched(replicas, hang, record_property)
-    assert longest["two"] <= TAKEOVER
+    assert longest["two"] <= on_this_machine(TAKEOVER)
     replicas.finish(flow)
 
 
@@ -158,7 +160,7 @@ def test_what_keeps_the_lease_is_killed(
         wait_until(lambda: not is_running(watcher), what="the end of what it did")
 
     longest = watched(replicas, kill, record_property)
-    assert max(longest.values()) <= TAKEOVER
+    assert max(longest.values()) <= on_this_machine(TAKEOVER)
     assert replicas.holder(PIPELINE) is leader
     assert standing(leader)["id"] == lease
     replicas.finish(flow)

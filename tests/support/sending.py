@@ -46,11 +46,15 @@ class HangingSink(LokiSink):
         self.answering = threading.Event()
         self._elsewhere = LokiSettings(loki.url, tenant_id="hanging")
         self._fickle = fickle
+        self.prepared = self.not_hanging = 0
+        """How many events were prepared, again ones too, and how many of those go where nothing hangs."""
 
     def prepare(self, raw: Sequence[bytes]) -> list[Prepared]:
         events = [orjson.loads(each) for each in raw]
         numbers = range(len(events)) if self._fickle else [int(event["metadata"]["uid"][-1]) for event in events]
         lanes = [self._elsewhere if number % 2 else None for number in numbers]
+        self.prepared += len(lanes)
+        self.not_hanging += lanes.count(None)
         return [self.entry(event, way) for event, way in zip(events, lanes, strict=True)]
 
     def push(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> Answer:

@@ -45,6 +45,10 @@ def waiting(engine: Engine) -> int:
     return int(str(found["inMemory"])) + int(str(found["retrying"]))
 
 
+def said_full(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if "the dead-letter stream is full" in record.getMessage()]
+
+
 @pytest.mark.parametrize("window", [4000, 40], ids=["in-memory", "in-the-retry-stream"])
 def test_what_is_to_be_parked_waits_and_the_others_go(
     server: NatsServer, loki: Loki, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, window: int
@@ -59,7 +63,7 @@ def test_what_is_to_be_parked_waits_and_the_others_go(
             for first in range(0, len(events), 30):
                 await store(client, first + 1, *events[first : first + 30])
             async with sending(client, loki) as engine:
-                await until(lambda: report(engine)[0] == GOOD)
+                await until(lambda: report(engine)[0] == GOOD and bool(said_full(caplog)))
                 _, parked = report(engine)
                 assert 10 < parked < BAD
                 assert waiting(engine) == BAD - parked
@@ -77,7 +81,7 @@ def test_what_is_to_be_parked_waits_and_the_others_go(
 
     asyncio.run(main())
     assert_once(loki.lines, [event for event in events if event["reason"] != "Bad"])
-    said = [record for record in caplog.records if "the dead-letter stream is full" in record.getMessage()]
+    said = said_full(caplog)
     assert 0 < len(said) <= 4
     assert {record.levelno for record in said} == {logging.ERROR}
     assert "replay or drop dead letters" in vars(said[0])["cure"]
