@@ -316,7 +316,8 @@ class Delivery:
         delay, unloaded = lane.refused(items, answer.retry_after, Blockage(answer.reason, answer.cure, held))
         news = lane.is_news(answer.status.name)
         # A hook may have as many destinations behind one URL as there are events.
-        (self._few if news and not held else log).log(
+        few = self._few if news and not held else log
+        few.log(
             (logging.ERROR if held else logging.WARNING) if news else logging.DEBUG,
             "the destination takes nothing until an operator acts, events are held"
             if held
