@@ -19,6 +19,9 @@ FEW = 20
 
 EXAMPLES = 3
 MOST_REASONS = 50
+MOST_OF_A_REASON = 80
+"""Characters by which two reasons are told apart."""
+
 OTHERS = "other reasons"
 
 _PARTICULARS = re.compile(r"""\{[^}]*\}|"[^"]*"|'[^']*'|\b\d[\w:.+-]*""")
@@ -44,9 +47,12 @@ class Group:
 
 
 def kind_of(reason: str) -> str:
-    """Return *reason* without its particulars, so that letters can be grouped; the status at its beginning stays."""
+    """Return how *reason* begins, without its particulars, so that letters can be grouped; the status stays.
+
+    Loki says the same again for each line of a push, and what is long is cut somewhere.
+    """
     first, _, rest = reason.partition(" ")
-    return f"{first} {_PARTICULARS.sub('…', rest)}".strip()
+    return f"{first} {_PARTICULARS.sub('…', rest)}".strip()[:MOST_OF_A_REASON]
 
 
 def grouped(letters: Iterable[Mapping[str, Any]]) -> list[Group]:

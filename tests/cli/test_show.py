@@ -8,6 +8,7 @@ from kigeon.cli.show_audit import audit_lines
 from kigeon.cli.show_letters import grouped, grouped_lines, kind_of
 from kigeon.cli.show_status import status_lines
 from kigeon.cli.terminal import Look
+from kigeon.errors import shorten
 
 NOW = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 COUNTS = ("stored", "sent", "filtered", "skipped", "parked", "evicted", "waiting", "resent", "unaccounted")
@@ -92,6 +93,14 @@ def test_reasons_that_differ_in_particulars_are_one() -> None:
     second = "400 max entry size '900' bytes exceeded for stream '{app=\"b\"}' at 2027-01-15T08:00:00Z"
     assert kind_of(first) == kind_of(second)
     assert kind_of("400 said so") != kind_of("413 said so")
+
+
+def test_a_reason_that_is_cut_is_one_with_the_same_that_is_cut_elsewhere() -> None:
+    """A push of eighteen and one of twelve: Loki says for each line that it is too long."""
+    of_each = "max entry size '9' bytes exceeded for stream '{{a=\"{}\"}}' while adding an entry with length '{}' "
+    first, second = (shorten("400 " + of_each.format("b" * count, 10**count) * count) for count in (18, 12))
+    assert first[-30:] != second[-30:]
+    assert kind_of(first) == kind_of(second)
 
 
 def test_many_letters_are_grouped_by_their_reason_and_few_of_them_shown() -> None:
