@@ -23,7 +23,7 @@ from kigeon.leases.records import (
     write_replica,
     write_role,
 )
-from kigeon.queue.broker.connection import lasts, names_of, queue_errors
+from kigeon.queue.broker.connection import lasts, names_of, queue_errors, writing
 from kigeon.queue.broker.error_codes import ErrorCode
 from kigeon.queue.broker.scan import StreamMessage, fetch, leave
 
@@ -84,7 +84,7 @@ class Registry:
 
     async def _put(self, key: str, value: bytes, revision: int) -> int:
         headers = {api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(revision)}
-        with queue_errors(f"writing the record {key}"):
+        with writing(self._client, f"writing the record {key}"):
             try:
                 return int((await self._js.publish(f"{self._prefix}{key}", value, headers=headers)).seq)
             except BadRequestError as error:
