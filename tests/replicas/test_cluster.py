@@ -50,6 +50,7 @@ def test_the_leader_is_lost_with_the_server_that_leads_its_streams(
     replicas.finish(flow)
 
 
+@pytest.mark.long
 def test_a_server_is_lost(
     replicas: Several, cluster: NatsCluster, flow: Flow, record_property: Callable[[str, object], None]
 ) -> None:
@@ -60,6 +61,7 @@ def test_a_server_is_lost(
     replicas.finish(flow)
 
 
+@pytest.mark.long
 def test_without_a_majority_everything_waits_and_then_goes_on(
     replicas: Several, cluster: NatsCluster, flow: Flow, record_property: Callable[[str, object], None]
 ) -> None:

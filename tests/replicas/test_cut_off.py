@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pytest
+
 from kigeon.standin.apiserver import ApiServer
 from tests.replicas.cable import Cable
 from tests.replicas.several import PIPELINE, Several, flowing, on_this_machine, standing, watched, works_at
@@ -95,6 +97,7 @@ def test_the_leader_does_not_reach_jetstream(
         replicas.finish(flow)
 
 
+@pytest.mark.long
 def test_clocks_that_are_an_hour_wrong_change_nothing(
     tmp_path: Path,
     api: ApiServer,

@@ -40,6 +40,7 @@ def test_each_server_is_killed(rig: Rig) -> None:
     rig.settle()
 
 
+@pytest.mark.long
 def test_the_leader_is_killed_again_and_again(rig: Rig) -> None:
     for _ in range(3):
         leader = rig.leader()
@@ -50,6 +51,7 @@ def test_the_leader_is_killed_again_and_again(rig: Rig) -> None:
     rig.settle()
 
 
+@pytest.mark.long
 def test_each_server_hangs_for_ten_seconds(rig: Rig) -> None:
     for node in rig.cluster.nodes:
         node.freeze()
@@ -97,6 +99,7 @@ def test_the_majority_is_lost_for_a_while(rig: Rig, seconds: float) -> None:
     rig.settle()
 
 
+@pytest.mark.long
 def test_a_single_event_after_a_server_was_lost_in_a_silence(tmp_path: Path, cluster: NatsCluster) -> None:
     """Whoever reads or writes nothing has to notice it, too."""
     with ApiServer() as api, Loki() as loki:
