@@ -98,6 +98,11 @@ OF_THESPIAN = (
 """What Thespian tells: of one process to itself, or twice by its own doing."""
 
 
+OF_REPLICAS = {"Tenured", "Standing", "RoleStopped", "Leave"}
+"""What is sent only where kigeon is one of several replicas, which it is not here: tests/replicas has those."""
+
+
 def message_kinds() -> set[str]:
-    """Return the names of all classes of messages."""
-    return {name for name in messages.__all__ if is_dataclass(getattr(messages, name)) and name not in PARTS}
+    """Return the names of all classes of messages that a kigeon with a queue of its own sends."""
+    names = {name for name in messages.__all__ if is_dataclass(getattr(messages, name))}
+    return names - {*PARTS, *OF_REPLICAS}

@@ -202,7 +202,7 @@ def test_a_worker_that_is_stopped_while_it_begins_is_ended_although_its_sender_d
         wait_until(lambda: not is_running(left), what="the end of the worker")
         hooked.happen(50)
         hooked.check(repeated=200)
-        assert [record["pid"] for record in told(hooked, "a process whose parent has ended")] == [left]
+        assert [record["pid"] for record in told(hooked, "ending a process whose parent has ended")] == [left]
         assert hooked.kigeon.stop() == 0
 
 
