@@ -82,11 +82,6 @@ class Roles:
         """Return until when the actors of a role that is given back may finish."""
         return self._deadlines.setdefault(role, now + HAND_OVER)
 
-    @property
-    def next_deadline(self) -> float:
-        """When the next role's actors have to have finished."""
-        return min(self._deadlines.values(), default=math.inf)
-
     def killed(self, spec: ChildSpec, pid: int) -> None:
         """Note that an actor was killed: its process may take a moment to end."""
         self._ending[pid] = role_of(spec)

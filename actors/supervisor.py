@@ -288,7 +288,9 @@ class Supervisor(KigeonActor):
                 self._roles.ended(pid)
         working = [child for child in self._children.values() if role_of(child.spec)]
         if working and boot_time() >= self._roles.until:
-            log.error("the lease was not renewed in time, what it was for ends", extra={"actors": len(working)})
+            log.error(
+                "the lease was not renewed in time, the actors that need it are killed", extra={"actors": len(working)}
+            )
             for child in working:
                 self._drop(child)
 

@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+CLOCK_CURE = "have both set by NTP: kigeon keeps events, and reports gaps, by the clock"
+"""What an operator can do about two clocks that do not agree."""
+
 NOTICEABLE = 60.0
 """Seconds by which a clock is set that nobody corrects slowly, or by a little."""
 

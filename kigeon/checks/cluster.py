@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import orjson
 
+from kigeon.clock import CLOCK_CURE
 from kigeon.config.settings import Settings
 from kigeon.errors import KubernetesError, StartError, Unauthorized, Unreachable
 from kigeon.finding import Finding, failed, well
@@ -73,7 +74,7 @@ def check_clock(whose: str, ahead: float) -> Finding:
         return well("clock", f"it agrees with that of {whose}")
     way = "behind" if ahead > 0 else "ahead of"
     said = f"this machine's clock is {abs(ahead):.0f}s {way} that of {whose}"
-    return failed("clock", said, "have both set by NTP: kigeon keeps events, and reports gaps, by the clock")
+    return failed("clock", said, CLOCK_CURE)
 
 
 def _cure(error: KubernetesError) -> str:

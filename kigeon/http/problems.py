@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kigeon.clock import CLOCK_CURE
 from kigeon.http.moments import number
 
 Told = Mapping[str, Any]
@@ -66,9 +67,7 @@ def _cluster(told: Told) -> Iterator[Problem]:
     if abs(ahead := cluster["clockAhead"]) > MOST_SKEW:
         way = "behind" if ahead > 0 else "ahead of"
         said = f"It is {abs(ahead)} s {way} that of the API server."
-        yield Problem(
-            "This machine's clock", said, "have both set by NTP: events are kept, and said to be missing, by it"
-        )
+        yield Problem("This machine's clock", said, CLOCK_CURE)
     if cluster["lastGap"]:
         began, ended = cluster["lastGap"]
         yield Problem("Events may be missing", f"The cluster was not watched from {began} to {ended}.", is_bad=False)

@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from kigeon.clock import CLOCK_CURE
+
 log = logging.getLogger(__name__)
 
 MOST_SKEW = 30.0
@@ -39,5 +41,5 @@ class WatchNews:
         log.info("the watch is established", extra=context)
         self._is_told, self._lost_at = True, None
         if abs(ahead := self._ahead()) > MOST_SKEW:
-            cure = "have both set by NTP: events are kept, and said to be missing, by the clock"
-            log.error("this machine's clock is not the API server's", extra={"behind": round(ahead), "cure": cure})
+            context = {"behind": round(ahead), "cure": CLOCK_CURE}
+            log.error("this machine's clock is not the API server's", extra=context)

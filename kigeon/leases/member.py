@@ -71,7 +71,10 @@ class Member:
                 await self._begin()
                 await _together(self._renew(), self._watch(), self._act(), self._look())
             except Fenced as error:
-                log.error("another replica has ended this one's lease: it begins anew", extra={"error": str(error)})
+                log.error(
+                    "another replica has ended this replica's lease, it takes part under a new one",
+                    extra={"error": str(error)},
+                )
                 self._restart()
 
     def stopped(self, role: str, revision: int) -> None:

@@ -17,7 +17,7 @@ import orjson
 
 T = TypeVar("T")
 
-FORMAT = 1
+RECORD_FORMAT = 1
 KEYS = "replicas"
 LEASE_KEY = f"{KEYS}.lease"
 ROLE_KEY = f"{KEYS}.role"
@@ -68,12 +68,12 @@ class View:
 
 def write_replica(replica: Replica) -> bytes:
     """Return the record of *replica*."""
-    return orjson.dumps({"format": FORMAT, **asdict(replica)})
+    return orjson.dumps({"format": RECORD_FORMAT, **asdict(replica)})
 
 
 def write_role(role: Role) -> bytes:
     """Return the record of *role*."""
-    return orjson.dumps({"format": FORMAT, **asdict(role)})
+    return orjson.dumps({"format": RECORD_FORMAT, **asdict(role)})
 
 
 def read_replica(name: str, value: bytes) -> Replica:

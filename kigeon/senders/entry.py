@@ -22,10 +22,10 @@ class PushStatus(Enum):
 class Answer:
     """A verdict, the destination's words, and the seconds after which it wants to be asked again.
 
-    ``cure`` is what an operator can do about it, where that is known; ``answered`` is false where no answer
-    came; ``refusals`` are details of the text, for the sender type's own planner. ``generation``
-    grows with each lost connection: the server may have been restarted since. ``concerns_all``
-    says that any destination of the origin would be answered the same.
+    ``cure`` is what an operator can do about it, where that is known; ``answered`` is false where no answer came;
+    ``refusals`` are details of the text, for the sender type's own planner. ``generation`` grows with each lost
+    connection: the server may have been restarted since. ``concerns_all`` says that any destination of the origin would
+    be answered the same.
     """
 
     status: PushStatus

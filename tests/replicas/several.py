@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import orjson
 
+from kigeon.leases.member import TIMING
 from tests.support.events import assert_once
 from tests.support.flow import Flow
 from tests.support.kigeon import Api, Kigeon, loki_sender
@@ -155,6 +156,12 @@ def flowing(replicas: Several) -> None:
     """Wait until what comes now arrives everywhere."""
     for loki in replicas.lokis.values():
         loki.wait_for(len(loki.lines) + 500)
+
+
+TAKEOVER = 10.0
+"""Seconds until another goes on with what one did that is gone or hangs."""
+
+LEASE = TIMING.lease
 
 
 def on_this_machine(seconds: float) -> float:

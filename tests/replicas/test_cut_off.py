@@ -10,14 +10,21 @@ import pytest
 
 from kigeon.standin.apiserver import ApiServer
 from tests.replicas.cable import Cable
-from tests.replicas.several import PIPELINE, Several, flowing, on_this_machine, standing, watched, works_at
+from tests.replicas.several import (
+    LEASE,
+    PIPELINE,
+    TAKEOVER,
+    Several,
+    flowing,
+    on_this_machine,
+    standing,
+    watched,
+    works_at,
+)
 from tests.support.flow import Flow
 from tests.support.loki import Loki
 from tests.support.nats import NatsNode
 from tests.support.processes import wait_until
-
-TAKEOVER = 10.0
-LEASE = 5.0
 
 WRONG_CLOCK = """
 import time

@@ -13,7 +13,9 @@ import pytest
 from kigeon.processes import parents
 from kigeon.standin.apiserver import ApiServer
 from tests.replicas.several import (
+    LEASE,
     PIPELINE,
+    TAKEOVER,
     Several,
     flowing,
     on_this_machine,
@@ -28,15 +30,10 @@ from tests.support.loki import Loki
 from tests.support.nats import NatsNode
 from tests.support.processes import is_running, wait_until
 
-TAKEOVER = 10.0
-"""Seconds until another goes on with what one did that is gone or hangs."""
-
 HANDOVER = 4.0
 """The same where it leaves, or gives a role to one that came: nobody waits for the end of a lease. Mostly it takes less
 than two; what it took is told at the end.
 """
-
-LEASE = 5.0
 
 
 @pytest.fixture

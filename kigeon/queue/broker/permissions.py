@@ -14,11 +14,6 @@ from kigeon.queue.broker.names import StreamNames
 
 NO_JSON = b"check"
 
-PUBLISH = ("$JS.API.>", "{name}.>", "$KV.{name}-state.>", "_INBOX.>")
-"""What docs/scaling.md has an administrator allow a user to publish to, and below to subscribe to."""
-
-SUBSCRIBE = ("{name}.operate.*", "_INBOX.>")
-
 _OF_STREAM = ("STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE", "STREAM.PURGE", "STREAM.MSG.GET", "STREAM.MSG.DELETE")
 
 

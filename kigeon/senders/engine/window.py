@@ -52,9 +52,10 @@ class Window:
     @property
     def is_full(self) -> bool:
         """Whether reading pauses. Events that are stuck do not count, up to one extra window."""
-        if not self._is_used_up:
-            return False
-        stuck_events, stuck_pages = self._stuck()
+        return self._is_used_up and self._is_full_beside(*self._stuck())
+
+    def _is_full_beside(self, stuck_events: int, stuck_pages: int) -> bool:
+        """Whether reading pauses where so many events, of so many pages, are stuck."""
         events = self._ledger.envelopes.open_events - min(stuck_events, MAX_WINDOW_EVENTS)
         pages = self._ledger.envelopes.open_pages - min(stuck_pages, MAX_WINDOW_PAGES)
         return events >= MAX_WINDOW_EVENTS or pages >= MAX_WINDOW_PAGES
@@ -88,8 +89,8 @@ class Window:
         found_no_room = time.monotonic() - self._found_no_room_at < LOOK_INTERVAL
         if self._leaving or found_no_room or not self._is_used_up:
             return
-        is_full = self.is_full
         events, pages = self._stuck()
+        is_full = self._is_full_beside(events, pages)
         if is_full or events * MOVED_FROM >= MAX_WINDOW_EVENTS or pages * MOVED_FROM >= MAX_WINDOW_PAGES:
             lanes = [lane for lane in self._lanes if self._is_stuck(lane) or (is_full and self._hangs(lane))]
             self._leaving = {lane: waiting for lane in lanes if (waiting := lane.take_waiting())}
