@@ -40,6 +40,9 @@ SAY_FULL_EVERY = 60.0
 
 REFUSES_ALL = "the destination refuses event after event, and does not say what is wrong with them: see its own log"
 
+TIME_TO_COME = "their time is to come: the destination does not take them before"
+LETTERS_FULL = "they have to be parked, and the dead-letter stream is full"
+
 LETTERS_CURE = "see why with `kigeon dead-letter list`, and try again with `kigeon dead-letter replay`"
 
 
@@ -48,13 +51,13 @@ class Elsewhere:
     """Where events go that a lane can't send now.
 
     ``hold`` moves events to a lane of their own, ``reroute`` returns the events that still belong to a lane,
-    ``postpone`` takes events to be tried later, ``doubt`` takes offsets of events that were booked as sent and may not
-    be held. ``retrying`` tells how many events wait in the retry stream for a lane.
+    ``postpone`` takes events to be tried later, and why. ``doubt`` takes offsets of events that were booked as sent and
+    may not be held. ``retrying`` tells how many events wait in the retry stream for a lane.
     """
 
     hold: Callable[[Lane, Sequence[Item], Hold], Awaitable[None]]
     reroute: Callable[[Lane, Sequence[Item]], list[Item]]
-    postpone: Callable[[Sequence[Item]], Awaitable[None]]
+    postpone: Callable[[Sequence[Item], str], Awaitable[None]]
     doubt: Callable[[Sequence[int]], None]
     retrying: Callable[[str], int] = lambda label: 0
 
@@ -287,8 +290,9 @@ class Delivery:
         work.accused += result.accused
         work.pieces.extendleft(reversed(result.pieces))
         work.todo[:0] = result.again
-        if result.later or unparked:
-            await self._elsewhere.postpone([*result.later, *unparked])
+        for items, why in ((result.later, TIME_TO_COME), (unparked, LETTERS_FULL)):
+            if items:
+                await self._elsewhere.postpone(items, why)
         if result.hold is not None:
             self._tell_held(lane, result.hold, len(result.held))
             if result.hold.key == lane.key:

@@ -178,8 +178,9 @@ class Engine:
     def _reroute(self, lane: Lane, items: Sequence[Item]) -> list[Item]:
         return self._lanes.reroute(lane, items)
 
-    async def _postpone(self, items: Sequence[Item]) -> None:
-        """Try *items* again later."""
+    async def _postpone(self, items: Sequence[Item], reason: str) -> None:
+        """Try *items* again later; *reason* says why not now."""
+        self._undecided.because(reason)
         self._undecided.add(await self._scheduler.set_aside(items))
 
     async def _repeat(self, items: Sequence[Item]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +22,7 @@ from kigeon.queue.broker.streams import declare
 from kigeon.queue.stores.dead_letter import DeadLetterStore
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
+from kigeon.senders.delivery.delivery import TIME_TO_COME
 from kigeon.senders.engine.engine import Engine
 from kigeon.senders.engine.window import LOOK_INTERVAL, MAX_WINDOW_EVENTS
 from kigeon.senders.entry import Answer, PushStatus
@@ -316,6 +318,22 @@ def test_of_a_crowd_of_tenants_that_are_refused_few_are_named_in_the_log(
 
     asyncio.run(main())
     assert [found.message for found in caplog.records].count("the destination is away, events wait") == MOST_LINES
+
+
+def test_of_an_event_whose_time_is_to_come_it_is_said_that_it_waits_for_it(server: NatsServer, loki: Loki) -> None:
+    stamp = (datetime.now(UTC) + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    early = make_event(1, firstTimestamp=stamp, lastTimestamp=stamp)
+
+    async def main() -> None:
+        async with connected(server.address, "test") as client:
+            await declare(client, QUEUE_SETTINGS, "loki")
+            await store(client, 1, make_event(0), early)
+            async with sending(client, loki) as engine:
+                await until(lambda: len(engine.waits()) == 1 and engine.report()["sent"] == 1)
+                (wait,) = engine.waits()
+                assert (wait.reason, wait.events) == (TIME_TO_COME, 1)
+
+    asyncio.run(main())
 
 
 def test_what_is_in_memory_is_bounded_although_large_envelopes_follow_small_ones(

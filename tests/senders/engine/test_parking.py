@@ -13,6 +13,7 @@ from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import declare
 from kigeon.queue.stores.dead_letter import DeadLetterStore
+from kigeon.senders.delivery.delivery import LETTERS_FULL
 from kigeon.senders.engine.engine import Engine
 from tests.support.events import assert_once, make_event
 from tests.support.loki import Loki
@@ -67,6 +68,7 @@ def test_what_is_to_be_parked_waits_and_the_others_go(
                 _, parked = report(engine)
                 assert 10 < parked < BAD
                 assert waiting(engine) == BAD - parked
+                assert {wait.reason for wait in engine.waits() if not wait.destination} <= {LETTERS_FULL}
             letters = DeadLetterStore(client, "loki")
             async with sending(client, loki) as engine:
                 seen: set[str] = set()

@@ -198,7 +198,7 @@ class Simulation:
     def _reroute(self, lane: Lane, items: Sequence[Item]) -> list[Item]:
         return self._ways.reroute(lane, items)
 
-    async def _postpone(self, items: Sequence[Item]) -> None:
+    async def _postpone(self, items: Sequence[Item], reason: str) -> None:
         self.later += items
 
     def _doubt(self, numbers: Sequence[int]) -> None:
