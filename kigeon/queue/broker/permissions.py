@@ -1,7 +1,7 @@
 """What a user of an external JetStream needs the right to, and what is sent to find out whether it has it.
 
-What is sent changes nothing: JetStream's API refuses a request that is no JSON, and a stream refuses a message that
-expects it to be another stream. A server tells at once what it does not let through.
+What is sent changes nothing: JetStream's API refuses a request that is damaged JSON, and a stream refuses a message
+that expects it to be another stream. A server tells at once what it does not let through.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from nats.js import api
 
 from kigeon.queue.broker.names import StreamNames
 
-NO_JSON = b"check"
+NO_JSON = b"{check"
+"""It begins as JSON does: for JetStream anything else in a request to purge is no request at all, but to purge all."""
 
 _OF_STREAM = ("STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE", "STREAM.PURGE", "STREAM.MSG.GET", "STREAM.MSG.DELETE")
 
