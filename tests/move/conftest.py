@@ -1,7 +1,6 @@
 """What the tests of moves share: a JetStream that is not kigeon's own, and a data directory with something of all."""
 
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,6 @@ from tests.support.moving import Moving
 from tests.support.nats import NatsNode
 
 KEPT = Path(__file__).parents[1] / "upgrades" / "data" / "0.1.0.tar.gz"
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[NatsNode]:
-    """A nats-server that holds nothing."""
-    with NatsNode(tmp_path / "nats") as running:
-        yield running
 
 
 @pytest.fixture
