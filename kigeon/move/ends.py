@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import socket
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 CONNECT_WITHIN = 20.0
 ANSWER_WITHIN = 10.0
+STOP_WITHIN = 60.0
 """Seconds."""
 
 
@@ -71,6 +73,9 @@ class End(Protocol):
 
     async def forget(self) -> None:
         """Delete every stream of the queue, and then the mark."""
+
+    async def settle(self) -> None:
+        """See that what was restored is durable."""
 
 
 class _Connected:
@@ -154,15 +159,27 @@ class DataDirectory(_Connected):
             await self._connect(self._server.address)
 
     async def begin(self, mark: Mark) -> None:
-        """Mark it, and start a server on an empty store."""
+        """Mark it, and start a server on an empty store, which it does not sync for each message."""
         await self.put_mark(mark)
         await self._remove()
+        self._server.syncs = False
         await self.open()
 
     async def forget(self) -> None:
         """Remove the store, whatever state it is in, then the mark."""
         await self._remove()
         await self.put_mark(None)
+
+    async def settle(self) -> None:
+        """End the server, sync the store, and have a server that syncs."""
+        await self.close()
+        await asyncio.to_thread(self._server.stop, STOP_WITHIN)
+        try:
+            await asyncio.to_thread(sync_tree, self._store)
+        except OSError as error:
+            raise unusable(self._data_dir, error) from error
+        self._server.syncs = True
+        await self.open()
 
     async def _remove(self) -> None:
         await self.close()
@@ -233,6 +250,9 @@ class Cluster(_Connected):
             if all(is_subject_of(names, subject) for subject in found.subjects or ()):
                 await delete_stream(self.client.jetstream(timeout=ANSWER_WITHIN), found.name or "")
 
+    async def settle(self) -> None:
+        """Its servers have synced what most of them hold."""
+
     async def _events(self) -> dict[str, Any] | None:
         answer = await self._ask("INFO", None)
         found: dict[str, Any] | None = answer.get("config")
@@ -250,6 +270,16 @@ class Cluster(_Connected):
         if error and error.get("err_code") != ErrorCode.STREAM_NOT_FOUND:
             raise QueueError(f"{subject}: {shorten(str(error.get('description')))}")
         return answer
+
+
+def sync_tree(folder: Path) -> None:
+    """Sync every file and every folder below *folder*, and itself; raises :class:`OSError`."""
+    for path in [*folder.rglob("*"), folder, folder.parent]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 async def streams_of(end: End) -> list[str]:

@@ -66,7 +66,7 @@ class Move:
         """
         if plan.step is Step.FINISH:
             try:
-                return await self._pass_on(plan, await self._compare())
+                return await self._pass_on(plan, await self._settled())
             except Differs as error:
                 log.warning("what came is not what was sent, it is copied anew", extra={"error": str(error)})
         leaving = self._mark(MoveState.LEAVING, plan, self.target)
@@ -74,7 +74,7 @@ class Move:
         try:
             await self._refuse_living()
             await self._copy(plan)
-            compared = await self._compare()
+            compared = await self._settled()
         except BaseException:
             await self._give_up(Found(self.source.place, leaving, True))
             raise
@@ -107,6 +107,19 @@ class Move:
             config = await self._insist(f"copying {name}", partial(self._config, name, arriving))
             await self._insist(f"copying {name}", Copying(self, name, config))
             log.info("a stream was copied", extra={"stream": name, "to": config["name"]})
+
+    async def _settled(self) -> dict[str, Compared]:
+        """Return what both ends hold, durably; raises :class:`Differs`."""
+        found = await self._compare()
+        self.told("syncing", 0, 0)
+        await self._insist("syncing the target", self.target.settle)
+        for name, same in found.items():
+            state = await self._insist(f"looking at {name}", partial(stream_state, self.target.client, name))
+            if state.last_seq != same.last or state.messages < same.messages:
+                raise Differs(
+                    f"{name} ends with message {state.last_seq}, and has held {same.last} before it was synced"
+                )
+        return found
 
     async def _compare(self) -> dict[str, Compared]:
         """Return what both ends hold; raises :class:`Differs`."""

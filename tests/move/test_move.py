@@ -1,6 +1,7 @@
 """Moves between a data directory with something of every kind, and a real nats-server."""
 
 import asyncio
+import os
 import random
 import shutil
 from collections.abc import Awaitable, Callable
@@ -14,7 +15,7 @@ from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
 from kigeon.config.settings import ExternalQueue
-from kigeon.move.ends import Cluster
+from kigeon.move.ends import Cluster, sync_tree
 from kigeon.queue.broker.lock import DirectoryLock
 from kigeon.queue.broker.mark import Mark, MoveState, mark_of, put_mark
 from tests.support.moving import Moving, held
@@ -252,3 +253,13 @@ def test_the_mark_lasts_while_kigeon_declares_its_streams(moving: Moving, node: 
     config = ask(node, lambda js: js.stream_info("kigeon-events")).config
     assert (config.description, config.metadata["team"]) == ("ours", "a")
     assert state_of(mark_at(node)) is MoveState.MOVED
+
+
+def test_all_of_a_store_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "jetstream" / "streams").mkdir(parents=True)
+    (tmp_path / "jetstream" / "streams" / "1.blk").write_bytes(b"block")
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.readlink(f"/proc/self/fd/{file}")))
+    sync_tree(tmp_path / "jetstream")
+    folders = [tmp_path, tmp_path / "jetstream", tmp_path / "jetstream" / "streams"]
+    assert sorted(synced) == sorted(map(str, [*folders, folders[-1] / "1.blk"]))
