@@ -259,7 +259,27 @@ def test_all_of_a_store_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "jetstream" / "streams").mkdir(parents=True)
     (tmp_path / "jetstream" / "streams" / "1.blk").write_bytes(b"block")
     synced: list[str] = []
-    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.readlink(f"/proc/self/fd/{file}")))
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(str(Path(f"/proc/self/fd/{file}").readlink())))
     sync_tree(tmp_path / "jetstream")
     folders = [tmp_path, tmp_path / "jetstream", tmp_path / "jetstream" / "streams"]
     assert sorted(synced) == sorted(map(str, [*folders, folders[-1] / "1.blk"]))
+
+
+def test_what_was_written_of_replicas_alone_stays_behind(moving: Moving, node: NatsNode) -> None:
+    """Then there are fewer messages than the source says, in fewer sequences."""
+    moving.done("external")
+
+    async def lead(js: JetStreamContext) -> None:
+        for number in range(3):
+            await js.publish(f"$KV.kigeon-state.replicas.lease.{number}", b'{"left": true}')
+
+    async def forget(js: JetStreamContext) -> None:
+        await js.purge_stream("KV_kigeon-state", seq=1773)
+
+    ask(node, lead)
+    back = moving.done("embedded")
+    assert held(back)["KV_kigeon-state"] == (4, 1, 1775)
+    moving.done("external")
+    ask(node, lead)
+    ask(node, forget)
+    assert held(moving.done("embedded"))["KV_kigeon-state"] == (0, 1779, 1778)

@@ -1,4 +1,4 @@
-"""A queue goes from one volume to three nats-servers while events come, and back; servers and the command are killed."""
+"""A queue goes from one volume to three nats-servers while events come, and back; servers and the move are killed."""
 
 from __future__ import annotations
 
