@@ -86,7 +86,7 @@ class Move:
         if mark.state is MoveState.MOVED:
             mark = replace(mark, state=MoveState.LEAVING)
             await self._insist("marking the source", lambda: self.source.put_mark(mark))
-        if target.mark is not None and target.mark.id == mark.id:
+        if target.has_begun or (target.mark is not None and target.mark.id == mark.id):
             await self._insist("deleting what came", self.target.forget)
         before = Mark(MoveState.HERE, mark.follows, "", mark.at) if mark.follows else None
         await self._insist("marking the source", lambda: self.source.put_mark(before))
@@ -154,7 +154,7 @@ class Move:
         """Undo what was done, if the ends answer; else the marks stay, and whoever comes says so."""
         at_once = replace(self, patience=0.0)
         try:
-            await at_once.undo(source, Found(self.target.place, await self.target.mark(), True))
+            await at_once.undo(source, await found_at(self.target))
         except KigeonError as error:
             log.error("the move is not finished, and not undone", extra={"error": str(error), "cure": CURE})
         else:
@@ -208,6 +208,11 @@ class Move:
                     raise
                 log.warning("the queue is away, trying again", extra={"doing": doing, "error": str(error)})
                 await asyncio.sleep(delay)
+
+
+async def found_at(end: End) -> Found:
+    """Return an open end as it is; raises :class:`QueueError`."""
+    return Found(end.place, await end.mark(), await end.holds(), await end.has_begun())
 
 
 class Copying:

@@ -108,7 +108,7 @@ def test_killed_at_many_points_nothing_is_lost_and_nothing_is_double(rig: Rig, f
         whole = rig.moving.done("external")
     kills = 0
     for _ in range(8):
-        seen, count = 0, random.randrange(2, 18)
+        seen, count = 0, random.randrange(2, 16)
 
         def after(line: str, count: int = count) -> bool:
             nonlocal seen
