@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
+import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+from nats.js import JetStreamContext
 
+from kigeon.queue.broker.mark import Mark, MoveState, put_mark
 from kigeon.standin.apiserver import ApiServer
 from tests.replicas.several import Several
 from tests.support.events import assert_once
@@ -21,6 +25,8 @@ from tests.support.nats import NatsCluster
 from tests.support.processes import wait_until
 
 Lokis = Mapping[str, Loki]
+
+KEPT = Path(__file__).parents[1] / "upgrades" / "data" / "0.1.0.tar.gz"
 
 
 class Rig:
@@ -160,3 +166,35 @@ def test_a_server_of_the_cluster_is_lost_in_the_midst_of_it(
         for loki in rig.lokis.values():
             loki.wait_for(len(events), timeout=60)
             assert_once(loki.lines, events)
+
+
+def test_what_a_broken_off_restoring_left_in_a_cluster_is_deleted(tmp_path: Path, cluster: NatsCluster) -> None:
+    """It has a name and no leader; of the events stream, which comes first, and of another one."""
+    with tarfile.open(KEPT) as archive:
+        archive.extractall(tmp_path / "data", filter="data")
+    moving = Moving(tmp_path, tmp_path / "data", {**cluster.queue(tmp_path / "queue"), "eventsMaxBytes": "64Mi"})
+    put_mark(moving.data, Mark(MoveState.LEAVING, "1", "", ""))
+    break_off(cluster, "kigeon-events")
+    assert moving.killed("external", lambda line: '"stream":"kigeon-events"' in line)
+    if "kigeon-seen" not in cluster.ask(names_in):
+        break_off(cluster, "kigeon-seen")
+    told = moving.done("external")
+    assert held(told)["kigeon-events"] == (524, 1, 524)
+    assert sorted(cluster.ask(names_in)) == sorted(told["streams"])
+
+
+def break_off(cluster: NatsCluster, stream: str) -> None:
+    """Begin to restore a stream, and send nothing."""
+    config = {"name": stream, "subjects": [stream], "retention": "limits", "storage": "file", "num_replicas": 3}
+    state = {"messages": 0, "bytes": 0, "first_seq": 1, "last_seq": 0}
+
+    async def begin(js: JetStreamContext) -> bytes:
+        request = orjson.dumps({"config": config, "state": state})
+        return (await js._nc.request(f"$JS.API.STREAM.RESTORE.{stream}", request, timeout=3)).data
+
+    assert "deliver_subject" in orjson.loads(cluster.ask(begin))
+
+
+async def names_in(js: JetStreamContext) -> list[str]:
+    answer = orjson.loads((await js._nc.request("$JS.API.STREAM.NAMES", b"", timeout=3)).data)
+    return answer["streams"] or []
