@@ -55,9 +55,6 @@ PING_OFTEN = 0.5
 """Seconds between two questions to each child. While something begins they are asked often; at debug always, since
 their reports are logged and are to be fresh."""
 
-OWED = 2.0
-"""Seconds after which a loop that does not answer hangs."""
-
 END_WITHIN = 1.5
 """Seconds for a lease to be ended at the end; otherwise it runs out."""
 
@@ -129,15 +126,14 @@ class Supervisor(KigeonActor):
         self.send(sender, Status(message.nonce, os.getpid(), self._status(), failing, self._scripts(), is_planned))
 
     def receiveMsg_Pong(self, message: Pong, sender: Any) -> None:
-        """Note a child's sign of life; one whose loop hangs gives none."""
+        """Note a child's sign of life; one that hangs gives none."""
         child = self._children.get(message.name)
         if child is None or child.pid != message.pid:
             return
         child.report = dict(message.report)
         if message.script is not None:
             child.spec = replace(child.spec, script=message.script)
-        if message.owed < OWED:
-            child.life.answered(time.monotonic())
+        child.life.answered(time.monotonic())
         if not child.ready:
             child.ready, child.address = True, sender
             log.info("started", extra={"actor": message.name, "pid": message.pid})
