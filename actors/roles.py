@@ -91,6 +91,11 @@ class Roles:
         """The processes that were killed and may not have ended."""
         return list(self._ending)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is to end: a process that was killed, or the actors of a role."""
+        return bool(self._ending or self.giving)
+
     def ended(self, pid: int) -> None:
         """Note that a process is gone."""
         self._ending.pop(pid, None)
