@@ -75,8 +75,13 @@ class Children:
     """The children that there are or are to be, in the order in which they were added; of others, their specs alone."""
 
     def __init__(self, specs: Iterable[ChildSpec] = ()) -> None:
-        self._specs = {spec.name: spec for spec in specs}
+        self._specs: dict[str, ChildSpec] = {}
         self._children: dict[str, Child] = {}
+        self.know(specs)
+
+    def know(self, specs: Iterable[ChildSpec]) -> None:
+        """Note what there may be."""
+        self._specs.update({spec.name: spec for spec in specs})
 
     def __iter__(self) -> Iterator[Child]:
         """Go through those that there are now, whatever is added or removed meanwhile."""

@@ -26,7 +26,7 @@ def role_of(spec: ChildSpec) -> str:
 class Roles:
     """The last standing of this replica, and what of it has been done."""
 
-    def __init__(self, replica: Replica | None) -> None:
+    def __init__(self, replica: Replica | None = None) -> None:
         self.replica = replica
         """Who this replica is; None where no other can be."""
         self.standing: Standing | None = None

@@ -58,14 +58,11 @@ class Supervisor(KigeonActor):
         self._broker_failing = ""
         self._wakes_at = math.inf
         self._looks = 0
-        self._begin(Children(), Roles(None), Pings())
-
-    def _begin(self, children: Children, roles: Roles, pings: Pings) -> None:
-        self._children = children
-        self._roles = roles
-        self._pings = pings
-        self._role_actors = RoleActors(children, roles)
-        self._epochs = Epochs(children)
+        self._pings = Pings()
+        self._children = Children()
+        self._roles = Roles()
+        self._role_actors = RoleActors(self._children, self._roles)
+        self._epochs = Epochs(self._children)
 
     def receiveMsg_Supervise(self, message: Supervise, sender: Any) -> None:
         """Create the children and begin to watch them."""
@@ -74,12 +71,11 @@ class Supervisor(KigeonActor):
         settings = message.settings.global_
         configure(settings.log_level, settings.log_format, context={"actor": self.name})
         self._plan = message
-        children = Children(message.children)
+        self._pings.every = PING_OFTEN if settings.log_level == "debug" else PING_EVERY
+        self._roles.replica = message.replica
+        self._children.know(message.children)
         for spec in message.children if message.replica is None else (MEMBERSHIP,):
-            children.add(spec)
-        self._begin(
-            children, Roles(message.replica), Pings(PING_OFTEN if settings.log_level == "debug" else PING_EVERY)
-        )
+            self._children.add(spec)
         self._look()
 
     def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Any) -> None:
