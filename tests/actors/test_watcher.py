@@ -15,7 +15,7 @@ from kigeon.config.settings import PusherSettings, SenderSettings
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.envelope import unpack
 from kigeon.kube.collector import EventCollector
-from kigeon.kube.informer import Counters
+from kigeon.kube.contact import Counters
 from kigeon.kube.lines import WatchEvent
 from kigeon.kube.outbox import WINDOW
 from kigeon.kube.resume_anchor import read_anchor
