@@ -18,9 +18,10 @@ from kigeon.kube.completeness import Completeness
 from kigeon.kube.lifetime import ObservedLifetime
 from kigeon.kube.lines import WatchEvent
 from kigeon.kube.ordering import ListedEvents, in_batches
-from kigeon.kube.outbox import MAX_BATCH_EVENTS, Outbox, Received
+from kigeon.kube.outbox import Outbox
 from kigeon.kube.reading import EARLY, ReadingPace
 from kigeon.kube.resume_anchor import ResumeAnchors, anchor_of, write_anchor
+from kigeon.kube.waiting import MAX_BATCH_EVENTS, Received
 
 LONGEST_HOLD = 30.0
 """Seconds without another page of a list after which what was read of it is handed on."""
