@@ -8,6 +8,7 @@ from thespian.actors import ChildActorExited
 
 from actors import supervisor
 from actors.deduplicator import Deduplicator
+from actors.epochs import CONNECT_AGAIN
 from actors.membership import Membership
 from actors.messages import (
     BrokerFailing,
@@ -31,7 +32,7 @@ from actors.restarts import ANSWER_DEADLINE, DELAYS, START_DEADLINE
 from actors.roles import HAND_OVER
 from actors.sender import Sender
 from actors.spec import children_of
-from actors.supervisor import CONNECT_AGAIN, Supervisor
+from actors.supervisor import Supervisor
 from actors.watcher import Watcher
 from kigeon.leases.records import Replica
 from tests.support.actors import ASKER, QUEUE, SENDER, SETTINGS, ActorHarness, MakeActor, ManualTime

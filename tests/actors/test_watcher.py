@@ -15,10 +15,10 @@ from kigeon.config.settings import PusherSettings, SenderSettings
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.envelope import unpack
 from kigeon.kube.collector import EventCollector
-from kigeon.kube.informer import Counters
+from kigeon.kube.contact import Counters
 from kigeon.kube.lines import WatchEvent
-from kigeon.kube.outbox import WINDOW
 from kigeon.kube.resume_anchor import read_anchor
+from kigeon.kube.unsettled import WINDOW
 from kigeon.senders.loki.labels import named_alike
 from kigeon.senders.loki.settings import LokiSettings
 from tests.support.actors import SETTINGS, ActorHarness, Crashed, MakeActor, ManualTime
