@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
+import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import asdict
+from typing import Any
 
 import orjson
 
@@ -19,11 +22,17 @@ from kigeon.config.settings import Settings
 from kigeon.config.source import dotted
 from kigeon.errors import ConfigurationError, MoveRefused, Problem
 from kigeon.move.deciding import Step
+from kigeon.move.mover import CURE
 from kigeon.move.running import Moved, run_move
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def move_queue(settings: Settings, arguments: argparse.Namespace) -> int:
     """Do it, and print what was moved; return the exit status. Raises :class:`~kigeon.errors.KigeonError`."""
+    for number in SIGNALS:
+        # Whoever waits for it (a Job) is to see that nothing was moved.
+        signal.signal(number, lambda *_: os._exit(1))
     external = settings.queue.external
     if external is None:
         cure = "name the JetStream to move to or from, beside global.dataDir; kigeon may run without it afterwards"
@@ -35,9 +44,9 @@ def move_queue(settings: Settings, arguments: argparse.Namespace) -> int:
     began, line = time.monotonic(), ProgressLine()
     try:
         outwards = arguments.to == "external"
-        moved = asyncio.run(run_move(settings, external, outwards, arguments.undo, Progress(line)))
-    except KeyboardInterrupt:
-        raise MoveRefused("interrupted: the move was given up, or is to be repeated") from None
+        moved = asyncio.run(_until_told(run_move(settings, external, outwards, arguments.undo, Progress(line))))
+    except asyncio.CancelledError:
+        raise MoveRefused(f"interrupted: nothing was moved, or not all of it: {CURE}") from None
     finally:
         line.clear()
         logging.disable(logging.NOTSET)
@@ -48,6 +57,14 @@ def move_queue(settings: Settings, arguments: argparse.Namespace) -> int:
     else:
         sys.stdout.writelines(f"{text}\n" for text in _lines(moved, arguments, seconds))
     return 0
+
+
+async def _until_told(moving: Coroutine[Any, Any, Moved]) -> Moved:
+    """Wait for a move; a signal has it give up, in order."""
+    task = asyncio.ensure_future(moving)
+    for number in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await task
 
 
 class Progress:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import shutil
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -283,3 +284,11 @@ def test_what_was_written_of_replicas_alone_stays_behind(moving: Moving, node: N
     ask(node, lead)
     ask(node, forget)
     assert held(moving.done("embedded"))["KV_kigeon-state"] == (0, 1779, 1778)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_it_gives_up_and_does_not_say_that_all_is_well(
+    moving: Moving, node: NatsNode, number: signal.Signals
+) -> None:
+    assert moving.killed("external", lambda line: "the queue is moved" in line, number, status=1)
+    assert (mark_of(moving.data), streams_at(node)) == (None, [])

@@ -55,8 +55,11 @@ class Moving:
         assert (done.returncode, done.stdout) == (status, ""), done
         return "\n".join(line for line in done.stderr.splitlines() if not line.startswith("{"))
 
-    def killed(self, to: str, when: Callable[[str], bool]) -> bool:
-        """Kill it, its nats-server with it, as soon as *when* says so of a line of its log; return whether it did."""
+    def killed(self, to: str, when: Callable[[str], bool], number: int = signal.SIGKILL, status: int = -9) -> bool:
+        """Kill it, its nats-server with it, as soon as *when* says so of a line of its log; return whether it did.
+
+        By another signal than SIGKILL it ends with *status*.
+        """
         environ = {**os.environ, "PYTHONPATH": str(ROOT)}
         with subprocess.Popen(
             self.command(to),
@@ -72,8 +75,9 @@ class Moving:
             for line in process.stderr:
                 said += line
                 if when(line):
-                    process.send_signal(signal.SIGKILL)
-                    process.wait()
+                    process.send_signal(number)
+                    said += process.stderr.read()
+                    assert process.wait() == status, said[-3000:]
                     return True
             assert process.wait() == 0, said[-3000:]
         return False
