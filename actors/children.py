@@ -12,9 +12,6 @@ from actors.messages import ChildSpec, Pong, Stop
 from actors.restarts import Lifeline
 from actors.roles import MEMBERSHIP, role_of
 
-OWED = 2.0
-"""Seconds after which a loop that does not answer hangs."""
-
 
 @dataclass(slots=True)
 class Child:
@@ -47,12 +44,11 @@ class Child:
         self.ready, self.told, self.stopped = False, False, False
 
     def answered(self, pong: Pong, address: Any, now: float) -> bool:
-        """Note its sign of life; one whose loop hangs gives none. Return whether it is its first."""
+        """Note its sign of life; one that hangs gives none. Return whether it is its first."""
         self.report = dict(pong.report)
         if pong.script is not None:
             self.spec = replace(self.spec, script=pong.script)
-        if pong.owed < OWED:
-            self.life.answered(now)
+        self.life.answered(now)
         if self.ready:
             return False
         self.ready, self.address = True, address

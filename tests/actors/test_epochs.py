@@ -27,7 +27,7 @@ def answers(children: Children, *names: str, **report: object) -> None:
     for name in names:
         child = children.get(name)
         assert child is not None
-        child.answered(Pong(1, name, child.pid, 0.0, report), name, 0.0)
+        child.answered(Pong(1, name, child.pid, report), name, 0.0)
 
 
 def connects(number: int) -> list[Tell]:

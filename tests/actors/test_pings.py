@@ -15,7 +15,7 @@ def begun(at: float) -> Children:
         children.add(spec)
     for child in children:
         child.created(at)
-        child.answered(Pong(1, child.spec.name, 0, 0.0, {}), child.spec.name, at)
+        child.answered(Pong(1, child.spec.name, 0, {}), child.spec.name, at)
     return children
 
 

@@ -34,7 +34,7 @@ class Replicated:
                 child = self.child(spec.name)
                 child.created(0.0)
                 child.pid = 100 + len(self.children)
-                child.answered(Pong(1, spec.name, child.pid, 0.0, {}), spec.name, 0.0)
+                child.answered(Pong(1, spec.name, child.pid, {}), spec.name, 0.0)
 
     def child(self, name: str) -> Child:
         """Return the child of this name."""

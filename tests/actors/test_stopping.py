@@ -33,7 +33,7 @@ class Ending:
         for pid, child in enumerate(self.children, 101):
             child.created(0.0)
             child.pid = pid
-            child.answered(Pong(1, child.spec.name, pid, 0.0, {}), child.spec.name, 0.0)
+            child.answered(Pong(1, child.spec.name, pid, {}), child.spec.name, 0.0)
         self.stopping = Stopping("root", DEADLINE, self.children, self.roles)
 
     def go_on(self, now: float = 10.0) -> Acts:

@@ -41,10 +41,10 @@ log = logging.getLogger(__name__)
 few = Limited(log)
 
 DUE_INTERVAL = 0.25
-"""Seconds between two looks at due events, while any event is under way."""
+"""Seconds between two looks at due events, while any event waits."""
 
-IDLE_TICK = 1.0
-"""Seconds between two looks while no event is under way."""
+CALM_INTERVAL = 1.0
+"""Seconds between two looks while no event waits for anything but its push."""
 
 
 async def open_engine(stores: Stores, spec: SenderSpec) -> Engine:
@@ -245,14 +245,19 @@ class Engine:
         """Whether every event that was read has ended."""
         return not (self._ledger.envelopes.open_events or self._ledger.retry.open_events or self._doubted)
 
+    def _is_calm(self) -> bool:
+        """Whether no event waits for anything but its push."""
+        waits = self._ledger.retry.open_events or self._scheduler.waiting_events or self._doubted or self._undecided
+        return not waits and not any(lane.is_blocked for lane in self._lanes)
+
     async def _wait_for_a_look(self) -> None:
-        """Wait until the next look is due: soon while events are under way or were read, otherwise later."""
+        """Wait until the next look is due: soon while events wait, otherwise later."""
         if self._is_idle():
             try:
-                await asyncio.wait_for(self._stirred.wait(), IDLE_TICK)
+                await asyncio.wait_for(self._stirred.wait(), CALM_INTERVAL)
             except TimeoutError:
                 return
-        await asyncio.sleep(DUE_INTERVAL)
+        await asyncio.sleep(CALM_INTERVAL if self._is_calm() else DUE_INTERVAL)
 
     def _tell_evicted(self) -> None:
         evicted = self._ledger.counts[Outcome.EVICTED]
