@@ -367,7 +367,7 @@ def test_a_pipeline_that_is_taken_again_begins_another_epoch(among: Made) -> Non
         first = len(among.created) - 2
         found = []
         for number, spec in enumerate(CHILDREN[:3], first):
-            found += among.receive(Pong(1, spec.name, 100 + number, 0.0, {}), f"address-{number}")
+            found += among.receive(Pong(1, spec.name, 100 + number, {}), f"address-{number}")
         assert {message.epoch for _, message in of(Connect, found)} == {time}
         stands(among, 2 * time + 1)
 
