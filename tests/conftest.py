@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import file_store_bytes
+from kigeon.queue.broker.stream_configs import file_store_bytes
 from kigeon.standin.apiserver import ApiServer
 from tests.support.flow import Flow
 from tests.support.loki import Loki

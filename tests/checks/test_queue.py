@@ -15,7 +15,7 @@ from nats.js import JetStreamContext
 
 from kigeon.config.settings import ExternalQueue, QueueSettings
 from kigeon.queue.broker.address import external_address
-from kigeon.queue.broker.streams import records_config, retry_config, stream_configs
+from kigeon.queue.broker.stream_configs import records_config, retry_config, stream_configs
 from tests.support.checking import Setup
 from tests.support.nats import NatsNode, free_port
 from tests.support.nats_credentials import make_authority, make_operator

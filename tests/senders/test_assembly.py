@@ -14,7 +14,8 @@ from kigeon.kube.namespaces import Namespaces
 from kigeon.kube.source import ClusterSource
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import LABELS_KEY, declare, file_store_bytes
+from kigeon.queue.broker.stream_configs import file_store_bytes
+from kigeon.queue.broker.streams import LABELS_KEY, declare
 from kigeon.queue.stores.state import StateRecord
 from kigeon.senders.assembly import HookTransform, NamespaceMatcher
 from kigeon.senders.kept_labels import KeptLabels

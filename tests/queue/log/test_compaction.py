@@ -11,7 +11,7 @@ from kigeon.clock import SteadyClock
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import Fenced
 from kigeon.operator.listing import Listing
-from kigeon.queue.broker import streams
+from kigeon.queue.broker import stream_configs
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import last_sequence
 from kigeon.queue.broker.streams import declare
@@ -227,7 +227,7 @@ def test_a_memory_that_was_lost_under_way_is_made_anew_from_the_events(
 def test_a_memory_that_its_size_makes_forget_is_said(
     server: NatsServer, settings: QueueSettings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(streams, "_SEEN_BYTES", 4096)
+    monkeypatch.setattr(stream_configs, "_SEEN_BYTES", 4096)
 
     def said() -> int:
         return sum("the memory of sent events is full" in record.message for record in caplog.records)
