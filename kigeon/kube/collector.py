@@ -19,7 +19,7 @@ from kigeon.kube.lifetime import ObservedLifetime
 from kigeon.kube.lines import WatchEvent
 from kigeon.kube.list_at_hand import ListAtHand
 from kigeon.kube.outbox import Outbox
-from kigeon.kube.reading import EARLY, ReadingPace
+from kigeon.kube.reading import ReadingPace
 from kigeon.kube.resume_anchor import anchor_of, write_anchor
 from kigeon.kube.waiting import Received
 
@@ -104,7 +104,7 @@ class EventCollector:
 
     def rest(self) -> None:
         """Everything that came was read: hold the reading thread while no batch is due."""
-        self._outbox.linger(self._pace.rest(self._outbox.unneeded_for(2 * EARLY)))
+        self._outbox.linger(self._pace.rest(self._outbox.unneeded_for()))
 
     def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
         """Take what happens while a list goes on: it is handed on with what is listed, in the order of time."""

@@ -10,6 +10,7 @@ Without a wait the next batch is whatever arrived while the last one was being s
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ from kigeon.kube.untold import Untold
 from kigeon.kube.waiting import Received, WaitingEvents
 
 NOTHING = WatcherCheckpoint()
+
+EARLY = 0.005
+"""Seconds by which a batch may be taken before it is due: the reading thread, whose events it waits for, wakes then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +49,9 @@ class Outbox:
     """Thread-safe: the reading thread offers, the actor takes and confirms.
 
     ``on_offer`` is called in the reading thread when there is something to take, before it may be held back. ``wait``
-    is how many seconds lie between two batches that are not full, by the *clock*. Nobody is called when they are over:
-    whoever has taken a batch takes again after :attr:`rest`. ``shown`` is of how many events of a batch a summary goes
-    with it.
+    is how many seconds lie between two batches that are not full, by the *clock*. What was offered before they are over
+    is for whoever has taken a batch to take after :attr:`rest`. ``shown`` is of how many events of a batch a summary
+    goes with it.
     """
 
     def __init__(
@@ -61,7 +65,7 @@ class Outbox:
         self._on_offer = on_offer
         self._wait = wait
         self._clock = clock
-        self._rests_until: float | None = None
+        self._rests_until = -math.inf
         self._condition = Condition()
         self._waiting = WaitingEvents()
         self._unsettled = Unsettled()
@@ -100,8 +104,6 @@ class Outbox:
         with self._condition:
             if not self._unsettled.epoch or not self._unsettled.has_room:
                 return None
-            if self._rest_left() <= 0:
-                self._rests_until = None
             cut = self._unsettled.take_again() or self._cut()
             if cut is None:
                 return None
@@ -140,14 +142,14 @@ class Outbox:
         with self._condition:
             return max(self._rest_left(), 0.0)
 
-    def unneeded_for(self, within: float = 0.0) -> float:
-        """Return the seconds until a batch may be taken of what is offered from now on, if that does not fill one.
+    def unneeded_for(self) -> float:
+        """Return the seconds until a batch is due of what is offered from now on, if that does not fill one.
 
-        Where what waits already is a batch that is due *within* so many seconds, it is the one that follows it.
+        Where what waits already may be taken now, it is the batch that follows.
         """
         with self._condition:
-            rest = max(self._rest_left(), 0.0)
-            return rest + self._wait if 0 < rest <= within and self._waiting else rest
+            left = max(self._rest_left(), 0.0)
+            return left + self._wait if left <= EARLY and self._waiting else left
 
     @property
     def is_due(self) -> bool:
@@ -155,7 +157,7 @@ class Outbox:
         with self._condition:
             if self._unsettled:
                 return True
-            return bool(self._waiting) and (self._rest_left() <= 0 or self._may_cut())
+            return bool(self._waiting) and self._may_cut()
 
     @property
     def pending(self) -> int:
@@ -170,11 +172,11 @@ class Outbox:
             return len(self._waiting)
 
     def _rest_left(self) -> float:
-        return 0.0 if self._rests_until is None else self._rests_until - self._clock()
+        return self._rests_until - self._clock()
 
     def _may_cut(self) -> bool:
-        """Whether what waits may become a batch; until somebody takes after it, a rest is not over."""
-        return self._waiting.fills_a_batch or self._rests_until is None or self._closed
+        """Whether what waits may become a batch."""
+        return self._waiting.fills_a_batch or self._rest_left() <= EARLY or self._closed
 
     def _cut(self) -> Cut | None:
         if not self._may_cut():
@@ -183,7 +185,7 @@ class Outbox:
         if not events and not self._untold.is_worth_telling:
             return None
         if self._wait and (events or self._untold.is_loss):
-            self._rests_until = self._clock() + self._wait
+            self._rests_until = max(self._clock(), self._rests_until) + self._wait
         digests = b"".join(event.digest for event in events)
         version, anchor = (events[-1].resource_version, events[-1].anchor) if events else ("", "")
         kinds = tuple(event.kind for event in events)

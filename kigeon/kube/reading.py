@@ -12,9 +12,6 @@ from collections.abc import Callable
 HELD = 64 * 1024
 """Bytes that may come while the reading rests: the smallest buffers on the way hold as many."""
 
-EARLY = 0.005
-"""Seconds before a batch is due at which reading goes on, so that what came is in that batch."""
-
 LEAST = 0.005
 """Seconds below which a rest is not worth its wake."""
 
@@ -32,12 +29,10 @@ class ReadingPace:
         self._size += size
 
     def rest(self, due: float) -> float:
-        """Return for how many seconds to rest, everything that came having been read, and a batch being due then."""
-        if due <= EARLY:
-            return 0.0
+        """Return for how many seconds to rest, everything that came having been read, and a batch being *due* then."""
         now = self._clock()
         rate = self._size / max(now - self._since, LEAST)
-        rest = min(due - EARLY, HELD / rate if rate else due)
+        rest = min(due, HELD / rate if rate else due)
         if rest < LEAST:
             return 0.0
         self._since, self._size = now, 0
