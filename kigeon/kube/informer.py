@@ -1,4 +1,4 @@
-"""The informer: drives a reflector against a real API server, in the thread that calls it."""
+"""The informer drives a reflector against a real API server, in the thread that calls the informer."""
 
 from __future__ import annotations
 
@@ -22,40 +22,40 @@ from kigeon.throttle import Limited
 log = logging.getLogger(__name__)
 
 PROBE_TIMEOUT = 10.0
-"""Seconds for the answer about the object that was seen last: it is a single one."""
+"""Seconds for the answer about the object that was seen last, which is a single one."""
 
 EARLY = WatchLimits((3600, 5400), 300.0)
-"""The limits of a watch beside a list: made anew, it may find that its version has expired."""
+"""The wider limits of a watch beside a list; opened again, such a watch may find that its version has expired."""
 
 
 class Handler(Protocol):
-    """Takes what comes, one call at a time. It may block: that is the flow control."""
+    """Takes pages and lines, one call at a time. A handler may block, which is the flow control."""
 
     def on_list_page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
-        """A page of the list; ``resource_version`` is the list's on its last page, "" before."""
+        """Take a page of the list; ``resource_version`` is the list's version with the last page, "" before."""
 
     def on_events(self, lines: Sequence[WatchEvent]) -> None:
-        """Lines of the watch, bookmarks among them."""
+        """Take lines of the watch, bookmarks among them."""
 
     def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
-        """Lines of a watch that is read beside a list: there is nothing to resume from before the list's end."""
+        """Take lines of a watch beside a list; no watch can resume from their versions before the list's end."""
 
     def on_relist(self, reason: str, resume_from: str) -> None:
-        """The next page is the first of a list that should not have been needed.
+        """Note that the next page is the first of a list that a healthy cluster would not need.
 
-        Until that is complete, *resume_from* is the version to go on from; "": there is none.
+        Until the list is complete, a watch can resume from the version *resume_from*, or from none where that is "".
         """
 
     def on_unreadable(self, count: int) -> None:
-        """So many lines or items could not be read, and were skipped."""
+        """Note that *count* lines or items could not be read, and were skipped."""
 
     def on_backoff(self, seconds: float) -> None:
-        """Nothing will be read for so long: the API server is away, or refuses, and is asked again after it."""
+        """Note that the API server is away or refuses, and is asked again after so many *seconds*."""
 
 
 @dataclass(slots=True)
 class Counters:
-    """What an informer has done so far."""
+    """Counts what an informer has done since its start."""
 
     lists: int = 0
     relists: int = 0
@@ -67,8 +67,8 @@ class Counters:
 class Informer:
     """Lists and watches until it is stopped. ``stop`` may be called from any thread.
 
-    ``rest`` is called in the thread that reads when all that came was handed on, as far as can be known. It may block
-    for as long as nobody needs what comes.
+    ``rest`` is called in the reading thread when all lines that have come were handed on, as far as can be known. It
+    may block for as long as nobody needs further lines.
     """
 
     def __init__(
@@ -99,9 +99,9 @@ class Informer:
         self._limits = WatchLimits(silence=silence)
         self.counters = Counters()
         self.heard_at = 0.0
-        """When the API server answered last, or told something, on the steady clock; 0 before the first time."""
+        """When the API server last gave an answer or sent a line, on the steady clock; 0 before the first time."""
         self.problem = ""
-        """Why what was asked last was refused, or not answered; "" where it was."""
+        """Why the last request was refused or not answered; "" where it was answered."""
 
     @property
     def is_watching(self) -> bool:
@@ -110,11 +110,11 @@ class Informer:
 
     @property
     def beat(self) -> float:
-        """When there was a sign of life last, on the steady clock."""
+        """When the API server gave its last sign of life, on the steady clock."""
         return self._reader.beat
 
     def run(self) -> None:
-        """Work until stopped; raises nothing that the API server can cause."""
+        """List and watch until stopped; raises nothing that the API server can cause."""
         while not self._stop.is_set():
             self._reader.beat = time.monotonic()
             step = self._reflector.next()
@@ -136,7 +136,7 @@ class Informer:
                 self._relisting(self._reflector.relisted)
 
     def report(self) -> Mapping[str, Any]:
-        """Return what it does, and has done so far, as plain data."""
+        """Return the informer's state and counters, as plain data."""
         counters = self.counters
         return {
             "watching": self.is_watching,
@@ -151,12 +151,12 @@ class Informer:
         }
 
     def list_again(self) -> None:
-        """Have everything listed anew, although nothing is known to be wrong."""
+        """Have everything listed again, although nothing is known to be wrong."""
         self._again.set()
         self._reader.cut()
 
     def stop(self) -> None:
-        """End :meth:`run`, also where it waits for the server."""
+        """End :meth:`run`, also while it waits for the server."""
         self._stop.set()
         self._drop_early()
         self._reader.cut()
@@ -182,7 +182,7 @@ class Informer:
         self._reflector.probed(page.resource_version, is_intact)
 
     def _ask_for_anchor(self) -> tuple[Page, ResumeAnchor | None]:
-        # A query of one's own may leave the anchor out.
+        # The resource's own query may leave the anchor out.
         anchor = self._anchors.latest if not self._resource.query else None
         path, query = self._resource.path, {**self._resource.query, "limit": "1"}
         if anchor is not None:
@@ -200,7 +200,7 @@ class Informer:
         self._heard()
         if not token:
             self._drop_early()
-            # Not before: where the list fails, the object that was seen last may be asked for again.
+            # The anchors are kept until the first page: where the list fails, the anchor may be asked for again.
             self._anchors.clear()
         version = self._reflector.version_after_list(page.resource_version)
         if self._watches_early and not token and page.continue_token:
@@ -218,7 +218,7 @@ class Informer:
         self._complete(page, version)
 
     def _complete(self, page: Page, version: str) -> None:
-        """Hand on the last page, with the version to go on from."""
+        """Hand on the last page, with the version to watch from."""
         self.counters.lists += 1
         early = self._early
         log.info("listed", extra={"path": self._resource.path, "resource_version": page.resource_version})
@@ -261,11 +261,11 @@ class Informer:
             self._reflector.closed(seen)
 
     def _lines_beside(self, version: str, is_over: Callable[[], bool]) -> Iterator[list[WatchEvent]]:
-        """Watch beside a list: for as long as that may take, and quiet as it may be, it is not to be made anew."""
+        """Watch beside a list, with wide limits: a long or silent watch is not to be opened again."""
         return self._reader.lines(version, EARLY, is_over)
 
     def _take(self, lines: Sequence[WatchEvent]) -> bool:
-        """Hand on what was read; return whether the watch goes on."""
+        """Hand on *lines*; return whether the watch goes on."""
         goes_on = [line for line in lines if self._reflector.line(line)]
         if goes_on:
             self._anchors.changed((line.type, line.object) for line in goes_on)
@@ -298,7 +298,7 @@ class Informer:
         self._news.lost()
         causes = self.counters.relists_by_cause
         causes[self._reflector.cause] = causes.get(self._reflector.cause, 0) + 1
-        log.warning("listing anew", extra={"path": self._resource.path, "reason": reason})
+        log.warning("listing again", extra={"path": self._resource.path, "reason": reason})
         self._handler.on_relist(reason, self._reflector.doubted)
 
     def _unreadable(self, count: int, what: str) -> None:

@@ -1,4 +1,4 @@
-"""The namespaces' labels, kept up to date by list and watch, and the filter that judges events by them."""
+"""The namespaces' labels, kept up to date by list and watch, and the filter that selects events by these labels."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ REMEMBER_MISSING = 5.0
 """Seconds for which a namespace that a look-up did not find is not looked up again."""
 
 LOOKUP_PATIENCE = 1.0
-"""Seconds that whoever needs labels waits for them; they are asked for beside it, and may come for the next one."""
+"""Seconds for which a caller waits for labels; a look-up that takes longer goes on, and may serve the next caller."""
 
 LOOKUP_TIMEOUT = 5.0
 SIDE_BY_SIDE = 4
 MOST_MISSING = 10_000
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-"""What a namespace may be called: of anything else, which an Event's author may write, there is none."""
+"""A possible name of a namespace. An Event's author may write any text, but no namespace has another name."""
 
 
 class Namespaces:
-    """Name → labels. Fed by an informer in a thread of its own; read from any thread.
+    """Maps names to labels. An informer in a thread of its own writes the labels; any thread may read them.
 
-    A deleted namespace keeps its last labels for ``keep_deleted`` seconds: its events may still arrive, or wait.
-    ``refresh`` is after how many seconds everything is listed anew although the watch is healthy; 0 is never.
+    A deleted namespace keeps its last labels for ``keep_deleted`` seconds, since its events may still arrive, or wait.
+    ``refresh`` is the seconds after which the namespaces are listed again although the watch is healthy; 0 is never.
     """
 
     def __init__(
@@ -73,21 +73,21 @@ class Namespaces:
             threading.Thread(target=self._refresh_regularly, name="refresh", daemon=True).start()
 
     def stop(self) -> None:
-        """End it."""
+        """End the informer and all look-ups."""
         self._stopping.set()
         self._informer.stop()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def labels(self, name: str) -> Labels | None:
-        """Return the labels of *name*; None when it is not known (yet)."""
+        """Return the labels of *name*; None while the namespace is not known."""
         with self._lock:
             return self._book.labels(name)
 
     def look_up(self, names: Iterable[str], patience: float = LOOKUP_PATIENCE) -> dict[str, Labels]:
-        """Ask the API server for *names*, and return what is known of them within *patience* seconds.
+        """Ask the API server for the namespaces *names*, and return the labels known after *patience* seconds at most.
 
-        A namespace that is gone has the labels that it had when it was seen last, none where nobody ever saw it. While
-        the API server does not say, the labels that were seen last count; a name of which none were is left out.
+        A namespace that is gone has the labels with which it was seen last, or none if it never was. While the API
+        server does not answer, the labels that were seen last count; a namespace that never was seen is left out.
         """
         wanted = list(dict.fromkeys(names))
         with self._lock:
@@ -97,23 +97,23 @@ class Namespaces:
             return {name: labels for name in wanted if (labels := self._answer(name)) is not None}
 
     def record(self) -> tuple[int, bytes]:
-        """Return how many changes there were so far, and what is to outlive this process."""
+        """Return how many changes there were so far, and the record that is to outlive this process."""
         with self._lock:
             return self._book.changes, self._book.write()
 
     @property
     def changes(self) -> int:
-        """Grows with whatever a record would show otherwise than before."""
+        """How many changes a record would show, counted from the start."""
         with self._lock:
             return self._book.changes
 
     def recall(self, record: bytes | None) -> None:
-        """Add what a record holds, an earlier run's or somebody else's."""
+        """Add the labels of a *record*, which an earlier run or another sender wrote."""
         with self._lock:
             self._book.read(record)
 
     def on_list_page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
-        """Take a page of the list; with the last one, what it did not show is deleted."""
+        """Take a page of the list; after the last page, a namespace that the list did not show counts as deleted."""
         with self._lock:
             for namespace, _ in items:
                 self._put(namespace)
@@ -133,21 +133,21 @@ class Namespaces:
             self._forget()
 
     def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
-        """Nothing is watched beside a list here: it is short."""
+        """Do nothing: the list of namespaces is short, and no watch is read beside it."""
 
     def on_relist(self, reason: str, resume_from: str) -> None:
-        """Begin a list."""
+        """Note that a list begins."""
         with self._lock:
             self._book.begin_list()
 
     def on_unreadable(self, count: int) -> None:
-        """Nothing to do: a namespace that can't be read is one that is not known."""
+        """Do nothing: a namespace that can't be read is not known."""
 
     def on_backoff(self, seconds: float) -> None:
-        """Nothing to do: what is known goes on to count."""
+        """Do nothing: the known labels go on to count."""
 
     def _ask(self, name: str) -> Future[None] | None:
-        """Have *name* looked up, unless it is known, or being looked up, or the API server is not to be asked now."""
+        """Have *name* looked up, unless *name* is known or being looked up, or the API server is left alone now."""
         is_missing = self._missing.get(name, 0.0) > self._clock() or not _NAME.fullmatch(name)
         if is_missing or self._book.labels(name) is not None or name in self._asked or self._breaker.is_resting:
             return None
@@ -155,11 +155,11 @@ class Namespaces:
         return self._asked[name]
 
     def _look_up(self, name: str) -> None:
-        """List with a field selector: that needs no right beyond those of the watch."""
+        """Look *name* up by a list with a field selector, which needs no right beyond those of the watch."""
         query = {"fieldSelector": f"metadata.name={name}", "limit": "1"}
         try:
             if not self._breaker.may_ask():
-                # Others failed since this was asked for.
+                # Other look-ups have failed since this one was asked for.
                 return
             page = parse_page(self._access.ask(NAMESPACES, query, LOOKUP_TIMEOUT))
         except KubernetesError as error:
@@ -171,7 +171,7 @@ class Namespaces:
                 self._asked.pop(name, None)
         self._breaker.succeeded()
         with self._lock:
-            # What the watch told meanwhile is newer.
+            # Labels that the watch has shown meanwhile are newer.
             if self._book.labels(name) is None:
                 self._found(name, page)
 
@@ -182,7 +182,7 @@ class Namespaces:
         self._book.gone(name)
         if name not in self._missing and self._book.last_known(name) is None:
             self._few.warning(
-                "a namespace is gone, and nobody saw its labels: it counts as one without", extra={"namespace": name}
+                "a namespace is gone and was never seen: it counts as one without labels", extra={"namespace": name}
             )
         if len(self._missing) >= MOST_MISSING:
             self._missing.clear()
@@ -208,7 +208,7 @@ class Namespaces:
 
 
 class NamespaceFilter:
-    """Which events pass, by the labels of their namespace."""
+    """Selects events by the labels of their namespace."""
 
     def __init__(self, settings: FilterSettings, labels: Callable[[str], Mapping[str, str] | None]) -> None:
         self._wanted = settings.match_labels.items()
@@ -216,7 +216,7 @@ class NamespaceFilter:
         self._labels = labels
 
     def passes(self, event: Mapping[str, Any]) -> bool | None:
-        """Return whether *event* passes; None when its namespace is not known and has to be looked up."""
+        """Return whether *event* passes; None when the event's namespace has to be looked up first."""
         namespace = namespace_of(event)
         if namespace is None:
             return self._include_cluster_scoped

@@ -1,10 +1,10 @@
-"""The Watcher's outbox: what was read and is not yet known to be stored, in order, within bounds.
+"""The Watcher's outbox holds the events that were read and are not known to be stored, in order, within bounds.
 
-A batch is what costs, not an event in it. So the first event after a silence goes at once, and after a batch the
-outbox *rests*: the next batch is whatever arrives within the wait that is configured, and does not wait when full.
-Without a wait the next batch is whatever arrived while the last one was being stored. At most :data:`WINDOW` batches
-are out at a time. A batch stays here until it is stored; a new epoch (somebody on the way was replaced) sends
-everything out again, in order, under new numbers. What is told with a batch (its tally) stays with it.
+The cost lies in a batch, not in its events. So the first event after a silence goes at once, and after a batch the
+outbox *rests*: the next batch holds the events that arrive within the configured wait, and goes at once when it is
+full. Without a wait, the next batch holds the events that arrived while the last one was being stored. At most
+:data:`WINDOW` batches are on their way at a time. A batch stays here until it is stored. A new epoch, in which an actor
+on the way was replaced, sends all batches again, in order, under new numbers, each with its checkpoint delta.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from kigeon.events.kind import UNKNOWN, EventKind
 from kigeon.events.summary import EventSummary, summaries
 
 WINDOW = 2
-"""Batches that may be on their way at once: one being stored, one that waits behind it."""
+"""Batches that may be on their way at once; while one is being stored, the other waits behind it."""
 
 MAX_BATCH_EVENTS = 500
 MAX_BATCH_BYTES = 1024 * 1024
@@ -31,14 +31,14 @@ MAX_WAITING_EVENTS = 2000
 MAX_WAITING_BYTES = 4 * 1024 * 1024
 
 TELL_EVERY = 60.0
-"""Seconds after which it is told that the cluster was watched, although nothing happened."""
+"""Seconds after which a checkpoint says that the cluster was watched although no event came."""
 
 NOTHING = WatcherCheckpoint()
 
 
 @dataclass(slots=True)
 class News:
-    """What is to be told of the Watcher; ``unreadable`` counts from its start."""
+    """The Watcher's news for the next checkpoint delta; ``unreadable`` counts from the Watcher's start."""
 
     unreadable: int = 0
     watched_until: float = 0.0
@@ -46,9 +46,9 @@ class News:
 
 
 class Received(NamedTuple):
-    """One Event as it was read: its digest, its raw JSON, and the version to resume from after it.
+    """One Event as it was read, with its digest, its raw JSON, and the version to resume from after it.
 
-    ``anchor`` names the object that was seen last then, ``kind`` is what the event is counted as.
+    ``anchor`` names the object that was seen last by then, ``kind`` is the kind under which metrics count the event.
     """
 
     digest: bytes
@@ -60,9 +60,9 @@ class Received(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """An envelope on its way: ``batch_seq`` counts from 1 in each epoch. An empty one is there for its tally.
+    """An envelope on its way; ``batch_seq`` counts from 1 in each epoch. An empty envelope carries its delta alone.
 
-    ``kinds`` are those of the envelope's events, in order; ``latest`` summaries of its last ones.
+    ``kinds`` are the kinds of the envelope's events, in order; ``latest`` are summaries of the last events.
     """
 
     epoch: int
@@ -74,16 +74,15 @@ class Batch:
 
 
 Cut = tuple[Envelope, CheckpointDelta, tuple[EventKind, ...], tuple[EventSummary, ...]]
-"""A batch without its numbers."""
+"""A batch without its epoch and ``batch_seq``."""
 
 
 class Outbox:
-    """Thread-safe: the reading thread offers, the actor takes and confirms.
+    """The reading thread offers events, the actor takes batches and confirms them. Thread-safe.
 
-    ``on_offer`` is called in the reading thread when there is something to take, before it may be held back. ``wait``
-    is how many seconds lie between two batches that are not full, by the *clock*. Nobody is called when they are over:
-    whoever has taken a batch takes again after :attr:`rest`. ``shown`` is of how many events of a batch a summary goes
-    with it.
+    ``on_offer`` is called in the reading thread when there are events to take, before the thread may be held back.
+    ``wait`` is the seconds, by the *clock*, between two batches that are not full. The outbox calls nobody when the
+    wait is over: the actor takes again after :attr:`rest`. ``shown`` is for how many events a batch has summaries.
     """
 
     def __init__(
@@ -114,7 +113,7 @@ class Outbox:
         self._closing = Event()
 
     def offer(self, received: Iterable[Received]) -> bool:
-        """Append what was read; block while too much waits (the flow control). False once closed: nothing is taken."""
+        """Append events; block while too many wait, which is the flow control. Return False once closed."""
         with self._condition:
             if self._closed:
                 return False
@@ -127,19 +126,19 @@ class Outbox:
             return not self._closed
 
     def linger(self, seconds: float) -> None:
-        """Hold the reading thread for so long, or until the outbox is closed."""
+        """Hold the reading thread for so many *seconds*, or until the outbox is closed."""
         if seconds > 0:
             self._closing.wait(seconds)
 
     def note(self, unreadable: int = 0, watched_until: float = 0.0, lifetime: float = 0.0) -> None:
-        """Have this told with the next batch: see :class:`~kigeon.events.checkpoint.CheckpointDelta`."""
+        """Add news to the next batch's :class:`~kigeon.events.checkpoint.CheckpointDelta`."""
         with self._condition:
             self._news.unreadable += unreadable
             self._news.watched_until = max(self._news.watched_until, watched_until)
             self._news.lifetime = lifetime or self._news.lifetime
 
     def connect(self, epoch: int, settled: WatcherCheckpoint = NOTHING) -> None:
-        """Begin an epoch: what was out is to be sent again, first, unless it is *settled* already."""
+        """Begin an epoch: batches on their way are sent again, first, unless the checkpoint *settled* covers them."""
         with self._condition:
             self._unsent.extendleft(reversed(self._out.values()))
             self._out.clear()
@@ -149,7 +148,7 @@ class Outbox:
             self._epoch, self._number, self._open = epoch, 0, True
 
     def take(self) -> Batch | None:
-        """Return the next batch to send; None when nothing waits, the outbox rests, or the window is full."""
+        """Return the next batch to send; None when no event waits, the outbox rests, or the window is full."""
         with self._condition:
             if not self._open or len(self._out) >= WINDOW:
                 return None
@@ -164,14 +163,14 @@ class Outbox:
             return Batch(self._epoch, self._number, *batch)
 
     def stored(self, epoch: int, batch_seq: int) -> None:
-        """Forget a batch that is durable; an answer of an earlier epoch says nothing about this one's numbers."""
+        """Forget a batch that is durable; an answer of an earlier *epoch* is ignored, as its numbers meant others."""
         with self._condition:
             if epoch == self._epoch:
                 self._out.pop(batch_seq, None)
                 self._condition.notify_all()
 
     def close(self) -> None:
-        """Accept nothing more; a blocked :meth:`offer` returns. What was accepted can still be taken."""
+        """Accept no more events; a blocked :meth:`offer` returns. Accepted events can still be taken."""
         with self._condition:
             self._closed = True
             self._closing.set()
@@ -185,7 +184,7 @@ class Outbox:
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything that was accepted is stored, and what could not be read is told."""
+        """Whether all accepted events are stored, and the count of unreadable ones is told."""
         with self._condition:
             untold = self._news.unreadable > self._told.unreadable
             return not (self._waiting or self._out or self._unsent or untold)
@@ -197,9 +196,9 @@ class Outbox:
             return max(self._rest_left(), 0.0)
 
     def unneeded_for(self, within: float = 0.0) -> float:
-        """Return the seconds until a batch may be taken of what is offered from now on, if that does not fill one.
+        """Return the seconds until a batch of the events from now on may be taken, if they do not fill one earlier.
 
-        Where what waits already is a batch that is due *within* so many seconds, it is the one that follows it.
+        Where the waiting events are a batch that is due *within* so many seconds, the batch after that one is meant.
         """
         with self._condition:
             rest = max(self._rest_left(), 0.0)
@@ -207,7 +206,7 @@ class Outbox:
 
     @property
     def is_due(self) -> bool:
-        """Whether something is to be stored, other than what waits for its turn."""
+        """Whether a batch is on its way, or may be taken."""
         with self._condition:
             if self._out or self._unsent:
                 return True
@@ -215,14 +214,14 @@ class Outbox:
 
     @property
     def pending(self) -> int:
-        """How many events were accepted and are not known to be stored."""
+        """The number of events that were accepted and are not known to be stored."""
         with self._condition:
             unsettled = [*self._out.values(), *self._unsent]
             return len(self._waiting) + sum(envelope.count for envelope, *_ in unsettled)
 
     @property
     def waiting(self) -> int:
-        """How many events were read and have not been sent out."""
+        """The number of events that were accepted and not sent out."""
         with self._condition:
             return len(self._waiting)
 
@@ -233,7 +232,7 @@ class Outbox:
         return 0.0 if self._rests_until is None else self._rests_until - self._clock()
 
     def _may_cut(self) -> bool:
-        """Whether what waits may become a batch; until somebody takes after it, a rest is not over."""
+        """Return whether the waiting events may become a batch; a rest is over only once :meth:`take` notes that."""
         is_full = len(self._waiting) >= MAX_BATCH_EVENTS or self._waiting_bytes >= MAX_BATCH_BYTES
         return is_full or self._rests_until is None or self._closed
 
@@ -258,7 +257,7 @@ class Outbox:
         return pack([event.raw for event in events], digests, version), self._delta(anchor), kinds, latest
 
     def _is_worth_telling(self) -> bool:
-        """Whether there is news that should not wait for the next event."""
+        """Return whether there is news that should not wait for the next event."""
         news, told = self._news, self._told
         watched = news.watched_until - told.watched_until >= TELL_EVERY
         return watched or news.unreadable > told.unreadable or news.lifetime != told.lifetime
@@ -267,6 +266,6 @@ class Outbox:
         self._cuts += 1
         news, told, self._told = self._news, self._told, replace(self._news)
         unreadable = news.unreadable - told.unreadable
-        # While events wait, what is watched is not yet what is stored.
+        # While events wait, the watch has come further than the batches that can be stored.
         watched_until = news.watched_until if not self._waiting else 0.0
         return CheckpointDelta(self._session, self._cuts, unreadable, watched_until, news.lifetime, anchor)
