@@ -1,7 +1,7 @@
-"""What a user of an external JetStream needs the right to, and what is sent to find out whether it has it.
+"""The subjects that kigeon's user of an external JetStream needs, and harmless messages that test the permissions.
 
-What is sent changes nothing: JetStream's API refuses a request that is no JSON, and a stream refuses a message that
-expects it to be another stream. A server tells at once what it does not let through.
+The messages change nothing: JetStream's API refuses a request that is not JSON, and a stream refuses a message that
+expects another stream. A server reports at once which subjects it denies.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _OF_STREAM = ("STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE", "STREAM.PURGE", "
 
 
 def publishes(names: StreamNames, senders: Sequence[str]) -> Iterator[tuple[str, bytes, dict[str, str]]]:
-    """Yield subjects that are published to, with what may be sent there to no effect: a payload and headers."""
+    """Yield the subjects to which kigeon publishes, each with the payload and headers of a message without effect."""
     yield "$JS.API.STREAM.LIST", NO_JSON, {}
     retries = [names.retry_stream(sender) for sender in senders]
     for stream in (names.events, names.seen, names.outcomes, names.dead_letter, names.state_stream, *retries):
@@ -38,5 +38,5 @@ def publishes(names: StreamNames, senders: Sequence[str]) -> Iterator[tuple[str,
 
 
 def subscribes(names: StreamNames, senders: Sequence[str]) -> list[str]:
-    """Return subjects that are subscribed to."""
+    """Return the subjects to which kigeon subscribes."""
     return [names.operate_subject(sender) for sender in senders]

@@ -1,19 +1,19 @@
-"""The streams and the bucket that hold all durable state, and how they are declared; with ``queue.name`` as it is.
+"""Declares the streams and the bucket that hold all durable state; the names below are those of the default name.
 
 ====================== ============================== =========================================================
 stream                 subjects                       holds
 ====================== ============================== =========================================================
 ``kigeon-events``      ``kigeon.events``              envelopes, by eventsMaxAge and eventsMaxBytes
-``kigeon-seen``        ``kigeon.seen``                digests alone, as long as an event is remembered
+``kigeon-seen``        ``kigeon.seen``                digests alone, for as long as an event is remembered
 ``kigeon-retry-…``     ``kigeon.retry.<sender>.<key>``   events of one sender that wait for a destination or a hook
 ``kigeon-dead-letter`` ``kigeon.dead-letter.<sender>.<offset>``  events that can never be delivered, one a message
-``kigeon-outcomes``    ``kigeon.outcomes.<sender>``   why events were not sent, as long as the queue keeps any
+``kigeon-outcomes``    ``kigeon.outcomes.<sender>``   why events were not sent, for as long as the queue keeps events
 ``KV_kigeon-state``    key-value bucket               each sender's position; how far digests are compacted; the
                                                       labels of namespaces
 ====================== ============================== =========================================================
 
-Declaring is idempotent: it creates what is missing, changes what differs, and recovers a stream whose metadata on
-disk was damaged (the server then finds its messages again). A sender's retry stream is its own, and declared by it.
+Declaring is idempotent: it creates missing streams, changes settings that differ, and recovers a stream whose metadata
+on disk was damaged (the server then finds its messages again). Each sender declares its own retry stream.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ from kigeon.queue.broker.records import read_record
 log = logging.getLogger(__name__)
 
 POSITION_KEY = "position"
-"""The key of a sender's position in the bucket is this, a dot, and the sender's name."""
+"""The prefix of the key of a sender's position in the bucket; a dot and the sender's name follow."""
 
 LABELS_KEY = "namespaces.labels"
-"""The key of the namespaces' labels in the bucket: all senders' with a filter."""
+"""The key of the namespaces' labels in the bucket, which all senders with a filter share."""
 
 OBSERVED = "kigeon-observed-lifetime"
-"""In the metadata of the seen stream: for how many seconds the cluster was seen to keep its Events."""
+"""The key in the seen stream's metadata of the seconds for which the cluster was seen to keep its Events."""
 
 SEQUENCE_GAP = 1000
-"""Sequences that a retry stream which was made anew leaves out: more than were given out after the last booked one."""
+"""Sequences that a retry stream leaves out when it was lost, more than were given out after the last booked one."""
 
 FILE_STORE_BYTES = 2**50
-"""The server's own limit, which nothing reaches: every stream has its own. There may be any number of senders."""
+"""The server's own limit, out of reach for any number of senders, since every stream has a limit of its own."""
 
 _SEEN_BYTES = 256 * 1024**2
 _STATE_BYTES = 64 * 1024**2
@@ -74,12 +74,12 @@ def digest_ttl_of(settings: QueueSettings) -> float:
 
 
 def file_store_bytes(settings: QueueSettings) -> int:
-    """Return the server's own limit: more than the streams of any number of senders are limited to, by *settings*."""
+    """Return the server's own limit, which is above the sum of the streams' limits in *settings*."""
     return max(FILE_STORE_BYTES, settings.events_max_bytes)
 
 
 def stream_configs(settings: QueueSettings, address: QueueAddress) -> list[api.StreamConfig]:
-    """Return what each stream is to look like, but the bucket and the senders' retry streams."""
+    """Return the configuration of each stream except the bucket's and the senders' retry streams."""
     names = address.names
     return [
         _stream(address, names.events, names.events_subject, settings.events_max_bytes, settings.events_max_age),
@@ -91,7 +91,7 @@ def stream_configs(settings: QueueSettings, address: QueueAddress) -> list[api.S
             settings.events_max_bytes // 10,
             max(settings.events_max_age, digest_ttl_of(settings)),
         ),
-        # A subject for each event: parking it twice replaces it. Full, it refuses others.
+        # Each event has its own subject, so that parking it twice replaces it. A full stream refuses more.
         _stream(
             address,
             names.dead_letter,
@@ -104,12 +104,12 @@ def stream_configs(settings: QueueSettings, address: QueueAddress) -> list[api.S
 
 
 def bucket_config(address: QueueAddress) -> api.KeyValueConfig:
-    """Return what the bucket is to look like."""
+    """Return the configuration of the bucket."""
     return api.KeyValueConfig(bucket=address.names.state, history=1, max_bytes=_STATE_BYTES, replicas=address.replicas)
 
 
 def records_config(address: QueueAddress) -> api.StreamConfig:
-    """Return what the stream of the bucket is to look like, as nats-py makes one of :func:`bucket_config`."""
+    """Return the configuration of the bucket's stream, as nats-py derives it from :func:`bucket_config`."""
     return api.StreamConfig(
         name=address.names.state_stream,
         subjects=[address.names.record_subject(">")],
@@ -127,9 +127,10 @@ def records_config(address: QueueAddress) -> api.StreamConfig:
 
 
 def retry_config(settings: QueueSettings, address: QueueAddress, sender: str) -> api.StreamConfig:
-    """Return what a sender's retry stream is to look like.
+    """Return the configuration of a sender's retry stream.
 
-    Nothing may leave it unseen: its sender ends each event of it, by age too. Full, it refuses more.
+    The server may evict nothing from the stream: its sender decides on each event, also on one that is too old. A full
+    stream refuses more.
     """
     names = address.names
     return _stream(
@@ -142,7 +143,7 @@ def retry_config(settings: QueueSettings, address: QueueAddress, sender: str) ->
 
 
 def former_retry_config(settings: QueueSettings) -> api.StreamConfig:
-    """Return what the retry stream looked like that all senders shared; an external JetStream never had it."""
+    """Return the configuration of the retry stream that all senders once shared, which no external JetStream has."""
     names = StreamNames()
     return _stream(
         QueueAddress(""),
@@ -171,9 +172,9 @@ def _stream(
         max_bytes=max_bytes,
         max_age=max_age,
         max_msgs_per_subject=per_subject,
-        # Kigeon publishes no message ids: the smallest window that the server takes.
+        # kigeon publishes no message ids, so this is the smallest window that the server takes.
         duplicate_window=0.1,
-        # Nothing is read by it: a replica that lags behind would answer, too.
+        # kigeon reads nothing by direct get, which a replica that lags behind may answer.
         allow_direct=True,
         num_replicas=address.replicas,
     )
@@ -182,7 +183,7 @@ def _stream(
 async def declare(client: Client, settings: QueueSettings, sender: str = "") -> None:
     """Create or update every stream and the bucket, and the retry stream of *sender*.
 
-    Raises :class:`~kigeon.errors.QueueError` when the queue is away.
+    Raises :class:`~kigeon.errors.QueueError` when the queue does not answer.
     """
     with queue_errors("declaring the streams"):
         await _declare(client, settings)
@@ -191,7 +192,7 @@ async def declare(client: Client, settings: QueueSettings, sender: str = "") -> 
 
 
 def declaring(settings: QueueSettings, sender: str = "") -> Callable[[Client], Awaitable[None]]:
-    """Return what declares the streams when a connection comes back: the server may have lost their metadata."""
+    """Return a function that declares the streams when a connection comes back, since the server may have lost them."""
 
     async def declare_again(client: Client) -> None:
         await persistently("declaring the streams", lambda: declare(client, settings, sender))
@@ -200,9 +201,9 @@ def declaring(settings: QueueSettings, sender: str = "") -> Callable[[Client], A
 
 
 async def remember_observed(client: Client, settings: QueueSettings, lifetime: float) -> None:
-    """Have digests kept for as long as Events that live for *lifetime* seconds need, after a restart too.
+    """Have the server keep digests for as long as Events that live for *lifetime* seconds need, also after a restart.
 
-    That is never less than what is configured.
+    The server never keeps digests for less than the configured lifetime needs.
     """
     address = address_of(client)
     (config,) = (config for config in stream_configs(settings, address) if config.name == address.names.seen)
@@ -213,7 +214,7 @@ async def remember_observed(client: Client, settings: QueueSettings, lifetime: f
 
 
 async def _as_observed(js: JetStreamContext, config: api.StreamConfig, lifetime: float = 0.0) -> api.StreamConfig:
-    """Return *config* with the age that was observed, now or earlier, where that is longer than the configured one."""
+    """Return *config* with the age for the observed lifetime, where that is longer than the configured lifetime."""
     metadata = (await js.stream_info(config.name or "")).config.metadata or {}
     try:
         observed = float(metadata.get(OBSERVED, 0))
@@ -243,7 +244,7 @@ async def _declare(client: Client, settings: QueueSettings) -> None:
 
 
 async def _declare_records(client: Client, js: JetStreamContext, address: QueueAddress) -> None:
-    """Declare the bucket in an external JetStream; a cluster that elects is not taken for one that has lost it."""
+    """Declare the bucket in an external JetStream; a cluster that elects a leader does not count as having lost it."""
     state = await stream_state(js, address.names.state_stream)
     events = await stream_state(js, address.names.events)
     lost = state is None and events is not None and events.last_seq > 0
@@ -253,7 +254,7 @@ async def _declare_records(client: Client, js: JetStreamContext, address: QueueA
 
 
 async def _adapt_stream(js: JetStreamContext, config: api.StreamConfig, address: QueueAddress) -> None:
-    """Declare a stream where others may have one of its name."""
+    """Declare a stream in an external JetStream, where others may have made one of the same name."""
     try:
         found = (await js.stream_info(config.name or "")).config
     except NotFoundError:
@@ -264,7 +265,7 @@ async def _adapt_stream(js: JetStreamContext, config: api.StreamConfig, address:
     wanted = await _as_observed(js, config) if config.name == address.names.seen else config
     changed, changes = adapted(found, wanted)
     if changes:
-        log.info("a stream is changed as configured", extra={"stream": config.name, "changes": changes})
+        log.info("changing a stream to its configuration", extra={"stream": config.name, "changes": changes})
         await js.update_stream(changed)
 
 
@@ -281,16 +282,16 @@ async def _declare_stream(js: JetStreamContext, config: api.StreamConfig, addres
 
 
 async def _declare_retry(client: Client, settings: QueueSettings, sender: str) -> None:
-    """Declare a sender's retry stream; what is booked under a sequence never comes again under the same.
+    """Declare a sender's retry stream, in which no sequence that the sender has booked is given out again.
 
-    So a stream that is new, or was lost and made anew, begins after what the sender's position has booked, and after
-    the stream that all senders shared: which of a sequence's two streams is meant is then no question.
+    So a stream that is new, or was lost, begins after the sequences that the sender's position has booked, and after
+    those of the stream that all senders once shared, so that a sequence belongs to one of the two streams only.
     """
     js, address = client.jetstream(), address_of(client)
     names = address.names
     name = names.retry_stream(sender)
     if address.external is None and await stream_state(js, name) is None:
-        # Declaring it recovers it where its metadata were damaged.
+        # Declaring the shared stream recovers it where its metadata were damaged.
         await _declare_stream(js, former_retry_config(settings), address)
     await _declare_stream(js, retry_config(settings, address, sender), address)
     former, state = await stream_state(js, names.retry), (await js.stream_info(name)).state
@@ -302,7 +303,7 @@ async def _declare_retry(client: Client, settings: QueueSettings, sender: str) -
 
 
 async def stream_state(js: JetStreamContext, name: str) -> api.StreamState | None:
-    """Return the state of a stream; None where there is none."""
+    """Return the state of the stream *name*; None where it does not exist."""
     try:
         return (await js.stream_info(name)).state
     except NotFoundError:
@@ -310,7 +311,7 @@ async def stream_state(js: JetStreamContext, name: str) -> api.StreamState | Non
 
 
 async def _booked_in_retry(js: JetStreamContext, names: StreamNames, sender: str) -> int:
-    """Return up to which sequence of its retry stream a sender has booked; 0 where it can't be told."""
+    """Return the last sequence of its retry stream that a sender has booked; 0 where that is not known."""
     try:
         record = await read_record(js, names, f"{POSITION_KEY}.{sender}")
         return max(int(orjson.loads(record.value or b"")["retrySequence"]), 0)
