@@ -12,8 +12,8 @@ from kigeon.cli.command import run
 def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Return the exit status of ``kigeon`` with *arguments*, and what it wrote.
 
-    Starting Python and importing kigeon takes longer than most commands. That a command works as a process of its own is
-    shown by tests/cli/test_command.py.
+    Starting Python and importing kigeon takes longer than most commands. That a command works as a process of its own
+    is shown by tests/cli/test_command.py.
     """
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
