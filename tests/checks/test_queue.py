@@ -77,6 +77,24 @@ def test_with_all_well_it_says_so_and_leaves_nothing_behind(queue: Queue, tmp_pa
     assert not queue.setup.data.exists()
 
 
+def test_what_a_running_kigeon_has_in_its_streams_stays_there(queue: Queue, tmp_path: Path) -> None:
+    async def filled(js: JetStreamContext) -> None:
+        for name in ("events", "seen", "outcomes", "dead-letter", "retry-loki"):
+            await js.add_stream(name=f"kigeon-{name}", subjects=[f"kigeon.{name.removesuffix('-loki')}.loki"])
+            await js.publish(f"kigeon.{name.removesuffix('-loki')}.loki", b"1")
+        bucket = await js.create_key_value(bucket="kigeon-state")
+        await bucket.put("position.loki", b"1")
+
+    async def states(js: JetStreamContext) -> dict[str | None, tuple[int, int]]:
+        return {info.config.name: (info.state.messages, info.state.first_seq) for info in await js.streams_info()}
+
+    with NatsNode(tmp_path / "n", more=account()) as node:
+        queue.use(node)
+        ask(node, filled)
+        queue.setup.check()
+        assert set(ask(node, states).values()) == {(1, 1)}
+
+
 def test_nobody_listens(queue: Queue, tmp_path: Path) -> None:
     """At one of two servers: the others are tried all the same."""
     with NatsNode(tmp_path / "n", more=account()) as node:

@@ -1,7 +1,8 @@
 """The subjects that kigeon's user of an external JetStream needs, and harmless messages that test the permissions.
 
 The messages change nothing: JetStream's API refuses a request that is not JSON, and a stream refuses a message that
-expects another stream. A server reports at once which subjects it denies.
+expects another stream. A purge is the exception: nats-server purges the whole stream where the request is not JSON. So
+the purge asks for what contradicts itself. A server reports at once which subjects it denies.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from kigeon.queue.broker.names import StreamNames
 
 NO_JSON = b"check"
 
-_OF_STREAM = ("STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE", "STREAM.PURGE", "STREAM.MSG.GET", "STREAM.MSG.DELETE")
+NO_PURGE = b'{"seq":1,"keep":1,"filter":"kigeon.check"}'
+"""A purge that the server refuses, since only one of ``seq`` and ``keep`` may be given; no message has the subject."""
+
+_OF_STREAM = ("STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE", "STREAM.MSG.GET", "STREAM.MSG.DELETE")
 
 
 def publishes(names: StreamNames, senders: Sequence[str]) -> Iterator[tuple[str, bytes, dict[str, str]]]:
@@ -24,6 +28,7 @@ def publishes(names: StreamNames, senders: Sequence[str]) -> Iterator[tuple[str,
     for stream in (names.events, names.seen, names.outcomes, names.dead_letter, names.state_stream, *retries):
         for request in _OF_STREAM:
             yield f"$JS.API.{request}.{stream}", NO_JSON, {}
+        yield f"$JS.API.STREAM.PURGE.{stream}", NO_PURGE, {}
         yield f"$JS.API.CONSUMER.CREATE.{stream}.check", NO_JSON, {}
         for request in ("CONSUMER.INFO", "CONSUMER.MSG.NEXT", "CONSUMER.DELETE"):
             yield f"$JS.API.{request}.{stream}.check", NO_JSON, {}
