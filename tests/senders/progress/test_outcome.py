@@ -1,5 +1,7 @@
 """Notes of events that ended otherwise than sent."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +18,7 @@ def test_each_event_that_was_not_sent_is_noted_once_with_its_reason(ends: list[t
     taken = notes.take(len(ends) + 1)
     noted = {offset: note[2:] for note in taken for offset in range(note[0], note[1] + 1)}
     assert noted == {offset: end for offset, end in enumerate(ends, 1) if end[0] != Outcome.SENT}
-    alike = sum(one[2:] == other[2:] and one[1] + 1 == other[0] for one, other in zip(taken, taken[1:], strict=False))
+    alike = sum(one[2:] == other[2:] and one[1] + 1 == other[0] for one, other in pairwise(taken))
     assert alike == 0
 
 
