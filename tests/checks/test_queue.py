@@ -13,6 +13,9 @@ import nats
 import pytest
 from nats.js import JetStreamContext
 
+from kigeon.config.settings import ExternalQueue, QueueSettings
+from kigeon.queue.broker.address import external_address
+from kigeon.queue.broker.streams import records_config, retry_config, stream_configs
 from tests.support.checking import Setup
 from tests.support.nats import NatsNode, free_port
 from tests.support.nats_credentials import make_authority, make_operator
@@ -77,22 +80,29 @@ def test_with_all_well_it_says_so_and_leaves_nothing_behind(queue: Queue, tmp_pa
     assert not queue.setup.data.exists()
 
 
-def test_what_a_running_kigeon_has_in_its_streams_stays_there(queue: Queue, tmp_path: Path) -> None:
-    async def filled(js: JetStreamContext) -> None:
-        for name in ("events", "seen", "outcomes", "dead-letter", "retry-loki"):
-            await js.add_stream(name=f"kigeon-{name}", subjects=[f"kigeon.{name.removesuffix('-loki')}.loki"])
-            await js.publish(f"kigeon.{name.removesuffix('-loki')}.loki", b"1")
-        bucket = await js.create_key_value(bucket="kigeon-state")
-        await bucket.put("position.loki", b"1")
-
-    async def states(js: JetStreamContext) -> dict[str | None, tuple[int, int]]:
-        return {info.config.name: (info.state.messages, info.state.first_seq) for info in await js.streams_info()}
-
+def test_what_is_there_stays_there(queue: Queue, tmp_path: Path) -> None:
+    """JetStream takes a request to purge that does not begin as JSON does for one to purge everything."""
     with NatsNode(tmp_path / "n", more=account()) as node:
         queue.use(node)
-        ask(node, filled)
-        queue.setup.check()
-        assert set(ask(node, states).values()) == {(1, 1)}
+        external = external_address(ExternalQueue((node.url,)))
+
+        async def fill(js: JetStreamContext) -> None:
+            for config in declared:
+                await js.add_stream(config)
+                subject = (config.subjects or [""])[0]
+                await js.publish(subject.replace("*", "a").replace(">", "a"), b"event")
+
+        async def held(js: JetStreamContext) -> list[tuple[str | None, int, int]]:
+            return [(info.config.name, info.state.messages, info.state.last_seq) for info in await js.streams_info()]
+
+        settings = QueueSettings()
+        declared = [*stream_configs(settings, external), records_config(external)]
+        declared.append(retry_config(settings, external, "loki"))
+        ask(node, fill)
+        before = ask(node, held)
+        assert len(before) == len(declared)
+        assert queue.setup.check() == (0, [])
+        assert ask(node, held) == before
 
 
 def test_nobody_listens(queue: Queue, tmp_path: Path) -> None:

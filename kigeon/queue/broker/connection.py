@@ -73,6 +73,8 @@ class QueueClient(Client):
         self.address = address
         self.unstored = ""
         """Why the last write or read failed; "" where it did not."""
+        self.moved = ""
+        """Why the client may not use the queue, which was moved; "" where it was not."""
         self._unconnected = "it is not connected"
         self._alarm = alarm
         self._on_reconnect = on_reconnect
@@ -120,7 +122,7 @@ class QueueClient(Client):
     @property
     def problem(self) -> str:
         """Why the client can't read or write now, as far as it is known; "" where nothing is wrong."""
-        return self._unconnected or self.unstored
+        return self._unconnected or self.moved or self.unstored
 
     async def _lost(self) -> None:
         if not self.is_closed:

@@ -21,7 +21,7 @@ def test_new_streams_are_proven_each_and_then_share_pushes(simulation: Simulatio
 def test_streams_are_counted_by_what_is_known_of_them(simulation: Simulation) -> None:
     simulation.add(*spread(80))
     simulation.run()
-    figures = simulation.delivery.planner(DESTINATION).figures()
+    figures = simulation.delivery.planners.of(DESTINATION).figures()
     assert (figures["known"], figures["proven"], figures["held"]) == (len(STREAMS), len(STREAMS), 0)
     assert figures["unproven"] >= 0
 
@@ -85,7 +85,7 @@ def test_a_line_that_is_not_valid_any_more_proves_nothing_and_holds_up_no_other_
     simulation.run(5)
     assert set(simulation.letters.reasons) == {17}
     simulation.prove()
-    assert not set(simulation.delivery.planner(DESTINATION).unproven())
+    assert not set(simulation.delivery.planners.of(DESTINATION).unproven())
     assert simulation.doubts_are_booked
     assert not simulation.not_held
 

@@ -41,7 +41,7 @@ def test_streams_that_loki_has_flow_although_nobody_knows_and_there_is_room_for_
     simulation.loki.limits.max_streams = 8
     simulation.add(*spread(100, streams="uvwxyz"))
     simulation.run(5)
-    simulation.delivery.planner(DESTINATION).settle([simulation.items[1]], Answer(PushStatus.RETRY, "503"))
+    simulation.delivery.planners.of(DESTINATION).settle([simulation.items[1]], Answer(PushStatus.RETRY, "503"))
     simulation.add(*spread(40), *spread(12, streams="uvwxyz"))
     simulation.run(1)
     assert simulation.waiting == {n for n in simulation.items if 40 < n <= 140 or n > 180}
