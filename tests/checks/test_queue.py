@@ -292,7 +292,7 @@ def test_streams_with_other_settings(queue: Queue, tmp_path: Path) -> None:
         ask(node, lambda js: js.add_stream(name="kigeon-seen", subjects=["kigeon.seen"], storage="memory"))
         queue.use(node)
         said, cure = queue.failure()
-    assert said.endswith("the stream kigeon-seen exists with other settings: it is kept in memory")
+    assert said.endswith("the stream kigeon-seen exists with other settings: its storage is memory")
     assert "a queue.name of its own" in cure
 
 

@@ -20,6 +20,9 @@ from tests.support.crowd import Crowd, fill_events, fill_letters, fill_notes, fi
 from tests.support.crowd_loki import CrowdLoki
 from tests.support.operating import Told, door_to
 
+COUNT = 20_000
+"""Events of the queue that tests of one process share."""
+
 
 class Filled:
     """A queue with *count* events: every fifth parked, every fifth filtered, the last hundred wait; and its cluster."""

@@ -1,15 +1,15 @@
-"""The streams and the bucket that hold all durable state, and what they are to look like. Pure.
+"""The configuration of the streams and of the bucket that hold all durable state. Pure.
 
-Their names here are those with ``queue.name`` as it is.
+The names below are those of the default ``queue.name``.
 
 ====================== ============================== =========================================================
 stream                 subjects                       holds
 ====================== ============================== =========================================================
 ``kigeon-events``      ``kigeon.events``              envelopes, by eventsMaxAge and eventsMaxBytes
-``kigeon-seen``        ``kigeon.seen``                digests alone, as long as an event is remembered
+``kigeon-seen``        ``kigeon.seen``                digests alone, for as long as an event is remembered
 ``kigeon-retry-…``     ``kigeon.retry.<sender>.<key>``   events of one sender that wait for a destination or a hook
 ``kigeon-dead-letter`` ``kigeon.dead-letter.<sender>.<offset>``  events that can never be delivered, one a message
-``kigeon-outcomes``    ``kigeon.outcomes.<sender>``   why events were not sent, as long as the queue keeps any
+``kigeon-outcomes``    ``kigeon.outcomes.<sender>``   why events were not sent, for as long as the queue keeps events
 ``KV_kigeon-state``    key-value bucket               each sender's position; how far digests are compacted; the
                                                       labels of namespaces
 ====================== ============================== =========================================================
@@ -23,7 +23,7 @@ from kigeon.config.settings import QueueSettings
 from kigeon.queue.broker.address import QueueAddress
 
 FILE_STORE_BYTES = 2**50
-"""The server's own limit, which nothing reaches: every stream has its own. There may be any number of senders."""
+"""The server's own limit, out of reach for any number of senders, since every stream has a limit of its own."""
 
 _SEEN_BYTES = 256 * 1024**2
 _STATE_BYTES = 64 * 1024**2
@@ -44,12 +44,12 @@ def digest_ttl_of(settings: QueueSettings) -> float:
 
 
 def file_store_bytes(settings: QueueSettings) -> int:
-    """Return the server's own limit: more than the streams of any number of senders are limited to, by *settings*."""
+    """Return the server's own limit, which is above the sum of the streams' limits in *settings*."""
     return max(FILE_STORE_BYTES, settings.events_max_bytes)
 
 
 def stream_configs(settings: QueueSettings, address: QueueAddress) -> list[api.StreamConfig]:
-    """Return what each stream is to look like, but the bucket and the senders' retry streams."""
+    """Return the configuration of each stream except the bucket's and the senders' retry streams."""
     names = address.names
     return [
         _stream(address, names.events, names.events_subject, settings.events_max_bytes, settings.events_max_age),
@@ -74,12 +74,12 @@ def stream_configs(settings: QueueSettings, address: QueueAddress) -> list[api.S
 
 
 def bucket_config(address: QueueAddress) -> api.KeyValueConfig:
-    """Return what the bucket is to look like."""
+    """Return the configuration of the bucket."""
     return api.KeyValueConfig(bucket=address.names.state, history=1, max_bytes=_STATE_BYTES, replicas=address.replicas)
 
 
 def records_config(address: QueueAddress) -> api.StreamConfig:
-    """Return what the stream of the bucket is to look like, as nats-py makes one of :func:`bucket_config`."""
+    """Return the configuration of the bucket's stream, as nats-py derives it from :func:`bucket_config`."""
     return api.StreamConfig(
         name=address.names.state_stream,
         subjects=[address.names.record_subject(">")],
@@ -97,9 +97,10 @@ def records_config(address: QueueAddress) -> api.StreamConfig:
 
 
 def retry_config(settings: QueueSettings, address: QueueAddress, sender: str) -> api.StreamConfig:
-    """Return what a sender's retry stream is to look like.
+    """Return the configuration of a sender's retry stream.
 
-    Nothing may leave it unseen: its sender ends each event of it, by age too. Full, it refuses more.
+    The server may evict nothing from the stream: its sender decides on each event, also on one that is too old. A full
+    stream refuses more.
     """
     names = address.names
     return _stream(
@@ -112,7 +113,7 @@ def retry_config(settings: QueueSettings, address: QueueAddress, sender: str) ->
 
 
 def former_retry_config(settings: QueueSettings, address: QueueAddress) -> api.StreamConfig:
-    """Return what the retry stream looked like that all senders shared; none is made in an external JetStream."""
+    """Return the configuration of the retry stream that all senders once shared; no external JetStream has one."""
     names = address.names
     return _stream(
         address,

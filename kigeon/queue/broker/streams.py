@@ -1,7 +1,7 @@
 """Declares the streams and the bucket that hold all durable state (:mod:`kigeon.queue.broker.stream_configs`).
 
-Declaring is idempotent: it creates what is missing, changes what differs, and recovers a stream whose metadata on
-disk was damaged (the server then finds its messages again). A sender's retry stream is its own, and declared by it.
+Declaring is idempotent: it creates missing streams, changes settings that differ, and recovers a stream whose metadata
+on disk was damaged (the server then finds its messages again). Each sender declares its own retry stream.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ log = logging.getLogger(__name__)
 few = Limited(log)
 
 POSITION_KEY = "position"
-"""The key of a sender's position in the bucket is this, a dot, and the sender's name."""
+"""The prefix of the key of a sender's position in the bucket; a dot and the sender's name follow."""
 
 LABELS_KEY = "namespaces.labels"
-"""The key of the namespaces' labels in the bucket: all senders' with a filter."""
+"""The key of the namespaces' labels in the bucket, which all senders with a filter share."""
 
 OBSERVED = "kigeon-observed-lifetime"
-"""In the metadata of the seen stream: for how many seconds the cluster was seen to keep its Events."""
+"""The key in the seen stream's metadata of the seconds for which the cluster was seen to keep its Events."""
 
 SEQUENCE_GAP = 1000
-"""Sequences that a retry stream which was made anew leaves out: more than were given out after the last booked one."""
+"""Sequences that a retry stream leaves out when it was lost, more than were given out after the last booked one."""
 
 
 async def declare(client: Client, settings: QueueSettings, sender: str = "") -> None:
     """Create or update every stream and the bucket, and the retry stream of *sender*.
 
-    Raises :class:`~kigeon.errors.QueueError` when the queue is away, :class:`~kigeon.errors.QueueMoved` for good.
+    Raises :class:`~kigeon.errors.QueueError` when the queue is silent, :class:`~kigeon.errors.QueueMoved` for good.
     """
     try:
         with queue_errors("declaring the streams"):
@@ -75,7 +75,7 @@ def _note(client: Client, moved: str) -> None:
 
 
 def declaring(settings: QueueSettings, sender: str = "") -> Callable[[Client], Awaitable[None]]:
-    """Return what declares the streams when a connection comes back: the server may have lost their metadata."""
+    """Return a function that declares the streams when a connection comes back, since the server may have lost them."""
 
     async def declare_again(client: Client) -> None:
         await persistently("declaring the streams", lambda: declare(client, settings, sender))
@@ -84,9 +84,9 @@ def declaring(settings: QueueSettings, sender: str = "") -> Callable[[Client], A
 
 
 async def remember_observed(client: Client, settings: QueueSettings, lifetime: float) -> None:
-    """Have digests kept for as long as Events that live for *lifetime* seconds need, after a restart too.
+    """Have the server keep digests for as long as Events that live for *lifetime* seconds need, also after a restart.
 
-    That is never less than what is configured.
+    The server never keeps digests for less than the configured lifetime needs.
     """
     address = address_of(client)
     (config,) = (config for config in stream_configs(settings, address) if config.name == address.names.seen)
@@ -97,7 +97,7 @@ async def remember_observed(client: Client, settings: QueueSettings, lifetime: f
 
 
 async def _as_observed(js: JetStreamContext, config: api.StreamConfig, lifetime: float = 0.0) -> api.StreamConfig:
-    """Return *config* with the age that was observed, now or earlier, where that is longer than the configured one."""
+    """Return *config* with the age for the observed lifetime, where that is longer than the configured lifetime."""
     metadata = (await js.stream_info(config.name or "")).config.metadata or {}
     try:
         observed = float(metadata.get(OBSERVED, 0))
@@ -127,7 +127,7 @@ async def _declare(client: Client, settings: QueueSettings) -> None:
 
 
 async def _declare_records(client: Client, js: JetStreamContext, address: QueueAddress) -> None:
-    """Declare the bucket in an external JetStream; a cluster that elects is not taken for one that has lost it."""
+    """Declare the bucket in an external JetStream; a cluster that elects a leader does not count as having lost it."""
     state = await stream_state(js, address.names.state_stream)
     events = await stream_state(js, address.names.events)
     lost = state is None and events is not None and events.last_seq > 0
@@ -137,7 +137,7 @@ async def _declare_records(client: Client, js: JetStreamContext, address: QueueA
 
 
 async def _adapt_stream(js: JetStreamContext, config: api.StreamConfig, address: QueueAddress) -> None:
-    """Declare a stream where others may have one of its name."""
+    """Declare a stream in an external JetStream, where others may have made one of the same name."""
     try:
         found = (await js.stream_info(config.name or "")).config
     except NotFoundError:
@@ -151,7 +151,7 @@ async def _adapt_stream(js: JetStreamContext, config: api.StreamConfig, address:
     wanted = await _as_observed(js, config) if config.name == address.names.seen else config
     changed, changes = adapted(found, wanted)
     if changes:
-        log.info("a stream is changed as configured", extra={"stream": config.name, "changes": changes})
+        log.info("changing a stream to its configuration", extra={"stream": config.name, "changes": changes})
         await js.update_stream(changed)
 
 
@@ -168,16 +168,16 @@ async def _declare_stream(js: JetStreamContext, config: api.StreamConfig, addres
 
 
 async def _declare_retry(client: Client, settings: QueueSettings, sender: str) -> None:
-    """Declare a sender's retry stream; what is booked under a sequence never comes again under the same.
+    """Declare a sender's retry stream, in which no sequence that the sender has booked is given out again.
 
-    So a stream that is new, or was lost and made anew, begins after what the sender's position has booked, and after
-    the stream that all senders shared: which of a sequence's two streams is meant is then no question.
+    So a stream that is new, or was lost, begins after the sequences that the sender's position has booked, and after
+    those of the stream that all senders once shared, so that a sequence belongs to one of the two streams only.
     """
     js, address = client.jetstream(), address_of(client)
     names = address.names
     name = names.retry_stream(sender)
     if address.external is None and await stream_state(js, name) is None:
-        # Declaring it recovers it where its metadata were damaged.
+        # Declaring the shared stream recovers it where its metadata were damaged.
         await _declare_stream(js, former_retry_config(settings, address), address)
     await _declare_stream(js, retry_config(settings, address, sender), address)
     former, state = await stream_state(js, names.retry), (await js.stream_info(name)).state
@@ -189,7 +189,7 @@ async def _declare_retry(client: Client, settings: QueueSettings, sender: str) -
 
 
 async def stream_state(js: JetStreamContext, name: str) -> api.StreamState | None:
-    """Return the state of a stream; None where there is none."""
+    """Return the state of the stream *name*; None where it does not exist."""
     try:
         return (await js.stream_info(name)).state
     except NotFoundError:
@@ -197,7 +197,7 @@ async def stream_state(js: JetStreamContext, name: str) -> api.StreamState | Non
 
 
 async def _booked_in_retry(js: JetStreamContext, names: StreamNames, sender: str) -> int:
-    """Return up to which sequence of its retry stream a sender has booked; 0 where it can't be told."""
+    """Return the last sequence of its retry stream that a sender has booked; 0 where that is not known."""
     try:
         record = await read_record(js, names, f"{POSITION_KEY}.{sender}")
         return max(int(orjson.loads(record.value or b"")["retrySequence"]), 0)
