@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from actors.base import KigeonActor
-from actors.messages import Leave, RoleStopped, Standing, Start
+from actors.messages import Failing, Leave, RoleStopped, Standing, Start
 from kigeon.errors import KubernetesError, StartError
 from kigeon.kube.source import ClusterSource
 from kigeon.leases.member import Member
@@ -60,6 +60,11 @@ class Membership(KigeonActor):
         """Have a role given back whose actors have ended."""
         if self._member is not None and self.loop is not None:
             self.loop.spawn(_told(self._member, message))
+
+    def receiveMsg_Failing(self, message: Failing, sender: Any) -> None:
+        """Have the others know that a role does not work here."""
+        if self._member is not None and self.loop is not None:
+            self.loop.spawn(_failing(self._member, message))
 
     def receiveMsg_Leave(self, message: Leave, sender: Any) -> None:
         """Have every role given back, one after the other, as their actors end."""
@@ -117,6 +122,10 @@ class Asking:
 
 async def _told(member: Member, message: RoleStopped) -> None:
     member.stopped(message.role, message.revision)
+
+
+async def _failing(member: Member, message: Failing) -> None:
+    member.fails(message.role)
 
 
 async def _leaving(member: Member) -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "BrokerFailing",
     "ChildSpec",
     "Connect",
+    "Failing",
     "Leave",
     "Ping",
     "Pong",
@@ -167,6 +168,13 @@ class RoleStopped:
 
     role: str
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """To the Membership: the actors of ``role`` end again and again here. It is said for as long as it is so."""
+
+    role: str
 
 
 @dataclass(frozen=True, slots=True)

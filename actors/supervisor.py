@@ -26,6 +26,7 @@ from actors.messages import (
     BrokerFailing,
     ChildSpec,
     Connect,
+    Failing,
     Leave,
     Ping,
     Pong,
@@ -250,11 +251,19 @@ class Supervisor(KigeonActor):
 
     def _ping(self) -> None:
         self._nonce += 1
+        self._tell_what_fails()
         settled = time.monotonic() - PING_OFTEN
         for child in self._children.values():
             # A new one was sent a Ping with its Start; another might overtake both.
             if child.life.due_at is None and child.address is not None and child.life.created_at < settled:
                 self.send(child.address, Ping(self._nonce))
+
+    def _tell_what_fails(self) -> None:
+        """Say of which roles the actors do not keep running, where another replica may hold them instead."""
+        membership = self._children.get(MEMBERSHIP.name)
+        if membership is not None and membership.address is not None:
+            for role in {role_of(child.spec) for child in self._children.values() if child.life.fails} - {""}:
+                self.send(membership.address, Failing(role))
 
     def _kill(self, child: Child) -> None:
         """Kill a child that does not answer."""

@@ -14,6 +14,7 @@ from actors.messages import (
     BrokerFailing,
     ChildSpec,
     Connect,
+    Failing,
     Leave,
     Ping,
     Pong,
@@ -28,7 +29,7 @@ from actors.messages import (
     Tenured,
 )
 from actors.queue import Queue
-from actors.restarts import ANSWER_DEADLINE, DELAYS, START_DEADLINE
+from actors.restarts import ANSWER_DEADLINE, DELAYS, FAILS_AFTER, START_DEADLINE
 from actors.roles import HAND_OVER
 from actors.sender import Sender
 from actors.spec import children_of
@@ -355,6 +356,21 @@ def test_a_role_is_given_back_when_its_actors_have_finished(among: Made, killed:
     found = among.receive(Stopped("queue", {}), "address-4")
     assert sorted(killed) == [102, 103, 104]
     assert of(RoleStopped, [*found, *among.wake()]) == [(MEMBER, RoleStopped("pipeline", 7))]
+
+
+def test_others_are_told_of_actors_that_end_again_and_again(among: Made, time: ManualTime) -> None:
+    stands(among, 1, "sender.out", "pipeline")
+    for number in range(FAILS_AFTER):
+        found = end_sender(among, time)
+        assert of(Failing, found) == ([(MEMBER, Failing("sender.out"))] if number == FAILS_AFTER - 1 else [])
+
+
+def end_sender(among: Made, time: ManualTime) -> list[tuple[Any, Any]]:
+    """Let the sender end, and its successor be made and be asked how it is; return what was sent."""
+    number = max(n for n, kind in enumerate(among.created, 1) if kind is Sender)
+    found = among.receive(ChildActorExited(f"address-{number}"), f"address-{number}")
+    time.now += DELAYS[FAILS_AFTER]
+    return [*found, *among.wake()]
 
 
 def test_who_does_not_finish_in_time_is_killed(among: Made, killed: list[int], time: ManualTime) -> None:
