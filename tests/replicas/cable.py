@@ -13,15 +13,18 @@ from tests.support.kubeconfig import write_kubeconfig
 
 
 class Cable:
-    """A context manager that passes bytes on to the server at *url*, both ways, unless it is cut."""
+    """A context manager that passes bytes on to the server at *url*, both ways, unless it is cut.
 
-    def __init__(self, url: str, token: str = "") -> None:
+    Its near end is a port of its own, or where *listener* listens.
+    """
+
+    def __init__(self, url: str, token: str = "", listener: socket.socket | None = None) -> None:
         target = urlsplit(url)
         self._target = (target.hostname or "", target.port or 0)
         self._token = token
         self._whole = Event()
         self._whole.set()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self._sockets: set[socket.socket] = set()
         self.url = f"{target.scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
 
