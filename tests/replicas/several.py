@@ -161,14 +161,17 @@ def thaw(replica: Kigeon) -> None:
 
 
 def watched(
-    replicas: Several, disturb: Callable[[], object], record: Callable[[str, object], None]
+    replicas: Several, disturb: Callable[[], object], record: Callable[[str, object], None], within: float = 60.0
 ) -> dict[str, float]:
-    """Disturb a flow of events; return for how long at most nothing arrived, by sender, until it flows again."""
+    """Disturb a flow of events; return for how long at most nothing arrived, by sender, until it flows again.
+
+    It has to flow again *within* so many seconds.
+    """
     for loki in replicas.lokis.values():
         loki.wait_for(200)
     with pauses(replicas.lokis) as found:
         disturb()
-        flowing(replicas)
+        flowing(replicas, within)
     longest = {name: round(pause.longest, 2) for name, pause in found.items()}
     record("longest pauses", longest)
     record("repeats", {name: loki.repeats for name, loki in replicas.lokis.items()})

@@ -50,6 +50,11 @@ class Machines:
         assert found is not None
         return found.name
 
+    def heal(self) -> None:
+        """Let everything arrive; return when the cluster has got over what was."""
+        self.network.join()
+        wait_until(lambda: self.cluster.is_whole("kigeon-events", "KV_kigeon-state"), what="streams that are whole")
+
     def moves_from(self, leader: Kigeon) -> None:
         """Return when another has the pipeline."""
         others = [replica for replica in self.replicas.all if replica is not leader]
@@ -83,7 +88,7 @@ def test_the_leader_reaches_one_server_alone(
     host, _ = machines.leader()
     longest = watched(machines.replicas, lambda: machines.network.part([host], ["n2", "n3"]), record_property)
     assert max(longest.values()) <= on_this_machine(WITHIN)
-    machines.network.join()
+    machines.heal()
     machines.replicas.finish(flow)
 
 
@@ -95,8 +100,8 @@ def test_a_server_is_parted_from_the_others(
     others = [name for name in SERVERS if name != server]
     longest = watched(machines.replicas, lambda: machines.network.part([server], others), record_property)
     assert max(longest.values()) <= on_this_machine(WITHIN)
-    machines.network.join()
-    flowing(machines.replicas, 60)
+    machines.heal()
+    flowing(machines.replicas)
     machines.replicas.finish(flow)
 
 
@@ -112,7 +117,7 @@ def test_a_leader_and_its_server_are_parted_from_the_others(
         machines.network.part(here, there)
         machines.moves_from(leader)
         flowing(machines.replicas)
-        machines.network.join()
+        machines.heal()
         wait_until(lambda: standing(leader).get("others") == 2, what="its return")
 
     longest = watched(machines.replicas, part, record_property)
@@ -131,7 +136,7 @@ def test_nothing_arrives_in_one_direction_between_the_leader_and_the_servers(
             machines.network.lose(*((host, server) if direction == "sent" else (server, host)))
         machines.moves_from(leader)
         flowing(machines.replicas)
-        machines.network.join()
+        machines.heal()
         wait_until(lambda: standing(leader).get("others") == 2, what="its return")
 
     longest = watched(machines.replicas, lose, record_property)
@@ -152,6 +157,6 @@ def test_nothing_arrives_in_one_direction_between_a_server_and_the_others(
 
     longest = watched(machines.replicas, lose, record_property)
     assert max(longest.values()) <= on_this_machine(WITHIN)
-    machines.network.join()
-    flowing(machines.replicas, 60)
+    machines.heal()
+    flowing(machines.replicas)
     machines.replicas.finish(flow)

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kigeon.standin.apiserver import ApiServer
-from tests.replicas.several import PIPELINE, Several, works_at
+from tests.replicas.several import PIPELINE, Several, flowing, stop_all, thaw, works_at
+from tests.support.flow import Flow
+from tests.support.kigeon import Kigeon
 from tests.support.loki import Loki
 from tests.support.nats import NatsNode
 from tests.support.processes import processor_seconds, proportional_memory, wait_until
@@ -24,10 +26,33 @@ def test_it_takes_little(
         replicas.start()
         replicas.holder(PIPELINE)
         standby = replicas.start()
-        began, before = time.monotonic(), processor_seconds(standby.tree())
-        wait_until(lambda: time.monotonic() - began > SETTLES)
-        assert not works_at(standby)
-        memory = proportional_memory(standby.tree())
-        record_property("MiB", round(memory / 2**20, 1))
-        record_property("processor", round((processor_seconds(standby.tree()) - before) / SETTLES, 4))
-        assert memory <= MOST
+        assert_it_takes_little(standby, record_property)
+
+
+def test_one_that_did_everything_once_takes_little(
+    tmp_path: Path, api: ApiServer, loki: Loki, flow: Flow, record_property: Callable[[str, object], None]
+) -> None:
+    """It hangs for so long that others do all of it, and goes on."""
+    with NatsNode(tmp_path / "nats") as node, Several(tmp_path, api, {"url": node.url}, {"loki": loki}) as replicas:
+        once = replicas.start()
+        loki.wait_for(2000)
+        replicas.start(2)
+        stop_all(once)
+        others = replicas.all[1:]
+        wait_until(lambda: {PIPELINE, "sender.loki"} <= frozenset().union(*map(works_at, others)), what="a takeover")
+        thaw(once)
+        flowing(replicas)
+        assert_it_takes_little(once, record_property)
+        replicas.finish(flow)
+
+
+def assert_it_takes_little(standby: Kigeon, record: Callable[[str, object], None]) -> None:
+    """Assert that of one which holds nothing, and tell what it takes."""
+    wait_until(lambda: not works_at(standby), what="the end of what it did")
+    began, before = time.monotonic(), processor_seconds(standby.tree())
+    wait_until(lambda: time.monotonic() - began > SETTLES)
+    assert not works_at(standby)
+    memory = proportional_memory(standby.tree())
+    record("MiB", round(memory / 2**20, 1))
+    record("processor", round((processor_seconds(standby.tree()) - before) / SETTLES, 4))
+    assert memory <= MOST
