@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import ConnectionReconnectingError, StaleConnectionError
 from nats.errors import Error as NatsError
 from nats.js.errors import NoStreamResponseError, NotFoundError
@@ -24,6 +25,7 @@ from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.cures import cure_of
 from kigeon.queue.broker.external import login_of, tls_context, unsuitable
 from kigeon.queue.broker.names import StreamNames
+from kigeon.queue.broker.unanswered import REFUSALS, Unanswered, is_refusal, patience_of
 from kigeon.tenure import Tenure
 from kigeon.throttle import Limited
 
@@ -58,6 +60,8 @@ DENIED = "permissions violation"
 
 NO_LEADER = "no server answers for a stream: the cluster elects a leader, or lacks the servers to"
 
+UNAVAILABLE = "JetStream is not available at this server"
+
 
 class QueueClient(Client):
     """A client that raises an *alarm* when the server is there but does not store.
@@ -79,6 +83,7 @@ class QueueClient(Client):
         self._returning: asyncio.Future[None] | None = None
         self._turning: asyncio.Future[None] | None = None
         self._timeouts = 0
+        self._unanswered = Unanswered()
         self._doubts: dict[str, float] = {}
         self.tenure = Tenure()
         """Until when there may be writes."""
@@ -157,9 +162,7 @@ class QueueClient(Client):
         self._timeouts = self._timeouts + 1 if timed_out else 0
         if self._timeouts >= TIMEOUTS_BEFORE_ALARM:
             self._timeouts = 0
-            if self.address.external is not None:
-                self._turn_to_another()
-            elif self._alarm is not None:
+            if self.address.external is None and self._alarm is not None:
                 self._alarm(TIMEOUTS)
         self.unstored = "" if error is None else _told(error)
         self.missed(error)
@@ -186,9 +189,36 @@ class QueueClient(Client):
                 log.error("a stream is missing, it is declared again")
             self._returning = asyncio.ensure_future(self._on_reconnect(self))
 
-    def _turn_to_another(self) -> None:
-        few.error("the queue does not store, kigeon turns to another of its servers", extra={"cure": cure_of(TIMEOUTS)})
-        self._turning = asyncio.ensure_future(self.force_reconnect())
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        timeout: float = 0.5,
+        old_style: bool = False,
+        headers: dict[str, Any] | None = None,
+    ) -> Msg:
+        """Ask as nats-py does; leave a server of several that does not do what it is asked again and again."""
+        asked_at = time.monotonic()
+        try:
+            answer = await super().request(subject, payload, timeout, old_style, headers)
+        except (NatsError, TimeoutError) as error:
+            patience = patience_of(error)
+            if patience is not None:
+                self._asked_in_vain(asked_at, patience, TIMEOUTS if isinstance(error, TimeoutError) else NO_LEADER)
+            raise
+        if is_refusal(answer):
+            self._asked_in_vain(asked_at, REFUSALS, UNAVAILABLE)
+        else:
+            self._unanswered.answered()
+        return answer
+
+    def _asked_in_vain(self, asked_at: float, patience: float, why: str) -> None:
+        if self.address.external is None or not self.is_connected:
+            return
+        if self._unanswered.failed(asked_at, time.monotonic(), patience):
+            said = "a server of the queue does not do what it is asked, kigeon turns to another of them"
+            few.error(said, extra={"error": why, "cure": cure_of(why)})
+            self._turning = asyncio.ensure_future(self.force_reconnect())
 
     def lasts(self, doubt: str, holds: bool) -> bool:
         """Return whether *doubt* is more than what a cluster may tell while it elects a leader.
