@@ -56,11 +56,11 @@ async def has_consumer(client: QueueClient, cluster: NatsCluster) -> NatsNode:
 def test_a_request_that_was_lost_with_a_server_is_made_again(tmp_path: Path, cluster: NatsCluster) -> None:
     """The server comes back, and with it the consumer, which knows nothing of any request."""
     queue = cluster.queue(tmp_path / "secrets")
-    logins = {"username_file": Path(queue["usernameFile"]), "password_file": Path(queue["passwordFile"])}
+    user, password = Path(queue["usernameFile"]), Path(queue["passwordFile"])
 
     async def test() -> None:
         for node in cluster.nodes:
-            external = ExternalQueue((node.url,), 3, **logins)
+            external = ExternalQueue((node.url,), 3, username_file=user, password_file=password)
             async with connected(external_address(external), "test") as client:
                 await declare(client, SETTINGS)
                 log = EventLog(client, SETTINGS)
