@@ -25,7 +25,7 @@ from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.cures import cure_of
 from kigeon.queue.broker.external import login_of, tls_context, unsuitable
 from kigeon.queue.broker.names import StreamNames
-from kigeon.queue.broker.unanswered import REFUSALS, Unanswered, is_refusal, patience_of
+from kigeon.queue.broker.unanswered import Unanswered, is_refusal
 from kigeon.tenure import Tenure
 from kigeon.throttle import Limited
 
@@ -60,6 +60,7 @@ DENIED = "permissions violation"
 
 NO_LEADER = "no server answers for a stream: the cluster elects a leader, or lacks the servers to"
 
+SILENT = "what it is asked times out"
 UNAVAILABLE = "JetStream is not available at this server"
 
 
@@ -202,20 +203,17 @@ class QueueClient(Client):
         try:
             answer = await super().request(subject, payload, timeout, old_style, headers)
         except (NatsError, TimeoutError) as error:
-            patience = patience_of(error)
-            if patience is not None:
-                self._asked_in_vain(asked_at, patience, TIMEOUTS if isinstance(error, TimeoutError) else NO_LEADER)
+            if self._unanswered.failed(error, asked_at, time.monotonic()):
+                self._turn_to_another(SILENT if isinstance(error, TimeoutError) else NO_LEADER)
             raise
-        if is_refusal(answer):
-            self._asked_in_vain(asked_at, REFUSALS, UNAVAILABLE)
-        else:
+        if not is_refusal(answer):
             self._unanswered.answered()
+        elif self._unanswered.refused(asked_at, time.monotonic()):
+            self._turn_to_another(UNAVAILABLE)
         return answer
 
-    def _asked_in_vain(self, asked_at: float, patience: float, why: str) -> None:
-        if self.address.external is None or not self.is_connected:
-            return
-        if self._unanswered.failed(asked_at, time.monotonic(), patience):
+    def _turn_to_another(self, why: str) -> None:
+        if self.address.external is not None and self.is_connected:
             said = "a server of the queue does not do what it is asked, kigeon turns to another of them"
             few.error(said, extra={"error": why, "cure": cure_of(why)})
             self._turning = asyncio.ensure_future(self.force_reconnect())

@@ -1,14 +1,15 @@
 """Decides when a server of a cluster is left that takes connections and does not do what it is asked. Pure.
 
 A server that is parted from the others answers for ever that JetStream is not available, or nothing at all; the others
-may be well.
+may be well. It may answer some questions all the while, as a leader that has not noticed that it is none any more.
 """
 
 from __future__ import annotations
 
+import math
+
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
-from nats.errors import TimeoutError as NatsTimeout
 
 from kigeon.queue.broker.error_codes import ErrorCode
 
@@ -19,7 +20,10 @@ SILENCE = 2.0
 """Seconds without an answer after which a server is left."""
 
 REFUSALS = 5.0
-"""Seconds of refusals alone after which it is: others refuse too, while the cluster elects a leader."""
+"""Seconds of refusals after which it is: others refuse too, while the cluster elects a leader."""
+
+FORGOTTEN = 10.0
+"""Seconds from one refusal to the next in which the cluster counts as well."""
 
 _UNAVAILABLE = f'"err_code":{ErrorCode.CLUSTER_NOT_AVAILABLE}'.encode()
 
@@ -29,30 +33,49 @@ def is_refusal(answer: Msg) -> bool:
     return _UNAVAILABLE in answer.data
 
 
-def patience_of(error: BaseException) -> float | None:
-    """Return the seconds for which a question may fail like that; None where the error says nothing of the server."""
-    if isinstance(error, NoRespondersError):
-        return REFUSALS
-    return SILENCE if isinstance(error, (NatsTimeout, TimeoutError)) else None
+class _Streak:
+    """Failures, each no later after the one before than *forgotten* seconds."""
+
+    def __init__(self, forgotten: float = math.inf) -> None:
+        self._forgotten = forgotten
+        self._count = 0
+        self._since = self._last = 0.0
+
+    def begin(self) -> None:
+        self._count = 0
+
+    def is_over(self, asked_at: float, now: float, patience: float) -> bool:
+        if not self._count or now - self._last > self._forgotten:
+            self._count, self._since = 0, asked_at
+        self._count, self._last = self._count + 1, now
+        return self._count >= FAILURES and now - self._since >= patience
 
 
 class Unanswered:
-    """What was asked of one server in a row in vain. Times are seconds on a steady clock."""
+    """What was asked of one server in vain. Times are seconds on a steady clock."""
 
     def __init__(self) -> None:
-        self._failures = 0
-        self._since = 0.0
+        self._silence = _Streak()
+        self._refusals = _Streak(FORGOTTEN)
 
     def answered(self) -> None:
-        """Note an answer."""
-        self._failures = 0
+        """Note an answer: it is there."""
+        self._silence.begin()
 
-    def failed(self, asked_at: float, now: float, patience: float) -> bool:
-        """Note a question that was asked in vain; return whether the server is to be left. Then it begins anew."""
-        if not self._failures:
-            self._since = asked_at
-        self._failures += 1
-        if self._failures < FAILURES or now - self._since < patience:
-            return False
-        self._failures = 0
-        return True
+    def failed(self, error: BaseException, asked_at: float, now: float) -> bool:
+        """Note a question that failed with *error*; return whether the server is to be left. Then it begins anew."""
+        if isinstance(error, NoRespondersError):
+            return self.refused(asked_at, now)
+        # Others say something of the connection, or of the question.
+        return isinstance(error, TimeoutError) and self._done(self._silence.is_over(asked_at, now, SILENCE))
+
+    def refused(self, asked_at: float, now: float) -> bool:
+        """Note a refusal; return what :meth:`failed` does."""
+        self.answered()
+        return self._done(self._refusals.is_over(asked_at, now, REFUSALS))
+
+    def _done(self, is_over: bool) -> bool:
+        if is_over:
+            self._silence.begin()
+            self._refusals.begin()
+        return is_over

@@ -92,7 +92,7 @@ def test_a_server_that_does_not_do_what_it_is_asked_is_left(
 ) -> None:
     """Nobody is asked to restart a server that is not kigeon's."""
     monkeypatch.setattr(unanswered, "SILENCE", 0.2)
-    monkeypatch.setattr(connection, "REFUSALS", 0.2)
+    monkeypatch.setattr(unanswered, "REFUSALS", 0.2)
     alarms: list[str] = []
 
     async def respond(message: Msg) -> None:

@@ -6,41 +6,51 @@ from nats.aio.msg import Msg
 from nats.errors import ConnectionReconnectingError, NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
 
-from kigeon.queue.broker.unanswered import REFUSALS, SILENCE, Unanswered, is_refusal, patience_of
+from kigeon.queue.broker.unanswered import FORGOTTEN, REFUSALS, SILENCE, Unanswered, is_refusal
+
+LATE, NOBODY = NatsTimeout(), NoRespondersError()
 
 
 def test_one_question_in_vain_is_none_too_many_however_long_it_took() -> None:
-    assert not Unanswered().failed(0.0, 100.0, SILENCE)
+    assert not Unanswered().failed(LATE, 0.0, 100.0)
 
 
 def test_two_in_a_row_are_when_they_took_long_enough() -> None:
     asked = Unanswered()
-    assert not asked.failed(0.0, 0.5, SILENCE)
-    assert not asked.failed(0.5, 1.0, SILENCE)
-    assert asked.failed(1.0, 2.0, SILENCE)
-    assert not asked.failed(2.0, 4.5, SILENCE), "the next server is asked anew"
+    assert not asked.failed(LATE, 0.0, 0.5)
+    assert not asked.failed(TimeoutError(), 0.5, 1.0)
+    assert asked.failed(LATE, 1.0, SILENCE)
+    assert not asked.failed(LATE, 2.0, 4.5), "the next server is asked anew"
 
 
-def test_refusals_are_borne_for_as_long_as_a_cluster_may_elect() -> None:
+def test_an_answer_ends_a_silence() -> None:
     asked = Unanswered()
-    assert not asked.failed(0.0, 0.0, REFUSALS)
-    assert not asked.failed(SILENCE, SILENCE, REFUSALS)
-    assert asked.failed(REFUSALS, REFUSALS, REFUSALS)
-
-
-def test_an_answer_begins_the_count_anew() -> None:
-    asked = Unanswered()
-    asked.failed(0.0, 1.0, SILENCE)
+    asked.failed(LATE, 0.0, 1.0)
     asked.answered()
-    assert not asked.failed(1.0, 5.0, SILENCE)
+    assert not asked.failed(LATE, 1.0, 5.0)
+    asked.refused(5.0, 5.0)
+    assert not asked.failed(LATE, 6.0, 9.0)
 
 
-def test_what_says_something_of_a_server() -> None:
-    assert patience_of(NatsTimeout()) == patience_of(TimeoutError()) == SILENCE
-    assert patience_of(NoRespondersError()) == REFUSALS
-    assert patience_of(ConnectionReconnectingError()) is None
-    refused = (
-        b'{"type":"x","error":{"code":503,"err_code":10008,"description":"JetStream system temporarily unavailable"}}'
-    )
+def test_refusals_are_borne_for_as_long_as_a_cluster_may_elect_whatever_else_is_answered() -> None:
+    asked = Unanswered()
+    assert not asked.refused(0.0, 0.0)
+    asked.answered()
+    assert not asked.failed(NOBODY, SILENCE, SILENCE)
+    asked.answered()
+    assert asked.refused(REFUSALS, REFUSALS)
+
+
+def test_refusals_of_long_ago_are_forgotten() -> None:
+    asked = Unanswered()
+    asked.refused(0.0, 0.0)
+    assert not asked.refused(FORGOTTEN + 1.0, FORGOTTEN + 1.0)
+    assert asked.refused(FORGOTTEN + 1.0 + REFUSALS, FORGOTTEN + 1.0 + REFUSALS)
+
+
+def test_what_says_nothing_of_a_server() -> None:
+    asked = Unanswered()
+    assert not any(asked.failed(ConnectionReconnectingError(), now, now) for now in (0.0, 10.0, 20.0))
+    refused = b'{"error":{"code":503,"err_code":10008,"description":"JetStream system temporarily unavailable"}}'
     assert is_refusal(Msg(_client=None, data=refused))  # type: ignore[arg-type]
     assert not is_refusal(Msg(_client=None, data=b'{"seq":10008}'))  # type: ignore[arg-type]
