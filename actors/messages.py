@@ -153,6 +153,8 @@ class Status:
     scripts: Mapping[str, str] = field(default_factory=dict, repr=False)
     is_planned: bool = True
     """Whether it knows what to run."""
+    is_spent: bool = False
+    """Whether it holds memory for roles that this replica has not held for long: another Supervisor has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,10 @@ class Lifeline:
         """Note that the child was created."""
         self.created_at, self.answered_at, self.due_at = now, 0.0, None
 
+    def renewed(self, now: float) -> None:
+        """Note that the child was ended, though nothing is wrong with it: the next one is due."""
+        self.due_at = now
+
     def answered(self, now: float) -> None:
         """Note a sign of life."""
         self.answered_at = now

@@ -126,8 +126,10 @@ class Supervisor(KigeonActor):
     def receiveMsg_Ping(self, message: Ping, sender: Any) -> None:
         """Tell how every child fares; the root asks every second."""
         failing, self._broker_failing = self._broker_failing, ""
-        is_planned = self._plan is not None
-        self.send(sender, Status(message.nonce, os.getpid(), self._status(), failing, self._scripts(), is_planned))
+        works = any(role_of(child.spec) for child in self._children.values())
+        is_planned, is_spent = self._plan is not None, self._roles.is_spent(works, time.monotonic())
+        told = self._status(), failing, self._scripts(), is_planned, is_spent
+        self.send(sender, Status(message.nonce, os.getpid(), *told))
 
     def receiveMsg_Pong(self, message: Pong, sender: Any) -> None:
         """Note a child's sign of life; one whose loop hangs gives none."""
@@ -246,7 +248,7 @@ class Supervisor(KigeonActor):
         # Thespian (4.0.1) has forked it by now. One that dies before it has connected back is told by nobody.
         child.pid = self._myRef._child_procs[-1].childProc.pid
         until = self._roles.until if role_of(child.spec) else math.inf
-        self.send(child.address, Start(child.spec, plan.settings, plan.queue, plan.cluster, until, plan.replica))
+        self.send(child.address, Start(child.spec, plan.settings, plan.queue, plan.cluster, until, self._roles.replica))
         self.send(child.address, Ping(0))
 
     def _ping(self) -> None:

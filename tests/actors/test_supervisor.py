@@ -30,7 +30,7 @@ from actors.messages import (
 )
 from actors.queue import Queue
 from actors.restarts import ANSWER_DEADLINE, DELAYS, FAILS_AFTER, START_DEADLINE
-from actors.roles import HAND_OVER
+from actors.roles import HAND_OVER, SPENT_AFTER
 from actors.sender import Sender
 from actors.spec import children_of
 from actors.supervisor import CONNECT_AGAIN, Supervisor
@@ -356,6 +356,33 @@ def test_a_role_is_given_back_when_its_actors_have_finished(among: Made, killed:
     found = among.receive(Stopped("queue", {}), "address-4")
     assert sorted(killed) == [102, 103, 104]
     assert of(RoleStopped, [*found, *among.wake()]) == [(MEMBER, RoleStopped("pipeline", 7))]
+
+
+def test_another_membership_goes_on_with_the_lease_that_there_is(among: Made, killed: list[int]) -> None:
+    """It may be another one than the first: one that others have ended is followed by another."""
+    among.receive(Standing(1, replace(REPLICA, id="b", sees=True), 2000.0, frozenset(), {}, {}, 1), MEMBER)
+    killed.append(101)
+    among.receive(ChildActorExited(MEMBER), MEMBER)
+    ((_, start),) = of(Start, [*among.take(), *among.wake()])
+    assert among.created == [Membership, Membership]
+    assert start.replica == replace(REPLICA, id="b")
+
+
+def test_the_root_is_told_when_no_role_has_been_held_for_long(among: Made, time: ManualTime) -> None:
+    """One that has held none yet has nothing to give back."""
+    assert not is_spent_after(among, time, LONG)
+    stands(among, 1, "sender.out", until=3000.0)
+    assert not is_spent_after(among, time, 0.0)
+    stands(among, 2, until=3000.0)
+    assert not is_spent_after(among, time, SPENT_AFTER - 0.1)
+    assert is_spent_after(among, time, 0.1)
+
+
+def is_spent_after(among: Made, time: ManualTime, seconds: float) -> bool:
+    """Return what the root is told in so many seconds; the Membership is well."""
+    time.now += seconds
+    among.receive(Pong(1, "membership", 101, 0.0, {}), MEMBER)
+    return status(among).is_spent
 
 
 def test_others_are_told_of_actors_that_end_again_and_again(among: Made, time: ManualTime) -> None:
