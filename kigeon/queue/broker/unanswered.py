@@ -25,12 +25,15 @@ REFUSALS = 5.0
 FORGOTTEN = 10.0
 """Seconds from one refusal to the next in which the cluster counts as well."""
 
-_UNAVAILABLE = f'"err_code":{ErrorCode.CLUSTER_NOT_AVAILABLE}'.encode()
+_REFUSALS = tuple(
+    f'"err_code":{code}'.encode()
+    for code in (ErrorCode.CLUSTER_NOT_AVAILABLE, ErrorCode.STREAM_WRONG_LAST_SEQUENCE_CONSTANT)
+)
 
 
 def is_refusal(answer: Msg) -> bool:
-    """Whether a server says that it knows nothing of what the others have agreed on."""
-    return _UNAVAILABLE in answer.data
+    """Whether a server says that it can't agree with the others, or does not know what they have agreed on."""
+    return any(refusal in answer.data for refusal in _REFUSALS)
 
 
 class _Streak:
@@ -39,16 +42,18 @@ class _Streak:
     def __init__(self, forgotten: float = math.inf) -> None:
         self._forgotten = forgotten
         self._count = 0
-        self._since = self._last = 0.0
+        self._last = 0.0
+        self.since = math.inf
+        """When the first of them was asked; infinity where there is none."""
 
     def begin(self) -> None:
-        self._count = 0
+        self._count, self.since = 0, math.inf
 
     def is_over(self, asked_at: float, now: float, patience: float) -> bool:
         if not self._count or now - self._last > self._forgotten:
-            self._count, self._since = 0, asked_at
+            self._count, self.since = 0, asked_at
         self._count, self._last = self._count + 1, now
-        return self._count >= FAILURES and now - self._since >= patience
+        return self._count >= FAILURES and now - self.since >= patience
 
 
 class Unanswered:
@@ -70,9 +75,8 @@ class Unanswered:
         return isinstance(error, TimeoutError) and self._done(self._silence.is_over(asked_at, now, SILENCE))
 
     def refused(self, asked_at: float, now: float) -> bool:
-        """Note a refusal; return what :meth:`failed` does."""
-        self.answered()
-        return self._done(self._refusals.is_over(asked_at, now, REFUSALS))
+        """Note a refusal; return what :meth:`failed` does. A silence goes on with it."""
+        return self._done(self._refusals.is_over(min(asked_at, self._silence.since), now, REFUSALS))
 
     def _done(self, is_over: bool) -> bool:
         if is_over:

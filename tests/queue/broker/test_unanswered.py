@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from nats.aio.msg import Msg
 from nats.errors import ConnectionReconnectingError, NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
@@ -28,8 +29,16 @@ def test_an_answer_ends_a_silence() -> None:
     asked.failed(LATE, 0.0, 1.0)
     asked.answered()
     assert not asked.failed(LATE, 1.0, 5.0)
-    asked.refused(5.0, 5.0)
-    assert not asked.failed(LATE, 6.0, 9.0)
+
+
+def test_a_refusal_ends_none() -> None:
+    asked = Unanswered()
+    asked.failed(LATE, 0.0, 4.0)
+    assert not asked.refused(4.0, 4.0)
+    assert asked.refused(REFUSALS, REFUSALS), "since the silence began"
+    asked.failed(LATE, 10.0, 11.0)
+    asked.refused(11.0, 11.0)
+    assert asked.failed(LATE, 11.0, 10.0 + SILENCE)
 
 
 def test_refusals_are_borne_for_as_long_as_a_cluster_may_elect_whatever_else_is_answered() -> None:
@@ -51,6 +60,11 @@ def test_refusals_of_long_ago_are_forgotten() -> None:
 def test_what_says_nothing_of_a_server() -> None:
     asked = Unanswered()
     assert not any(asked.failed(ConnectionReconnectingError(), now, now) for now in (0.0, 10.0, 20.0))
-    refused = b'{"error":{"code":503,"err_code":10008,"description":"JetStream system temporarily unavailable"}}'
+
+
+@pytest.mark.parametrize("code", [10008, 10164])
+def test_a_refusal_is_known_by_its_code(code: int) -> None:
+    """Among them what a former leader says of a write that it could not agree on with the others."""
+    refused = f'{{"error":{{"code":503,"err_code":{code},"description":"x"}}}}'.encode()
     assert is_refusal(Msg(_client=None, data=refused))  # type: ignore[arg-type]
-    assert not is_refusal(Msg(_client=None, data=b'{"seq":10008}'))  # type: ignore[arg-type]
+    assert not is_refusal(Msg(_client=None, data=f'{{"seq":{code}}}'.encode()))  # type: ignore[arg-type]
