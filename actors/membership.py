@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from actors.base import KigeonActor
@@ -52,9 +53,9 @@ class Membership(KigeonActor):
         await self._member.run()
 
     def posted(self, item: Any) -> None:
-        """Pass on how this replica stands."""
-        self._standing = item
-        self.send(self.supervisor, item)
+        """Pass on how this replica stands, and by which server."""
+        self._standing = replace(item, server=self._client.server if self._client is not None else "")
+        self.send(self.supervisor, self._standing)
 
     def receiveMsg_RoleStopped(self, message: RoleStopped, sender: Any) -> None:
         """Have a role given back whose actors have ended."""

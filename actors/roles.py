@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from actors.messages import ChildSpec, Standing
 from kigeon.leases.records import Replica
+from kigeon.queue.broker.address import QueueAddress
 from kigeon.roles import PIPELINE, sender_role
 
 MEMBERSHIP = ChildSpec("membership", "actors.membership.Membership")
@@ -79,6 +80,10 @@ class Roles:
         if self.replica is None or not role:
             return True
         return standing is not None and (role in standing.running or role in standing.giving)
+
+    def by_way_of(self, queue: QueueAddress) -> QueueAddress:
+        """Return *queue* with the server first by which the lease was renewed: another may be parted from the rest."""
+        return replace(queue, preferred=self.standing.server) if self.standing is not None else queue
 
     def is_spent(self, works: bool, now: float) -> bool:
         """Whether no role has been held or expected here for long, after one was; *works*: whether one is now."""

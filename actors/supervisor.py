@@ -248,7 +248,8 @@ class Supervisor(KigeonActor):
         # Thespian (4.0.1) has forked it by now. One that dies before it has connected back is told by nobody.
         child.pid = self._myRef._child_procs[-1].childProc.pid
         until = self._roles.until if role_of(child.spec) else math.inf
-        self.send(child.address, Start(child.spec, plan.settings, plan.queue, plan.cluster, until, self._roles.replica))
+        queue = self._roles.by_way_of(plan.queue)
+        self.send(child.address, Start(child.spec, plan.settings, queue, plan.cluster, until, self._roles.replica))
         self.send(child.address, Ping(0))
 
     def _ping(self) -> None:

@@ -358,6 +358,12 @@ def test_a_role_is_given_back_when_its_actors_have_finished(among: Made, killed:
     assert of(RoleStopped, [*found, *among.wake()]) == [(MEMBER, RoleStopped("pipeline", 7))]
 
 
+def test_an_actor_begins_with_the_server_by_which_the_lease_was_renewed(among: Made) -> None:
+    standing = Standing(1, REPLICA, 2000.0, frozenset({"sender.out"}), {}, {}, 1, server="b:4222")
+    ((_, start),) = of(Start, among.receive(standing, MEMBER))
+    assert start.queue == replace(QUEUE, preferred="b:4222")
+
+
 def test_another_membership_goes_on_with_the_lease_that_there_is(among: Made, killed: list[int]) -> None:
     """It may be another one than the first: one that others have ended is followed by another."""
     among.receive(Standing(1, replace(REPLICA, id="b", sees=True), 2000.0, frozenset(), {}, {}, 1), MEMBER)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -109,8 +110,9 @@ class QueueClient(Client):
         """Connect, as :func:`connect` says."""
         external = self.address.external
         await self.connect(
-            self.address.servers,
+            self.address.in_order(random.shuffle),
             name=name,
+            dont_randomize=True,
             allow_reconnect=True,
             max_reconnect_attempts=-1,
             connect_timeout=2,
@@ -122,6 +124,12 @@ class QueueClient(Client):
             **(login_of(external) if external is not None else {"token": self.address.token}),
         )
         self._unconnected = ""
+
+    @property
+    def server(self) -> str:
+        """Host and port of the server that it is connected to, "" where it is to none."""
+        url = self.connected_url
+        return url.netloc if url is not None else ""
 
     @property
     def problem(self) -> str:

@@ -115,6 +115,22 @@ def test_a_server_that_does_not_do_what_it_is_asked_is_left(
     assert alarms == []
 
 
+def test_whoever_turns_away_turns_to_another(node: NatsNode, tmp_path: Path) -> None:
+    """nats-py would choose among all, and might come back to the same."""
+
+    async def test(other: NatsNode) -> None:
+        external = dataclasses.replace(use(node, tmp_path), servers=(node.url, other.url))
+        async with connected(external_address(external), "test") as client:
+            for number in range(1, 7):
+                before = client.server
+                client._turn_to_another("it refuses")
+                await until(lambda number=number: client.stats["reconnects"] == number and client.is_connected)
+                assert client.server != before
+
+    with NatsNode(tmp_path / "other", more=USER.format("first")) as other:
+        asyncio.run(test(other))
+
+
 def test_writes_that_time_out_are_told_with_a_cure() -> None:
     client = QueueClient(external_address(ExternalQueue(("nats://127.0.0.1:1",))))
     client.wrote(TimeoutError())
