@@ -2,9 +2,10 @@
 
 *Let it crash.* An exception in a handler is logged and ends the process. The Supervisor replaces the process, and the
 protocol between the actors sends lost messages again. (Thespian would call the handler a second time with the same
-message.) The same holds for the actor's loop: an asyncio event loop in a thread of its own, for everything that waits.
-Only :meth:`KigeonActor.post` crosses from the loop to the actor: it puts an object into a queue and wakes the actor
-through a socket that Thespian watches.
+message.) The same holds for the actor's loop (:mod:`actors.loop`): an asyncio event loop for everything that waits,
+which turns in the actor's thread while no message is there. Handlers run outside of it; :meth:`KigeonActor.post` hands
+an object from the loop, or from a thread, to the actor: it puts the object into a queue and wakes the actor through a
+socket that Thespian watches.
 
 Lifecycle, in this order: ``Start`` → :meth:`started` (and :meth:`work` in the loop) → messages → ``Stop`` →
 :meth:`finish` in the loop → ``Stopped``.
@@ -20,11 +21,12 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from thespian.actors import ActorTypeDispatcher, ThespianWatch, WatchMessage
 
+from actors.loop import Loop
 from actors.messages import ChildSpec, Ping, Pong, Start, Stop, Stopped, Tenured
 from actors.transport import UnixTransport, register
 from kigeon.observability.logs import bind, configure
@@ -70,49 +72,6 @@ def enter_process(name: str) -> None:
     threading.excepthook = lambda failed: crash("a thread failed", failed.exc_value)
     # The process inherited its parent's handlers, and may crash before Start tells its name.
     bind({"actor": name})
-
-
-class Loop:
-    """An asyncio event loop in a daemon thread. A task that fails crashes the process.
-
-    The loop gives a sign of life only when it is asked for one, so that an idle loop sleeps.
-    """
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._asked_at: float | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        threading.Thread(target=self._run, name="loop", daemon=True).start()
-
-    def ask(self) -> float:
-        """Ask for a sign of life; return for how many seconds the loop has owed the last one, 0 where it owes none."""
-        now, asked_at = time.monotonic(), self._asked_at
-        if asked_at is not None:
-            return now - asked_at
-        self._asked_at = now
-        self._loop.call_soon_threadsafe(self._answer)
-        return 0.0
-
-    def _answer(self) -> None:
-        self._asked_at = None
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run *work* in the loop. Any thread may call this."""
-        self._loop.call_soon_threadsafe(self._spawn, work)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            crash("a task of its loop failed", error)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
 
 
 class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
@@ -171,9 +130,13 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
 
     def send(self, targetAddr: Any, msg: Any) -> None:  # noqa: N803 - Thespian's names
         """Send a message: at most once."""
-        transport = getattr(getattr(self, "_myRef", None), "transport", None)
-        if not isinstance(transport, UnixTransport) or not transport.carry(targetAddr, msg):
+        transport = self._transport()
+        if transport is None or not transport.carry(targetAddr, msg):
             super().send(targetAddr, msg)
+
+    def _transport(self) -> UnixTransport | None:
+        transport = getattr(getattr(self, "_myRef", None), "transport", None)
+        return transport if isinstance(transport, UnixTransport) else None
 
     def receiveMessage(self, message: Any, sender: Any) -> ThespianWatch:
         """Dispatch *message*, and return the watch, which Thespian wants after every message."""
@@ -203,15 +166,16 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
         self.tenure.begin(message.until)
         settings = message.settings.global_
         configure(settings.log_level, settings.log_format, context=context_of(message.spec))
-        self.loop = Loop()
+        self.loop = Loop(lambda error: crash("a task of its loop failed", error))
+        if (transport := self._transport()) is not None:
+            transport.loop = self.loop
         self.started(message)
         self.loop.spawn(self.work())
 
     def receiveMsg_Ping(self, message: Ping, sender: Any) -> None:
-        """Answer that the actor and its loop are well; an actor that never got its Start crashes."""
+        """Answer that the actor is well, and with it its loop; an actor that never got its Start crashes."""
         if self.loop is not None:
-            owed = self.loop.ask()
-            self.send(sender, Pong(message.nonce, self.name, os.getpid(), owed, self.report(), self.script()))
+            self.send(sender, Pong(message.nonce, self.name, os.getpid(), self.report(), self.script()))
         elif message.nonce > 0:
             # The Ping with nonce 0 is sent with Start, and may overtake it.
             crash("its Start was lost")

@@ -14,10 +14,8 @@ from actors.sequence import InOrder
 from kigeon.backoff import persistently
 from kigeon.clock import SteadyClock
 from kigeon.events.checkpoint import WatcherCheckpoint
-from kigeon.events.kind import EventKind
-from kigeon.events.summary import EventSummary
-from kigeon.observability.event_tally import EventTally
-from kigeon.observability.latest import LatestEvents, new_of
+from kigeon.observability.latest import new_of
+from kigeon.observability.passing import Passing, PassingEvents
 from kigeon.queue.broker.connection import connect
 from kigeon.queue.broker.streams import digest_ttl, digest_ttl_of
 from kigeon.queue.dedup.digests import DigestMemory
@@ -35,14 +33,6 @@ class CaughtUp:
     """The memory holds all that the stream holds: the epoch can begin."""
 
     opened: QueueOpened
-
-
-@dataclass(frozen=True, slots=True)
-class Passing:
-    """What is reported about a batch's new events once the batch is stored."""
-
-    kinds: list[EventKind]
-    latest: list[EventSummary]
 
 
 class Forget:
@@ -65,11 +55,7 @@ class Deduplicator(KigeonActor):
         self._batches: InOrder[Batch] = InOrder()
         self._next_store_seq = 1
         self._checkpoint = WatcherCheckpoint()
-        self._repeated = 0
-        self._passed = 0
-        self._passing: dict[int, Passing] = {}
-        self._tally = EventTally()
-        self._latest = LatestEvents()
+        self._passing = PassingEvents()
 
     async def work(self) -> None:
         """Rebuild the memory, and bring it up to date at the beginning of each epoch."""
@@ -108,7 +94,7 @@ class Deduplicator(KigeonActor):
         elif self._opening != message.epoch and self.loop is not None:
             self._opening = message.epoch
             self._deduplication.restart()
-            self._passing.clear()
+            self._passing.restart()
             self.loop.spawn(self._hand_over(message))
 
     def receiveMsg_Batch(self, message: Batch, sender: Any) -> None:
@@ -122,12 +108,12 @@ class Deduplicator(KigeonActor):
         examined = self._deduplication.examine(message.batch_seq, message.envelope)
         self._checkpoint = self._checkpoint.after(message.delta, examined.repeated)
         self._deduplication.remember_for(digest_ttl(self._checkpoint.lifetime))
-        self._repeated += examined.repeated
-        self._passed += examined.envelope.count if examined.envelope else 0
-        self._passing[message.batch_seq] = Passing(
+        passing = Passing(
             [message.kinds[index] for index in examined.new if message.kinds],
             new_of(message.latest, message.envelope.count, examined.new),
         )
+        passed = examined.envelope.count if examined.envelope else 0
+        self._passing.examined(message.batch_seq, passing, passed, examined.repeated)
         store = Store(message.epoch, self._next_store_seq, message.batch_seq, examined.envelope, self._checkpoint)
         self.send(self._connect.queue, store)
         self._next_store_seq += 1
@@ -136,9 +122,7 @@ class Deduplicator(KigeonActor):
         """Keep the digests of a batch for good."""
         if message.epoch == self._connect.epoch:
             self._deduplication.stored(message.batch_seq)
-            if passed := self._passing.pop(message.batch_seq, None):
-                self._tally.add(passed.kinds)
-                self._latest.add(passed.latest, time.monotonic())
+            self._passing.stored(message.batch_seq, time.monotonic())
             self._sequence = max(self._sequence, message.sequence)
 
     def posted(self, item: Any) -> None:
@@ -157,13 +141,7 @@ class Deduplicator(KigeonActor):
             self._batches.restart()
             self._is_open = False
             self.send(self.supervisor, Resync(self._connect.epoch, "a batch from the Watcher was lost"))
-        return {
-            "passed": self._passed,
-            "repeated": self._repeated,
-            "remembered": len(self._deduplication),
-            "cluster": self._tally.report(),
-            "latest": self._latest.report(time.monotonic()),
-        }
+        return {**self._passing.report(time.monotonic()), "remembered": len(self._deduplication)}
 
     async def _hand_over(self, opened: QueueOpened) -> None:
         while self._opened is None:

@@ -22,6 +22,7 @@ from kigeon.errors import StartError
 from kigeon.queue.broker.address import QueueAddress, external_address
 from kigeon.queue.broker.liveness import Liveness
 from kigeon.queue.broker.lock import DirectoryLock, unusable
+from kigeon.queue.broker.mark import holds_queue, refuse_moved
 from kigeon.queue.broker.process import NatsServer
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,11 @@ class EmbeddedServer:
 
     def __enter__(self) -> Self:
         self._server.__enter__()
+        try:
+            refuse_moved(self._server.data_dir)
+        except StartError as error:
+            self._server.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def __exit__(
@@ -174,6 +180,7 @@ class ExternalServer:
     """
 
     def __init__(self, data_dir: Path, external: ExternalQueue, outside: Outside) -> None:
+        self._data_dir = data_dir
         self._run = data_dir / "run"
         self._lock = DirectoryLock(data_dir)
         self._outside = outside
@@ -199,6 +206,14 @@ class ExternalServer:
 
     def start(self, wait: Callable[[], bool]) -> bool:
         """Whoever connects waits for it."""
+        if holds_queue(self._data_dir):
+            log.warning(
+                "the data directory holds a queue, which is not used with queue.url",
+                extra={
+                    "dataDir": str(self._data_dir),
+                    "cure": "move it with `kigeon move --to external`, or delete it",
+                },
+            )
         return True
 
     def keep(self) -> None:

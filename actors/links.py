@@ -74,6 +74,10 @@ class Links:
         """Whether data waits for a peer to take it."""
         return any(link.unsent for link in self._outbound.values())
 
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when :meth:`wait` would not have to wait."""
+        return self._poll.fileno()
+
     def send(self, path: str, data: bytes) -> None:
         """Send a frame to the process that listens at *path*; :class:`OSError` when none does."""
         link = self._to.get(path)
@@ -86,8 +90,7 @@ class Links:
 
     def wait(self, seconds: float | None, watched: Sequence[int] = ()) -> Happened:
         """Return when something has happened, at the latest after *seconds*; None waits without a limit."""
-        if watched != self._watched:
-            self._watch(watched)
+        self.watch(watched)
         happened = Happened()
         for descriptor, events in self._poll.poll(seconds):
             if descriptor == self._listener.fileno():
@@ -114,7 +117,10 @@ class Links:
         self._poll.close()
         self._listener.close()
 
-    def _watch(self, watched: Sequence[int]) -> None:
+    def watch(self, watched: Sequence[int]) -> None:
+        """Let :meth:`wait`, and who waits for :meth:`fileno`, be woken by *watched* descriptors that are readable."""
+        if watched == self._watched:
+            return
         before, now = set(self._watched), set(watched)
         for descriptor in before - now:
             # A closed descriptor has left the epoll already.

@@ -128,12 +128,11 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """The answer to Ping: process id, for how many seconds the actor's loop has owed an answer, and the report."""
+    """The answer to Ping: process id and report."""
 
     nonce: int
     name: str
     pid: int
-    owed: float
     report: Mapping[str, Any]
     script: str | None = field(default=None, repr=False)
     """The text of the hook with which a successor begins."""

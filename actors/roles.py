@@ -32,7 +32,7 @@ def role_of(spec: ChildSpec) -> str:
 class Roles:
     """The last standing of this replica, and what of it has been done."""
 
-    def __init__(self, replica: Replica | None) -> None:
+    def __init__(self, replica: Replica | None = None) -> None:
         self.replica = replica
         """Who this replica is; None where no other can be."""
         self.standing: Standing | None = None
@@ -110,6 +110,11 @@ class Roles:
     def ending(self) -> Iterable[int]:
         """The processes that were killed and may not have ended."""
         return list(self._ending)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is to end: a process that was killed, or the actors of a role."""
+        return bool(self._ending or self.giving)
 
     def ended(self, pid: int) -> None:
         """Note that a process is gone."""

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from actors.links import Happened, Links, frame
+from actors.loop import Loop
 from kigeon.processes import die_with_parent
 
 
@@ -141,6 +142,7 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
         self.socket.bind(path)
         self.socket.listen(_BACKLOG)
         self._links = Links(self.socket)
+        self.loop: Loop | None = None
         _opened.add(self)
         self.myAddress = ActorAddress(UnixAddress(path))
         self._transmitIntents: dict[int, Any] = {}
@@ -216,8 +218,16 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
             if self.run_time.view().expired():
                 return Thespian__Run_Expired()
             if not hasattr(self, "_aborting_run") or self._links.has_unsent:
-                self._take(self._links.wait(self.run_time.view().remainingSeconds(), self._watches))
+                self._take(self._wait(self.run_time.view().remainingSeconds()))
         return Thespian__Run_Terminated()
+
+    def _wait(self, seconds: float | None) -> Happened:
+        """Wait until something has happened; the loop of an actor that has one turns meanwhile."""
+        if self.loop is None:
+            return self._links.wait(seconds, self._watches)
+        self._links.watch(self._watches)
+        self.loop.wait(self._links.fileno(), seconds)
+        return self._links.wait(0, self._watches)
 
     def _tell_what_was_sent(self) -> None:
         """Report the outcome of sent messages to Thespian, which may send others then."""

@@ -8,12 +8,14 @@
     │   ├── DataDirectoryInUse        another kigeon holds the lock of global.dataDir
     │   └── PluginFailed              a kubeconfig's exec plugin gave no credentials
     ├── OperatorError                 a running kigeon could not be asked, or could not do what was asked
+    ├── MoveRefused                   a queue can't be moved as things are
     ├── TemporaryError                worth another try; says after how long, where the other side said it
     │   ├── KubernetesError           the API server is away, slow, or answered with an error
     │   │   ├── Unauthorized          401: the credentials are to be read again
     │   │   └── Unreachable           no connection could be made: no other request would do better
     │   ├── QueueError                JetStream is away, or did not answer in time
-    │   │   └── QueueFull             a stream that discards nothing has no room
+    │   │   ├── QueueFull             a stream that discards nothing has no room
+    │   │   └── QueueMoved            the valid queue is at another place, or on its way
     │   └── SenderError               a sender's destination is away
     └── PermanentError                the same input will fail the same way
         ├── UnreadableEvent           bytes that are no Event
@@ -103,6 +105,10 @@ class OperatorError(KigeonError):
     """A running kigeon could not be asked, or could not do what was asked of it."""
 
 
+class MoveRefused(KigeonError):
+    """A queue can't be moved as things are: nothing was changed that matters, and the source is as valid as before."""
+
+
 class TemporaryError(KigeonError):
     """Worth another try, not before ``retry_after`` seconds where that is known."""
 
@@ -139,6 +145,10 @@ class QueueError(TemporaryError):
 
 class QueueFull(QueueError):
     """A stream that discards nothing has no room: what is to be stored waits."""
+
+
+class QueueMoved(QueueError):
+    """The valid queue is at another place, or on its way: nothing is to be written here or sent from here."""
 
 
 class SenderError(TemporaryError):

@@ -10,6 +10,7 @@ from kigeon.queue.broker.streams import file_store_bytes
 from kigeon.standin.apiserver import ApiServer
 from tests.support.flow import Flow
 from tests.support.loki import Loki
+from tests.support.nats import NatsNode
 from tests.support.settings import QUEUE_SETTINGS
 
 # How long an example takes says something of the machine alone: a fresh clone has to build its tables of
@@ -44,6 +45,13 @@ def server(tmp_path: Path) -> Iterator[NatsServer]:
     """A nats-server that holds nothing."""
     with NatsServer(tmp_path / "data", file_store_bytes(QUEUE_SETTINGS)) as running:
         running.start()
+        yield running
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[NatsNode]:
+    """A nats-server that is not kigeon's own, and holds nothing."""
+    with NatsNode(tmp_path / "nats") as running:
         yield running
 
 

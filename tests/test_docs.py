@@ -32,6 +32,8 @@ def members(node: ast.ClassDef) -> Iterator[str]:
             yield each.name
         elif isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
             yield each.target.id
+        elif isinstance(each, ast.Assign):
+            yield from (target.id for target in each.targets if isinstance(target, ast.Name))
 
 
 def definitions() -> Iterator[str]:

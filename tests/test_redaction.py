@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from kigeon.config.settings import HookSettings
 from kigeon.errors import shorten
-from kigeon.hooks.runner import Failed, HookRunner
+from kigeon.hooks.results import Failed
+from kigeon.hooks.runner import HookRunner
 from kigeon.redaction import HIDDEN, hide, malformed_proxies, redact, redact_all, secrets_in
 from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink, destination_of

@@ -24,7 +24,8 @@ from kigeon.queue.broker.adapting import incompatible
 from kigeon.queue.broker.address import QueueAddress, external_address
 from kigeon.queue.broker.connection import DENIED, QueueClient
 from kigeon.queue.broker.cures import cure_of
-from kigeon.queue.broker.permissions import publishes, subscribes
+from kigeon.queue.broker.mark import mark_in, why_unusable
+from kigeon.queue.broker.permissions import publishes, restores, subscribes
 from kigeon.queue.broker.streams import records_config, retry_config, stream_configs
 
 PATIENCE = 5.0
@@ -48,10 +49,14 @@ class TrialClient(QueueClient):
 
 def check_queue(settings: Settings, external: ExternalQueue) -> Iterator[Finding]:
     """Yield what is found of each server, and of the account at the first that takes kigeon."""
-    yield from asyncio.run(_check(settings, external))
+    yield from asyncio.run(examine(settings, external))
 
 
-async def _check(settings: Settings, external: ExternalQueue) -> list[Finding]:
+async def examine(settings: Settings, external: ExternalQueue, moved: Sequence[str] | None = None) -> list[Finding]:
+    """Return what is found of each server, and of the account at the first that takes kigeon.
+
+    *moved* are the senders of a queue that is to be moved there or from there; None: kigeon is to run there.
+    """
     findings: list[Finding] = []
     reached: list[str] = []
     for server in external.servers:
@@ -61,7 +66,7 @@ async def _check(settings: Settings, external: ExternalQueue) -> list[Finding]:
                 findings.append(well(SUBJECT, f"{server} is nats-server {client.server_version}"))
                 reached.append(server)
                 if len(reached) == 1:
-                    account = await _account(client, settings)
+                    account = await _account(client, settings, moved)
         except (NatsError, OSError, TimeoutError) as error:
             said = str(error).removeprefix("nats: ") or "nobody answers"
             findings.append(failed(SUBJECT, f"{server}: {said}", cure_of(said)))
@@ -86,11 +91,11 @@ async def _connection(address: QueueAddress) -> AsyncIterator[TrialClient]:
         await client.close()
 
 
-async def _account(client: TrialClient, settings: Settings) -> list[Finding]:
+async def _account(client: TrialClient, settings: Settings, moved: Sequence[str] | None) -> list[Finding]:
     """Return what is found of the account: its rights, what is there, whether there is room for the rest."""
     queue, names = settings.queue, client.address.names
-    senders = [sender.name for sender in settings.senders]
-    denied = await _denied(client, senders)
+    senders = list(dict.fromkeys([*(sender.name for sender in settings.senders), *(moved or ())]))
+    denied = await _denied(client, senders, moved is not None)
     if denied:
         return [failed("queue rights", said, cure_of(DENIED)) for said in denied]
     try:
@@ -100,7 +105,7 @@ async def _account(client: TrialClient, settings: Settings) -> list[Finding]:
             return [failed(SUBJECT, said, cure_of(said))]
         wanted = [*stream_configs(queue, client.address), records_config(client.address)]
         wanted += [retry_config(queue, client.address, sender) for sender in senders]
-        found, missing = await _compare(client.jetstream(timeout=PATIENCE), wanted)
+        found, missing = await _compare(client.jetstream(timeout=PATIENCE), wanted, moved is not None)
         found += check_limits(account, missing, client.address.replicas, queue.events_max_bytes)
         if missing and not found:
             found += await _try(client.jetstream(timeout=PATIENCE), queue, client.address)
@@ -112,11 +117,12 @@ async def _account(client: TrialClient, settings: Settings) -> list[Finding]:
     return found or [well(SUBJECT, f"{state}, they may grow to {size}, replicas counted")]
 
 
-async def _denied(client: TrialClient, senders: Sequence[str]) -> list[str]:
-    """Return what the user has no right to."""
+async def _denied(client: TrialClient, senders: Sequence[str], moves: bool) -> list[str]:
+    """Return what the user has no right to; more is needed where a queue *moves*."""
     inbox = client.new_inbox()
     subscribed = [f"{inbox}.*", *subscribes(client.address.names, senders)]
-    published = [*publishes(client.address.names, senders), (f"{inbox}.2", b"", {})]
+    names = client.address.names
+    published = [*publishes(names, senders), (f"{inbox}.2", b"", {}), *(restores(names, senders) if moves else ())]
     for subject in subscribed:
         await client.subscribe(subject)
     for subject, payload, headers in published:
@@ -131,7 +137,7 @@ async def _denied(client: TrialClient, senders: Sequence[str]) -> list[str]:
 
 
 async def _compare(
-    js: JetStreamContext, wanted: Sequence[api.StreamConfig]
+    js: JetStreamContext, wanted: Sequence[api.StreamConfig], moves: bool
 ) -> tuple[list[Finding], list[api.StreamConfig]]:
     """Return what is wrong with streams that are there, and those that are not."""
     findings: list[Finding] = []
@@ -144,6 +150,9 @@ async def _compare(
             continue
         if problem := incompatible(found.config, config):
             findings.append(failed(SUBJECT, problem, cure_of(problem)))
+        said, cure = why_unusable(mark_in(found.config.metadata), shared=True)
+        if said and not moves:
+            findings.append(failed(SUBJECT, said, cure))
         away = [peer.name for peer in (found.cluster and found.cluster.replicas) or () if peer.offline]
         if away:
             said = f"{config.name}: the servers {', '.join(map(str, away))} are away"

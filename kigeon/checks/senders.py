@@ -10,7 +10,8 @@ from kigeon.errors import HookError
 from kigeon.events.sample import sample_event, sample_pod
 from kigeon.finding import Finding, failed, well
 from kigeon.hooks.cache import ConfigCache
-from kigeon.hooks.runner import Failed, HookRunner, Skipped
+from kigeon.hooks.results import Failed, Skipped
+from kigeon.hooks.runner import HookRunner
 from kigeon.senders.registry import TYPES
 
 

@@ -9,13 +9,17 @@ from pathlib import Path
 
 from kigeon.config.settings import Settings
 from kigeon.finding import Finding, failed, well
+from kigeon.queue.broker.mark import mark_of, why_unusable
 from kigeon.queue.broker.volume import cure_of, owner_of
 
 SUBJECT = "dataDir"
 
 
-def check_volume(settings: Settings) -> Iterator[Finding]:
-    """Yield whether a file can be written and synced in the data directory, and whether the queue has room there."""
+def check_volume(settings: Settings, moves: bool = False) -> Iterator[Finding]:
+    """Yield whether a file can be written and synced in the data directory, and whether the queue has room there.
+
+    And whether the queue there is the valid one, but where it *moves*.
+    """
     data_dir = settings.global_.data_dir
     place = _nearest(data_dir.absolute())
     try:
@@ -29,12 +33,20 @@ def check_volume(settings: Settings) -> Iterator[Finding]:
     yield well(SUBJECT, f"{data_dir} can be written to")
     if settings.queue.external is not None:
         return  # What is durable lies elsewhere.
-    yield _room(data_dir, place, settings.queue.events_max_bytes)
+    said, cure = why_unusable(mark_of(data_dir), shared=False)
+    if said and not moves:
+        yield failed(SUBJECT, f"{data_dir}: {said}", cure)
+    yield _room(data_dir, settings.queue.events_max_bytes)
 
 
-def _room(data_dir: Path, place: Path, needed: int) -> Finding:
-    room = os.statvfs(place)
-    free = room.f_bavail * room.f_frsize
+def free_bytes(data_dir: Path) -> int:
+    """Return how many bytes are free where *data_dir* is, or is to be; what it takes itself is not counted."""
+    room = os.statvfs(_nearest(data_dir.absolute()))
+    return room.f_bavail * room.f_frsize
+
+
+def _room(data_dir: Path, needed: int) -> Finding:
+    free = free_bytes(data_dir)
     held = sum(_blocks(path) for path in data_dir.rglob("*")) if data_dir.is_dir() else 0
     if free + held >= needed:
         return well(SUBJECT, f"{_readable(free)} are free")

@@ -33,6 +33,7 @@ def run(argv: Sequence[str] | None) -> int:
         "resend": _operate,
         "tail": _tail,
         "hook": _hook,
+        "move": _move,
         "completion": _completion,
         "support-bundle": _bundle,
     }
@@ -112,6 +113,14 @@ def _hook(arguments: argparse.Namespace) -> int:
     except HookLoadError as error:
         _complain(str(error))
         return UNUSABLE
+
+
+def _move(arguments: argparse.Namespace) -> int:
+    settings = load_settings(arguments.config, config_types())
+    configure(settings.global_.log_level, settings.global_.log_format, context={"actor": "move"})
+    from kigeon.cli.move import move_queue
+
+    return move_queue(settings, arguments)
 
 
 def _completion(arguments: argparse.Namespace) -> int:

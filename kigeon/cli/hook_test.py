@@ -24,10 +24,7 @@ from kigeon.events.fields import fields_of
 from kigeon.events.sample import sample_event, sample_pod
 from kigeon.hooks.trial import FAILED, SENT, SKIPPED, Trial, try_hook
 from kigeon.redaction import hide, secrets_in
-from kigeon.senders.registry import TYPES, config_types
-
-WITHOUT = SenderSettings("loki", "loki", config={"url": "http://loki:3100"})
-"""The sender that is used where no configuration is given."""
+from kigeon.senders.registry import TYPES, config_types, example_sender
 
 
 def run_hook_test(arguments: argparse.Namespace) -> int:
@@ -56,7 +53,7 @@ def run_hook_test(arguments: argparse.Namespace) -> int:
 
 def _sender(settings: Settings | None, name: str | None) -> SenderSettings:
     if settings is None:
-        return WITHOUT
+        return example_sender()
     names = [sender.name for sender in settings.senders]
     if name is None and len(names) > 1:
         raise OperatorError(f"name one of the senders with --sender: {', '.join(names)}")

@@ -21,6 +21,7 @@ COMMANDS = (
     "resend",
     "tail",
     "hook",
+    "move",
     "completion",
     "support-bundle",
 )
@@ -59,6 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
     demo.add_argument("--rate", type=_rate, default=25.0, metavar="R", help=rate)
     _add_operating(commands)
     _add_hook(commands)
+    _add_move(commands)
     completion = commands.add_parser("completion", help="print what a shell needs to complete this command line")
     completion.add_argument("shell", choices=SHELLS, help='for example: eval "$(kigeon completion bash)"')
     _add_bundle(commands)
@@ -120,6 +122,17 @@ def _add_hook(commands: Any) -> None:
     test.add_argument("--sender", metavar="NAME", help="the sender; needed where the configuration has several")
     test.add_argument("--expect", type=Path, metavar="FILE", help="the expected results; exit 1 if one differs")
     test.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_move(commands: Any) -> None:
+    described = "move the whole queue between the data directory and the JetStream that queue.url names"
+    move = commands.add_parser("move", help=described)
+    _add_config(move)
+    to = "external: from global.dataDir to queue.url; embedded: from queue.url to global.dataDir"
+    move.add_argument("--to", choices=("external", "embedded"), required=True, help=to)
+    undo = "give up such a move that was not finished: the source is used again, what came to the target is deleted"
+    move.add_argument("--undo", action="store_true", help=undo)
+    move.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_bundle(commands: Any) -> None:

@@ -7,8 +7,10 @@ of the wrong type becomes its text, anything else counts as absent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
+from msgspec import field
 
 NAMESPACED_KINDS = frozenset(
     {
@@ -27,29 +29,28 @@ _LEVELS: Mapping[str, str] = {"Normal": "info", "Warning": "warn"}
 _NOTHING: Mapping[str, Any] = {}
 
 
-@dataclass(slots=True)
-class EventFields:
-    """What a log line tells of an Event; every text is ``""`` when the Event has no such thing."""
+class EventFields(msgspec.Struct, omit_defaults=True, gc=False):
+    """What a log line tells of an Event, in the line's order and under its keys; every text may be ``""``."""
 
-    name: str
-    namespace: str
-    involved_kind: str
-    involved_name: str
-    involved_namespace: str
-    involved_uid: str
-    field_path: str
-    reason: str
-    message: str
-    type: str
-    count: int
+    name: str = ""
+    namespace: str = ""
+    involved_kind: str = field(default="", name="involvedObjectKind")
+    involved_name: str = field(default="", name="involvedObjectName")
+    involved_namespace: str = field(default="", name="involvedObjectNamespace")
+    reason: str = ""
+    message: str = ""
+    type: str = ""
+    count: int = 0
     """The larger of count and series.count, at least 1."""
-    source_component: str
-    source_host: str
-    uid: str
-    action: str
-    reporting_component: str
-    first_timestamp: str
-    last_timestamp: str
+    source_component: str = field(default="", name="sourceComponent")
+    source_host: str = field(default="", name="sourceHost")
+    uid: str = ""
+    involved_uid: str = field(default="", name="involvedObjectUID")
+    field_path: str = field(default="", name="fieldPath")
+    action: str = ""
+    reporting_component: str = field(default="", name="reportingComponent")
+    first_timestamp: str = field(default="", name="firstTimestamp")
+    last_timestamp: str = field(default="", name="lastTimestamp")
 
     @property
     def level(self) -> str:
@@ -62,27 +63,31 @@ def fields_of(event: Mapping[str, Any]) -> EventFields:
     metadata = mapping(event, "metadata")
     involved = mapping(event, "involvedObject")
     source = mapping(event, "source")
-    count = max(integer(event.get("count")) or 0, integer(mapping(event, "series").get("count")) or 0, 1)
     return EventFields(
         text(metadata, "name"),
         text(metadata, "namespace"),
         text(involved, "kind"),
         text(involved, "name"),
         text(involved, "namespace"),
-        text(involved, "uid"),
-        text(involved, "fieldPath"),
         text(event, "reason"),
         text(event, "message"),
         text(event, "type"),
-        count,
+        count_of(event.get("count"), mapping(event, "series").get("count")),
         text(source, "component"),
         text(source, "host"),
         text(metadata, "uid"),
+        text(involved, "uid"),
+        text(involved, "fieldPath"),
         text(event, "action"),
         text(event, "reportingComponent"),
         text(event, "firstTimestamp"),
         text(event, "lastTimestamp"),
     )
+
+
+def count_of(count: Any, in_series: Any) -> int:
+    """Return the larger of both counts, at least 1."""
+    return max(integer(count) or 0, integer(in_series) or 0, 1)
 
 
 def namespace_of(event: Mapping[str, Any]) -> str | None:

@@ -30,20 +30,19 @@ def timestamp_of(event: Mapping[str, Any]) -> int:
     That is the latest of series.lastObservedTime, eventTime, lastTimestamp and firstTimestamp, else
     metadata.creationTimestamp.
     """
-    last, first = event.get("lastTimestamp"), event.get("firstTimestamp")
+    series = mapping(event, "series").get("lastObservedTime") if event.get("series") else None
+    created = mapping(event, "metadata").get("creationTimestamp")
+    return latest_of(event.get("lastTimestamp"), event.get("firstTimestamp"), event.get("eventTime"), series, created)
+
+
+def latest_of(last: Any, first: Any, event_time: Any, observed: Any, created: Any) -> int:
+    """Return the latest of an Event's times, as :func:`timestamp_of` does; what is no text is no time."""
     latest = parse_time(last) if last.__class__ is str else 0
     # Most Events have these two times alike and no others: times that are missing or equal are not parsed.
-    for stamp in (
-        event.get("eventTime"),
-        event.get("series") and mapping(event, "series").get("lastObservedTime"),
-        first,
-    ):
+    for stamp in (event_time, observed, first):
         if stamp.__class__ is str and stamp != last:
             latest = max(latest, parse_time(stamp))
-    if latest:
-        return latest
-    created = mapping(event, "metadata").get("creationTimestamp")
-    return parse_time(created) if isinstance(created, str) else 0
+    return latest or (parse_time(created) if created.__class__ is str else 0)
 
 
 def identity_of(event: Mapping[str, Any]) -> bytes:

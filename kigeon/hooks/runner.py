@@ -6,7 +6,6 @@ A worker that dies or is killed costs only the event that it worked on; the rest
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,14 +20,12 @@ from kigeon.errors import (
     HookCrashed,
     HookError,
     HookLoadError,
-    HookRaised,
-    HookResultInvalid,
     HookTimeout,
     HookUnavailable,
-    shorten,
 )
 from kigeon.hooks import frames
 from kigeon.hooks.process import WorkerEnded, WorkerProcess
+from kigeon.hooks.results import Failed, Result, encode, message_of, result_of
 from kigeon.redaction import hide, secrets_in
 
 log = logging.getLogger(__name__)
@@ -41,28 +38,6 @@ CEILING = 10.0
 
 RESPAWN_DELAYS = (0.0, 0.0, 0.1, 0.5, 2.0, 10.0)
 """Seconds before the first, second, … respawn in a row; meanwhile events fail, they do not wait."""
-
-
-@dataclass(frozen=True, slots=True)
-class Transformed:
-    """The hook returned a config, as JSON; None where it returned the config unchanged."""
-
-    config: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """The hook returned None."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The hook gave no usable answer."""
-
-    error: HookError
-
-
-Result = Transformed | Skipped | Failed
 
 
 @dataclass(slots=True)
@@ -114,7 +89,7 @@ class HookRunner:
 
     def transform(self, events: Sequence[Mapping[str, Any]]) -> list[Result]:
         """Return exactly one result for each event, in order; raises nothing that a script can cause."""
-        encoded = [_encode(event) for event in events]
+        encoded = [encode(event) for event in events]
         asked = [index for index, frame in enumerate(encoded) if isinstance(frame, bytes)]
         answers = iter(self._ask([events[index] for index in asked], [f for f in encoded if isinstance(f, bytes)]))
         results = [frame if isinstance(frame, Failed) else next(answers) for frame in encoded]
@@ -158,9 +133,9 @@ class HookRunner:
                 if kind == frames.PRINTED:
                     _log_print(events[len(results)], self._told(payload))
                 elif kind in (frames.FAILED, frames.INVALID):
-                    results.append(_result_of(kind, self._told(payload)))
+                    results.append(result_of(kind, self._told(payload)))
                 else:
-                    results.append(_result_of(kind, payload))
+                    results.append(result_of(kind, payload))
             if over and len(results) == due:
                 self.counts.kills += 1
                 raise HookTimeout(f"transform did not return within {self._hook.timeout:g} s, its worker was killed")
@@ -221,7 +196,7 @@ class HookRunner:
             raise HookLoadError(f"{self._hook.script}: loading it crashed its worker: {error}") from error
         if kind != frames.READY:
             worker.close()
-            raise HookLoadError(f"{self._hook.script}: {_place(payload, self._source)}")
+            raise HookLoadError(f"{self._hook.script}: {message_of(payload, self._source)}")
         self._worker = worker
         self._lost_in_a_row = 0
 
@@ -249,53 +224,6 @@ def check_script(hook: HookSettings) -> None:
         runner.start()
     finally:
         runner.close()
-
-
-def _encode(event: Mapping[str, Any]) -> bytes | Failed:
-    """Return the frame of an event as kubectl shows it: with kind and apiVersion, without managedFields.
-
-    An event that is nested deeper than any API object, or holds an int beyond 64 bits, fails.
-    """
-    shown = {"apiVersion": "v1", "kind": "Event", **event}
-    metadata = shown.get("metadata")
-    if isinstance(metadata, dict) and "managedFields" in metadata:
-        shown["metadata"] = {key: value for key, value in metadata.items() if key != "managedFields"}
-    try:
-        return frames.encode(frames.EVENT, orjson.dumps(shown))
-    except orjson.JSONEncodeError as error:
-        return Failed(HookRaised(f"the event can't be shown to the hook: {error}"))
-
-
-def _result_of(kind: bytes, payload: bytes) -> Result:
-    if kind == frames.SAME:
-        return Transformed()
-    if kind == frames.CONFIG:
-        return Transformed(payload)
-    if kind == frames.NONE:
-        return Skipped()
-    if kind == frames.TIMED_OUT:
-        return Failed(HookTimeout("transform took too long"))
-    if kind == frames.INVALID:
-        return Failed(HookResultInvalid(shorten(payload)))
-    return Failed(HookRaised(_place(payload)))
-
-
-def _place(payload: bytes, source: str = "") -> str:
-    """Return the interpreter's message with line and column in front, where it tells them (`` --> file:line:col``)."""
-    text = payload.decode("utf-8", "replace")
-    found = re.search(r"\n\s*--> (.+):(\d+):(\d+)", text)
-    if found is None:
-        return shorten(text)
-    message = shorten(text[: found.start()])
-    # The code around the script (named kigeon) is no place that the script's author could look at.
-    if found[1] == "kigeon":
-        return message
-    line, column = found[2], found[3]
-    if source and not re.search(r"\n\s*\d+ \|", text[found.end() :]):
-        # The message shows no line: something is missing at the end, for which the interpreter says 1:1.
-        lines = source.rstrip().splitlines() or [""]
-        line, column = str(len(lines)), str(len(lines[-1]) + 1)
-    return f"line {line}, column {column}: {message}"
 
 
 def _log_print(event: Mapping[str, Any], payload: bytes) -> None:

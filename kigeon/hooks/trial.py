@@ -15,7 +15,8 @@ from kigeon.config.settings import HookSettings
 from kigeon.config.types import ConfigType
 from kigeon.errors import HookError, HookResultInvalid
 from kigeon.hooks.cache import ConfigCache
-from kigeon.hooks.runner import Failed, HookRunner, Result, Skipped
+from kigeon.hooks.results import Failed, Result, Skipped
+from kigeon.hooks.runner import HookRunner
 
 PRINTED = "the hook printed"
 

@@ -7,7 +7,7 @@ server's, as far as its clock is known.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
@@ -17,10 +17,11 @@ from kigeon.events.occurrence import identity_at, identity_of, timestamp_of
 from kigeon.kube.completeness import Completeness
 from kigeon.kube.lifetime import ObservedLifetime
 from kigeon.kube.lines import WatchEvent
-from kigeon.kube.ordering import ListedEvents, in_batches
-from kigeon.kube.outbox import MAX_BATCH_EVENTS, Outbox, Received
+from kigeon.kube.list_at_hand import ListAtHand
+from kigeon.kube.outbox import Outbox
 from kigeon.kube.reading import EARLY, ReadingPace
-from kigeon.kube.resume_anchor import ResumeAnchors, anchor_of, write_anchor
+from kigeon.kube.resume_anchor import anchor_of, write_anchor
+from kigeon.kube.waiting import Received
 
 LONGEST_HOLD = 30.0
 """Seconds without another page of a list after which what was read of it is handed on."""
@@ -52,11 +53,8 @@ class EventCollector:
         self._kinds = kinds or EventKinds()
         self._lock = Lock()
         self._pace = ReadingPace(steady)
-        self._list = ListedEvents(by_namespace)
+        self._list = ListAtHand(by_namespace)
         self._paged_at = 0.0
-        self._resume_from = ""
-        """Where to resume the watch when the list at hand does not come to its end; "" for nowhere: list again."""
-        self._listed_anchors = ResumeAnchors()
         self.received = 0
         self.deleted = 0
         self.unreadable_count = 0
@@ -80,16 +78,14 @@ class EventCollector:
             self._paged_at = self._clock()
             for event, raw in items:
                 self._list.add(*self._received(event, raw))
-            self._listed_anchors.listed(event for event, _ in items)
+            self._list.listed(event for event, _ in items)
             self.completeness.page((event for event, _ in items), self._paged_at)
             if resource_version:
                 # Before its last events: it becomes durable with them.
                 self.completeness.settle()
             is_taken = self._hand_on(resource_version)
         if resource_version and is_taken:
-            self._list.clear()
-            self._resume_from = ""
-            self._listed_anchors.clear()
+            self._list.begin()
             self.completeness.listed()
 
     def on_events(self, lines: Sequence[WatchEvent]) -> None:
@@ -117,16 +113,14 @@ class EventCollector:
             for line in lines:
                 if line.type in ("ADDED", "MODIFIED"):
                     self._list.add_watched(*self._received(line.object, line.raw))
-            self._listed_anchors.changed((line.type, line.object) for line in lines)
+            self._list.changed((line.type, line.object) for line in lines)
             self._hand_on("")
 
     def on_relist(self, reason: str, resume_from: str) -> None:
         """Count it; the Deduplicator knows what of the list was seen."""
         self.release()
-        self._resume_from = resume_from
         self.relists += 1
-        self._list.clear()
-        self._listed_anchors.clear()
+        self._list.begin(resume_from)
         self.completeness.forget_list()
 
     def on_backoff(self, seconds: float) -> None:
@@ -137,7 +131,7 @@ class EventCollector:
     def release(self) -> None:
         """Hand on what was read of a list that may never end."""
         with self._lock:
-            self._release("")
+            self._take_all(self._list.take())
 
     def on_unreadable(self, count: int) -> None:
         """Count it."""
@@ -152,27 +146,11 @@ class EventCollector:
 
     def _hand_on(self, resource_version: str) -> bool:
         """Hand on what may go, everything where the list has ended or too much is held; False once nothing is taken."""
-        if resource_version or self._list.is_full:
-            return self._release(resource_version)
-        return all(map(self._take, self._in_batches(self._list.ready())))
+        whole = resource_version or self._list.is_full
+        return self._take_all(self._list.take(resource_version) if whole else self._list.ready())
 
-    def _release(self, resource_version: str) -> bool:
-        chunks = self._in_batches(self._list.take())
-        last = next(chunks, [])
-        for chunk in chunks:
-            if not self._take(last):
-                return False
-            last = chunk
-        if last and resource_version:
-            end, anchor = last[-1], write_anchor(self._listed_anchors.latest)
-            last[-1] = end._replace(resource_version=resource_version, anchor=anchor)
-        return self._take(last)
-
-    def _in_batches(self, chunks: Iterable[Sequence[Received]]) -> Iterator[list[Received]]:
-        """Yield what *chunks* hold, all of it with the version to resume from should the list end there."""
-        for batch in in_batches(chunks, MAX_BATCH_EVENTS):
-            version = self._resume_from
-            yield [event._replace(resource_version=version) for event in batch] if version else batch
+    def _take_all(self, batches: Iterable[Sequence[Received]]) -> bool:
+        return all(map(self._take, batches))
 
     def _note_deleted(self, lines: Iterable[WatchEvent]) -> None:
         deleted = [line.object for line in lines if line.type == "DELETED"]

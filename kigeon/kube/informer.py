@@ -6,15 +6,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from kigeon.errors import KubernetesError, shorten
 from kigeon.kube.access import READ_TIMEOUT, ClusterAccess
+from kigeon.kube.contact import Contact
 from kigeon.kube.early import EarlyWatch
+from kigeon.kube.handler import Handler
 from kigeon.kube.lines import Page, WatchEvent, parse_page
 from kigeon.kube.reflector import GONE, PAGE_SIZE, ListPage, Reflector, Step, VerifyResume
-from kigeon.kube.resume_anchor import ResumeAnchor, ResumeAnchors
+from kigeon.kube.resume_anchor import ResumeAnchor, ResumeAnchors, question_for
 from kigeon.kube.watch import SILENCE, Resource, WatchLimits, WatchReader
 from kigeon.kube.watch_news import WatchNews
 from kigeon.throttle import Limited
@@ -26,42 +27,6 @@ PROBE_TIMEOUT = 10.0
 
 EARLY = WatchLimits((3600, 5400), 300.0)
 """The limits of a watch beside a list: made anew, it may find that its version has expired."""
-
-
-class Handler(Protocol):
-    """Takes what comes, one call at a time. It may block: that is the flow control."""
-
-    def on_list_page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
-        """A page of the list; ``resource_version`` is the list's on its last page, "" before."""
-
-    def on_events(self, lines: Sequence[WatchEvent]) -> None:
-        """Lines of the watch, bookmarks among them."""
-
-    def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
-        """Lines of a watch that is read beside a list: there is nothing to resume from before the list's end."""
-
-    def on_relist(self, reason: str, resume_from: str) -> None:
-        """The next page is the first of a list that should not have been needed.
-
-        Until that is complete, *resume_from* is the version to go on from; "": there is none.
-        """
-
-    def on_unreadable(self, count: int) -> None:
-        """So many lines or items could not be read, and were skipped."""
-
-    def on_backoff(self, seconds: float) -> None:
-        """Nothing will be read for so long: the API server is away, or refuses, and is asked again after it."""
-
-
-@dataclass(slots=True)
-class Counters:
-    """What an informer has done so far."""
-
-    lists: int = 0
-    relists: int = 0
-    errors: int = 0
-    unreadable: int = 0
-    relists_by_cause: dict[str, int] = field(default_factory=dict)
 
 
 class Informer:
@@ -94,14 +59,10 @@ class Informer:
         self._watches_early = watches_early
         self._rest = rest
         self._early: EarlyWatch | None = None
-        self._reader = WatchReader(access, resource, self._is_interrupted, self._heard, self._unreadable)
+        self._contact = Contact()
+        self._reader = WatchReader(access, resource, self._is_interrupted, self._contact.heard, self._unreadable)
         self._news = WatchNews(resource.path, lambda: access.server_time() - time.time())
         self._limits = WatchLimits(silence=silence)
-        self.counters = Counters()
-        self.heard_at = 0.0
-        """When the API server answered last, or told something, on the steady clock; 0 before the first time."""
-        self.problem = ""
-        """Why what was asked last was refused, or not answered; "" where it was."""
 
     @property
     def is_watching(self) -> bool:
@@ -137,16 +98,10 @@ class Informer:
 
     def report(self) -> Mapping[str, Any]:
         """Return what it does, and has done so far, as plain data."""
-        counters = self.counters
         return {
             "watching": self.is_watching,
-            "lists": counters.lists,
             "watches": self._reader.watches,
-            "relists": counters.relists,
-            "relistsByCause": dict(counters.relists_by_cause),
-            "errors": counters.errors,
-            "heardAt": self.heard_at,
-            "problem": self.problem,
+            **self._contact.report(),
             "clockAhead": self._access.server_time() - time.time(),
         }
 
@@ -170,34 +125,26 @@ class Informer:
             self._watch(step.action.resource_version)
 
     def _probe(self) -> None:
+        # A query of one's own may leave the anchor out.
+        anchor = self._anchors.latest if not self._resource.query else None
+        path, query = question_for(anchor, self._resource.path)
         try:
-            page, anchor = self._ask_for_anchor()
-            self._heard()
+            page = parse_page(self._access.read(path, {**self._resource.query, **query}, PROBE_TIMEOUT))
+            self._contact.heard()
         except KubernetesError as error:
             if not self._stop.is_set():
-                self._tell(error)
+                self._contact.refused(error)
                 self._reflector.probe_failed(error)
             return
         is_intact = anchor is None or anchor.is_there(item for item, _ in page.items)
         self._reflector.probed(page.resource_version, is_intact)
-
-    def _ask_for_anchor(self) -> tuple[Page, ResumeAnchor | None]:
-        # A query of one's own may leave the anchor out.
-        anchor = self._anchors.latest if not self._resource.query else None
-        path, query = self._resource.path, {**self._resource.query, "limit": "1"}
-        if anchor is not None:
-            query["fieldSelector"] = f"metadata.name={anchor.name}"
-        if anchor is not None and anchor.namespace:
-            folder, _, plural = path.rpartition("/")
-            path = f"{folder}/namespaces/{anchor.namespace}/{plural}"
-        return parse_page(self._access.read(path, query, PROBE_TIMEOUT)), anchor
 
     def _list(self, token: str) -> None:
         query = {**self._resource.query, "limit": str(PAGE_SIZE)}
         if token:
             query["continue"] = token
         page = parse_page(self._access.read(self._resource.path, query, READ_TIMEOUT))
-        self._heard()
+        self._contact.heard()
         if not token:
             self._drop_early()
             # Not before: where the list fails, the object that was seen last may be asked for again.
@@ -219,7 +166,7 @@ class Informer:
 
     def _complete(self, page: Page, version: str) -> None:
         """Hand on the last page, with the version to go on from."""
-        self.counters.lists += 1
+        self._contact.counters.lists += 1
         early = self._early
         log.info("listed", extra={"path": self._resource.path, "resource_version": page.resource_version})
         if early is None:
@@ -278,26 +225,14 @@ class Informer:
 
     def _failed(self, error: KubernetesError) -> None:
         if not self._stop.is_set():
-            self._tell(error)
+            self._contact.refused(error)
             self._news.lost()
             self._reflector.failed(error)
 
-    def _heard(self) -> None:
-        self.heard_at, self.problem = time.monotonic(), ""
-
-    def _tell(self, error: KubernetesError) -> None:
-        self.counters.errors += 1
-        self.problem = shorten(str(error))
-        level = logging.ERROR if error.status == 403 else logging.WARNING
-        cure = "grant list and watch on this path (deploy/kubernetes/rbac.yaml)" if error.status == 403 else ""
-        log.log(level, "the API server refuses or is away", extra={"error": str(error), "cure": cure})
-
     def _relisting(self, reason: str) -> None:
         self._reflector.relisted = ""
-        self.counters.relists += 1
+        self._contact.relisted(self._reflector.cause)
         self._news.lost()
-        causes = self.counters.relists_by_cause
-        causes[self._reflector.cause] = causes.get(self._reflector.cause, 0) + 1
         log.warning("listing anew", extra={"path": self._resource.path, "reason": reason})
         self._handler.on_relist(reason, self._reflector.doubted)
 
@@ -305,5 +240,5 @@ class Informer:
         self._few.warning(
             "skipped what can't be read", extra={"path": self._resource.path, "what": what, "count": count}
         )
-        self.counters.unreadable += count
+        self._contact.counters.unreadable += count
         self._handler.on_unreadable(count)

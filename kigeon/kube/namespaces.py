@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from kigeon.backoff import Backoff
 from kigeon.config.settings import FilterSettings
-from kigeon.errors import KubernetesError
 from kigeon.events.fields import mapping, namespace_of, text
 from kigeon.kube.access import ClusterAccess
-from kigeon.kube.breaker import Breaker
 from kigeon.kube.informer import Informer
 from kigeon.kube.labels import LabelBook, Labels
-from kigeon.kube.lines import Page, WatchEvent, parse_page
+from kigeon.kube.lines import WatchEvent
+from kigeon.kube.namespace_lookups import NAMESPACES, NamespaceLookups
 from kigeon.kube.watch import Resource
-from kigeon.throttle import Limited
-
-log = logging.getLogger(__name__)
-
-NAMESPACES = "/api/v1/namespaces"
-REMEMBER_MISSING = 5.0
-"""Seconds for which a namespace that a look-up did not find is not looked up again."""
 
 LOOKUP_PATIENCE = 1.0
 """Seconds that whoever needs labels waits for them; they are asked for beside it, and may come for the next one."""
-
-LOOKUP_TIMEOUT = 5.0
-SIDE_BY_SIDE = 4
-MOST_MISSING = 10_000
-
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-"""What a namespace may be called: of anything else, which an Event's author may write, there is none."""
 
 
 class Namespaces:
@@ -53,16 +34,10 @@ class Namespaces:
         refresh: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._access = access
         self._refresh = refresh
-        self._clock = clock
         self._lock = threading.Lock()
         self._book = LabelBook(keep_deleted, clock)
-        self._missing: dict[str, float] = {}
-        self._asked: dict[str, Future[None]] = {}
-        self._breaker = Breaker(1, Backoff(base=0.5, cap=10.0), clock)
-        self._few = Limited(log)
-        self._pool = ThreadPoolExecutor(SIDE_BY_SIDE, "namespace")
+        self._lookups = NamespaceLookups(access, self._book, self._lock, clock)
         self._informer = Informer(access, Resource(NAMESPACES), self)
         self._stopping = threading.Event()
 
@@ -76,7 +51,7 @@ class Namespaces:
         """End it."""
         self._stopping.set()
         self._informer.stop()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._lookups.close()
 
     def labels(self, name: str) -> Labels | None:
         """Return the labels of *name*; None when it is not known (yet)."""
@@ -89,12 +64,7 @@ class Namespaces:
         A namespace that is gone has the labels that it had when it was seen last, none where nobody ever saw it. While
         the API server does not say, the labels that were seen last count; a name of which none were is left out.
         """
-        wanted = list(dict.fromkeys(names))
-        with self._lock:
-            asked = [future for name in wanted if (future := self._ask(name)) is not None]
-        wait(asked, patience)
-        with self._lock:
-            return {name: labels for name in wanted if (labels := self._answer(name)) is not None}
+        return self._lookups.look_up(names, patience)
 
     def record(self) -> tuple[int, bytes]:
         """Return how many changes there were so far, and what is to outlive this process."""
@@ -146,61 +116,13 @@ class Namespaces:
     def on_backoff(self, seconds: float) -> None:
         """Nothing to do: what is known goes on to count."""
 
-    def _ask(self, name: str) -> Future[None] | None:
-        """Have *name* looked up, unless it is known, or being looked up, or the API server is not to be asked now."""
-        is_missing = self._missing.get(name, 0.0) > self._clock() or not _NAME.fullmatch(name)
-        if is_missing or self._book.labels(name) is not None or name in self._asked or self._breaker.is_resting:
-            return None
-        self._asked[name] = self._pool.submit(self._look_up, name)
-        return self._asked[name]
-
-    def _look_up(self, name: str) -> None:
-        """List with a field selector: that needs no right beyond those of the watch."""
-        query = {"fieldSelector": f"metadata.name={name}", "limit": "1"}
-        try:
-            if not self._breaker.may_ask():
-                # Others failed since this was asked for.
-                return
-            page = parse_page(self._access.ask(NAMESPACES, query, LOOKUP_TIMEOUT))
-        except KubernetesError as error:
-            self._breaker.failed(error.retry_after)
-            self._few.warning("a namespace can't be looked up", extra={"namespace": name, "error": str(error)})
-            return
-        finally:
-            with self._lock:
-                self._asked.pop(name, None)
-        self._breaker.succeeded()
-        with self._lock:
-            # What the watch told meanwhile is newer.
-            if self._book.labels(name) is None:
-                self._found(name, page)
-
-    def _found(self, name: str, page: Page) -> None:
-        if page.items:
-            self._put(page.items[0][0])
-            return
-        self._book.gone(name)
-        if name not in self._missing and self._book.last_known(name) is None:
-            self._few.warning(
-                "a namespace is gone, and nobody saw its labels: it counts as one without", extra={"namespace": name}
-            )
-        if len(self._missing) >= MOST_MISSING:
-            self._missing.clear()
-        self._missing[name] = self._clock() + REMEMBER_MISSING
-
-    def _answer(self, name: str) -> Labels | None:
-        labels = self._book.last_known(name)
-        is_missing = self._missing.get(name, 0.0) > self._clock() or not _NAME.fullmatch(name)
-        return {} if labels is None and is_missing else labels
-
     def _put(self, namespace: dict[str, Any]) -> None:
         self._book.put(namespace)
-        self._missing.pop(text(mapping(namespace, "metadata"), "name"), None)
+        self._lookups.seen(text(mapping(namespace, "metadata"), "name"))
 
     def _forget(self) -> None:
-        now = self._clock()
         self._book.forget()
-        self._missing = {name: until for name, until in self._missing.items() if until > now}
+        self._lookups.forget()
 
     def _refresh_regularly(self) -> None:
         while not self._stopping.wait(self._refresh):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from kigeon.events.envelope import Envelope, pack, unpack
 from kigeon.events.kind import EventKind
 from kigeon.events.occurrence import DIGEST_SIZE
-from kigeon.kube.outbox import Received
+from kigeon.kube.waiting import Received
 
 SLOT = 300 * 10**9
 """Nanoseconds of a slot of time. Within one, Events stay in the order in which they were listed."""

@@ -2,60 +2,28 @@
 
 A batch is what costs, not an event in it. So the first event after a silence goes at once, and after a batch the
 outbox *rests*: the next batch is whatever arrives within the wait that is configured, and does not wait when full.
-Without a wait the next batch is whatever arrived while the last one was being stored. At most :data:`WINDOW` batches
-are out at a time. A batch stays here until it is stored; a new epoch (somebody on the way was replaced) sends
-everything out again, in order, under new numbers. What is told with a batch (its tally) stays with it.
+Without a wait the next batch is whatever arrived while the last one was being stored. At most
+:data:`~kigeon.kube.unsettled.WINDOW` batches are out at a time. A batch stays here until it is stored; a new epoch
+(somebody on the way was replaced) sends everything out again, in order, under new numbers. What is told with a batch
+(its tally) stays with it.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import Condition, Event
-from typing import NamedTuple
-from uuid import uuid4
 
 from kigeon.events.checkpoint import CheckpointDelta, WatcherCheckpoint
 from kigeon.events.envelope import Envelope, pack
-from kigeon.events.kind import UNKNOWN, EventKind
+from kigeon.events.kind import EventKind
 from kigeon.events.summary import EventSummary, summaries
-
-WINDOW = 2
-"""Batches that may be on their way at once: one being stored, one that waits behind it."""
-
-MAX_BATCH_EVENTS = 500
-MAX_BATCH_BYTES = 1024 * 1024
-MAX_WAITING_EVENTS = 2000
-MAX_WAITING_BYTES = 4 * 1024 * 1024
-
-TELL_EVERY = 60.0
-"""Seconds after which it is told that the cluster was watched, although nothing happened."""
+from kigeon.kube.unsettled import Cut, Unsettled
+from kigeon.kube.untold import Untold
+from kigeon.kube.waiting import Received, WaitingEvents
 
 NOTHING = WatcherCheckpoint()
-
-
-@dataclass(slots=True)
-class News:
-    """What is to be told of the Watcher; ``unreadable`` counts from its start."""
-
-    unreadable: int = 0
-    watched_until: float = 0.0
-    lifetime: float = 0.0
-
-
-class Received(NamedTuple):
-    """One Event as it was read: its digest, its raw JSON, and the version to resume from after it.
-
-    ``anchor`` names the object that was seen last then, ``kind`` is what the event is counted as.
-    """
-
-    digest: bytes
-    raw: bytes
-    resource_version: str = ""
-    anchor: str = ""
-    kind: EventKind = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +39,6 @@ class Batch:
     delta: CheckpointDelta
     kinds: tuple[EventKind, ...] = field(default=(), repr=False)
     latest: tuple[EventSummary, ...] = field(default=(), repr=False)
-
-
-Cut = tuple[Envelope, CheckpointDelta, tuple[EventKind, ...], tuple[EventSummary, ...]]
-"""A batch without its numbers."""
 
 
 class Outbox:
@@ -99,17 +63,9 @@ class Outbox:
         self._clock = clock
         self._rests_until: float | None = None
         self._condition = Condition()
-        self._waiting: deque[Received] = deque()
-        self._waiting_bytes = 0
-        self._out: dict[int, Cut] = {}
-        self._unsent: deque[Cut] = deque()
-        self._session = uuid4().hex[:12]
-        self._cuts = 0
-        self._news = News()
-        self._told = News()
-        self._epoch = 0
-        self._number = 0
-        self._open = False
+        self._waiting = WaitingEvents()
+        self._unsettled = Unsettled()
+        self._untold = Untold()
         self._closed = False
         self._closing = Event()
 
@@ -118,12 +74,10 @@ class Outbox:
         with self._condition:
             if self._closed:
                 return False
-            for event in received:
-                self._waiting.append(event)
-                self._waiting_bytes += len(event.raw)
-            if self._may_cut() and len(self._out) < WINDOW:
+            self._waiting.add(received)
+            if self._may_cut() and self._unsettled.has_room:
                 self._on_offer()
-            self._condition.wait_for(lambda: self._closed or not self._is_full())
+            self._condition.wait_for(lambda: self._closed or not self._waiting.is_full)
             return not self._closed
 
     def linger(self, seconds: float) -> None:
@@ -134,40 +88,31 @@ class Outbox:
     def note(self, unreadable: int = 0, watched_until: float = 0.0, lifetime: float = 0.0) -> None:
         """Have this told with the next batch: see :class:`~kigeon.events.checkpoint.CheckpointDelta`."""
         with self._condition:
-            self._news.unreadable += unreadable
-            self._news.watched_until = max(self._news.watched_until, watched_until)
-            self._news.lifetime = lifetime or self._news.lifetime
+            self._untold.note(unreadable, watched_until, lifetime)
 
     def connect(self, epoch: int, settled: WatcherCheckpoint = NOTHING) -> None:
         """Begin an epoch: what was out is to be sent again, first, unless it is *settled* already."""
         with self._condition:
-            self._unsent.extendleft(reversed(self._out.values()))
-            self._out.clear()
-            self._unsent = deque(
-                batch for batch in self._unsent if not settled.includes(batch[1].session, batch[1].batch)
-            )
-            self._epoch, self._number, self._open = epoch, 0, True
+            self._unsettled.begin(epoch, settled)
 
     def take(self) -> Batch | None:
         """Return the next batch to send; None when nothing waits, the outbox rests, or the window is full."""
         with self._condition:
-            if not self._open or len(self._out) >= WINDOW:
+            if not self._unsettled.epoch or not self._unsettled.has_room:
                 return None
             if self._rest_left() <= 0:
                 self._rests_until = None
-            batch = self._unsent.popleft() if self._unsent else self._cut()
-            if batch is None:
+            cut = self._unsettled.take_again() or self._cut()
+            if cut is None:
                 return None
-            self._number += 1
-            self._out[self._number] = batch
+            number = self._unsettled.send(cut)
             self._condition.notify_all()
-            return Batch(self._epoch, self._number, *batch)
+            return Batch(self._unsettled.epoch, number, *cut)
 
     def stored(self, epoch: int, batch_seq: int) -> None:
         """Forget a batch that is durable; an answer of an earlier epoch says nothing about this one's numbers."""
         with self._condition:
-            if epoch == self._epoch:
-                self._out.pop(batch_seq, None)
+            if self._unsettled.stored(epoch, batch_seq):
                 self._condition.notify_all()
 
     def close(self) -> None:
@@ -181,14 +126,13 @@ class Outbox:
     def epoch(self) -> int:
         """The epoch in which batches are taken; 0 before the first."""
         with self._condition:
-            return self._epoch
+            return self._unsettled.epoch
 
     @property
     def is_empty(self) -> bool:
         """Whether everything that was accepted is stored, and what could not be read is told."""
         with self._condition:
-            untold = self._news.unreadable > self._told.unreadable
-            return not (self._waiting or self._out or self._unsent or untold)
+            return not (self._waiting or self._unsettled or self._untold.is_loss)
 
     @property
     def rest(self) -> float:
@@ -209,7 +153,7 @@ class Outbox:
     def is_due(self) -> bool:
         """Whether something is to be stored, other than what waits for its turn."""
         with self._condition:
-            if self._out or self._unsent:
+            if self._unsettled:
                 return True
             return bool(self._waiting) and (self._rest_left() <= 0 or self._may_cut())
 
@@ -217,8 +161,7 @@ class Outbox:
     def pending(self) -> int:
         """How many events were accepted and are not known to be stored."""
         with self._condition:
-            unsettled = [*self._out.values(), *self._unsent]
-            return len(self._waiting) + sum(envelope.count for envelope, *_ in unsettled)
+            return len(self._waiting) + self._unsettled.events
 
     @property
     def waiting(self) -> int:
@@ -226,47 +169,24 @@ class Outbox:
         with self._condition:
             return len(self._waiting)
 
-    def _is_full(self) -> bool:
-        return len(self._waiting) >= MAX_WAITING_EVENTS or self._waiting_bytes >= MAX_WAITING_BYTES
-
     def _rest_left(self) -> float:
         return 0.0 if self._rests_until is None else self._rests_until - self._clock()
 
     def _may_cut(self) -> bool:
         """Whether what waits may become a batch; until somebody takes after it, a rest is not over."""
-        is_full = len(self._waiting) >= MAX_BATCH_EVENTS or self._waiting_bytes >= MAX_BATCH_BYTES
-        return is_full or self._rests_until is None or self._closed
+        return self._waiting.fills_a_batch or self._rests_until is None or self._closed
 
     def _cut(self) -> Cut | None:
         if not self._may_cut():
             return None
-        events: list[Received] = []
-        size = 0
-        while self._waiting and len(events) < MAX_BATCH_EVENTS and size < MAX_BATCH_BYTES:
-            event = self._waiting.popleft()
-            size += len(event.raw)
-            events.append(event)
-        if not events and not self._is_worth_telling():
+        events = self._waiting.take_batch()
+        if not events and not self._untold.is_worth_telling:
             return None
-        self._waiting_bytes -= size
-        if self._wait and (events or self._news.unreadable > self._told.unreadable):
+        if self._wait and (events or self._untold.is_loss):
             self._rests_until = self._clock() + self._wait
         digests = b"".join(event.digest for event in events)
         version, anchor = (events[-1].resource_version, events[-1].anchor) if events else ("", "")
         kinds = tuple(event.kind for event in events)
         latest = summaries([event.raw for event in events[-self._shown :]]) if self._shown else ()
-        return pack([event.raw for event in events], digests, version), self._delta(anchor), kinds, latest
-
-    def _is_worth_telling(self) -> bool:
-        """Whether there is news that should not wait for the next event."""
-        news, told = self._news, self._told
-        watched = news.watched_until - told.watched_until >= TELL_EVERY
-        return watched or news.unreadable > told.unreadable or news.lifetime != told.lifetime
-
-    def _delta(self, anchor: str) -> CheckpointDelta:
-        self._cuts += 1
-        news, told, self._told = self._news, self._told, replace(self._news)
-        unreadable = news.unreadable - told.unreadable
-        # While events wait, what is watched is not yet what is stored.
-        watched_until = news.watched_until if not self._waiting else 0.0
-        return CheckpointDelta(self._session, self._cuts, unreadable, watched_until, news.lifetime, anchor)
+        delta = self._untold.tell(anchor, others_wait=bool(self._waiting))
+        return pack([event.raw for event in events], digests, version), delta, kinds, latest

@@ -60,6 +60,16 @@ def read_anchor(text: str) -> ResumeAnchor | None:
     )
 
 
+def question_for(anchor: ResumeAnchor | None, path: str) -> tuple[str, dict[str, str]]:
+    """Return path and query that list *anchor* alone, of the resource at *path*; without one, the first object."""
+    if anchor is None:
+        return path, {"limit": "1"}
+    if anchor.namespace:
+        folder, _, plural = path.rpartition("/")
+        path = f"{folder}/namespaces/{anchor.namespace}/{plural}"
+    return path, {"limit": "1", "fieldSelector": f"metadata.name={anchor.name}"}
+
+
 class ResumeAnchors:
     """The last objects that were seen and not deleted; the latest is the one to ask for."""
 

@@ -1,7 +1,7 @@
 """Health, as Kubernetes asks for it: what is checked, and why a check fails. Pure.
 
 ``/livez`` fails when kigeon can't heal itself, so that a restart is worth a try; ``/readyz`` when it does not do its
-work. Nothing here looks at destinations: a Loki that is away is no reason for either.
+work. Nothing here looks at destinations: one that is away is no reason for either.
 """
 
 from __future__ import annotations

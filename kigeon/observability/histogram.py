@@ -28,6 +28,13 @@ class Histogram:
             self._counts[bisect_left(self._bounds, value)] += times
             self._sum += value * times
 
+    def observe_all(self, values: Sequence[float]) -> None:
+        """Count each of *values*."""
+        with self._lock:
+            for value in values:
+                self._counts[bisect_left(self._bounds, value)] += 1
+            self._sum += sum(value for value in values if value > 0)
+
     def report(self) -> Mapping[str, Any]:
         """Return ``bounds``, ``counts`` (cumulative; the last is of everything) and ``sum``."""
         with self._lock:

@@ -1,7 +1,7 @@
-"""``audit`` tells what became of every Event that the cluster lists now, for each sender and in Loki.
+"""``audit`` tells what became of every Event that the cluster lists now, for each sender and at its destinations.
 
-An Event takes 28 bytes of memory; what is shown of it, and its raw text for Loki's sake, lie in files that end with
-this process.
+An Event takes 28 bytes of memory; what is shown of it, and its raw text if destinations are asked about it, lie in
+files that end with this process.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from kigeon.operator.address import SOCKET
 from kigeon.operator.admin_socket import RequestContext
 from kigeon.operator.answer import Answer
 from kigeon.operator.event_status import EventStatus, EventStatuses, read_event_statuses
-from kigeon.operator.in_loki import InLoki, look_into_loki
 from kigeon.operator.listing import Listing
+from kigeon.operator.presence import Presence, look_up_presence
 from kigeon.operator.spool import Spool, Texts
 from kigeon.queue.dedup.lookup import find_offsets
-from kigeon.senders.loki.type import LOKI
 from kigeon.senders.progress.envelope import Position
 from kigeon.senders.progress.outcome import UNKNOWN, Outcome
+from kigeon.senders.registry import TYPES
 
 EVENTS = "/api/v1/events"
 LISTED_UNTIL_SEEN = 10.0
@@ -45,9 +45,13 @@ ATTEMPTS = 5
 """How often a page of the list is asked for again."""
 
 NOT_SEEN = EventStatus(UNKNOWN, "it was not seen")
-WRONG = (InLoki.MISSING, InLoki.DOUBLED)
+WRONG = (Presence.MISSING, Presence.DOUBLED)
 ASKED_ABOUT = (str(Outcome.SENT), UNKNOWN)
-"""Outcomes of the events that Loki is asked about."""
+"""Outcomes of the events that destinations are asked about."""
+
+PRESENCE = "loki"
+"""The member of the request that has destinations asked, and of the answer that tells what they hold: the first sender
+type whose destinations could be asked gave it its name."""
 
 
 @dataclass(slots=True)
@@ -59,7 +63,7 @@ class Audited:
     raw: Spool
     texts: Texts
     statuses: dict[str, EventStatuses] = field(default_factory=dict)
-    in_loki: dict[str, bytearray] = field(default_factory=dict)
+    presence: dict[str, bytearray] = field(default_factory=dict)
 
     def statuses_of(self, sender: str) -> Iterator[EventStatus]:
         """Yield what became of each Event of the list for *sender*."""
@@ -68,21 +72,22 @@ class Audited:
 
 
 async def audit(client: Client, context: RequestContext, request: dict[str, Any], answer: Answer) -> None:
-    """List the cluster's Events and account for each; ``loki`` also asks Loki, ``wrong`` shows only what is wrong.
+    """List the cluster's Events and account for each; ``wrong`` shows only what is wrong.
 
-    Raises :class:`KubernetesError` and :class:`SenderError` when the API server or Loki does not answer.
+    ``loki`` also asks the destinations of each sender whose type can ask them. Raises :class:`KubernetesError` and
+    :class:`SenderError` when the API server or a destination does not answer.
     """
     if context.cluster is None:
         raise ValueError("there is no cluster to list Events from")
     folder = (context.settings.global_.data_dir / SOCKET).parent
     with Spool(folder) as shown, Spool(folder) as raw, Texts(folder) as texts:
         found = Audited(Listing(), shown, raw, texts)
-        await _list(ClusterAccess(context.cluster), found, bool(request.get("loki")), answer)
+        await _list(ClusterAccess(context.cluster), found, bool(request.get(PRESENCE)), answer)
         await _find(client, found.listing, folder, answer)
         for sender in context.settings.senders:
             await _read_statuses(client, sender.name, found, folder, answer)
-        if request.get("loki"):
-            await _ask_loki(context, found, answer)
+        if request.get(PRESENCE):
+            await _ask_destinations(context, found, answer)
         await _tell(found, context.settings.senders, bool(request.get("wrong")), answer)
 
 
@@ -152,11 +157,13 @@ async def _read_statuses(client: Client, sender: str, found: Audited, folder: Pa
     found.statuses[sender] = await read_event_statuses(client, sender, make, answer)
 
 
-async def _ask_loki(context: RequestContext, found: Audited, answer: Answer) -> None:
+async def _ask_destinations(context: RequestContext, found: Audited, answer: Answer) -> None:
     for sender in context.settings.senders:
-        if sender.type == LOKI.name:
+        make = TYPES[sender.type].inventory
+        if make is not None:
             asked = bytearray(status.outcome in ASKED_ABOUT for status in found.statuses_of(sender.name))
-            found.in_loki[sender.name] = await look_into_loki(context, sender, found.raw, asked, answer)
+            inventory = make(sender.settings)
+            found.presence[sender.name] = await look_up_presence(context, sender, inventory, found.raw, asked, answer)
 
 
 async def _tell(found: Audited, senders: Sequence[SenderSettings], only_wrong: bool, answer: Answer) -> None:
@@ -168,13 +175,13 @@ async def _tell(found: Audited, senders: Sequence[SenderSettings], only_wrong: b
         unaccounted += not accounted
         for name, status in statuses.items():
             outcomes[name][status["outcome"]] += 1
-    loki = {name: Counter(map(InLoki.of, held)) for name, held in found.in_loki.items()}
+    presence = {name: Counter(map(Presence.of, held)) for name, held in found.presence.items()}
     await answer.members(
         {
             "listed": len(found.listing),
             "unaccounted": unaccounted,
             "senders": {name: dict(counts) for name, counts in outcomes.items()},
-            "loki": {name: _told(counts) for name, counts in loki.items() if _told(counts)},
+            PRESENCE: {name: _told(counts) for name, counts in presence.items() if _told(counts)},
         }
     )
     await answer.items("events")
@@ -184,7 +191,7 @@ async def _tell(found: Audited, senders: Sequence[SenderSettings], only_wrong: b
         await answer.items("events", [line for line in lines if not (only_wrong and line["accounted"])])
 
 
-def _told(counts: Mapping[InLoki | None, int]) -> dict[str, int]:
+def _told(counts: Mapping[Presence | None, int]) -> dict[str, int]:
     return {str(what): count for what, count in counts.items() if what is not None}
 
 
@@ -199,10 +206,10 @@ def _each(found: Audited, names: Sequence[str]) -> Iterator[AuditRow]:
         for name in names:
             status = found.statuses[name].status(offset) if offset else NOT_SEEN
             statuses[name] = {"outcome": status.outcome, "reason": status.reason}
-            held = InLoki.of(found.in_loki[name][index]) if name in found.in_loki else None
+            held = Presence.of(found.presence[name][index]) if name in found.presence else None
             if held is not None:
-                statuses[name]["loki"] = str(held)
-            proven = status.outcome != UNKNOWN or held is InLoki.ONCE
+                statuses[name][PRESENCE] = str(held)
+            proven = status.outcome != UNKNOWN or held is Presence.ONCE
             accounted = accounted and proven and held not in WRONG
         yield offset, statuses, accounted
 

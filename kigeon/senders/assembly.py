@@ -13,7 +13,8 @@ from kigeon.errors import HookError, HookUnavailable
 from kigeon.events.fields import namespace_of
 from kigeon.finding import Trouble
 from kigeon.hooks.cache import ConfigCache
-from kigeon.hooks.runner import Failed, HookRunner, Skipped, Transformed
+from kigeon.hooks.results import Failed, Skipped, Transformed
+from kigeon.hooks.runner import HookRunner
 from kigeon.hooks.watch import ScriptWatch, WatchThread
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.namespaces import NamespaceFilter, Namespaces

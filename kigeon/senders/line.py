@@ -7,36 +7,17 @@ a destination can drop the repeat.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from operator import attrgetter
 from typing import Any
 
-import orjson
+import msgspec
 
 from kigeon.events.fields import EventFields, fields_of
+from kigeon.events.reading import read_fields
 
-LINE: Mapping[str, str] = {
-    "name": "name",
-    "namespace": "namespace",
-    "involvedObjectKind": "involved_kind",
-    "involvedObjectName": "involved_name",
-    "involvedObjectNamespace": "involved_namespace",
-    "reason": "reason",
-    "message": "message",
-    "type": "type",
-    "count": "count",
-    "sourceComponent": "source_component",
-    "sourceHost": "source_host",
-    "uid": "uid",
-    "involvedObjectUID": "involved_uid",
-    "fieldPath": "field_path",
-    "action": "action",
-    "reportingComponent": "reporting_component",
-    "firstTimestamp": "first_timestamp",
-    "lastTimestamp": "last_timestamp",
-}
+LINE: Mapping[str, str] = {field.encode_name: field.name for field in msgspec.structs.fields(EventFields)}
 """The keys of a line in the documented order, and the field behind each."""
 
-_keys, _values = tuple(LINE), attrgetter(*LINE.values())
+_encode = msgspec.json.Encoder().encode
 
 
 def line_of(fields: EventFields) -> str:
@@ -46,15 +27,26 @@ def line_of(fields: EventFields) -> str:
 
 def bytes_of_line(fields: EventFields) -> bytes:
     """Return the line as UTF-8."""
-    pairs = zip(_keys, _values(fields), strict=True)
-    return orjson.dumps({key: value for key, value in pairs if value != ""})
+    return _encode(fields)
 
 
 def fields_to_send(event: Mapping[str, Any]) -> EventFields:
     """Read *event*. The events.k8s.io API names an event's source in reportingComponent and reportingInstance."""
-    fields = fields_of(event)
+    instance = event.get("reportingInstance")
+    return _with_source(fields_of(event), instance if isinstance(instance, str) else "")
+
+
+def read_to_send(line: bytes) -> tuple[EventFields, int] | None:
+    """Return the fields as :func:`fields_to_send` does, and the time, of an event in JSON; None where it is unusual."""
+    read = read_fields(line)
+    if read is None:
+        return None
+    fields, instance, time = read
+    return _with_source(fields, instance), time
+
+
+def _with_source(fields: EventFields, instance: str) -> EventFields:
     fields.source_component = fields.source_component or fields.reporting_component
-    if not fields.source_host:
-        instance = event.get("reportingInstance")
-        fields.source_host = instance if isinstance(instance, str) and fields.reporting_component == "kubelet" else ""
+    if not fields.source_host and fields.reporting_component == "kubelet":
+        fields.source_host = instance
     return fields

@@ -18,6 +18,11 @@ def config_types() -> ConfigTypes:
     return {name: found.config for name, found in TYPES.items()}
 
 
+def example_sender() -> SenderSettings:
+    """Return a sender for what needs one where no configuration is given."""
+    return SenderSettings(LOKI.name, LOKI.name, config=LOKI.example)
+
+
 def keep_namespaces_apart(senders: Iterable[SenderSettings]) -> bool:
     """Return whether, for each of *senders*, events of different namespaces need no order among each other.
 

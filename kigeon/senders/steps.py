@@ -10,8 +10,9 @@ from typing import Any
 import orjson
 
 from kigeon.errors import shorten
-from kigeon.senders.delivery.sink import Sink
+from kigeon.senders.delivery.sink import EntryOfFields, Sink, entry_of_fields
 from kigeon.senders.entry import Entry
+from kigeon.senders.line import read_to_send
 from kigeon.senders.progress.outcome import Outcome
 from kigeon.throttle import Limited
 
@@ -70,6 +71,7 @@ class Preparer:
         """Returns what preparing came to, as plain data."""
         self._passes = passes
         self._transform = transform
+        self._entry_of_fields = None if self.may_wait else entry_of_fields(sink)
 
     @property
     def may_wait(self) -> bool:
@@ -78,8 +80,15 @@ class Preparer:
 
     def prepare(self, raw: Sequence[bytes]) -> list[Prepared]:
         """Return what is to be done with each of the *raw* events, in order."""
+        if self._entry_of_fields is not None:
+            return [self._quickly(line, self._entry_of_fields) for line in raw]
         chunks = (raw[start : start + AT_ONCE] for start in range(0, len(raw), AT_ONCE))
         return [step for chunk in chunks for step in self._prepare(chunk)]
+
+    def _quickly(self, line: bytes, entry_of: EntryOfFields) -> Prepared:
+        """Return what is to be done with one event that only the sink has to see."""
+        read = read_to_send(line)
+        return entry_of(*read) if read is not None else self._prepare([line])[0]
 
     def _prepare(self, raw: Sequence[bytes]) -> list[Prepared]:
         prepared: list[Prepared | None] = [None] * len(raw)

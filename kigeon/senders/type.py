@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kigeon.config.types import ConfigType
 from kigeon.finding import Finding
 from kigeon.senders.delivery.sink import Sink
+from kigeon.senders.inventory import Inventory
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,9 @@ class SenderType:
     returns a few lines about what would run, without secrets. ``modules`` names the modules that ``sink`` and its
     pushes import with these settings: they are imported once, before the actors' processes fork. ``check`` sends an
     event with the settings and returns findings. ``keeps_namespaces_apart`` says whether, with
-    the settings, events of different namespaces need no order among each other.
+    the settings, events of different namespaces need no order among each other. ``inventory`` makes, for the settings,
+    what asks destinations which events they hold, for an audit; None where they can't be asked. ``example`` is a config
+    as a user may write it.
     """
 
     name: str
@@ -30,3 +33,5 @@ class SenderType:
     modules: Callable[[Any], Sequence[str]] = lambda settings: ()
     check: Callable[[Any, Mapping[str, Any]], Iterable[Finding]] = lambda settings, event: []
     keeps_namespaces_apart: Callable[[Any], bool] = lambda settings: False
+    inventory: Callable[[Any], Inventory] | None = None
+    example: Mapping[str, Any] = field(default_factory=dict)

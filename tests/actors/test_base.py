@@ -14,7 +14,7 @@ from actors.base import KigeonActor
 from actors.messages import ChildSpec, Ping, Pong, Resync, Stop, Stopped, Stored, Tenured
 from kigeon.clock import boot_time
 from kigeon.errors import TenureEnded
-from tests.support.actors import ASKER, LOOP_AGE, ActorHarness, Crashed, MakeActor
+from tests.support.actors import ASKER, ActorHarness, Crashed, MakeActor
 
 
 class Noting(KigeonActor):
@@ -60,7 +60,7 @@ def test_it_begins_once(made: ActorHarness[Noting]) -> None:
 def test_it_says_that_it_is_well(made: ActorHarness[Noting]) -> None:
     made.start()
     made.handle("a")
-    assert made.receive(Ping(3)) == [(ASKER, Pong(3, "noting", os.getpid(), LOOP_AGE, {"noted": 1}))]
+    assert made.receive(Ping(3)) == [(ASKER, Pong(3, "noting", os.getpid(), {"noted": 1}))]
 
 
 def test_a_ping_that_is_quicker_than_the_start_is_not_answered(made: ActorHarness[Noting]) -> None:

@@ -33,7 +33,7 @@ EXAMPLES: list[Any] = [
     messages.Resync(1, "lost"),
     messages.BrokerFailing("full"),
     messages.Ping(1),
-    messages.Pong(1, "queue", 42, 0.1, {"stored": 3}),
+    messages.Pong(1, "queue", 42, {"stored": 3}),
     messages.Status(1, 42, {"queue": {"stored": 3}}, "", {"sender/loki": "def transform(config, event): pass"}),
     messages.Standing(1, REPLICA, 7.5, frozenset({"pipeline"}), {"sender.loki": 9}, {"pipeline": Role("a")}, 2),
     messages.Tenured(7.5),

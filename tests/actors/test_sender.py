@@ -9,7 +9,7 @@ import pytest
 
 from actors.messages import BrokerFailing, ChildSpec, Ping, Pong
 from actors.sender import Sender
-from tests.support.actors import ASKER, LOOP_AGE, SENDER, ActorHarness, MakeActor
+from tests.support.actors import ASKER, SENDER, ActorHarness, MakeActor
 
 Made = ActorHarness[Sender]
 
@@ -57,7 +57,7 @@ def test_it_reports_its_engines_accounts(made: Made) -> None:
 
 def test_it_tells_the_hooks_text_in_use(made: Made) -> None:
     report = {"sender": True, "troubles": [], "process": os.getpid()}
-    assert made.receive(Ping(1)) == [(ASKER, Pong(1, "sender/out", os.getpid(), LOOP_AGE, report, "loaded"))]
+    assert made.receive(Ping(1)) == [(ASKER, Pong(1, "sender/out", os.getpid(), report, "loaded"))]
     made.actor._took("newer")
     ((_, pong),) = made.receive(Ping(2))
     assert pong.script == "newer"

@@ -1,6 +1,5 @@
 """The Supervisor as an object: whom it makes, watches, replaces, connects and stops, and what it tells the root."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +8,7 @@ from thespian.actors import ChildActorExited
 
 from actors import supervisor
 from actors.deduplicator import Deduplicator
+from actors.epochs import CONNECT_AGAIN
 from actors.membership import Membership
 from actors.messages import (
     BrokerFailing,
@@ -33,7 +33,7 @@ from actors.restarts import ANSWER_DEADLINE, DELAYS, FAILS_AFTER, START_DEADLINE
 from actors.roles import HAND_OVER, SPENT_AFTER
 from actors.sender import Sender
 from actors.spec import children_of
-from actors.supervisor import CONNECT_AGAIN, Supervisor
+from actors.supervisor import Supervisor
 from actors.watcher import Watcher
 from kigeon.leases.records import Replica
 from tests.support.actors import ASKER, QUEUE, SENDER, SETTINGS, ActorHarness, MakeActor, ManualTime
@@ -64,11 +64,11 @@ def made(make: MakeActor, killed: list[int]) -> Made:
     return made
 
 
-def answer(made: Made, number: int, beat_age: float = 0.0, script: str | None = None, **report: Any) -> Any:
+def answer(made: Made, number: int, script: str | None = None, **report: Any) -> Any:
     """Let a child answer, the one that was made as the *number* th; return what was sent then."""
     # A child that replaces another has its name.
     spec = CHILDREN[(number - 1) % len(CHILDREN)]
-    pong = Pong(1, spec.name, 100 + number, beat_age, report, script)
+    pong = Pong(1, spec.name, 100 + number, report, script)
     return made.receive(pong, f"address-{number}")
 
 
@@ -139,8 +139,8 @@ def test_an_epoch_begins_when_the_pipeline_is_there(made: Made) -> None:
 
 def test_what_no_child_says_changes_nothing(made: Made) -> None:
     before = status(made)
-    made.receive(Pong(1, "queue", 7, 0.0, {"stored": 3}), "another")
-    made.receive(Pong(1, "stranger", 101, 0.0, {}), "another")
+    made.receive(Pong(1, "queue", 7, {"stored": 3}), "another")
+    made.receive(Pong(1, "stranger", 101, {}), "another")
     assert replace(status(made), nonce=before.nonce) == before
 
 
@@ -192,13 +192,13 @@ def test_a_sender_begins_again_with_the_hooks_text_that_was_loaded(running: Made
 def test_an_epoch_begins_with_a_child_of_the_pipeline_that_is_new(running: Made) -> None:
     assert of(Connect, exits(running, 2)) == []
     connect = Connect(2, WATCHER, "address-5", QUEUES)
-    pong = Pong(1, "deduplicator", 105, 0.0, {})
+    pong = Pong(1, "deduplicator", 105, {})
     assert running.receive(pong, "address-5") == [(to, connect) for to in (WATCHER, "address-5", QUEUES)]
 
 
 def test_a_sender_that_is_new_disturbs_no_epoch(running: Made) -> None:
     exits(running, 4)
-    assert running.receive(Pong(1, "sender/out", 105, 0.0, {}), "address-5") == []
+    assert running.receive(Pong(1, "sender/out", 105, {}), "address-5") == []
 
 
 def test_a_child_that_keeps_ending_is_replaced_ever_later(running: Made, time: ManualTime) -> None:
@@ -213,13 +213,9 @@ def test_a_child_that_keeps_ending_is_replaced_ever_later(running: Made, time: M
     assert replacements(running) == [Sender, Sender]
 
 
-@pytest.mark.parametrize("answers", [lambda made: None, lambda made: answer(made, 4, beat_age=LONG)])
-def test_one_that_does_not_begin_in_time_is_killed_and_one_whose_loop_hangs_is(
-    made: Made, killed: list[int], time: ManualTime, answers: Callable[[Made], Any]
-) -> None:
+def test_one_that_does_not_begin_in_time_is_killed(made: Made, killed: list[int], time: ManualTime) -> None:
     for number in range(1, 4):
         answer(made, number)
-    answers(made)
     time.now += START_DEADLINE
     for number in range(1, 4):
         answer(made, number)
@@ -285,7 +281,7 @@ def among(make: MakeActor, killed: list[int], time: ManualTime, monkeypatch: pyt
     monkeypatch.setattr(supervisor, "boot_time", time.monotonic)
     made = make(Supervisor)
     made.receive(replace(SUPERVISE, replica=REPLICA), "root")
-    made.receive(Pong(1, "membership", 101, 0.0, {}), MEMBER)
+    made.receive(Pong(1, "membership", 101, {}), MEMBER)
     made.take()
     return made
 
@@ -345,7 +341,7 @@ def test_an_older_standing_is_no_news(among: Made, killed: list[int]) -> None:
 def test_a_role_is_given_back_when_its_actors_have_finished(among: Made, killed: list[int]) -> None:
     stands(among, 1, "pipeline")
     for number, spec in zip((102, 103, 104), CHILDREN, strict=False):
-        among.receive(Pong(1, spec.name, number, 0.0, {}), f"address-{number - 100}")
+        among.receive(Pong(1, spec.name, number, {}), f"address-{number - 100}")
     among.take()
     found = stands(among, 2, pipeline=7)
     ((to, _),) = of(Stop, found)
@@ -387,7 +383,7 @@ def test_the_root_is_told_when_no_role_has_been_held_for_long(among: Made, time:
 def is_spent_after(among: Made, time: ManualTime, seconds: float) -> bool:
     """Return what the root is told in so many seconds; the Membership is well."""
     time.now += seconds
-    among.receive(Pong(1, "membership", 101, 0.0, {}), MEMBER)
+    among.receive(Pong(1, "membership", 101, {}), MEMBER)
     return status(among).is_spent
 
 
@@ -408,7 +404,7 @@ def end_sender(among: Made, time: ManualTime) -> list[tuple[Any, Any]]:
 
 def test_who_does_not_finish_in_time_is_killed(among: Made, killed: list[int], time: ManualTime) -> None:
     stands(among, 1, "sender.out")
-    among.receive(Pong(1, "sender/out", 102, 0.0, {}), "address-2")
+    among.receive(Pong(1, "sender/out", 102, {}), "address-2")
     stands(among, 2, sender_out=9)
     time.now += HAND_OVER
     found = among.wake()
@@ -427,7 +423,7 @@ def test_with_its_membership_everything_ends(among: Made, killed: list[int]) -> 
 
 def test_stopping_it_leaves_the_others(among: Made, killed: list[int]) -> None:
     stands(among, 1, "sender.out")
-    among.receive(Pong(1, "sender/out", 102, 0.0, {}), "address-2")
+    among.receive(Pong(1, "sender/out", 102, {}), "address-2")
     found = among.receive(Stop(10.0), "root")
     assert of(Leave, found) == [(MEMBER, Leave("a"))]
     assert of(Stop, found) == [], "the role is to be given back first"
@@ -442,7 +438,7 @@ def test_stopping_it_leaves_the_others(among: Made, killed: list[int]) -> None:
 def test_alone_it_takes_its_time_to_stop(among: Made, killed: list[int]) -> None:
     """What waits is sent first: there is nobody else who could."""
     stands(among, 1, "sender.out", others=0)
-    among.receive(Pong(1, "sender/out", 102, 0.0, {}), "address-2")
+    among.receive(Pong(1, "sender/out", 102, {}), "address-2")
     found = among.receive(Stop(10.0), "root")
     ((to, stop),) = of(Stop, found)
     assert to == "address-2"

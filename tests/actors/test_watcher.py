@@ -8,17 +8,18 @@ from typing import Any
 import orjson
 import pytest
 
-from actors import watcher
 from actors.messages import Batch, Connect, Resume, Resync, Stored
-from actors.watcher import HANGS_AFTER, STORED_TIMEOUT, Watcher
+from actors.watcher import STORED_TIMEOUT, Watcher
 from kigeon.config.settings import PusherSettings, SenderSettings
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.envelope import unpack
+from kigeon.kube import reading_thread
 from kigeon.kube.collector import EventCollector
-from kigeon.kube.informer import Counters
+from kigeon.kube.contact import Counters
 from kigeon.kube.lines import WatchEvent
-from kigeon.kube.outbox import WINDOW
+from kigeon.kube.reading_thread import HANGS_AFTER
 from kigeon.kube.resume_anchor import read_anchor
+from kigeon.kube.unsettled import WINDOW
 from kigeon.senders.loki.labels import named_alike
 from kigeon.senders.loki.settings import LokiSettings
 from tests.support.actors import SETTINGS, ActorHarness, Crashed, MakeActor, ManualTime
@@ -75,9 +76,10 @@ class SameThread:
 def made(make: MakeActor, time: ManualTime, monkeypatch: pytest.MonkeyPatch) -> Made:
     """One that was started."""
     monkeypatch.setattr(RecordingInformer, "made", [], raising=False)
-    monkeypatch.setattr(watcher, "Informer", RecordingInformer)
-    monkeypatch.setattr(watcher, "ClusterAccess", lambda source: SimpleNamespace(server_time=time.time))
-    monkeypatch.setattr(watcher, "threading", SimpleNamespace(Thread=SameThread))
+    monkeypatch.setattr(reading_thread, "time", time)
+    monkeypatch.setattr(reading_thread, "Informer", RecordingInformer)
+    monkeypatch.setattr(reading_thread, "ClusterAccess", lambda source: SimpleNamespace(server_time=time.time))
+    monkeypatch.setattr(reading_thread, "threading", SimpleNamespace(Thread=SameThread))
     made = make(Watcher)
     made.start(settings=AT_ONCE)
     return made

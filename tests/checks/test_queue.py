@@ -13,6 +13,9 @@ import nats
 import pytest
 from nats.js import JetStreamContext
 
+from kigeon.config.settings import ExternalQueue, QueueSettings
+from kigeon.queue.broker.address import external_address
+from kigeon.queue.broker.streams import records_config, retry_config, stream_configs
 from tests.support.checking import Setup
 from tests.support.nats import NatsNode, free_port
 from tests.support.nats_credentials import make_authority, make_operator
@@ -75,6 +78,31 @@ def test_with_all_well_it_says_so_and_leaves_nothing_behind(queue: Queue, tmp_pa
         assert "0 of 6 streams of kigeon are there" in re.sub(r"\s+", " ", done.stdout)
         assert not ask(node, lambda js: js.streams_info())
     assert not queue.setup.data.exists()
+
+
+def test_what_is_there_stays_there(queue: Queue, tmp_path: Path) -> None:
+    """JetStream takes a request to purge that does not begin as JSON does for one to purge everything."""
+    with NatsNode(tmp_path / "n", more=account()) as node:
+        queue.use(node)
+        external = external_address(ExternalQueue((node.url,)))
+
+        async def fill(js: JetStreamContext) -> None:
+            for config in declared:
+                await js.add_stream(config)
+                subject = (config.subjects or [""])[0]
+                await js.publish(subject.replace("*", "a").replace(">", "a"), b"event")
+
+        async def held(js: JetStreamContext) -> list[tuple[str | None, int, int]]:
+            return [(info.config.name, info.state.messages, info.state.last_seq) for info in await js.streams_info()]
+
+        settings = QueueSettings()
+        declared = [*stream_configs(settings, external), records_config(external)]
+        declared.append(retry_config(settings, external, "loki"))
+        ask(node, fill)
+        before = ask(node, held)
+        assert len(before) == len(declared)
+        assert queue.setup.check() == (0, [])
+        assert ask(node, held) == before
 
 
 def test_nobody_listens(queue: Queue, tmp_path: Path) -> None:

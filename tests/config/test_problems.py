@@ -5,7 +5,7 @@ import pytest
 from kigeon.config.load import load_settings
 from kigeon.config.queue import MIN_QUEUE_BYTES
 from kigeon.errors import ConfigurationError
-from kigeon.senders.registry import config_types
+from kigeon.senders.registry import TYPES, config_types
 from tests.config.files import SENDER, load, problems_of, told
 
 DURATION = "for example 100ms, 5s, 1h30m"
@@ -252,7 +252,7 @@ ONE_PROBLEM: list[tuple[str, Told]] = [
     ("eventsenders:\n- name: out\n", ("eventsenders[0].type", "2:3", "is required", "")),
     (
         "eventsenders:\n- name: out\n  type: stdot\n",
-        ("eventsenders[0].type", "3:3", "must be one of loki, stdout", "did you mean `stdout`?"),
+        ("eventsenders[0].type", "3:3", f"must be one of {', '.join(sorted(TYPES))}", "did you mean `stdout`?"),
     ),
     (named("Loki"), ("eventsenders[0].name", "2:3", NAME, "")),
     (named("a_b"), ("eventsenders[0].name", "2:3", NAME, "")),

@@ -92,7 +92,7 @@ def test_a_list_ends_although_etcd_compacts_while_it_is_read(cluster: Cluster, t
         late = {(name(number), 1) for number in (EVENTS // 2, EVENTS - 1)}
         wait_until(lambda: not (wanted - late) - reader.seen.keys(), what="all of it")
         assert reader.reasons == []
-        assert informer.counters.lists == 1
+        assert informer.report()["lists"] == 1
         assert reader.pages < EVENTS // 500 + 10
         cluster.store_events([make_event(10 * EVENTS)])
         wait_until(lambda: (name(10 * EVENTS), 1) in reader.seen)

@@ -120,7 +120,7 @@ def _account(
         "unreadable, skipped and counted": told[Kind.UNREADABLE],
         "blank": told[Kind.BLANK],
         "watches": api.watches,
-        "lists": informer.counters.lists,
+        "lists": informer.report()["lists"],
         "pushes": way.pushes,
     }
     return Account(figures, wrong)

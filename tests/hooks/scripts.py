@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kigeon.config.settings import HookSettings
-from kigeon.hooks.runner import HookRunner, Result
+from kigeon.hooks.results import Result
+from kigeon.hooks.runner import HookRunner
 
 CONFIG = {"url": "http://loki:3100", "tenantID": "base", "streamLabels": {"cluster": "test"}}
 

@@ -12,7 +12,8 @@ import pytest
 from kigeon.config.load import load_settings
 from kigeon.config.settings import SenderSettings
 from kigeon.hooks.cache import ConfigCache
-from kigeon.hooks.runner import HookRunner, Transformed
+from kigeon.hooks.results import Transformed
+from kigeon.hooks.runner import HookRunner
 from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.registry import TYPES, config_types
 from tests.support.events import make_event

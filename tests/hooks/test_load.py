@@ -6,7 +6,8 @@ import pytest
 
 from kigeon.config.settings import HookSettings
 from kigeon.errors import HookLoadError
-from kigeon.hooks.runner import HookRunner, Transformed, check_script
+from kigeon.hooks.results import Transformed
+from kigeon.hooks.runner import HookRunner, check_script
 from tests.hooks.scripts import of, once, running, write
 
 FINE = of("return config")

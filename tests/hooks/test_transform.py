@@ -15,8 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kigeon.errors import HookCrashed, HookError, HookRaised, HookResultInvalid, HookTimeout, HookUnavailable
+from kigeon.hooks import results as results_module
 from kigeon.hooks import runner as runner_module
-from kigeon.hooks.runner import Failed, HookRunner, Result, Skipped, Transformed
+from kigeon.hooks.results import Failed, Result, Skipped, Transformed
+from kigeon.hooks.runner import HookRunner
 from tests.hooks.scripts import CONFIG, of, once, running
 from tests.support.events import make_event
 from tests.support.processes import freeze, is_running, wait_until
@@ -97,7 +99,7 @@ def test_a_config_that_is_equal_is_the_same(tmp_path: Path, lines: list[str]) ->
 def test_nothing_is_looked_for_in_an_answer_that_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """To look for secrets takes as long as all the rest."""
     with running(tmp_path, SCRIPT) as runner:
-        monkeypatch.setattr(runner_module, "shorten", None)
+        monkeypatch.setattr(results_module, "shorten", None)
         monkeypatch.setattr(runner_module, "hide", None)
         results = runner.transform([make_event(1), make_event(2, reason="other"), make_event(3, reason="skip")])
     assert [type(result) for result in results] == [Transformed, Transformed, Skipped]

@@ -9,7 +9,7 @@ import pytest
 from kigeon.config.settings import HookSettings
 from kigeon.errors import HookLoadError
 from kigeon.hooks import watch as module
-from kigeon.hooks.runner import Skipped, Transformed
+from kigeon.hooks.results import Skipped, Transformed
 from kigeon.hooks.watch import ScriptWatch, WatchThread
 from tests.hooks.scripts import of, running, write
 from tests.support.processes import wait_until

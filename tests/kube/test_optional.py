@@ -43,7 +43,7 @@ def test_a_watch_goes_on_whatever_the_check_of_its_version_is_answered(
             # After a list for a doubt, what came since the version before it is told again: it is known downstream.
             wait_until(lambda number=number: collector.received >= number and informer.is_watching)
             api.faults.end_watches("drop" if number % 2 else "close")
-            wait_until(lambda number=number: informer.counters.relists == number)
+            wait_until(lambda number=number: informer.report()["relists"] == number)
     finally:
         informer.stop()
         thread.join(10)

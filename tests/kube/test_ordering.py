@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kigeon.kube import ordering
 from kigeon.kube.ordering import CHUNK_BYTES, LOOSE_BYTES, SLOT, ListedEvents, TimeOrderedBuffer, in_batches
-from kigeon.kube.outbox import Received
+from kigeon.kube.waiting import Received
 
 
 @pytest.fixture(params=[0, LOOSE_BYTES], ids=["compressed", "loose"], autouse=True, scope="module")

@@ -5,16 +5,10 @@ import pytest
 
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.envelope import unpack
-from kigeon.kube.outbox import (
-    MAX_BATCH_BYTES,
-    MAX_BATCH_EVENTS,
-    MAX_WAITING_EVENTS,
-    TELL_EVERY,
-    WINDOW,
-    Batch,
-    Outbox,
-    Received,
-)
+from kigeon.kube.outbox import Batch, Outbox
+from kigeon.kube.unsettled import WINDOW
+from kigeon.kube.untold import TELL_EVERY
+from kigeon.kube.waiting import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_WAITING_EVENTS, Received
 from tests.support.events import make_event
 
 

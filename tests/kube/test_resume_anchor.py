@@ -13,7 +13,15 @@ from kigeon.kube.access import ClusterAccess
 from kigeon.kube.collector import EventCollector
 from kigeon.kube.informer import Informer
 from kigeon.kube.outbox import Outbox
-from kigeon.kube.resume_anchor import KEPT, ResumeAnchor, ResumeAnchors, anchor_of, read_anchor, write_anchor
+from kigeon.kube.resume_anchor import (
+    KEPT,
+    ResumeAnchor,
+    ResumeAnchors,
+    anchor_of,
+    question_for,
+    read_anchor,
+    write_anchor,
+)
 from kigeon.kube.source import ClusterSource
 from kigeon.kube.watch import Resource
 from kigeon.standin.apiserver import ApiServer
@@ -58,6 +66,18 @@ def test_it_is_there_only_as_it_was() -> None:
     assert not anchor.is_there([seen("a", "8")])
     assert not anchor.is_there([seen("a", "7", "another")])
     assert not anchor.is_there([])
+
+
+def test_it_is_asked_for_alone_in_its_namespace() -> None:
+    assert question_for(None, "/api/v1/events") == ("/api/v1/events", {"limit": "1"})
+    assert question_for(ResumeAnchor("shop", "web.1", "u", "7"), "/apis/group/v1/things") == (
+        "/apis/group/v1/namespaces/shop/things",
+        {"limit": "1", "fieldSelector": "metadata.name=web.1"},
+    )
+    assert question_for(ResumeAnchor("", "shop", "u", "7"), "/api/v1/namespaces") == (
+        "/api/v1/namespaces",
+        {"limit": "1", "fieldSelector": "metadata.name=shop"},
+    )
 
 
 def test_the_latest_is_what_was_seen_last_and_not_deleted() -> None:

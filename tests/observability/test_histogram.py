@@ -30,3 +30,12 @@ def test_counts_never_fall_from_bucket_to_bucket(observed: list[tuple[float, int
     assert counts == sorted(counts)
     assert counts[-1] == sum(times for _, times in observed)
     assert counts[1] == sum(times for value, times in observed if value <= 1.0)
+
+
+@given(st.lists(st.floats(-5, 100)))
+def test_all_at_once_count_as_one_after_the_other(values: list[float]) -> None:
+    together, apart = Histogram(BOUNDS), Histogram(BOUNDS)
+    together.observe_all(values)
+    for value in values:
+        apart.observe(value)
+    assert together.report() == apart.report()

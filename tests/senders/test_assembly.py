@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kigeon.config.settings import FilterSettings, HookSettings, OnError, QueueSettings, SenderSettings
-from kigeon.kube import namespaces as namespaces_module
+from kigeon.kube import namespace_lookups
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.namespaces import Namespaces
 from kigeon.kube.source import ClusterSource
@@ -27,8 +27,12 @@ from tests.support.processes import wait_until
 
 
 @pytest.fixture
-def namespaces(tmp_path: Path, api: ApiServer) -> Iterator[Namespaces]:
-    access = ClusterAccess(ClusterSource(api.write_kubeconfig(tmp_path / "config")))
+def access(tmp_path: Path, api: ApiServer) -> ClusterAccess:
+    return ClusterAccess(ClusterSource(api.write_kubeconfig(tmp_path / "config")))
+
+
+@pytest.fixture
+def namespaces(access: ClusterAccess, api: ApiServer) -> Iterator[Namespaces]:
     api.put_namespace("shop", {"team": "web"})
     namespaces = Namespaces(access, 60.0)
     namespaces.start()
@@ -41,7 +45,7 @@ def namespaces(tmp_path: Path, api: ApiServer) -> Iterator[Namespaces]:
 def test_an_event_whose_namespace_can_not_be_looked_up_does_not_hold_up_the_others(
     namespaces: Namespaces, api: ApiServer, monkeypatch: pytest.MonkeyPatch, answer: Misbehaviour
 ) -> None:
-    monkeypatch.setattr(namespaces_module, "LOOKUP_TIMEOUT", 0.5)
+    monkeypatch.setattr(namespace_lookups, "LOOKUP_TIMEOUT", 0.5)
     passes = NamespaceMatcher(FilterSettings({"team": "web"}), namespaces)
     events = [make_event(1), *(make_event(number, f"unknown-{number}") for number in range(500)), make_event(2)]
     api.faults.always("/api/v1/namespaces", answer)
@@ -61,9 +65,10 @@ def test_a_namespace_that_is_gone_and_that_nobody_saw_has_no_labels(
     assert "nobody saw its labels" in caplog.text
 
 
-def test_labels_are_kept_by_several_that_write_the_same_record(tmp_path: Path, namespaces: Namespaces) -> None:
+def test_labels_are_kept_by_several_that_write_the_same_record(
+    tmp_path: Path, access: ClusterAccess, namespaces: Namespaces
+) -> None:
     settings = QueueSettings(events_max_bytes=4 * 2**20)
-    access = namespaces._access
 
     async def test(server: NatsServer) -> None:
         async with connected(server.address, "test") as client:
@@ -81,7 +86,6 @@ def test_labels_are_kept_by_several_that_write_the_same_record(tmp_path: Path, n
                     await book.save()
             again = Namespaces(access, 60.0)
             again.recall(await StateRecord(client, LABELS_KEY).read())
-            again._access = None  # type: ignore[assignment]
             for name in [f"{word}-{number}" for word in ("one", "two") for number in range(3)]:
                 assert again._book.last_known(name) == {"of": name}
 
@@ -90,10 +94,9 @@ def test_labels_are_kept_by_several_that_write_the_same_record(tmp_path: Path, n
         asyncio.run(test(server))
 
 
-def test_labels_that_were_listed_before_they_are_kept_are_kept(tmp_path: Path, namespaces: Namespaces) -> None:
+def test_labels_that_were_listed_before_they_are_kept_are_kept(tmp_path: Path, access: ClusterAccess) -> None:
     """The informer runs already when the record is taken over: its first list may be quicker."""
     settings = QueueSettings()
-    access = namespaces._access
 
     async def test(server: NatsServer) -> None:
         async with connected(server.address, "test") as client:

@@ -23,9 +23,6 @@ QUEUE = QueueAddress("nats://127.0.0.1:1", "secret")
 ASKER = "asker"
 """The address that a message comes from where a test does not say another."""
 
-LOOP_AGE = 0.25
-"""Seconds for which a recording loop says that it has owed a sign of life."""
-
 
 class Crashed(Exception):
     """The actor would have ended its process; the reason."""
@@ -49,12 +46,8 @@ class ManualTime:
 class RecordingLoop:
     """Stands for an actor's loop: keeps what it is to run until a test has it run."""
 
-    def __init__(self) -> None:
+    def __init__(self, failed: Callable[[BaseException], None]) -> None:
         self.spawned: list[Coroutine[Any, Any, None]] = []
-
-    def ask(self) -> float:
-        """Return for how many seconds the loop has owed a sign of life."""
-        return LOOP_AGE
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Keep *work*."""

@@ -66,8 +66,20 @@ def test_it_has_position_hook_retry_dead_letters_accounts_and_audit(
             "waiting": 0,
             "unaccounted": 0,
         }
-        audit = kigeon.ask("audit")
-        assert audit["unaccounted"] == 0
+        assert kigeon.ask("audit")["loki"] == {}
+        audit = kigeon.ask("audit", "--loki")
+        assert (audit["unaccounted"], audit["loki"]) == (0, {"files": {"once": 80}})
+        whole = here.read_text()
+        lost, twice, *rest = whole.splitlines(keepends=True)
+        here.write_text("".join([twice, twice, *rest]))
+        audit = kigeon.ask("audit", "--loki", status=1)
+        assert (audit["unaccounted"], audit["loki"]) == (2, {"files": {"once": 78, "missing": 1, "doubled": 1}})
+        wrong = {event["name"]: event["senders"]["files"] for event in audit["events"] if not event["accounted"]}
+        assert {name: told["loki"] for name, told in wrong.items()} == {
+            json.loads(lost)["name"]: "missing",
+            json.loads(twice)["name"]: "doubled",
+        }
+        here.write_text(whole)
         assert kigeon.stop() == 0
     assert {*names_in(here).values(), *names_in(away).values()} == {1}
 

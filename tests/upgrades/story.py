@@ -5,6 +5,8 @@ The version that made a directory and the version that goes on with it see the s
 
 from __future__ import annotations
 
+import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +75,29 @@ def sender(loki: Loki, name: str) -> dict[str, Any]:
     return {"name": name, "type": "loki", "filter": selector, "config": config}
 
 
-def kigeon_of(folder: Path, api: ApiServer, loki: Loki, senders: tuple[str, ...]) -> Kigeon:
-    """Return a kigeon in *folder*, its API server knowing the namespaces."""
+def kigeon_of(folder: Path, api: ApiServer, loki: Loki, senders: tuple[str, ...], **queue: Any) -> Kigeon:
+    """Return a kigeon in *folder*, its API server knowing the namespaces; more of its *queue* where that is said."""
     api.put_namespace("shop", {"team": "a"})
     api.put_namespace("other", {"team": "b"})
-    return Kigeon(folder, api, [sender(loki, name) for name in senders], queue=QUEUE)
+    return Kigeon(folder, api, [sender(loki, name) for name in senders], queue={**QUEUE, **queue})
 
 
 def key_of(line: Line) -> str:
     """Return what tells a held line apart: its tenant and its event."""
     return f"{line.tenant}/{line.fields['uid']}"
+
+
+def unpack(kept: Path, folder: Path) -> dict[str, Any]:
+    """Unpack a kept data directory to where a kigeon in *folder* looks for it; return what is said of it."""
+    with tarfile.open(kept) as archive:
+        archive.extractall(folder / "data", filter="data")
+    made: dict[str, Any] = json.loads((folder / "data" / "made.json").read_text())
+    return made
+
+
+def ends(tenant: str, number: int) -> str:
+    """Return the tenant to which a sender sends an event in the end; no text where it sends it nowhere."""
+    reason = reason_of(number)
+    if reason == "Skipped" or namespace_of(number) == "other":
+        return ""
+    return tenant if reason in ("Pulled", "Refused") else f"{tenant}-{reason.lower()}"

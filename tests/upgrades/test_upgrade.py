@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import tarfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,25 +11,9 @@ from kigeon.standin.apiserver import ApiServer
 from tests.support.kigeon import Kigeon
 from tests.support.loki import Loki
 from tests.support.processes import wait_until
-from tests.upgrades.story import MENDED, SENDERS, events_of, key_of, kigeon_of, namespace_of, reason_of
+from tests.upgrades.story import MENDED, SENDERS, ends, events_of, key_of, kigeon_of, namespace_of, unpack
 
 KEPT = sorted((Path(__file__).parent / "data").glob("*.tar.gz"))
-
-
-def unpack(kept: Path, folder: Path) -> dict[str, Any]:
-    """Unpack a kept data directory to where a kigeon in *folder* looks for it; return what is said of it."""
-    with tarfile.open(kept) as archive:
-        archive.extractall(folder / "data", filter="data")
-    made: dict[str, Any] = json.loads((folder / "data" / "made.json").read_text())
-    return made
-
-
-def ends(tenant: str, number: int) -> str:
-    """Return the tenant to which a sender sends an event in the end; no text where it sends it nowhere."""
-    reason = reason_of(number)
-    if reason == "Skipped" or namespace_of(number) == "other":
-        return ""
-    return tenant if reason in ("Pulled", "Refused") else f"{tenant}-{reason.lower()}"
 
 
 def settled(kigeon: Kigeon) -> dict[str, dict[str, int]]:

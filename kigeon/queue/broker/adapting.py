@@ -12,6 +12,8 @@ from typing import Any
 
 from nats.js import api
 
+from kigeon.queue.broker.mark import MARK_KEY
+
 OWN = "kigeon-"
 """What kigeon's keys in the metadata of a stream begin with."""
 
@@ -74,8 +76,9 @@ def _same(found: Any, wanted: Any) -> bool:
 
 
 def _metadata(found: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
-    """Return what is an administrator's of *found*, and what is kigeon's of *wanted*."""
-    return {**{key: text for key, text in _visible(found).items() if not key.startswith(OWN)}, **wanted}
+    """Return what is an administrator's of *found*, and what is kigeon's of *wanted*; a move's mark stays."""
+    kept = {key: text for key, text in _visible(found).items() if not key.startswith(OWN) or key == MARK_KEY}
+    return {**kept, **wanted}
 
 
 def _visible(found: Mapping[str, str]) -> dict[str, str]:

@@ -79,6 +79,8 @@ class QueueClient(Client):
         self.address = address
         self.unstored = ""
         """Why nothing was stored, or told, when that was tried last; "" where it was."""
+        self.moved = ""
+        """Why nothing may be done with what is there: it was moved; "" where it was not."""
         self._unconnected = "it is not connected"
         self._alarm = alarm
         self._on_reconnect = on_reconnect
@@ -134,7 +136,7 @@ class QueueClient(Client):
     @property
     def problem(self) -> str:
         """Why nothing can be read or written now, as far as it is known; "" where nothing is wrong."""
-        return self._unconnected or self.unstored
+        return self._unconnected or self.moved or self.unstored
 
     async def _lost(self) -> None:
         if not self.is_closed:

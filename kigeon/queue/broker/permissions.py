@@ -1,7 +1,7 @@
 """What a user of an external JetStream needs the right to, and what is sent to find out whether it has it.
 
-What is sent changes nothing: JetStream's API refuses a request that is no JSON, and a stream refuses a message that
-expects it to be another stream. A server tells at once what it does not let through.
+What is sent changes nothing: JetStream's API refuses a request that is damaged JSON, and a stream refuses a message
+that expects it to be another stream. A server tells at once what it does not let through.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from nats.js import api
 
 from kigeon.queue.broker.names import StreamNames
 
-NO_JSON = b"check"
+NO_JSON = b"{check"
+"""It begins as JSON does: for JetStream anything else in a request to purge is no request at all, but to purge all."""
 
 _OF_STREAM = ("STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE", "STREAM.PURGE", "STREAM.MSG.GET", "STREAM.MSG.DELETE")
 
@@ -20,8 +21,7 @@ _OF_STREAM = ("STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE", "STREAM.PURGE", "
 def publishes(names: StreamNames, senders: Sequence[str]) -> Iterator[tuple[str, bytes, dict[str, str]]]:
     """Yield subjects that are published to, with what may be sent there to no effect: a payload and headers."""
     yield "$JS.API.STREAM.LIST", NO_JSON, {}
-    retries = [names.retry_stream(sender) for sender in senders]
-    for stream in (names.events, names.seen, names.outcomes, names.dead_letter, names.state_stream, *retries):
+    for stream in _streams(names, senders):
         for request in _OF_STREAM:
             yield f"$JS.API.{request}.{stream}", NO_JSON, {}
         yield f"$JS.API.CONSUMER.CREATE.{stream}.check", NO_JSON, {}
@@ -35,6 +35,19 @@ def publishes(names: StreamNames, senders: Sequence[str]) -> Iterator[tuple[str,
         yield f"{names.dead_letter_subjects}.{sender}.check", b"", elsewhere
         yield f"{names.outcomes_subjects}.{sender}", b"", elsewhere
         yield names.operate_subject(sender), b"{}", {}
+
+
+def restores(names: StreamNames, senders: Sequence[str]) -> Iterator[tuple[str, bytes, dict[str, str]]]:
+    """Yield what :func:`publishes` does, of what is needed where a queue is moved, and not otherwise."""
+    for stream in _streams(names, senders):
+        yield f"$JS.API.STREAM.DELETE.{stream}", NO_JSON, {}
+        yield f"$JS.API.STREAM.RESTORE.{stream}", NO_JSON, {}
+        yield f"$JS.SNAPSHOT.RESTORE.{stream}.check", b"", {}
+
+
+def _streams(names: StreamNames, senders: Sequence[str]) -> list[str]:
+    retries = [names.retry_stream(sender) for sender in senders]
+    return [names.events, names.seen, names.outcomes, names.dead_letter, names.state_stream, *retries]
 
 
 def subscribes(names: StreamNames, senders: Sequence[str]) -> list[str]:

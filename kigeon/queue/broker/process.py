@@ -63,7 +63,7 @@ class NatsServer:
     """
 
     def __init__(self, data_dir: Path, max_file_store: int) -> None:
-        self._data_dir = data_dir
+        self.data_dir = data_dir
         self._max_file_store = max_file_store
         self._lock = DirectoryLock(data_dir)
         self._process: subprocess.Popen[bytes] | None = None
@@ -111,7 +111,7 @@ class NatsServer:
 
     def launch(self) -> None:
         """Start the server; :meth:`look` tells when it takes connections."""
-        run = self._data_dir / "run"
+        run = self.data_dir / "run"
         binary = find_binary()
         try:
             run.mkdir(exist_ok=True)
@@ -120,7 +120,7 @@ class NatsServer:
             configuration = self._write_configuration(run)
             output = self._output.open("wb")
         except OSError as error:
-            raise unusable(self._data_dir, error) from error
+            raise unusable(self.data_dir, error) from error
         with output:
             self._process = subprocess.Popen(
                 [binary, "-c", configuration.resolve()],
@@ -146,7 +146,7 @@ class NatsServer:
         if not self.is_running:
             raise self._failed("it ended")
         # Once started it listens at the same port ever after, and says so again only where its disk has room for that.
-        port = _read_port(self._data_dir / "run") or max(self._port, 0)
+        port = _read_port(self.data_dir / "run") or max(self._port, 0)
         if port and _takes_connections(port):
             self._recovery, self._port = None, port
             took = round(recovery.seconds(time.monotonic()), 3)
@@ -202,7 +202,7 @@ class NatsServer:
                 port=self._port,
                 max_payload=MAX_PAYLOAD,
                 ports=run.resolve(),
-                store=(self._data_dir / "jetstream").resolve(),
+                store=(self.data_dir / "jetstream").resolve(),
                 max_file_store=self._max_file_store,
             )
         )
@@ -210,7 +210,7 @@ class NatsServer:
 
     @property
     def _output(self) -> Path:
-        return self._data_dir / "run" / "nats-server.log"
+        return self.data_dir / "run" / "nats-server.log"
 
     def _judge(self, recovery: Recovery, work: Work) -> None:
         """Say now and then that it takes long; :class:`StartError` when nothing goes on any more."""
@@ -232,7 +232,7 @@ class NatsServer:
         # What it died of is the last that it says, after a page about itself.
         said = shorten(b"\n".join(self._output.read_bytes()[-1000:].splitlines()[-1:]))
         self.stop()
-        return StartError(f"nats-server did not start in {self._data_dir}: {how}; it said: {said or 'nothing'}")
+        return StartError(f"nats-server did not start in {self.data_dir}: {how}; it said: {said or 'nothing'}")
 
 
 def _die_with_parent() -> Callable[[], None]:

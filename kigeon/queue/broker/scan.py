@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from email.header import Header, decode_header
+from typing import TypeVar
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -48,6 +49,9 @@ class StreamMessage:
     """The consumer's sequence of it, from 1; a gap means that a delivery was lost."""
 
 
+M = TypeVar("M", bound=StreamMessage)
+
+
 def _consumer(start: int, headers_only: bool) -> api.ConsumerConfig:
     """Return a consumer from *start* on: no acknowledgements, in memory, gone soon after its reader is."""
     return api.ConsumerConfig(
@@ -86,11 +90,14 @@ async def leave(client: Client, subscription: JetStreamContext.PullSubscription)
 
 async def fetch(subscription: JetStreamContext.PullSubscription, most: int, timeout: float) -> list[StreamMessage]:
     """Return up to *most* messages; an empty list when none came within *timeout* seconds."""
+    return [message_of(message) for message in await _fetch(subscription, most, timeout)]
+
+
+async def _fetch(subscription: JetStreamContext.PullSubscription, most: int, timeout: float) -> list[Msg]:
     try:
-        messages = await subscription.fetch(most, timeout=timeout)
+        return await subscription.fetch(most, timeout=timeout)
     except TimeoutError:
         return []
-    return [message_of(message) for message in messages]
 
 
 def message_of(message: Msg) -> StreamMessage:
@@ -153,7 +160,7 @@ async def _holds_more(client: Client, stream: str, subject: str, start: int, end
     return (found.seq or 0) <= end
 
 
-async def scan(
+def scan(
     client: Client, stream: str, subject: str, start: int, headers_only: bool = False, most: int = AT_ONCE
 ) -> AsyncGenerator[StreamMessage, None]:
     """Yield what *stream* holds under *subject* from sequence *start* to the end that it has now.
@@ -162,6 +169,19 @@ async def scan(
 
     Raises :class:`QueueError` when the queue does not answer; start again from the last one seen.
     """
+    return scan_as(message_of, client, stream, subject, start, headers_only, most)
+
+
+async def scan_as(
+    read: Callable[[Msg], M],
+    client: Client,
+    stream: str,
+    subject: str,
+    start: int,
+    headers_only: bool = False,
+    most: int = AT_ONCE,
+) -> AsyncGenerator[M, None]:
+    """Do as :func:`scan` does, with what *read* makes of each message."""
     end = await last_sequence(client, stream)
     if end < start:
         return
@@ -179,8 +199,8 @@ async def scan(
                         await asyncio.sleep(LAG)
                         continue
                     return
-                messages = await fetch(subscription, most, FETCH_TIMEOUT)
-            for message in messages:
+                messages = await _fetch(subscription, most, FETCH_TIMEOUT)
+            for message in map(read, messages):
                 deliveries += 1
                 if message.delivery != deliveries:
                     raise QueueError(f"reading {stream}: a message was lost on its way")

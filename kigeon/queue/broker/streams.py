@@ -28,17 +28,20 @@ from nats.js.errors import BadRequestError, NotFoundError
 
 from kigeon.backoff import persistently
 from kigeon.config.settings import QueueSettings
-from kigeon.errors import QueueError
+from kigeon.errors import QueueError, QueueMoved
 from kigeon.events.checkpoint import MOST_LIFETIME
 from kigeon.queue.broker.adapting import adapted, incompatible
 from kigeon.queue.broker.address import QueueAddress
-from kigeon.queue.broker.connection import address_of, lasts, queue_errors
+from kigeon.queue.broker.connection import QueueClient, address_of, lasts, queue_errors
 from kigeon.queue.broker.cures import cure_of
 from kigeon.queue.broker.error_codes import ErrorCode
+from kigeon.queue.broker.mark import mark_in, why_unusable
 from kigeon.queue.broker.names import StreamNames
 from kigeon.queue.broker.records import read_record
+from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
+few = Limited(log)
 
 POSITION_KEY = "position"
 """The key of a sender's position in the bucket is this, a dot, and the sender's name."""
@@ -141,11 +144,11 @@ def retry_config(settings: QueueSettings, address: QueueAddress, sender: str) ->
     )
 
 
-def former_retry_config(settings: QueueSettings) -> api.StreamConfig:
-    """Return what the retry stream looked like that all senders shared; an external JetStream never had it."""
-    names = StreamNames()
+def former_retry_config(settings: QueueSettings, address: QueueAddress) -> api.StreamConfig:
+    """Return what the retry stream looked like that all senders shared; none is made in an external JetStream."""
+    names = address.names
     return _stream(
-        QueueAddress(""),
+        address,
         names.retry,
         f"{names.retry_subjects}.*",
         settings.events_max_bytes,
@@ -179,15 +182,39 @@ def _stream(
     )
 
 
+def config_of(stream: str, settings: QueueSettings, address: QueueAddress) -> api.StreamConfig:
+    """Return what the *stream* of the queue at *address* is to look like; raises :class:`ValueError` for another."""
+    names = address.names
+    if stream == names.retry:
+        return former_retry_config(settings, address)
+    if stream.startswith(f"{names.retry}-"):
+        return retry_config(settings, address, stream.removeprefix(f"{names.retry}-"))
+    for config in (*stream_configs(settings, address), records_config(address)):
+        if config.name == stream:
+            return config
+    raise ValueError(f"{stream} is no stream of {names.name}")
+
+
 async def declare(client: Client, settings: QueueSettings, sender: str = "") -> None:
     """Create or update every stream and the bucket, and the retry stream of *sender*.
 
-    Raises :class:`~kigeon.errors.QueueError` when the queue is away.
+    Raises :class:`~kigeon.errors.QueueError` when the queue is away, :class:`~kigeon.errors.QueueMoved` for good.
     """
-    with queue_errors("declaring the streams"):
-        await _declare(client, settings)
-        if sender:
-            await _declare_retry(client, settings, sender)
+    try:
+        with queue_errors("declaring the streams"):
+            await _declare(client, settings)
+            if sender:
+                await _declare_retry(client, settings, sender)
+    except QueueMoved as error:
+        few.error("the queue is not to be used here, it was moved or is being moved", extra={"error": str(error)})
+        _note(client, str(error))
+        raise
+    _note(client, "")
+
+
+def _note(client: Client, moved: str) -> None:
+    if isinstance(client, QueueClient):
+        client.moved = moved
 
 
 def declaring(settings: QueueSettings, sender: str = "") -> Callable[[Client], Awaitable[None]]:
@@ -261,6 +288,9 @@ async def _adapt_stream(js: JetStreamContext, config: api.StreamConfig, address:
         return
     if problem := incompatible(found, config):
         raise QueueError(f"{problem} ({cure_of(problem)})")
+    said, cure = why_unusable(mark_in(found.metadata), shared=True)
+    if said:
+        raise QueueMoved(f"{said} ({cure})")
     wanted = await _as_observed(js, config) if config.name == address.names.seen else config
     changed, changes = adapted(found, wanted)
     if changes:
@@ -291,7 +321,7 @@ async def _declare_retry(client: Client, settings: QueueSettings, sender: str) -
     name = names.retry_stream(sender)
     if address.external is None and await stream_state(js, name) is None:
         # Declaring it recovers it where its metadata were damaged.
-        await _declare_stream(js, former_retry_config(settings), address)
+        await _declare_stream(js, former_retry_config(settings, address), address)
     await _declare_stream(js, retry_config(settings, address, sender), address)
     former, state = await stream_state(js, names.retry), (await js.stream_info(name)).state
     if former is not None and not former.messages:

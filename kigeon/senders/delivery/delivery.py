@@ -4,46 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-import time
-from collections import Counter, OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
-from kigeon.backoff import persistently
-from kigeon.errors import QueueFull
-from kigeon.finding import Trouble
 from kigeon.senders.delivery.away import AwayOrigins
 from kigeon.senders.delivery.figures import PushFigures
 from kigeon.senders.delivery.lane import Blockage, Item, Lane
+from kigeon.senders.delivery.parking import Parking
 from kigeon.senders.delivery.planner import COMMON, Hold, PushPlanner, PushResult
+from kigeon.senders.delivery.planners import Planners
 from kigeon.senders.delivery.pool import SIDE_BY_SIDE, PushPool
 from kigeon.senders.delivery.sink import Sink
 from kigeon.senders.entry import Answer, Destination, Entry, PushStatus
-from kigeon.senders.ports import DeadLetterStore
-from kigeon.senders.progress.envelope import EnvelopeProgress
 from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.progress import Progress
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
 
-MAX_PLANNERS = 4096
-
-REMEMBERED_FOR = 60.0
-"""Seconds for which a destination may still count what an earlier run of the sender pushed."""
-
-SAY_FULL_EVERY = 60.0
-"""Seconds between two errors that say that the dead-letter stream is full."""
-
 REFUSES_ALL = "the destination refuses event after event, and does not say what is wrong with them: see its own log"
 
 TIME_TO_COME = "their time is to come: the destination does not take them before"
 LETTERS_FULL = "they have to be parked, and the dead-letter stream is full"
-
-LETTERS_CURE = "see why with `kigeon dead-letter list`, and try again with `kigeon dead-letter replay`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,45 +71,21 @@ class Delivering:
 class Delivery:
     """Pushes what a lane holds; the position is durable before the lane's next pushes."""
 
-    def __init__(self, sink: Sink, progress: Progress, dead_letter: DeadLetterStore, elsewhere: Elsewhere) -> None:
+    def __init__(self, sink: Sink, progress: Progress, parking: Parking, elsewhere: Elsewhere) -> None:
         self._sink = sink
         self._progress = progress
-        self._dead_letter = dead_letter
         self._elsewhere = elsewhere
         self._pool = PushPool()
         self._away = AwayOrigins()
-        self._planners: OrderedDict[Destination, PushPlanner] = OrderedDict()
-        self._said_full_at = -math.inf
         self._few = Limited(log)
-        self._began = time.monotonic()
-        self._has_predecessor = progress.ledger.counts[Outcome.SENT] > 0
         self._figures = PushFigures()
-        self._trouble: Trouble | None = None
-
-    def planner(self, destination: Destination) -> PushPlanner:
-        """Return the planner of *destination*."""
-        planner = self._planners.get(destination)
-        if planner is None:
-            planner = self._planners[destination] = self._sink.planner(destination)
-            if self._has_predecessor and time.monotonic() - self._began < REMEMBERED_FOR:
-                planner.take_over()
-            while len(self._planners) > MAX_PLANNERS:
-                _, forgotten = self._planners.popitem(last=False)
-                self._progress.ledger.doubts.discard(forgotten.unproven())
-        else:
-            self._planners.move_to_end(destination)
-        return planner
+        self.planners = Planners(sink, progress.ledger)
+        self.parking = parking
 
     def report(self) -> Mapping[str, Any]:
         """Return the figures of the pushes, and counts of the destinations' streams, as plain data."""
-        troubles = [asdict(self._trouble)] if self._trouble is not None else []
-        return {**self._figures.report(), "streams": self._streams(), "troubles": troubles}
-
-    def _streams(self) -> dict[str, int]:
-        found: Counter[str] = Counter()
-        for planner in self._planners.values():
-            found.update(planner.figures())
-        return dict(found)
+        troubles = [asdict(self.parking.trouble)] if self.parking.trouble is not None else []
+        return {**self._figures.report(), "streams": self.planners.figures(), "troubles": troubles}
 
     def close(self) -> None:
         """End the threads."""
@@ -132,7 +93,7 @@ class Delivery:
 
     async def deliver(self, lane: Lane, items: Sequence[Item]) -> list[Item]:
         """Push *items*; return the events from the retry stream that were unloaded because the destination is away."""
-        planner = self.planner(lane.destination)
+        planner = self.planners.of(lane.destination)
         work = Delivering([item for item in items if not item.accused_for])
         work.accused = [item for item in items if item.accused_for]
         if not work.todo:
@@ -161,7 +122,7 @@ class Delivery:
 
     async def prove(self, after: float | None = None) -> None:
         """Prove the events that were sent without a proof more than *after* seconds ago."""
-        for destination, planner in list(self._planners.items()):
+        for destination, planner in self.planners.all():
             entries = planner.overdue(after)
             for first in range(0, len(entries), SIDE_BY_SIDE):
                 if not await self._prove(destination, planner, entries[first : first + SIDE_BY_SIDE]):
@@ -182,67 +143,6 @@ class Delivery:
         doubts.add(result.unproven)
         doubts.discard(result.certain)
         self._elsewhere.doubt(result.doubted)
-
-    async def park(self, item: Item, reason: str, cure: str = "") -> bool:
-        """Store *item* in the dead-letter stream, and book its end; False when there is no room and it has to wait.
-
-        An event that was sent before stays booked as sent.
-        """
-        if item.page.is_repeat:
-            self._few.warning("an event is not sent again", extra={"offset": item.offset, "reason": reason})
-        elif not await self._park(partial(self._dead_letter.park, item.offset, item.page.sequence, item.raw, reason)):
-            return False
-        else:
-            self._trouble = Trouble("events can't be delivered", reason, cure or LETTERS_CURE, time.monotonic())
-            extra = {"offset": item.offset, "reason": reason, "cure": cure}
-            self._few.warning("an event can't be delivered, it is parked", extra=extra)
-        self._progress.ledger.end(item.page, item.index, Outcome.PARKED)
-        return True
-
-    async def park_envelope(self, sequence: int, payload: bytes, reason: str) -> bool:
-        """Store a whole unreadable envelope in the dead-letter stream; False when there is no room."""
-        if not await self._park(partial(self._dead_letter.park_envelope, sequence, payload, reason)):
-            return False
-        log.error("an envelope can't be read, it is parked whole", extra={"sequence": sequence, "reason": reason})
-        return True
-
-    async def park_damaged(self, sequence: int, payload: bytes, reason: str) -> bool:
-        """Store an unreadable message of the retry stream in the dead-letter stream; False when there is no room."""
-        if not await self._park(partial(self._dead_letter.park_retry, sequence, payload, reason)):
-            return False
-        log.error("a message of the retry stream is parked", extra={"sequence": sequence, "reason": reason})
-        return True
-
-    async def park_page(self, page: EnvelopeProgress, reason: str) -> bool:
-        """Store a letter for each event of an unreadable page of the retry stream; False when there is no room."""
-        for index in list(page.open_indexes()):
-            if not await self._park(partial(self._dead_letter.park, page.offset(index), page.sequence, b"{}", reason)):
-                return False
-        log.error("a page of the retry stream can't be read", extra={"sequence": page.sequence, "reason": reason})
-        return True
-
-    async def _park(self, parking: Callable[[], Awaitable[None]]) -> bool:
-        """Store in the dead-letter stream, which discards nothing; when it is full, log that and return False."""
-
-        async def attempt() -> bool:
-            try:
-                await parking()
-            except QueueFull as error:
-                self._say_full(error)
-                return False
-            return True
-
-        return await persistently("parking", attempt)
-
-    def _say_full(self, error: QueueFull) -> None:
-        now = time.monotonic()
-        if now - self._said_full_at >= SAY_FULL_EVERY:
-            self._said_full_at = now
-            cure = "replay or drop dead letters, or raise queue.eventsMaxBytes"
-            log.error(
-                "the dead-letter stream is full, events that have to be parked wait",
-                extra={"error": str(error), "cure": cure},
-            )
 
     async def _push_next(self, lane: Lane, planner: PushPlanner, work: Delivering) -> None:
         pushes = self._next_pushes(lane, planner, work)
@@ -283,7 +183,7 @@ class Delivery:
         for item in result.sent:
             self._progress.ledger.end(item.page, item.index, Outcome.SENT)
         self._figures.sent(result.sent)
-        unparked = [item for item, reason in result.parked if not await self.park(item, reason, answer.cure)]
+        unparked = [item for item, reason in result.parked if not await self.parking.park(item, reason, answer.cure)]
         if result.sent or result.parked:
             self._tell_back(lane, len(result.sent) + len(work.todo))
             lane.succeeded(sum(item.entry.size for item in result.sent if item.entry is not None))

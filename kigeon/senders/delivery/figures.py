@@ -45,10 +45,9 @@ class PushFigures:
     def sent(self, items: Iterable[Item]) -> None:
         """Note the age of *items*, which have just been sent; events that were sent before do not count."""
         now = self._clock()
-        for item in items:
-            if item.entry is not None and not item.page.is_repeat:
-                self._since_event.observe(now - item.entry.timestamp / 1e9)
-                self._since_stored.observe(now - item.page.stored_at)
+        new = [item for item in items if item.entry is not None and not item.page.is_repeat]
+        self._since_event.observe_all([now - item.entry.timestamp / 1e9 for item in new])
+        self._since_stored.observe_all([now - item.page.stored_at for item in new])
 
     def report(self) -> Mapping[str, Any]:
         """Return everything as plain data."""

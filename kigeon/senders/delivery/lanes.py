@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import nlargest
+from itertools import groupby
+from operator import attrgetter
 
 from kigeon.errors import shorten
 from kigeon.senders.delivery.lane import Blockage, Item, Lane
@@ -58,10 +60,15 @@ class Lanes:
     def enter(self, items: Iterable[Item]) -> None:
         """Put *items* on their lanes."""
         ways: dict[LaneKey, list[Item]] = {}
-        for item in items:
-            if item.entry is not None:
-                destination = item.entry.destination
-                ways.setdefault((destination, self._planner_of(destination).route(item.entry)), []).append(item)
+        prepared = (item for item in items if item.entry is not None)
+        for destination, group in groupby(prepared, key=attrgetter("entry.destination")):
+            # Most events in a row have one destination, and to look one up takes a hash of all that it is made of.
+            route = self._planner_of(destination).route
+            keys: dict[str, list[Item]] = {}
+            for item in group:
+                keys.setdefault(route(item.entry), []).append(item)
+            for key, entering in keys.items():
+                ways.setdefault((destination, key), []).extend(entering)
         for way, entering in ways.items():
             self.lane(*way).add(entering)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from kigeon.events.fields import EventFields
 from kigeon.senders.delivery.planner import PushPlanner
 from kigeon.senders.entry import Answer, Entry
 
@@ -26,3 +27,16 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Close the connections."""
+
+
+EntryOfFields = Callable[[EventFields, int], Entry]
+"""Makes an entry of an event's fields and its time in nanoseconds, under the sender's own settings."""
+
+
+def entry_of_fields(sink: Sink) -> EntryOfFields | None:
+    """Return the method of this name, which a *sink* may have: it needs of an event no more than its fields.
+
+    Events that neither a filter nor a hook has to see are then read no further, which is quicker.
+    """
+    found: EntryOfFields | None = getattr(sink, "entry_of_fields", None)
+    return found

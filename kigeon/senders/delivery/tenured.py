@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kigeon.senders.delivery.planner import PushPlanner
-from kigeon.senders.delivery.sink import Sink
+from kigeon.senders.delivery.sink import Sink, entry_of_fields
 from kigeon.senders.entry import Answer, Entry
 from kigeon.tenure import Tenure
 
@@ -17,6 +17,7 @@ class TenuredSink:
     def __init__(self, sink: Sink, tenure: Tenure) -> None:
         self._sink = sink
         self._tenure = tenure
+        self.entry_of_fields = entry_of_fields(sink)
 
     def entry(self, event: Mapping[str, Any], settings: Any) -> Entry:
         """Return what to push of *event*."""

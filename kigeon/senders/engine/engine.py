@@ -16,6 +16,7 @@ from kigeon.backoff import persistently
 from kigeon.senders.delivery.delivery import Delivery, Elsewhere
 from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.lanes import Lanes
+from kigeon.senders.delivery.parking import Parking
 from kigeon.senders.delivery.planner import Hold
 from kigeon.senders.delivery.waits import MOST_WAITS, Wait, waits_of
 from kigeon.senders.engine.doubted import DoubtedEvents
@@ -40,10 +41,10 @@ log = logging.getLogger(__name__)
 few = Limited(log)
 
 DUE_INTERVAL = 0.25
-"""Seconds between two looks at due events, while any event is under way."""
+"""Seconds between two looks at due events, while any event waits."""
 
-IDLE_TICK = 1.0
-"""Seconds between two looks while no event is under way."""
+CALM_INTERVAL = 1.0
+"""Seconds between two looks while no event waits for anything but its push."""
 
 
 async def open_engine(stores: Stores, spec: SenderSpec) -> Engine:
@@ -66,15 +67,16 @@ class Engine:
         elsewhere = Elsewhere(
             self._hold, self._reroute, self._postpone, lambda offsets: self._doubted.add(offsets), self._retrying
         )
-        self._delivery = Delivery(spec.sink, self._progress, stores.dead_letter, elsewhere)
-        self._scheduler = RetryScheduler(stores.retry, self._progress, self._delivery, self._place, spec.max_age)
+        parking = Parking(ledger, stores.dead_letter)
+        self._delivery = Delivery(spec.sink, self._progress, parking, elsewhere)
+        self._scheduler = RetryScheduler(stores.retry, self._progress, parking, self._place, spec.max_age)
         self.parked = ParkedEvents(stores.dead_letter, stores.outcomes, self._progress, self._scheduler)
         self.resending = Resending(stores.history, self._progress, self._scheduler, self._repeat)
-        self._lanes = Lanes(self._delivery.planner, lambda lane: self._tasks.start(self._drive(lane)))
+        self._lanes = Lanes(self._delivery.planners.of, lambda lane: self._tasks.start(self._drive(lane)))
         self._doubted = DoubtedEvents(ledger, self._delivery, self._scheduler, self.resending)
         self._undecided = Undecided(ledger, self._scheduler, spec.max_age)
         self._window = Window(ledger, self._lanes, self._scheduler, spec.may_route, self._tasks.start)
-        self._reader = EnvelopeReader(stores.log, ledger, self._delivery, self._window, self._tasks.start)
+        self._reader = EnvelopeReader(stores.log, ledger, parking, self._window, self._tasks.start)
         self._evicted = ledger.counts[Outcome.EVICTED]
         self._stirred = asyncio.Event()
         self._busy = 0
@@ -189,7 +191,7 @@ class Engine:
 
     async def _end(self, item: Item, step: Final) -> bool:
         if step.outcome is Outcome.PARKED:
-            return await self._delivery.park(item, step.reason)
+            return await self._delivery.parking.park(item, step.reason)
         self._ledger.end(item.page, item.index, step.outcome, step.reason)
         return True
 
@@ -243,14 +245,19 @@ class Engine:
         """Whether every event that was read has ended."""
         return not (self._ledger.envelopes.open_events or self._ledger.retry.open_events or self._doubted)
 
+    def _is_calm(self) -> bool:
+        """Whether no event waits for anything but its push."""
+        waits = self._ledger.retry.open_events or self._scheduler.waiting_events or self._doubted or self._undecided
+        return not waits and not any(lane.is_blocked for lane in self._lanes)
+
     async def _wait_for_a_look(self) -> None:
-        """Wait until the next look is due: soon while events are under way or were read, otherwise later."""
+        """Wait until the next look is due: soon while events wait, otherwise later."""
         if self._is_idle():
             try:
-                await asyncio.wait_for(self._stirred.wait(), IDLE_TICK)
+                await asyncio.wait_for(self._stirred.wait(), CALM_INTERVAL)
             except TimeoutError:
                 return
-        await asyncio.sleep(DUE_INTERVAL)
+        await asyncio.sleep(CALM_INTERVAL if self._is_calm() else DUE_INTERVAL)
 
     def _tell_evicted(self) -> None:
         evicted = self._ledger.counts[Outcome.EVICTED]

@@ -11,8 +11,8 @@ from typing import Any
 from kigeon.backoff import Backoff, persistently
 from kigeon.errors import QueueError, UnreadableEnvelope
 from kigeon.events.envelope import declared_count, read_headers, unpack
-from kigeon.senders.delivery.delivery import Delivery
 from kigeon.senders.delivery.lane import Item
+from kigeon.senders.delivery.parking import Parking
 from kigeon.senders.engine import window
 from kigeon.senders.ports import EventLog, StoredEnvelope
 from kigeon.senders.progress.envelope import EnvelopeProgress
@@ -32,13 +32,13 @@ class EnvelopeReader:
         self,
         events: EventLog,
         ledger: Ledger,
-        delivery: Delivery,
+        parking: Parking,
         room: window.Window,
         start: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self._log = events
         self._ledger = ledger
-        self._delivery = delivery
+        self._parking = parking
         self._window = room
         self._start = start
         self._most = 8
@@ -92,7 +92,7 @@ class EnvelopeReader:
             headers = read_headers(envelope.headers)
         except UnreadableEnvelope as error:
             # The number of its events is not known: no later event can be booked before it is parked.
-            while not await self._delivery.park_envelope(envelope.sequence, envelope.payload, str(error)):
+            while not await self._parking.park_envelope(envelope.sequence, envelope.payload, str(error)):
                 await asyncio.sleep(window.LOOK_INTERVAL)
             self._ledger.envelopes.admit_unreadable(envelope.sequence)
             return []
@@ -104,7 +104,7 @@ class EnvelopeReader:
             if len(raw) != page.count:
                 raise UnreadableEnvelope(f"the envelope holds {len(raw)} events, its headers say {page.count}")
         except UnreadableEnvelope as error:
-            if await self._delivery.park_envelope(envelope.sequence, envelope.payload, str(error)):
+            if await self._parking.park_envelope(envelope.sequence, envelope.payload, str(error)):
                 self._end_page(page, whole(envelope.sequence))
             else:
                 self._start(self._park_envelope(page, envelope, str(error)))
@@ -113,7 +113,7 @@ class EnvelopeReader:
 
     async def _park_envelope(self, page: EnvelopeProgress, envelope: StoredEnvelope, problem: str) -> None:
         """Park an envelope whose events can't be read, as soon as there is room; other events do not wait for that."""
-        while not await self._delivery.park_envelope(envelope.sequence, envelope.payload, problem):
+        while not await self._parking.park_envelope(envelope.sequence, envelope.payload, problem):
             await asyncio.sleep(window.LOOK_INTERVAL)
         self._end_page(page, whole(envelope.sequence))
         self._window.freed()

@@ -67,16 +67,20 @@ class LokiSink:
 
     def entry(self, event: Mapping[str, Any], settings: LokiSettings | None) -> LokiEntry:
         """Return what to push of *event* under *settings*, or the sender's own."""
-        route = self._route(settings or self._settings)
-        fields = fields_to_send(event)
+        return self._entry(fields_to_send(event), timestamp_of(event), self._route(settings or self._settings))
+
+    def entry_of_fields(self, fields: EventFields, timestamp: int) -> LokiEntry:
+        """Return what to push of an event with these *fields* under the sender's own settings."""
+        return self._entry(fields, timestamp, self._route(self._settings))
+
+    def _entry(self, fields: EventFields, timestamp: int, route: Route) -> LokiEntry:
         stream = self._streams.stream_of(route.labels, route.read_labels(fields), route.own_labels)
         metadata = labels_of(route.metadata, route.read_metadata(fields))
         line = bytes_of_line(fields)
         size = len(line) + _ENTRY_OVERHEAD
         for name, value in metadata.items():
             size += len(name) + (len(value) if value.isascii() else len(value.encode())) + 6
-        timestamp = min(timestamp_of(event), LATEST)
-        return LokiEntry(route.destination, stream, timestamp, line.decode(), metadata, size)
+        return LokiEntry(route.destination, stream, min(timestamp, LATEST), line.decode(), metadata, size)
 
     def planner(self, destination: LokiDestination) -> LokiPlanner:
         """Return the planner of a destination: an answer does not speak for all of a push."""

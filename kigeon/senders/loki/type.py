@@ -7,6 +7,7 @@ from typing import Any
 
 from kigeon.finding import Finding
 from kigeon.senders.delivery.sink import Sink
+from kigeon.senders.inventory import Inventory
 from kigeon.senders.loki.labels import SERVICE_LABELS, Labels
 from kigeon.senders.loki.schema import KEYS, LokiConfig
 from kigeon.senders.loki.settings import PROTOBUF, LokiSettings
@@ -59,6 +60,12 @@ def keeps_namespaces_apart(loki: LokiSettings) -> bool:
     return any(field == "namespace" and name not in loki.stream_labels for name, field in loki.event_labels)
 
 
+def _inventory(settings: LokiSettings) -> Inventory:
+    from kigeon.senders.loki.inventory import LokiInventory
+
+    return LokiInventory()
+
+
 LOKI = SenderType(
     "loki",
     LokiConfig(KEYS),
@@ -67,4 +74,6 @@ LOKI = SenderType(
     modules=modules,
     check=_check,
     keeps_namespaces_apart=keeps_namespaces_apart,
+    inventory=_inventory,
+    example={"url": "http://loki:3100"},
 )

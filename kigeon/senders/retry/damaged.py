@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from kigeon.senders.delivery.delivery import Delivery
+from kigeon.senders.delivery.parking import Parking
 from kigeon.senders.ports import WaitingMessage
 from kigeon.senders.progress.envelope import EnvelopeProgress
 from kigeon.senders.progress.outcome import Outcome
@@ -22,9 +22,9 @@ def tell_missing(events: int, booked: Outcome) -> None:
 class DamagedPages:
     """What of one sender's retry stream can't be read."""
 
-    def __init__(self, pages: Pages, delivery: Delivery) -> None:
+    def __init__(self, pages: Pages, parking: Parking) -> None:
         self._pages = pages
-        self._delivery = delivery
+        self._parking = parking
         self._unparked: list[tuple[EnvelopeProgress, bytes, str]] = []
 
     def __len__(self) -> int:
@@ -34,13 +34,13 @@ class DamagedPages:
         """Park a message whose headers can't be read."""
         payload = message.payload or await self._pages.payload(message.sequence)
         # One that the dead-letter stream has no room for stays where it is, for the next start.
-        if await self._delivery.park_damaged(message.sequence, payload, message.problem):
+        if await self._parking.park_damaged(message.sequence, payload, message.problem):
             await self._pages.delete(message.sequence)
 
     async def park_page(self, page: EnvelopeProgress, payload: bytes, problem: str) -> None:
         """Park a page whose events can't be read; one that the dead-letter stream has no room for is held."""
-        parked = await self._delivery.park_damaged(page.sequence, payload, problem)
-        if parked and await self._delivery.park_page(page, f"a page of the retry stream: {problem}"):
+        parked = await self._parking.park_damaged(page.sequence, payload, problem)
+        if parked and await self._parking.park_page(page, f"a page of the retry stream: {problem}"):
             await self._pages.end(page, list(page.open_indexes()), Outcome.PARKED)
         else:
             self._unparked.append((page, payload, problem))

@@ -13,8 +13,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from kigeon.errors import QueueError
-from kigeon.senders.delivery.delivery import Delivery
 from kigeon.senders.delivery.lane import Item
+from kigeon.senders.delivery.parking import Parking
 from kigeon.senders.ports import RetryStore
 from kigeon.senders.progress.envelope import EnvelopeProgress
 from kigeon.senders.progress.progress import Progress
@@ -36,13 +36,13 @@ class RetryScheduler:
     ``waiting`` knows what waits for what, ``pages`` writes the stream, ``loader`` loads for another try.
     """
 
-    def __init__(self, store: RetryStore, progress: Progress, delivery: Delivery, place: Place, max_age: float) -> None:
+    def __init__(self, store: RetryStore, progress: Progress, parking: Parking, place: Place, max_age: float) -> None:
         self._progress = progress
         self._ledger = progress.ledger
         self._place = place
         self.waiting = Groups()
         self.pages = Pages(store, progress)
-        self._damaged = DamagedPages(self.pages, delivery)
+        self._damaged = DamagedPages(self.pages, parking)
         self.loader = PageLoader(self.pages, progress, self.waiting, self._damaged, self._enter, max_age)
         # What found no room in the retry stream, and when it is tried again, with what found none among the letters.
         self._held: list[Item] = []

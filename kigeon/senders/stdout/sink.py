@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from kigeon.events.fields import EventFields
 from kigeon.events.occurrence import timestamp_of
 from kigeon.senders.delivery.planner import PlainPlanner
 from kigeon.senders.entry import Answer, PushStatus
@@ -41,8 +42,12 @@ class StdoutSink:
 
     def entry(self, event: Mapping[str, Any], settings: Any) -> Written:
         """Return the line of *event*; *settings* of a hook have no meaning here."""
-        line = line_of(fields_to_send(event))
-        return Written(STDOUT, line, len(line) + 1, timestamp_of(event))
+        return self.entry_of_fields(fields_to_send(event), timestamp_of(event))
+
+    def entry_of_fields(self, fields: EventFields, timestamp: int) -> Written:
+        """Return the line of an event with these *fields*."""
+        line = line_of(fields)
+        return Written(STDOUT, line, len(line) + 1, timestamp)
 
     def planner(self, destination: Descriptor) -> PlainPlanner:
         """Return the plain planner: an answer speaks for the whole push."""

@@ -8,6 +8,7 @@ from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from kigeon.config.settings import QueueSettings
+from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import declare, former_retry_config, stream_state
 from kigeon.queue.stores.gone import GoneSenders
@@ -98,7 +99,7 @@ def test_what_is_in_the_stream_that_all_senders_shared_is_deleted_by_sender(
     async def test(client: Client) -> None:
         js = client.jetstream()
         await declare(client, settings)
-        await js.add_stream(former_retry_config(settings))
+        await js.add_stream(former_retry_config(settings, QueueAddress("")))
         for sender in ("gone", "kept"):
             await js.publish(f"kigeon.retry.{sender}", b"?", headers={"Kigeon-Numbers": "7,8"})
         await look(client, settings, ["kept"], 0.0)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from kigeon.senders.delivery.delivery import Delivery, Elsewhere
 from kigeon.senders.delivery.lane import Item, Lane
 from kigeon.senders.delivery.lanes import Lanes
+from kigeon.senders.delivery.parking import Parking
 from kigeon.senders.delivery.planner import Hold, PushPlanner
 from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.loki.answers import answer_of
@@ -100,8 +101,8 @@ class Simulation:
 
     def _begin(self) -> None:
         elsewhere = Elsewhere(self._hold, self._reroute, self._postpone, self._doubt)
-        self.delivery = Delivery(self.sink, self._saving, self.letters, elsewhere)  # type: ignore[arg-type]
-        self._ways = Lanes(self.delivery.planner, lambda lane: None, self.clock)
+        self.delivery = Delivery(self.sink, self._saving, Parking(self._saving.ledger, self.letters), elsewhere)  # type: ignore[arg-type]
+        self._ways = Lanes(self.delivery.planners.of, lambda lane: None, self.clock)
 
     def crash(self) -> None:
         """Have the sender forget all but its position, and its successor begin with what that says."""
@@ -111,7 +112,7 @@ class Simulation:
         self._doubt(list(self._saving.ledger.doubts))
         waiting = [n for n, item in self.items.items() if not item.page.ended and n not in self.letters.reasons]
         self.items.update({n: Item(self.items[n].page, 0, b"{}", self._entries[n]) for n in waiting})
-        self._ways = Lanes(self.delivery.planner, lambda lane: None, self.clock)
+        self._ways = Lanes(self.delivery.planners.of, lambda lane: None, self.clock)
         self._ways.enter([self.items[n] for n in waiting])
 
     def restart(self) -> None:
@@ -161,7 +162,7 @@ class Simulation:
     def doubts_are_booked(self) -> bool:
         """Whether what would be doubted after a crash is what the planner has no proof of."""
         booked = set(self._saving.ledger.doubts)
-        return booked == set(self.delivery.planner(DESTINATION).unproven()) and booked <= self.sent
+        return booked == set(self.delivery.planners.of(DESTINATION).unproven()) and booked <= self.sent
 
     @property
     def not_held(self) -> set[int]:

@@ -46,7 +46,7 @@ def test_new_streams_are_proven_each_and_then_share_pushes(simulation: Simulatio
 def test_streams_are_counted_by_what_is_known_of_them(simulation: Simulation) -> None:
     simulation.add(*spread(80))
     simulation.run()
-    figures = simulation.delivery.planner(DESTINATION).figures()
+    figures = simulation.delivery.planners.of(DESTINATION).figures()
     assert (figures["known"], figures["proven"], figures["held"]) == (len(STREAMS), len(STREAMS), 0)
     assert figures["unproven"] >= 0
 
@@ -79,7 +79,7 @@ def test_streams_that_loki_has_flow_although_nobody_knows_and_there_is_room_for_
     simulation.loki.limits.max_streams = 8
     simulation.add(*spread(100, streams="uvwxyz"))
     simulation.run(5)
-    simulation.delivery.planner(DESTINATION).settle([simulation.items[1]], Answer(PushStatus.RETRY, "503"))
+    simulation.delivery.planners.of(DESTINATION).settle([simulation.items[1]], Answer(PushStatus.RETRY, "503"))
     simulation.add(*spread(40), *spread(12, streams="uvwxyz"))
     simulation.run(1)
     assert simulation.waiting == {n for n in simulation.items if 40 < n <= 140 or n > 180}
@@ -309,7 +309,7 @@ def test_a_line_that_is_not_valid_any_more_proves_nothing_and_holds_up_no_other_
     simulation.run(5)
     assert set(simulation.letters.reasons) == {17}
     simulation.prove()
-    assert not set(simulation.delivery.planner(DESTINATION).unproven())
+    assert not set(simulation.delivery.planners.of(DESTINATION).unproven())
     assert simulation.doubts_are_booked
     assert not simulation.not_held
 

@@ -11,6 +11,7 @@ from nats.aio.client import Client
 
 from kigeon.errors import Fenced
 from kigeon.events.envelope import pack, unpack
+from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import declare, former_retry_config, stream_state
@@ -58,7 +59,7 @@ async def shared(client: Client) -> None:
     """Have the stream as it was: pages of two senders by turns, and a copy of each that nobody has booked."""
     js = client.jetstream()
     await declare(client, QUEUE_SETTINGS)
-    await js.add_stream(former_retry_config(QUEUE_SETTINGS))
+    await js.add_stream(former_retry_config(QUEUE_SETTINGS, QueueAddress("")))
     for page in range(PAGES + 1):
         for sender in ("a", "b"):
             headers = {

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 from kigeon.errors import QueueFull
 from kigeon.events.envelope import pack
-from kigeon.senders.delivery.delivery import Delivery
 from kigeon.senders.delivery.lane import Item
+from kigeon.senders.delivery.parking import Parking
 from kigeon.senders.progress.envelope import Position
 from kigeon.senders.progress.ledger import Ledger
 from kigeon.senders.progress.outcome import Outcome
@@ -117,8 +117,8 @@ class Scheduler:
         self.store, self.ledger, self.record = store, ledger, Nothing()
         nothing: Any = None
         progress = Progress(ledger, self.record, cast("Any", Nothing()))
-        delivery = Delivery(nothing, progress, nothing, nothing)
-        self.scheduler = RetryScheduler(store, progress, delivery, self._place, 3600.0)
+        parking = Parking(progress.ledger, nothing)
+        self.scheduler = RetryScheduler(store, progress, parking, self._place, 3600.0)
 
     async def _place(self, items: Sequence[Item]) -> list[Item]:
         if self.undecided:

@@ -7,6 +7,7 @@ from typing import Any
 from kigeon.config.types import ConfigType
 from kigeon.config.validators import Wrong, boolean, some_text
 from kigeon.senders.delivery.sink import Sink
+from kigeon.senders.inventory import Inventory
 from kigeon.senders.type import SenderType
 
 
@@ -41,9 +42,18 @@ def sink(settings: LinesSettings) -> Sink:
     return made
 
 
+def inventory(settings: LinesSettings) -> Inventory:
+    """Return what reads files for an audit."""
+    from lines.inventory import LinesInventory
+
+    made: Inventory = LinesInventory()
+    return made
+
+
 LINES = SenderType(
     "lines",
     LinesConfig({"path": absolute, "upper": (boolean, False)}),
     sink,
     lambda settings: [f"to        {settings.path}"],
+    inventory=inventory,
 )

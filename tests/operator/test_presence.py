@@ -1,4 +1,4 @@
-"""What Loki holds of what was sent: each loss is found, and what came too late for its stream is none."""
+"""What a destination holds of what was sent: each loss is found, and what came too late for its stream is none."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import pytest
 from kigeon.config.settings import GlobalSettings, SenderSettings, Settings
 from kigeon.errors import SenderError
 from kigeon.operator.admin_socket import RequestContext
-from kigeon.operator.in_loki import HOUR, InLoki, Way, look_into_loki
+from kigeon.operator.presence import Presence, look_up_presence
 from kigeon.operator.spool import Spool
 from kigeon.queue.broker.address import QueueAddress
 from kigeon.senders.entry import PushStatus
+from kigeon.senders.loki.inventory import LokiInventory
 from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import LokiSink
 from tests.support.events import make_event
@@ -23,14 +24,15 @@ from tests.support.loki import Loki
 from tests.support.operating import SilentAnswer
 
 
-def looked_up(folder: Path, loki: Loki, raw: list[bytes], asked: bytearray) -> list[InLoki | None]:
+def looked_up(folder: Path, loki: Loki, raw: list[bytes], asked: bytearray) -> list[Presence | None]:
     """Return what is found of *raw* events, given page by page."""
     sender = SenderSettings("loki", "loki", settings=LokiSettings(loki.url, stream_labels={"app": "kigeon"}))
     order = RequestContext(Settings((sender,), GlobalSettings(data_dir=folder)), QueueAddress("", ""), None)
     with Spool(folder) as spool:
         for start in range(0, len(raw), 7):
             spool.add(raw[start : start + 7])
-        return [InLoki.of(code) for code in asyncio.run(look_into_loki(order, sender, spool, asked, SilentAnswer()))]
+        looking = look_up_presence(order, sender, LokiInventory(), spool, asked, SilentAnswer())
+        return [Presence.of(code) for code in asyncio.run(looking)]
 
 
 def test_each_loss_is_found_and_a_late_line_is_none(tmp_path: Path) -> None:
@@ -46,9 +48,9 @@ def test_each_loss_is_found_and_a_late_line_is_none(tmp_path: Path) -> None:
         sink.close()
         asked = bytearray(number != 29 for number in range(30))
         found = looked_up(tmp_path, loki, [orjson.dumps(event) for event in events], asked)
-    assert found[:3] == [InLoki.MISSING] * 3
-    assert (found[5], found[29]) == (InLoki.DOUBLED, None)
-    assert Counter(found) == {InLoki.MISSING: 3, InLoki.ONCE: 25, InLoki.DOUBLED: 1, None: 1}
+    assert found[:3] == [Presence.MISSING] * 3
+    assert (found[5], found[29]) == (Presence.DOUBLED, None)
+    assert Counter(found) == {Presence.MISSING: 3, Presence.ONCE: 25, Presence.DOUBLED: 1, None: 1}
 
 
 def test_a_loki_that_does_not_answer_is_said(tmp_path: Path) -> None:
@@ -56,13 +58,3 @@ def test_a_loki_that_does_not_answer_is_said(tmp_path: Path) -> None:
         pass
     with pytest.raises(SenderError):
         looked_up(tmp_path, loki, [orjson.dumps(make_event(1))], bytearray([1]))
-
-
-def test_loki_is_asked_for_the_hours_alone_in_which_there_are_events() -> None:
-    """One without a time (it counts as 1970) does not have half a century read."""
-    way = Way({}, {0, 490_000, 490_001, 490_003})
-    assert list(way.spans()) == [
-        (0, HOUR - 1),
-        (490_000 * HOUR, 490_002 * HOUR - 1),
-        (490_003 * HOUR, 490_004 * HOUR - 1),
-    ]
