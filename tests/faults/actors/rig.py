@@ -29,7 +29,7 @@ GRACE = 4.0
 
 IMPATIENT: dict[str, dict[str, Any]] = {
     "actors.restarts": {"DELAYS": [0.0, 0.1, 0.3], "HEALTHY": 1.0, "START_DEADLINE": 5.0, "ANSWER_DEADLINE": 3.0},
-    "actors.pings": {"PING_EVERY": 0.5},
+    "actors.supervisor": {"PING_EVERY": 0.5},
     "actors.watcher": {"STORED_TIMEOUT": 3.0},
     "actors.deduplicator": {"FORGET_EVERY": 0.2},
     "actors.root": {"TERMINATION_GRACE": GRACE},
