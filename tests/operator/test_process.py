@@ -15,20 +15,23 @@ from pathlib import Path
 import orjson
 import pytest
 
+from kigeon.config.settings import ExternalQueue
 from kigeon.kube.reflector import PAGE_SIZE
 from kigeon.kube.source import ClusterSource
 from kigeon.operator import process
 from kigeon.operator.address import SOCKET, short_path
-from kigeon.operator.admin_socket import MOST_ANSWERING
+from kigeon.operator.admin_socket import MOST_ANSWERING, RequestContext
 from kigeon.operator.dead_letters import actions_of
 from kigeon.operator.memory import MOST_ANSWER_BYTES
 from kigeon.operator.senders import serve
 from kigeon.processes import descendants
-from kigeon.queue.broker.connection import connected
+from kigeon.queue.broker.address import external_address
+from kigeon.queue.broker.connection import QueueClient, connected
 from kigeon.standin.apiserver import ApiServer
 from tests.support.crowd import Crowd
 from tests.support.events import make_event
 from tests.support.filled_queue import Filled, assert_status_holds_nothing_that_waits, audited, audited_in_loki, held_of
+from tests.support.nats import NatsNode
 from tests.support.operating import Door, Told, door_to
 from tests.support.processes import title, wait_until
 
@@ -138,6 +141,30 @@ def test_a_sender_that_does_not_run_is_said_at_once(filled: Filled) -> None:
     with door_to(filled.server, filled.settings) as admin_socket:
         told = admin_socket.ask({"command": "dead-letter", "action": "drop", "ids": ["loki/5"]})
     assert "does not run now" in told.answer["error"]
+
+
+@pytest.mark.parametrize("is_well", [True, False])
+def test_a_server_that_has_lost_the_others_is_left_for_another(
+    is_well: bool, tmp_path: Path, filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def answers(client: QueueClient) -> bool:
+        asked.append(client.server)
+        return is_well
+
+    async def server_of(external: ExternalQueue) -> str:
+        client = await process._connected(RequestContext(filled.settings, external_address(external), None))
+        assert (await client.jetstream().account_info()).streams == 0
+        server = client.server
+        await client.close()
+        return server
+
+    monkeypatch.setattr(process, "_answers", answers)
+    with NatsNode(tmp_path / "one") as one, NatsNode(tmp_path / "two") as two:
+        server = asyncio.run(server_of(ExternalQueue((one.url, two.url))))
+    assert len(asked) == 1
+    assert (server == asked[0]) is is_well
 
 
 def test_so_many_are_answered_at_once_and_the_kernel_kills_them_first(filled: Filled) -> None:

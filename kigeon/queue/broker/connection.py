@@ -53,6 +53,9 @@ TIMEOUTS_BEFORE_ALARM = 2
 
 TIMEOUTS = "writing times out although the queue is connected"
 
+TURNING = 0.02
+"""Seconds between two looks at whether another server is connected to."""
+
 ELECTION = 15.0
 """Seconds for which one server of a cluster may answer without knowing what the others have agreed on."""
 
@@ -221,6 +224,12 @@ class QueueClient(Client):
         elif self._unanswered.refused(asked_at, time.monotonic()):
             self._turn_to_another(UNAVAILABLE)
         return answer
+
+    async def turn(self) -> None:
+        """Leave the server that it is connected to; return when it is connected to another."""
+        await self.force_reconnect()
+        while not self.is_connected:
+            await asyncio.sleep(TURNING)
 
     def _turn_to_another(self, why: str) -> None:
         if self.address.external is not None and self.is_connected:
