@@ -16,7 +16,6 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import ConnectionReconnectingError, StaleConnectionError
 from nats.errors import Error as NatsError
 from nats.js.errors import NoStreamResponseError, NotFoundError
@@ -25,8 +24,8 @@ from kigeon.errors import QueueError, shorten
 from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.cures import cure_of
 from kigeon.queue.broker.external import login_of, tls_context, unsuitable
+from kigeon.queue.broker.leaving import NO_LEADER, LeavingClient
 from kigeon.queue.broker.names import StreamNames
-from kigeon.queue.broker.unanswered import Unanswered, is_refusal
 from kigeon.tenure import Tenure
 from kigeon.throttle import Limited
 
@@ -53,22 +52,14 @@ TIMEOUTS_BEFORE_ALARM = 2
 
 TIMEOUTS = "writing times out although the queue is connected"
 
-TURNING = 0.02
-"""Seconds between two looks at whether another server is connected to."""
-
 ELECTION = 15.0
 """Seconds for which one server of a cluster may answer without knowing what the others have agreed on."""
 
 DENIED = "permissions violation"
 """What a server says that a user may not publish or subscribe to something: the connection is as good as before."""
 
-NO_LEADER = "no server answers for a stream: the cluster elects a leader, or lacks the servers to"
 
-SILENT = "what it is asked times out"
-UNAVAILABLE = "JetStream is not available at this server"
-
-
-class QueueClient(Client):
+class QueueClient(LeavingClient):
     """A client that raises an *alarm* when the server is there but does not store.
 
     When a stream is not there it does what is done when a connection comes back: *on_reconnect* declares it. With an
@@ -78,8 +69,7 @@ class QueueClient(Client):
     def __init__(
         self, address: QueueAddress, alarm: Alarm | None = None, on_reconnect: OnReconnect | None = None
     ) -> None:
-        super().__init__()
-        self.address = address
+        super().__init__(address)
         self.unstored = ""
         """Why nothing was stored, or told, when that was tried last; "" where it was."""
         self.moved = ""
@@ -88,9 +78,7 @@ class QueueClient(Client):
         self._alarm = alarm
         self._on_reconnect = on_reconnect
         self._returning: asyncio.Future[None] | None = None
-        self._turning: asyncio.Future[None] | None = None
         self._timeouts = 0
-        self._unanswered = Unanswered()
         self._doubts: dict[str, float] = {}
         self.tenure = Tenure()
         """Until when there may be writes."""
@@ -129,12 +117,6 @@ class QueueClient(Client):
             **(login_of(external) if external is not None else {"token": self.address.token}),
         )
         self._unconnected = ""
-
-    @property
-    def server(self) -> str:
-        """Host and port of the server that it is connected to, "" where it is to none."""
-        url = self.connected_url
-        return url.netloc if url is not None else ""
 
     @property
     def problem(self) -> str:
@@ -202,40 +184,6 @@ class QueueClient(Client):
             if self.address.external is None:
                 log.error("a stream is missing, it is declared again")
             self._returning = asyncio.ensure_future(self._on_reconnect(self))
-
-    async def request(
-        self,
-        subject: str,
-        payload: bytes = b"",
-        timeout: float = 0.5,
-        old_style: bool = False,
-        headers: dict[str, Any] | None = None,
-    ) -> Msg:
-        """Ask as nats-py does; leave a server of several that does not do what it is asked again and again."""
-        asked_at = time.monotonic()
-        try:
-            answer = await super().request(subject, payload, timeout, old_style, headers)
-        except (NatsError, TimeoutError) as error:
-            if self._unanswered.failed(error, asked_at, time.monotonic()):
-                self._turn_to_another(SILENT if isinstance(error, TimeoutError) else NO_LEADER)
-            raise
-        if not is_refusal(answer):
-            self._unanswered.answered()
-        elif self._unanswered.refused(asked_at, time.monotonic()):
-            self._turn_to_another(UNAVAILABLE)
-        return answer
-
-    async def turn(self) -> None:
-        """Leave the server that it is connected to; return when it is connected to another."""
-        await self.force_reconnect()
-        while not self.is_connected:
-            await asyncio.sleep(TURNING)
-
-    def _turn_to_another(self, why: str) -> None:
-        if self.address.external is not None and self.is_connected:
-            said = "a server of the queue does not do what it is asked, kigeon turns to another of them"
-            few.error(said, extra={"error": why, "cure": cure_of(why)})
-            self._turning = asyncio.ensure_future(self.force_reconnect())
 
     def lasts(self, doubt: str, holds: bool) -> bool:
         """Return whether *doubt* is more than what a cluster may tell while it elects a leader.
