@@ -70,6 +70,7 @@ def test_the_kernel_kills_whatever_of_the_leader_asks_for_memory(
         longest = watched(replicas, limit, record_property)
         assert group.kills
         assert max(longest.values()) <= on_this_machine(TAKEOVER)
+        leader.kill_tree()
         replicas.finish(flow)
 
 
@@ -84,6 +85,8 @@ def test_the_leader_is_refused_memory(
 
     longest = watched(replicas, limit, record_property)
     assert max(longest.values()) <= on_this_machine(TAKEOVER)
+    # It has no memory to answer with.
+    leader.kill_tree()
     replicas.finish(flow)
 
 
@@ -102,6 +105,8 @@ def test_whatever_the_leader_starts_has_no_memory(
 
     longest = watched(replicas, limit, record_property)
     assert max(longest.values()) <= on_this_machine(TAKEOVER)
+    # It has no memory to answer with.
+    leader.kill_tree()
     replicas.finish(flow)
 
 
