@@ -14,6 +14,7 @@ from actors.messages import (
     BrokerFailing,
     ChildSpec,
     Connect,
+    Failing,
     Leave,
     Ping,
     Pong,
@@ -28,8 +29,8 @@ from actors.messages import (
     Tenured,
 )
 from actors.queue import Queue
-from actors.restarts import ANSWER_DEADLINE, DELAYS, START_DEADLINE
-from actors.roles import HAND_OVER
+from actors.restarts import ANSWER_DEADLINE, DELAYS, FAILS_AFTER, START_DEADLINE
+from actors.roles import HAND_OVER, SPENT_AFTER
 from actors.sender import Sender
 from actors.spec import children_of
 from actors.supervisor import Supervisor
@@ -370,6 +371,54 @@ def test_a_pipeline_that_is_taken_again_begins_another_epoch(among: Made) -> Non
             found += among.receive(Pong(1, spec.name, 100 + number, {}), f"address-{number}")
         assert {message.epoch for _, message in of(Connect, found)} == {time}
         stands(among, 2 * time + 1)
+
+
+def test_an_actor_begins_with_the_server_by_which_the_lease_was_renewed(among: Made) -> None:
+    standing = Standing(1, REPLICA, 2000.0, frozenset({"sender.out"}), {}, {}, 1, server="b:4222")
+    ((_, start),) = of(Start, among.receive(standing, MEMBER))
+    assert start.queue == replace(QUEUE, preferred="b:4222")
+
+
+def test_another_membership_goes_on_with_the_lease_that_there_is(among: Made, killed: list[int]) -> None:
+    """It may be another one than the first: one that others have ended is followed by another."""
+    among.receive(Standing(1, replace(REPLICA, id="b", sees=True), 2000.0, frozenset(), {}, {}, 1), MEMBER)
+    killed.append(101)
+    among.receive(ChildActorExited(MEMBER), MEMBER)
+    ((_, start),) = of(Start, [*among.take(), *among.wake()])
+    assert among.created == [Membership, Membership]
+    assert start.replica == replace(REPLICA, id="b")
+
+
+def test_the_root_is_told_when_no_role_has_been_held_for_long(among: Made, time: ManualTime) -> None:
+    """One that has held none yet has nothing to give back."""
+    assert not is_spent_after(among, time, LONG)
+    stands(among, 1, "sender.out", until=3000.0)
+    assert not is_spent_after(among, time, 0.0)
+    stands(among, 2, until=3000.0)
+    assert not is_spent_after(among, time, SPENT_AFTER - 0.1)
+    assert is_spent_after(among, time, 0.1)
+
+
+def is_spent_after(among: Made, time: ManualTime, seconds: float) -> bool:
+    """Return what the root is told in so many seconds; the Membership is well."""
+    time.now += seconds
+    among.receive(Pong(1, "membership", 101, {}), MEMBER)
+    return status(among).is_spent
+
+
+def test_others_are_told_of_actors_that_end_again_and_again(among: Made, time: ManualTime) -> None:
+    stands(among, 1, "sender.out", "pipeline")
+    for number in range(FAILS_AFTER):
+        found = end_sender(among, time)
+        assert of(Failing, found) == ([(MEMBER, Failing("sender.out"))] if number == FAILS_AFTER - 1 else [])
+
+
+def end_sender(among: Made, time: ManualTime) -> list[tuple[Any, Any]]:
+    """Let the sender end, and its successor be made and be asked how it is; return what was sent."""
+    number = max(n for n, kind in enumerate(among.created, 1) if kind is Sender)
+    found = among.receive(ChildActorExited(f"address-{number}"), f"address-{number}")
+    time.now += DELAYS[FAILS_AFTER]
+    return [*found, *among.wake()]
 
 
 def test_who_does_not_finish_in_time_is_killed(among: Made, killed: list[int], time: ManualTime) -> None:

@@ -20,6 +20,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
         st.lists(TEXTS).map(tuple),
         st.none() | st.booleans(),
         st.booleans(),
+        st.lists(TEXTS).map(tuple),
     )
 )
 def test_a_replica_is_read_as_it_was_written(replica: Replica) -> None:
@@ -44,3 +45,9 @@ def test_what_can_not_be_read_is_held_by_nobody_and_renewed_by_nobody(value: byt
 def test_what_a_later_version_adds_is_left_out() -> None:
     written = orjson.loads(write_role(Role("a", "n", "s")))
     assert read_role(orjson.dumps({**written, "format": 2, "more": [1]})) == Role("a", "n", "s")
+
+
+def test_one_of_a_version_that_did_not_tell_what_fails_fails_at_nothing() -> None:
+    written = orjson.loads(write_replica(Replica("a", "n", "s", fails=("pipeline",))))
+    del written["fails"]
+    assert read_replica("a", orjson.dumps(written)).fails == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
@@ -11,10 +12,14 @@ from pathlib import Path
 import orjson
 import pytest
 
+from kigeon.config.settings import ExternalQueue
 from kigeon.kube.reflector import PAGE_SIZE
 from kigeon.kube.source import ClusterSource
 from kigeon.operator import process
+from kigeon.operator.admin_socket import RequestContext
 from kigeon.operator.memory import MOST_ANSWER_BYTES
+from kigeon.queue.broker.address import external_address
+from kigeon.queue.broker.connection import QueueClient
 from kigeon.standin.apiserver import ApiServer
 from tests.support.crowd import Crowd, crowd_event
 from tests.support.filled_queue import (
@@ -24,6 +29,7 @@ from tests.support.filled_queue import (
     audited_in_loki,
     held_of,
 )
+from tests.support.nats import NatsNode
 from tests.support.operating import door_to
 
 
@@ -54,6 +60,30 @@ def test_for_a_terminal_only_what_is_wrong_is_told(filled: Filled) -> None:
     assert told.answer["unaccounted"] == 5
     assert [event["name"] for event in told.answer["events"]] == [f"web-{COUNT + n}.17a" for n in range(1, 6)]
     assert told.progress
+
+
+@pytest.mark.parametrize("is_well", [True, False])
+def test_a_server_that_has_lost_the_others_is_left_for_another(
+    is_well: bool, tmp_path: Path, filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def answers(client: QueueClient) -> bool:
+        asked.append(client.server)
+        return is_well
+
+    async def server_of(external: ExternalQueue) -> str:
+        client = await process._connected(RequestContext(filled.settings, external_address(external), None))
+        assert (await client.jetstream().account_info()).streams == 0
+        server = client.server
+        await client.close()
+        return server
+
+    monkeypatch.setattr(process, "_answers", answers)
+    with NatsNode(tmp_path / "one") as one, NatsNode(tmp_path / "two") as two:
+        server = asyncio.run(server_of(ExternalQueue((one.url, two.url))))
+    assert len(asked) == 1
+    assert (server == asked[0]) is is_well
 
 
 def test_what_needs_more_memory_than_the_kernel_allows_is_an_error(

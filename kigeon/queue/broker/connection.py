@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -23,6 +24,7 @@ from kigeon.errors import QueueError, shorten
 from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.cures import cure_of
 from kigeon.queue.broker.external import login_of, tls_context, unsuitable
+from kigeon.queue.broker.leaving import NO_LEADER, LeavingClient
 from kigeon.queue.broker.names import StreamNames
 from kigeon.tenure import Tenure
 from kigeon.throttle import Limited
@@ -56,10 +58,8 @@ ELECTION = 15.0
 DENIED = "permissions violation"
 """The beginning of a server's message that a user may not publish or subscribe to a subject; the connection stays."""
 
-NO_LEADER = "no server answers for a stream: the cluster elects a leader, or lacks the servers to"
 
-
-class QueueClient(Client):
+class QueueClient(LeavingClient):
     """A client that raises an *alarm* when the server answers but does not store.
 
     When a stream is missing, the client calls *on_reconnect*, which declares the stream, as after a lost connection. No
@@ -69,8 +69,7 @@ class QueueClient(Client):
     def __init__(
         self, address: QueueAddress, alarm: Alarm | None = None, on_reconnect: OnReconnect | None = None
     ) -> None:
-        super().__init__()
-        self.address = address
+        super().__init__(address)
         self.unstored = ""
         """Why the last write or read failed; "" where it did not."""
         self.moved = ""
@@ -79,7 +78,6 @@ class QueueClient(Client):
         self._alarm = alarm
         self._on_reconnect = on_reconnect
         self._returning: asyncio.Future[None] | None = None
-        self._turning: asyncio.Future[None] | None = None
         self._timeouts = 0
         self._doubts: dict[str, float] = {}
         self.tenure = Tenure()
@@ -105,8 +103,9 @@ class QueueClient(Client):
         """Connect as :func:`connect` does."""
         external = self.address.external
         await self.connect(
-            self.address.servers,
+            self.address.in_order(random.shuffle),
             name=name,
+            dont_randomize=True,
             allow_reconnect=True,
             max_reconnect_attempts=-1,
             connect_timeout=2,
@@ -159,9 +158,7 @@ class QueueClient(Client):
         self._timeouts = self._timeouts + 1 if timed_out else 0
         if self._timeouts >= TIMEOUTS_BEFORE_ALARM:
             self._timeouts = 0
-            if self.address.external is not None:
-                self._turn_to_another()
-            elif self._alarm is not None:
+            if self.address.external is None and self._alarm is not None:
                 self._alarm(TIMEOUTS)
         self.unstored = "" if error is None else _told(error)
         self.missed(error)
@@ -188,10 +185,6 @@ class QueueClient(Client):
             if self.address.external is None:
                 log.error("a stream is missing, kigeon declares it again")
             self._returning = asyncio.ensure_future(self._on_reconnect(self))
-
-    def _turn_to_another(self) -> None:
-        few.error("the queue does not store, kigeon turns to another of its servers", extra={"cure": cure_of(TIMEOUTS)})
-        self._turning = asyncio.ensure_future(self.force_reconnect())
 
     def lasts(self, doubt: str, holds: bool) -> bool:
         """Return whether *doubt* is true, and not only a wrong answer of a cluster that elects a leader.

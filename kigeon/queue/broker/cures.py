@@ -70,6 +70,10 @@ _CURES = (
         "another stream has kigeon's subjects: give this kigeon a queue.name of its own",
     ),
     (
+        r"not available at this server",
+        "see that this server reaches the others, and that more than half of them run; kigeon tries the others",
+    ),
+    (
         r"no server answers for a stream|not available|10008|no response from stream|no stream response",
         "see that more than half of the servers run and reach one another; kigeon goes on by itself",
     ),

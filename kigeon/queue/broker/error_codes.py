@@ -11,6 +11,8 @@ from enum import IntEnum
 class ErrorCode(IntEnum):
     """The ``err_code`` of an answer to a request to JetStream's API, or to a publish."""
 
+    CLUSTER_NOT_AVAILABLE = 10008
+    """The server knows no leader: it is parted from the others, or there are too few of them."""
     NO_MESSAGE_FOUND = 10037
     SEQUENCE_NOT_FOUND = 10043
     STREAM_MSG_DELETE_FAILED = 10057

@@ -48,6 +48,11 @@ class Pull:
         return await self.subscription.consumer_info()
 
     @property
+    def asked_at(self) -> float:
+        """When the open request was made, in seconds on the steady clock; 0.0 where none is open."""
+        return self._asked_at if self._asked else 0.0
+
+    @property
     def may_be_lost(self) -> bool:
         """Whether the connection was lost since the start, so that the server may have lost request and consumer."""
         return not self._client.is_connected or self._client.stats["reconnects"] != self._reconnects

@@ -97,8 +97,8 @@ OF_THESPIAN = (
 """What Thespian tells: of one process to itself, or twice by its own doing."""
 
 
-OF_REPLICAS = {"Tenured", "Standing", "RoleStopped", "Leave"}
-"""What is sent only where kigeon is one of several replicas, which it is not here: tests/replicas has those."""
+OF_REPLICAS = {"Tenured", "Standing", "RoleStopped", "Failing", "Leave"}
+"""What is sent only where kigeon is one of several replicas: :mod:`tests.faults.actors.sharing` has those."""
 
 
 def message_kinds() -> set[str]:

@@ -4,17 +4,20 @@ import asyncio
 import dataclasses
 import logging
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext, api
 from nats.js.errors import NoStreamResponseError
 
 from kigeon.config.settings import ExternalQueue, QueueSettings
 from kigeon.errors import QueueError
-from kigeon.queue.broker import connection
+from kigeon.queue.broker import connection, unanswered
 from kigeon.queue.broker.address import external_address
 from kigeon.queue.broker.connection import ELECTION, QueueClient, connected, lasts
 from kigeon.queue.broker.scan import scan
@@ -67,21 +70,55 @@ def test_credentials_that_expire_are_read_again(tmp_path: Path) -> None:
         asyncio.run(test(node))
 
 
-def test_writes_that_time_out_have_it_turn_to_another_server(node: NatsNode, tmp_path: Path) -> None:
+@pytest.mark.parametrize("answer", [b"", b'{"error":{"code":503,"err_code":10008,"description":"unavailable"}}'])
+def test_a_server_that_does_not_do_what_it_is_asked_is_left(
+    answer: bytes, node: NatsNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody is asked to restart a server that is not kigeon's."""
+    monkeypatch.setattr(unanswered, "SILENCE", 0.2)
+    monkeypatch.setattr(unanswered, "REFUSALS", 0.2)
     alarms: list[str] = []
 
+    async def respond(message: Msg) -> None:
+        if answer:
+            await message.respond(answer)
+
     async def test() -> None:
-        client = QueueClient(external_address(use(node, tmp_path)), alarms.append)
-        await client.open("test")
-        for _ in range(2):
-            client.wrote(TimeoutError())
-        assert "disks" in client.problem
-        await until(lambda: client.stats["reconnects"] == 1 and client.is_connected)
-        await client.close()
+        async with connected(external_address(use(node, tmp_path)), "other") as other:
+            await other.subscribe("asked", cb=respond)
+            await other.flush()
+            client = QueueClient(external_address(use(node, tmp_path)), alarms.append)
+            await client.open("test")
+            while client.stats["reconnects"] == 0:
+                with suppress(NatsError):
+                    await client.request("asked", timeout=0.15)
+            await until(lambda: client.is_connected)
+            await client.close()
 
     asyncio.run(test())
     assert alarms == []
+
+
+def test_whoever_turns_away_turns_to_another(node: NatsNode, tmp_path: Path) -> None:
+    """nats-py would choose among all, and might come back to the same."""
+
+    async def test(other: NatsNode) -> None:
+        external = dataclasses.replace(use(node, tmp_path), servers=(node.url, other.url))
+        async with connected(external_address(external), "test") as client:
+            for number in range(1, 7):
+                before = client.server
+                client._turn_to_another("it refuses")
+                await until(lambda number=number: client.stats["reconnects"] == number and client.is_connected)
+                assert client.server != before
+
+    with NatsNode(tmp_path / "other", more=USER.format("first")) as other:
+        asyncio.run(test(other))
+
+
+def test_writes_that_time_out_are_told_with_a_cure() -> None:
+    client = QueueClient(external_address(ExternalQueue(("nats://127.0.0.1:1",))))
+    client.wrote(TimeoutError())
+    assert "disks" in client.unstored
 
 
 def test_an_election_is_waited_for_and_the_streams_are_looked_at(caplog: pytest.LogCaptureFixture) -> None:
