@@ -145,7 +145,10 @@ async def _compare(
     for config in wanted:
         try:
             found = await js.stream_info(config.name or "")
-        except NotFoundError:
+        except (NotFoundError, TimeoutError) as error:
+            # A stream whose restoring was broken off does not answer; the move that did it is repeated.
+            if isinstance(error, TimeoutError) and not moves:
+                raise
             missing.append(config)
             continue
         if problem := incompatible(found.config, config):

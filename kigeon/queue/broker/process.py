@@ -50,7 +50,7 @@ jetstream {{
   store_dir: "{store}"
   max_memory_store: 16777216
   max_file_store: {max_file_store}
-  sync_interval: always
+  sync_interval: {sync}
 }}
 """
 
@@ -64,6 +64,8 @@ class NatsServer:
     def __init__(self, data_dir: Path, max_file_store: int) -> None:
         self.data_dir = data_dir
         self._max_file_store = max_file_store
+        self.syncs = True
+        """Whether it syncs before it acknowledges; who has it not do so syncs the store when it has ended."""
         self._lock = DirectoryLock(data_dir)
         self._process: subprocess.Popen[bytes] | None = None
         self._recovery: Recovery | None = None
@@ -203,6 +205,7 @@ class NatsServer:
                 ports=run.resolve(),
                 store=(self.data_dir / "jetstream").resolve(),
                 max_file_store=self._max_file_store,
+                sync="always" if self.syncs else "2m",
             )
         )
         return path
