@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from actors.base import KigeonActor
-from actors.messages import Leave, RoleStopped, Standing, Start
+from actors.messages import Failing, Leave, RoleStopped, Standing, Start
 from kigeon.errors import KubernetesError, StartError
 from kigeon.kube.source import ClusterSource
 from kigeon.leases.member import Member
@@ -52,14 +53,19 @@ class Membership(KigeonActor):
         await self._member.run()
 
     def posted(self, item: Any) -> None:
-        """Pass on how this replica stands."""
-        self._standing = item
-        self.send(self.supervisor, item)
+        """Pass on how this replica stands, and by which server."""
+        self._standing = replace(item, server=self._client.server if self._client is not None else "")
+        self.send(self.supervisor, self._standing)
 
     def receiveMsg_RoleStopped(self, message: RoleStopped, sender: Any) -> None:
         """Have a role given back whose actors have ended."""
         if self._member is not None and self.loop is not None:
             self.loop.spawn(_told(self._member, message))
+
+    def receiveMsg_Failing(self, message: Failing, sender: Any) -> None:
+        """Have the others know that a role does not work here."""
+        if self._member is not None and self.loop is not None:
+            self.loop.spawn(_failing(self._member, message))
 
     def receiveMsg_Leave(self, message: Leave, sender: Any) -> None:
         """Have every role given back, one after the other, as their actors end."""
@@ -117,6 +123,10 @@ class Asking:
 
 async def _told(member: Member, message: RoleStopped) -> None:
     member.stopped(message.role, message.revision)
+
+
+async def _failing(member: Member, message: Failing) -> None:
+    member.fails(message.role)
 
 
 async def _leaving(member: Member) -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "BrokerFailing",
     "ChildSpec",
     "Connect",
+    "Failing",
     "Leave",
     "Ping",
     "Pong",
@@ -151,6 +152,8 @@ class Status:
     scripts: Mapping[str, str] = field(default_factory=dict, repr=False)
     is_planned: bool = True
     """Whether it knows what to run."""
+    is_spent: bool = False
+    """Whether it holds memory for roles that this replica has not held for long: another Supervisor has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,13 @@ class RoleStopped:
 
     role: str
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """To the Membership: the actors of ``role`` end again and again here. It is said for as long as it is so."""
+
+    role: str
 
 
 @dataclass(frozen=True, slots=True)

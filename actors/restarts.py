@@ -11,6 +11,9 @@ DELAYS = (0.0, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0)
 HEALTHY = 60.0
 """A child that ran for so many seconds begins the delays anew."""
 
+FAILS_AFTER = 3
+"""A child that was replaced so many times without a healthy time between fails."""
+
 START_DEADLINE = 15.0
 """Seconds within which a new child has to answer its first Ping."""
 
@@ -37,6 +40,10 @@ class Lifeline:
         """Note that the child was created."""
         self.created_at, self.answered_at, self.due_at = now, 0.0, None
 
+    def renewed(self, now: float) -> None:
+        """Note that the child was ended, though nothing is wrong with it: the next one is due."""
+        self.due_at = now
+
     def answered(self, now: float) -> None:
         """Note a sign of life."""
         self.answered_at = now
@@ -50,6 +57,12 @@ class Lifeline:
         self.in_a_row += 1
         self.due_at = now + delay
         return delay
+
+    @property
+    def fails(self) -> bool:
+        """Whether it ends again and again, and does not run for long now."""
+        is_healthy = self.due_at is None and self.answered_at - self.created_at >= HEALTHY
+        return self.in_a_row >= FAILS_AFTER and not is_healthy
 
     @property
     def hangs_at(self) -> float:

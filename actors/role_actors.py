@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from actors.acts import Acts, Kill, Tell
 from actors.children import Child, Children
-from actors.messages import ChildSpec, Leave, RoleStopped, Tenured
+from actors.messages import ChildSpec, Failing, Leave, RoleStopped, Tenured
 from actors.roles import MEMBERSHIP, Roles
 
 
@@ -63,6 +63,14 @@ class RoleActors:
             if is_over and standing is not None and membership is not None:
                 acts.append(Tell(membership.address, RoleStopped(role, standing.giving[role])))
         return acts
+
+    def failing(self) -> Acts:
+        """Say of which roles the actors do not keep running: another replica may hold them instead."""
+        membership = self._children.membership
+        if membership is None or membership.address is None:
+            return []
+        failing = {child.role for child in self._children.working if child.life.fails}
+        return [Tell(membership.address, Failing(role)) for role in sorted(failing)]
 
     def leave(self) -> Acts:
         """Have every role given back, since kigeon stops and others are there; it is said again until it is heard."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 from actors.messages import ChildSpec, Standing
 from kigeon.leases.records import Replica
+from kigeon.queue.broker.address import QueueAddress
 from kigeon.roles import PIPELINE, sender_role
 
 MEMBERSHIP = ChildSpec("membership", "actors.membership.Membership")
@@ -14,6 +16,10 @@ MEMBERSHIP = ChildSpec("membership", "actors.membership.Membership")
 
 HAND_OVER = 1.0
 """Seconds for the actors of a role to finish that another replica takes: it goes on where they end."""
+
+
+SPENT_AFTER = 30.0
+"""Seconds without a role after which what it took to work at one is too much for a replica that waits."""
 
 
 def role_of(spec: ChildSpec) -> str:
@@ -32,12 +38,16 @@ class Roles:
         self.standing: Standing | None = None
         self._deadlines: dict[str, float] = {}
         self._ending: dict[int, str] = {}
+        self._used_at: float | None = None
 
     def note(self, standing: Standing) -> bool:
         """Note a *standing*; return whether it is news: messages may overtake one another."""
         if self.standing is not None and standing.number <= self.standing.number:
             return False
         self.standing = standing
+        if self.replica is not None:
+            # Another Membership goes on with the lease that there is, which may not be the first.
+            self.replica = replace(self.replica, id=standing.replica.id, since=standing.replica.since)
         self._deadlines = {role: end for role, end in self._deadlines.items() if role in standing.giving}
         return True
 
@@ -70,6 +80,16 @@ class Roles:
         if self.replica is None or not role:
             return True
         return standing is not None and (role in standing.running or role in standing.giving)
+
+    def by_way_of(self, queue: QueueAddress) -> QueueAddress:
+        """Return *queue* with the server first by which the lease was renewed: another may be parted from the rest."""
+        return replace(queue, preferred=self.standing.server) if self.standing is not None else queue
+
+    def is_spent(self, works: bool, now: float) -> bool:
+        """Whether no role has been held or expected here for long, after one was; *works*: whether one is now."""
+        if works or (self.standing is not None and self.standing.expected):
+            self._used_at = now
+        return self.standing is not None and self._used_at is not None and now - self._used_at >= SPENT_AFTER
 
     # ---------------------------------------------------------------------------------------------- what is given back
 

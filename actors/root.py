@@ -17,12 +17,13 @@ from actors.messages import Status, Supervise
 from actors.orphans import Orphans
 from actors.outside import Outside
 from actors.restarts import Lifeline
+from actors.roles import MEMBERSHIP
 from actors.signals import Signals
 from actors.spec import RunSpec
 from kigeon.clock import JumpWatch
 from kigeon.observability.latest import without_latest
 from kigeon.operator.admin_socket import AdminSocket
-from kigeon.processes import reap
+from kigeon.processes import is_running, reap
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,9 @@ class Root:
                 self._system_life.answered(now)
                 self._heed(status)
                 self._orphans.end([*self._spared(), *self._admin_socket.answering, *self._system.pids])
-        if self._system is None and self._system_life.is_due(now) and not self._signals.stops:
+                if status.is_spent and not any(map(is_running, self._admin_socket.answering)):
+                    self._renew(status)
+        if self._system is None and self._system_life.is_due(time.monotonic()) and not self._signals.stops:
             self._build(now)
 
     def _heed(self, status: Status) -> None:
@@ -116,10 +119,22 @@ class Root:
         if self._spec.observe(status):
             self._signals.stops += 1
 
-    def _tear_down(self, reason: str) -> None:
+    def _renew(self, status: Status) -> None:
+        """Build the actor system anew: what its processes once needed for a role they can't give back."""
+        log.info("no role is held here any more, the actor system begins anew to give memory back")
+        lease = status.children.get(MEMBERSHIP.name, {}).get("id")
+        if self._spec.replica is not None and lease:
+            self._spec.replica = replace(self._spec.replica, id=lease)
+        self._dismantle()
+        self._system_life.renewed(time.monotonic())
+
+    def _dismantle(self) -> None:
         if self._system is not None:
             self._system.tear_down(self._spared())
             self._system = None
+
+    def _tear_down(self, reason: str) -> None:
+        self._dismantle()
         self._outside.actors_fail(reason)
         delay = self._system_life.ended(time.monotonic())
         log.error("the actor system is built again", extra={"reason": reason, "delay": delay})

@@ -87,8 +87,9 @@ class Supervisor(KigeonActor):
     def receiveMsg_Ping(self, message: Ping, sender: Any) -> None:
         """Tell how every child fares; the root asks every second."""
         failing, self._broker_failing = self._broker_failing, ""
-        status, scripts = self._children.status(), self._children.scripts()
-        self.send(sender, Status(message.nonce, os.getpid(), status, failing, scripts, self._plan is not None))
+        told = self._children.status(), failing, self._children.scripts(), self._plan is not None
+        is_spent = self._roles.is_spent(bool(self._children.working), time.monotonic())
+        self.send(sender, Status(message.nonce, os.getpid(), *told, is_spent))
 
     def receiveMsg_Pong(self, message: Pong, sender: Any) -> None:
         """Note a child's sign of life."""
@@ -151,7 +152,8 @@ class Supervisor(KigeonActor):
         if self._stopping is None:
             self._do(self._epochs.repeat(now))
         is_busy = self._children.are_beginning or self._roles.is_busy or self._epochs.is_busy
-        self._do(self._pings.ask(self._children, now, is_busy))
+        if asks := self._pings.ask(self._children, now, is_busy):
+            self._do([*asks, *self._role_actors.failing()])
         # The Membership needs no lease.
         over = now + self._roles.until - boot_time() if self._children.working else math.inf
         self._look_within(LOOK_INTERVAL if is_busy else min(self._pings.due_at, over, self._children.hangs_at) - now)
@@ -183,8 +185,8 @@ class Supervisor(KigeonActor):
         child.address = self.createActor(getattr(import_module(module), name))
         # Thespian (4.0.1) has forked it by now. One that dies before it has connected back is told by nobody.
         child.pid = self._myRef._child_procs[-1].childProc.pid
-        until = self._roles.until if child.role else math.inf
-        self.send(child.address, Start(child.spec, plan.settings, plan.queue, plan.cluster, until, plan.replica))
+        until, queue = self._roles.until if child.role else math.inf, self._roles.by_way_of(plan.queue)
+        self.send(child.address, Start(child.spec, plan.settings, queue, plan.cluster, until, self._roles.replica))
         self.send(child.address, Ping(0))
 
     def _ended(self, child: Child, reason: str) -> None:

@@ -26,7 +26,7 @@ from kigeon.queue.broker.connection import DENIED, QueueClient
 from kigeon.queue.broker.cures import cure_of
 from kigeon.queue.broker.mark import mark_in, why_unusable
 from kigeon.queue.broker.permissions import publishes, restores, subscribes
-from kigeon.queue.broker.streams import records_config, retry_config, stream_configs
+from kigeon.queue.broker.stream_configs import records_config, retry_config, stream_configs
 
 PATIENCE = 5.0
 """Seconds for a server to take a connection, and for JetStream to answer."""

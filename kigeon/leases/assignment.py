@@ -1,7 +1,8 @@
 """Which replica is to hold which role. Pure: all replicas that see the same compute the same.
 
 Whoever holds a role keeps it, as long as the senders are spread evenly: no replica has two more than another that could
-take one. The pipeline stays where it is unless the API server does not answer there and does elsewhere.
+take one. The pipeline stays where it is unless the API server does not answer there and does elsewhere. A role whose
+actors do not keep running where it is held goes to a replica of which nobody says so, if there is one.
 """
 
 from __future__ import annotations
@@ -20,13 +21,19 @@ def assign(replicas: Collection[Replica], roles: Iterable[str], holders: Mapping
 
     *holders* are the ids of those who hold a role now, alive or not.
     """
-    able = {role: sorted((r for r in replicas if role in r.roles), key=lambda r: r.id) for role in roles}
+    able = {role: _able(replicas, role) for role in roles}
     kept = {role: holder for role, holder in holders.items() if any(r.id == holder for r in able.get(role, ()))}
     assigned: dict[str, str] = {}
     if able.get(PIPELINE):
         assigned[PIPELINE] = _pipeline(able[PIPELINE], kept)
     senders = {role: [r.id for r in who] for role, who in sorted(able.items()) if role != PIPELINE and who}
     return assigned | _spread(senders, kept, assigned.get(PIPELINE, ""))
+
+
+def _able(replicas: Iterable[Replica], role: str) -> list[Replica]:
+    """Return who is configured for *role*: those where it works, or all where it works nowhere."""
+    configured = sorted((r for r in replicas if role in r.roles), key=lambda r: r.id)
+    return [r for r in configured if role not in r.fails] or configured
 
 
 def _pipeline(able: Sequence[Replica], kept: Mapping[str, str]) -> str:

@@ -131,6 +131,10 @@ class Keeper:
         """Note whether the API server answers this replica; None where it was not asked."""
         self.me = replace(self.me, sees=sees)
 
+    def failing(self, roles: Iterable[str]) -> None:
+        """Note the *roles* whose actors do not keep running here."""
+        self.me = replace(self.me, fails=tuple(sorted(roles)))
+
     def leave(self) -> None:
         """Give every role back, and take none: the lease is to say so from its next renewal on."""
         self.is_leaving = True

@@ -29,6 +29,9 @@ few = Limited(log)
 AGAIN = 0.2
 """Seconds from an attempt that failed to the next one."""
 
+FAILS_FOR = 60.0
+"""Seconds after it was said last for which a role counts as one that does not run here; then it may be tried again."""
+
 LOOK_EVERY = 0.5
 """Seconds between two looks at whether the API server answers."""
 
@@ -63,6 +66,7 @@ class Member:
         self._shown_at = 0.0
         self._writing = asyncio.Lock()
         self._told: Standing | None = None
+        self._failed_at: dict[str, float] = {}
 
     async def run(self) -> None:
         """Take part until cancelled."""
@@ -81,6 +85,21 @@ class Member:
         """Note that no actor of *role* runs here any more that began when it was taken as *revision*."""
         self._keeper.stopped(role, revision)
         self._changed.set()
+
+    def fails(self, role: str) -> None:
+        """Note that the actors of *role* do not keep running here: another replica may have more luck."""
+        is_news = role not in self._failed_at
+        self._failed_at[role] = boot_time()
+        if is_news:
+            self._note_failing()
+
+    def _note_failing(self) -> None:
+        """Have it known at once where that changes what fails here."""
+        now = boot_time()
+        self._failed_at = {role: at for role, at in self._failed_at.items() if now - at < FAILS_FOR}
+        if set(self._keeper.me.fails) != self._failed_at.keys():
+            self._keeper.failing(self._failed_at)
+            self._hurry.set()
 
     def leave(self) -> None:
         """Give every role back as soon as its actors have ended, and take none."""
@@ -185,6 +204,7 @@ class Member:
             if sees is not before:
                 self._keeper.looked(sees)
                 self._hurry.set()
+            self._note_failing()
             await asyncio.sleep(LOOK_EVERY)
 
     # --------------------------------------------------------------------------------------------------------- one step

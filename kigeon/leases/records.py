@@ -29,7 +29,8 @@ class Replica:
     """A replica's lease.
 
     ``since`` is a time of day for people, when it came. ``roles`` are those that it is configured for. ``sees`` is
-    whether the API server answers it, None where it does not ask. ``left``: the lease has ended, for good.
+    whether the API server answers it, None where it does not ask. ``left``: the lease has ended, for good. ``fails``
+    are roles whose actors do not keep running here; earlier versions wrote nothing of that.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Replica:
     roles: tuple[str, ...] = ()
     sees: bool | None = None
     left: bool = False
+    fails: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def read_replica(name: str, value: bytes) -> Replica:
             tuple(map(str, found["roles"])),
             found["sees"] if isinstance(found["sees"], bool) else None,
             bool(found["left"]),
+            tuple(map(str, found.get("fails", ()))),
         )
     except (KeyError, TypeError, ValueError):
         return Replica(name, "", "")

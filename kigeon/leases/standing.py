@@ -13,7 +13,7 @@ class Standing:
 
     ``giving`` has of each the revision as which it was taken. ``holders`` says of each role who holds it, ``others``
     how many other replicas there are, ``expected`` which roles may soon be this replica's. ``number`` counts the
-    standings of a member, from 1.
+    standings of a member, from 1. ``server`` is host and port of the queue's server that the lease was renewed by.
     """
 
     number: int
@@ -24,3 +24,4 @@ class Standing:
     holders: dict[str, Role]
     others: int
     expected: frozenset[str] = frozenset()
+    server: str = ""

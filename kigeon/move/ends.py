@@ -21,7 +21,7 @@ from kigeon.queue.broker.address import QueueAddress, external_address
 from kigeon.queue.broker.lock import unusable
 from kigeon.queue.broker.mark import MARK_KEY, Mark, mark_in, mark_of, put_mark, write_mark
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import file_store_bytes
+from kigeon.queue.broker.stream_configs import file_store_bytes
 
 log = logging.getLogger(__name__)
 

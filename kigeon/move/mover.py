@@ -34,7 +34,7 @@ from kigeon.move.settling import wait_for_replicas
 from kigeon.queue.broker.connection import queue_errors
 from kigeon.queue.broker.mark import MARK_KEY, Mark, MoveState
 from kigeon.queue.broker.scan import stream_state
-from kigeon.queue.broker.streams import config_of
+from kigeon.queue.broker.stream_configs import config_of
 
 log = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 
 from kigeon.errors import KigeonError, QueueError
 from kigeon.observability.logs import configure
@@ -35,6 +36,9 @@ log = logging.getLogger(__name__)
 MAX_REQUEST = 1024 * 1024
 REQUEST_TIMEOUT = 10.0
 """Seconds to wait for the request, and for the queue."""
+
+ANSWER_WITHIN = 2.0
+"""Seconds for one of several servers to answer before another is asked."""
 
 Command = Callable[[Client, RequestContext, dict[str, Any], Answer], Awaitable[None]]
 
@@ -102,9 +106,23 @@ async def _connected(context: RequestContext) -> QueueClient:
     try:
         async with asyncio.timeout(REQUEST_TIMEOUT):
             await client.open("operator")
+            # One that has lost the others knows nothing; where each has, the command says so.
+            for _ in context.queue.servers[1:]:
+                if await _answers(client):
+                    break
+                await client.turn()
     except TimeoutError as error:
         raise QueueError(f"the queue can't be reached: {client.problem or 'it says nothing'}") from error
     return client
+
+
+async def _answers(client: QueueClient) -> bool:
+    """Whether the server that it is connected to knows what the others do."""
+    try:
+        await client.jetstream(timeout=ANSWER_WITHIN).account_info()
+    except (NatsError, TimeoutError):
+        return False
+    return True
 
 
 def _cancel(answering: asyncio.Task[None] | None, leaving: asyncio.Future[None]) -> None:

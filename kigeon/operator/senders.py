@@ -1,12 +1,14 @@
 """Asks a sender, through the queue's server, to do what only the sender can do; the sender answers in its process.
 
-A sender that takes long says every few seconds that it is still at work.
+A sender that takes long says every few seconds that it is still at work. One that is nowhere may be on its way from one
+replica to another: it is asked again for a while.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -16,12 +18,18 @@ from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
 from kigeon.errors import KigeonError, QueueError
-from kigeon.queue.broker.connection import names_of, queue_errors
+from kigeon.queue.broker.connection import address_of, names_of, queue_errors
 
 log = logging.getLogger(__name__)
 
 SILENCE_TIMEOUT = 60.0
 """Seconds for a sender to say that it is done, or that it is still at work."""
+
+ABSENCE_TIMEOUT = 15.0
+"""Seconds for another replica to take over a sender whose replica is gone."""
+
+AGAIN = 0.25
+"""Seconds until a sender that is nowhere is asked again."""
 
 AT_IT = 5.0
 """Seconds after which a sender says again that it is still at work."""
@@ -54,8 +62,30 @@ async def ask(
     request: Mapping[str, Any],
     waiting: Callable[[], Awaitable[None]],
     patience: float = SILENCE_TIMEOUT,
+    absence: float = ABSENCE_TIMEOUT,
 ) -> dict[str, Any]:
-    """Ask a *sender*; *waiting* is called whenever the sender is still at work. Raises :class:`QueueError`."""
+    """Ask a *sender*; *waiting* is called whenever the sender is still at work. Raises :class:`QueueError`.
+
+    Where there may be other replicas, a sender that is nowhere is asked again for *absence* seconds.
+    """
+    until = time.monotonic() + (absence if address_of(client).external is not None else 0.0)
+    while True:
+        try:
+            found = await _ask_once(client, sender, request, waiting, patience)
+            break
+        except QueueError as error:
+            # Nobody has heard it: it is not done twice.
+            if not isinstance(error.__cause__, NoRespondersError) or time.monotonic() >= until:
+                raise
+        await asyncio.sleep(AGAIN)
+    if "error" in found:
+        raise QueueError(f"the sender {sender}: {found['error']['said']}")
+    return found
+
+
+async def _ask_once(
+    client: Client, sender: str, request: Mapping[str, Any], waiting: Callable[[], Awaitable[None]], patience: float
+) -> dict[str, Any]:
     inbox = client.new_inbox()
     with queue_errors(f"asking the sender {sender}"):
         answers = await client.subscribe(inbox)
@@ -65,8 +95,6 @@ async def ask(
                 await waiting()
         finally:
             await answers.unsubscribe()
-    if "error" in found:
-        raise QueueError(f"the sender {sender}: {found['error']['said']}")
     return found
 
 

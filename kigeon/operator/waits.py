@@ -33,7 +33,7 @@ async def read_waits(client: Client, senders: Sequence[str]) -> dict[str, list[d
 
 async def _read(client: Client, sender: str) -> list[dict[str, Any]]:
     try:
-        answer = await ask(client, sender, {"action": "waits"}, _patiently, WAITS_TIMEOUT)
+        answer = await ask(client, sender, {"action": "waits"}, _patiently, WAITS_TIMEOUT, absence=0.0)
     except QueueError as error:
         return [Wait("", str(error), 0).shown()]
     waits: list[dict[str, Any]] = answer["waits"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from actors.membership import Membership
-from actors.messages import ChildSpec, Leave, RoleStopped, Standing
+from actors.messages import ChildSpec, Failing, Leave, RoleStopped, Standing
 from kigeon.leases.records import Replica, Role
 from tests.support.actors import ActorHarness, MakeActor
 
@@ -25,6 +25,9 @@ class RecordingMember:
 
     def stopped(self, role: str, revision: int) -> None:
         self.told.append((role, revision))
+
+    def fails(self, role: str) -> None:
+        self.told.append(f"{role} fails")
 
     def leave(self) -> None:
         self.told.append("leave")
@@ -71,6 +74,12 @@ def test_a_role_that_has_stopped_is_given_back(made: Made, member: RecordingMemb
     made.receive(RoleStopped("sender.out", 9))
     made.loop.run()
     assert member.told == [("sender.out", 9)]
+
+
+def test_others_are_told_what_fails(made: Made, member: RecordingMember) -> None:
+    made.receive(Failing("pipeline"))
+    made.loop.run()
+    assert member.told == ["pipeline fails"]
 
 
 def test_it_leaves_and_ends(made: Made, member: RecordingMember) -> None:

@@ -38,6 +38,7 @@ EXAMPLES: list[Any] = [
     messages.Standing(1, REPLICA, 7.5, frozenset({"pipeline"}), {"sender.loki": 9}, {"pipeline": Role("a")}, 2),
     messages.Tenured(7.5),
     messages.RoleStopped("sender.loki", 9),
+    messages.Failing("pipeline"),
     messages.Leave("a"),
     messages.Stop(10.0),
     messages.Stopped("queue", {}),

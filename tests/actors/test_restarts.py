@@ -1,4 +1,4 @@
-from actors.restarts import ANSWER_DEADLINE, DELAYS, HEALTHY, START_DEADLINE, Lifeline
+from actors.restarts import ANSWER_DEADLINE, DELAYS, FAILS_AFTER, HEALTHY, START_DEADLINE, Lifeline
 
 
 def test_a_child_is_due_at_once_and_then_no_more() -> None:
@@ -28,6 +28,20 @@ def test_health_begins_the_delays_anew() -> None:
     life.created(10.0)
     life.answered(10.0 + HEALTHY)
     assert life.ended(11.0 + HEALTHY) == DELAYS[0]
+
+
+def test_one_fails_that_ends_again_and_again_until_it_runs_for_long() -> None:
+    life = Lifeline()
+    for _ in range(FAILS_AFTER):
+        assert not life.fails
+        life.created(0.0)
+        life.ended(1.0)
+    assert life.fails
+    life.created(2.0)
+    life.answered(1.0 + HEALTHY)
+    assert life.fails
+    life.answered(2.0 + HEALTHY)
+    assert not life.fails
 
 
 def test_a_child_counts_as_hung_when_it_does_not_answer() -> None:

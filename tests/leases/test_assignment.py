@@ -90,3 +90,16 @@ def test_the_pipeline_goes_where_the_api_server_answers() -> None:
     assert leader(a, b, replace(c, sees=True)) == "a", "nothing is wrong"
     held.clear()
     assert leader(blind, replace(b, sees=False), c) == "c", "it may"
+
+
+def test_a_role_goes_where_its_actors_keep_running() -> None:
+    a, b, c = replicas("abc")
+    held = {PIPELINE: "a", "sender.s1": "a"}
+    ill = replace(a, fails=(PIPELINE, "sender.s1"))
+    assigned = assign([ill, b, c], [PIPELINE, "sender.s1"], held)
+    assert set(assigned.values()) <= {"b", "c"}
+    everywhere = [replace(each, fails=(PIPELINE, "sender.s1")) for each in (a, b, c)]
+    assert assign(everywhere, [PIPELINE, "sender.s1"], held) == held, "it works nowhere"
+    assert assign([replace(a, fails=("sender.s1",)), b], [PIPELINE], held) == {PIPELINE: "a"}, "another role fails"
+    blind = replace(b, sees=False)
+    assert assign([ill, blind], [PIPELINE], held) == {PIPELINE: "b"}, "it may see the API server again"

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
+import pytest
 from nats.aio.client import Client
 
 from kigeon.clock import boot_time
 from kigeon.errors import Fenced
+from kigeon.leases import member
 from kigeon.leases.keeper import Timing
 from kigeon.leases.member import Member, new_id
 from kigeon.leases.records import Found, Replica
@@ -180,6 +182,25 @@ def test_the_pipeline_goes_to_whom_the_api_server_answers(server: NatsServer) ->
             two.sees = True
             await eventually(lambda: PIPELINE in two.works_at)
             assert PIPELINE not in one.works_at
+
+    asyncio.run(main())
+
+
+def test_a_role_that_fails_goes_to_another_and_may_come_back_later(
+    server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member, "FAILS_FOR", 1.0)
+    monkeypatch.setattr(member, "LOOK_EVERY", 0.05)
+
+    async def main() -> None:
+        async with members(server, "one", "two") as (one, two):
+            await eventually(lambda: PIPELINE in one.works_at and one.standing and one.standing.others)
+            one.member.fails(PIPELINE)
+            await eventually(lambda: PIPELINE in two.works_at)
+            assert PIPELINE not in one.works_at
+            await eventually(lambda: one.standing and not one.standing.replica.fails)
+            two.member.fails(PIPELINE)
+            await eventually(lambda: PIPELINE in one.works_at)
 
     asyncio.run(main())
 

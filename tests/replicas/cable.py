@@ -13,16 +13,19 @@ from tests.support.kubeconfig import write_kubeconfig
 
 
 class Cable:
-    """A context manager that passes bytes on to the server at *url*, both ways, unless it is cut."""
+    """A context manager that passes bytes on to the server at *url*, both ways, unless it is cut.
 
-    def __init__(self, url: str, token: str = "") -> None:
+    Its near end is a port of its own, or where *listener* listens.
+    """
+
+    def __init__(self, url: str, token: str = "", listener: socket.socket | None = None) -> None:
         target = urlsplit(url)
         self._target = (target.hostname or "", target.port or 0)
         self._token = token
         self._whole = Event()
         self._whole.set()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._sockets: list[socket.socket] = []
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
+        self._sockets: set[socket.socket] = set()
         self.url = f"{target.scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
@@ -35,7 +38,7 @@ class Cable:
         for each in [self._listener, *self._sockets]:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
-            each.close()
+        self._listener.close()
 
     def write_kubeconfig(self, path: Path) -> Path:
         """Write a kubeconfig of the API server at the other end."""
@@ -53,12 +56,24 @@ class Cable:
         while True:
             try:
                 near, _ = self._listener.accept()
-                far = socket.create_connection(self._target)
             except OSError:
                 return
-            self._sockets += [near, far]
-            for source, sink in ((near, far), (far, near)):
-                Thread(target=self._pass, args=(source, sink), daemon=True).start()
+            try:
+                far = socket.create_connection(self._target)
+            except OSError:
+                near.close()  # Nobody is there: the next one may find somebody.
+                continue
+            Thread(target=self._join, args=(near, far), daemon=True).start()
+
+    def _join(self, near: socket.socket, far: socket.socket) -> None:
+        """Pass on what comes from either end, until both have closed."""
+        with near, far:
+            self._sockets |= {near, far}
+            back = Thread(target=self._pass, args=(far, near), daemon=True)
+            back.start()
+            self._pass(near, far)
+            back.join()
+            self._sockets -= {near, far}
 
     def _pass(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):

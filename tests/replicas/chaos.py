@@ -1,111 +1,103 @@
 """Everything that can happen to three replicas happens at random while events flow; at the end each is accounted for.
 
 ``python -m tests.replicas.chaos --minutes 5 --seed 7`` on one nats-server, ``--servers 3`` on a cluster of three. It
-prints what was done and for how long nothing arrived after it, and ends with the median, the 99th percentile and the
-maximum.
+prints what was done and for how long nothing arrived meanwhile, and ends with the median, the 99th percentile and the
+maximum. ``--pauses FILE`` adds them to a file as lines of JSON, of which ``--summary FILE`` tells the same.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
+from typing import Self
+
+import orjson
 
 from kigeon.standin.apiserver import ApiServer
-from tests.replicas.several import Several, flowing, pauses, stop_all, thaw
+from tests.replicas.several import Several, flowing, pauses
+from tests.replicas.strikes import ClusterStrikes, Strikes
 from tests.support.flow import Flow
-from tests.support.kigeon import Kigeon
 from tests.support.loki import Loki
 from tests.support.nats import NatsCluster, NatsNode
-from tests.support.processes import wait_until
 
 REPLICAS = 3
 
+AT_ONCE = (1, 1, 1, 2)
+"""How many strikes follow one another without a rest."""
+
+PATIENCE = 90.0
+"""Seconds for events to flow again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """For how many seconds nothing arrived while *strike* was done, and until events flowed again."""
+
+    strike: str
+    servers: int
+    seconds: float
+
 
 class Chaos:
-    """What can happen, by the name of a method; each leaves as many replicas as there were."""
+    """A context manager: within it replicas run on so many nats-servers, while events flow."""
 
-    def __init__(self, replicas: Several, servers: list[NatsNode], random: Random) -> None:
-        self._replicas = replicas
-        self._servers = servers
+    def __init__(self, folder: Path, size: int, random: Random) -> None:
+        self._folder = folder
+        self._size = size
         self._random = random
+        self._stack = ExitStack()
 
-    def kill_a_replica(self) -> None:
-        """Kill every process of one at once; another comes."""
-        self._one().kill_tree()
-        self._replicas.start()
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            api = stack.enter_context(ApiServer())
+            self.lokis = {name: stack.enter_context(Loki()) for name in ("one", "two")}
+            self._strikes = self._prepare(stack, api)
+            stack.callback(self._strikes.close)
+            for _ in range(REPLICAS):
+                self._strikes.start_one()
+            self.flow = stack.enter_context(Flow(api, pause=0.02))
+            for loki in self.lokis.values():
+                loki.wait_for(100)
+            self._stack = stack.pop_all()
+        return self
 
-    def stop_a_replica(self) -> None:
-        """End one as a user does; another comes."""
-        assert self._one().stop() == 0
-        self._replicas.start()
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
 
-    def roll_a_replica(self) -> None:
-        """Another comes, then one leaves."""
-        leaving = self._one()
-        self._replicas.start()
-        assert leaving.stop() == 0
+    def _prepare(self, stack: ExitStack, api: ApiServer) -> Strikes:
+        if self._size > 1:
+            cluster = stack.enter_context(NatsCluster(self._folder / "nats", self._size))
+            queue = cluster.queue(self._folder / "queue", replicas=self._size)
+            self.replicas = stack.enter_context(Several(self._folder, api, queue, self.lokis))
+            return ClusterStrikes(cluster, self._folder, api, self.replicas, cluster.nodes, self._random)
+        server = stack.enter_context(NatsNode(self._folder / "nats"))
+        self.replicas = stack.enter_context(Several(self._folder, api, {"url": server.url}, self.lokis))
+        return Strikes(self._folder, api, self.replicas, [server], self._random)
 
-    def suspend_a_replica(self) -> None:
-        """Let one hang for a while, which may be longer than a lease."""
-        replica = self._one()
-        stop_all(replica)
-        self._rest(0.5, 12.0)
-        thaw(replica)
+    def strike(self) -> Found:
+        """Do something, and wait until events flow again."""
+        chosen = self._random.choices(self._strikes.all, k=self._random.choice(AT_ONCE))
+        name = " + ".join(strike.__name__ for strike in chosen)
+        say(f"     {time.strftime('%X')} {name}")
+        with pauses(self.lokis) as longest:
+            for strike in chosen:
+                strike()
+            flowing(self.replicas, PATIENCE)
+        return Found(name, self._size, round(max(pause.longest for pause in longest.values()), 2))
 
-    def kill_a_process(self) -> None:
-        """Kill one process of one replica, not its root."""
-        below = self._one().tree()[1:]
-        if below:
-            os.kill(self._random.choice(below), signal.SIGKILL)
-
-    def suspend_a_process(self) -> None:
-        """Let one process of one replica hang for a while."""
-        below = self._one().tree()[1:]
-        if not below:
-            return
-        pid = self._random.choice(below)
-        for number, least in ((signal.SIGSTOP, 0.5), (signal.SIGCONT, 0.0)):
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                return
-            self._rest(least, 10.0 if least else 0.1)
-
-    def kill_a_server(self) -> None:
-        """Kill a nats-server; it comes back."""
-        server = self._random.choice(self._servers)
-        server.kill()
-        self._rest(0.0, 4.0)
-        server.start()
-
-    def _one(self) -> Kigeon:
-        return self._random.choice(self._replicas.running)
-
-    def _rest(self, least: float, most: float) -> None:
-        until = time.monotonic() + self._random.uniform(least, most)
-        wait_until(lambda: time.monotonic() >= until, what="the time")
-
-    @property
-    def actions(self) -> list[Callable[[], None]]:
-        """All of them."""
-        return [
-            self.kill_a_replica,
-            self.stop_a_replica,
-            self.roll_a_replica,
-            self.suspend_a_replica,
-            self.kill_a_process,
-            self.suspend_a_process,
-            self.kill_a_server,
-        ]
+    def finish(self) -> None:
+        """See that each event arrived once, and that the accounts of all replicas agree with it."""
+        self.replicas.finish(self.flow)
+        repeats = {name: loki.repeats for name, loki in self.lokis.items()}
+        say(f"{len(self.flow.events)} events: none lost, none doubled; repeats that Loki dropped: {repeats}")
 
 
 def say(text: str) -> None:
@@ -114,35 +106,31 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def run(folder: Path, minutes: float, seed: int, size: int) -> list[float]:
-    """Return for how long nothing arrived after each thing that was done, in seconds."""
-    random, found = Random(seed), []
-    with ExitStack() as stack:
-        api = stack.enter_context(ApiServer())
-        lokis = {name: stack.enter_context(Loki()) for name in ("one", "two")}
-        if size > 1:
-            cluster = stack.enter_context(NatsCluster(folder / "nats", size))
-            servers, queue = cluster.nodes, cluster.queue(folder / "queue", replicas=size)
-        else:
-            server = stack.enter_context(NatsNode(folder / "nats"))
-            servers, queue = [server], {"url": server.url}
-        replicas = stack.enter_context(Several(folder, api, queue, lokis))
-        replicas.start(REPLICAS)
-        flow = stack.enter_context(Flow(api))
-        for loki in lokis.values():
-            loki.wait_for(100)
-        chaos, until = Chaos(replicas, servers, random), time.monotonic() + 60 * minutes
+def run(folder: Path, given: argparse.Namespace) -> list[Found]:
+    """Return for how long nothing arrived after each thing that was done."""
+    found: list[Found] = []
+    with Chaos(folder, given.servers, Random(given.seed)) as chaos:
+        until = time.monotonic() + 60 * given.minutes
         while time.monotonic() < until:
-            action = random.choice(chaos.actions)
-            with pauses(lokis) as longest:
-                action()
-                flowing(replicas)
-            found.append(max(pause.longest for pause in longest.values()))
-            say(f"{len(found):4} {action.__name__:20} {found[-1]:6.2f} s")
-        replicas.finish(flow)
-        repeats = {name: loki.repeats for name, loki in lokis.items()}
-        say(f"{len(flow.events)} events: none lost, none doubled; repeats that Loki dropped: {repeats}")
+            found.append(chaos.strike())
+            say(f"{len(found):4} {found[-1].strike:45} {found[-1].seconds:6.2f} s")
+            if given.pauses is not None:
+                with given.pauses.open("ab") as file:
+                    file.write(orjson.dumps(asdict(found[-1])) + b"\n")
+        chaos.finish()
     return found
+
+
+def tell(found: Iterable[Found]) -> None:
+    """Write what the pauses come to: of each strike that was done alone, and of all."""
+    by_strike: dict[str, list[float]] = {}
+    for each in found:
+        by_strike.setdefault(each.strike if " + " not in each.strike else "two at once", []).append(each.seconds)
+    by_strike = dict(sorted(by_strike.items())) | {"all": [value for values in by_strike.values() for value in values]}
+    for name, values in by_strike.items():
+        high = sorted(values)[min(int(len(values) * 0.99), len(values) - 1)]
+        middle = statistics.median(values)
+        say(f"{name:32} {len(values):4} median {middle:5.2f} s, p99 {high:5.2f} s, maximum {max(values):5.2f} s")
 
 
 def main() -> None:
@@ -151,11 +139,18 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--servers", type=int, default=1, choices=(1, 3))
+    parser.add_argument("--folder", type=Path, help="where logs and data stay; by default nothing stays")
+    parser.add_argument("--pauses", type=Path, help="the file to which the pauses are added")
+    parser.add_argument("--summary", type=Path, help="tell of such a file, and do nothing else")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="replicas-") as folder:
-        found = sorted(run(Path(folder), given.minutes, given.seed, given.servers))
-    high = found[min(int(len(found) * 0.99), len(found) - 1)]
-    say(f"pauses: median {statistics.median(found):.2f} s, p99 {high:.2f} s, maximum {found[-1]:.2f} s")
+    if given.summary is not None:
+        tell(Found(**orjson.loads(line)) for line in given.summary.read_bytes().splitlines())
+        return
+    with ExitStack() as stack:
+        if given.folder is None:
+            given.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="replicas-")))
+        given.folder.mkdir(exist_ok=True)
+        tell(run(given.folder, given))
 
 
 if __name__ == "__main__":

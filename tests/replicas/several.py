@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +21,14 @@ from tests.support.loki import Loki
 from tests.support.processes import freeze, wait_until
 
 PIPELINE = "pipeline"
+
+WRONG_CLOCK = """
+import time
+true_time = time.time
+time.time = lambda: true_time() + {seconds}
+"""
+"""A module ``sitecustomize`` for a replica whose wall clock is wrong."""
+
 TAIL = 256 * 1024
 """Bytes of a log in which the last status is looked for."""
 
@@ -28,13 +36,22 @@ TAIL = 256 * 1024
 class Several:
     """A context manager: within it as many replicas run as are started; they have ended when it is left.
 
-    *queue* is the section ``queue`` of all of them, *lokis* the destinations by the name of the sender.
+    *queue* is the section ``queue`` of all of them, *lokis* the destinations by the name of the sender. Other
+    *senders* are those to destinations of another kind.
     """
 
-    def __init__(self, folder: Path, api: Api, queue: Mapping[str, Any], lokis: Mapping[str, Loki]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        api: Api,
+        queue: Mapping[str, Any],
+        lokis: Mapping[str, Loki],
+        senders: Sequence[dict[str, Any]] = (),
+    ) -> None:
         self._folder = folder
         self._api = api
         self._queue = queue
+        self._senders = [*(loki_sender(loki, name) for name, loki in lokis.items()), *senders]
         self.lokis = lokis
         self.all: list[Kigeon] = []
 
@@ -48,17 +65,23 @@ class Several:
             replica.kill_tree()
 
     def start(
-        self, count: int = 1, api: Api | None = None, url: str = "", environ: Mapping[str, str] | None = None
+        self,
+        count: int = 1,
+        api: Api | None = None,
+        url: str = "",
+        environ: Mapping[str, str] | None = None,
+        prepare: Callable[[], None] | None = None,
     ) -> Kigeon:
         """Start more replicas; return the last of them when all take part.
 
         They reach the cluster by *api*, the queue at *url*, with more in their environment, where that is said.
+        *prepare* is done in their processes before they are executed.
         """
         for _ in range(count):
-            senders = [loki_sender(loki, name) for name, loki in self.lokis.items()]
             queue = {**self._queue, **({"url": url} if url else {})}
-            replica = Kigeon(self._folder / f"replica-{len(self.all)}", api or self._api, senders, queue=queue)
+            replica = Kigeon(self._folder / f"replica-{len(self.all)}", api or self._api, self._senders, queue=queue)
             replica.environ.update(environ or {})
+            replica.prepare = prepare
             self.all.append(replica)
             replica.start()
         wait_until(lambda: all(standing(replica) for replica in self.all), what="the replicas' standing")
@@ -138,24 +161,27 @@ def thaw(replica: Kigeon) -> None:
 
 
 def watched(
-    replicas: Several, disturb: Callable[[], object], record: Callable[[str, object], None]
+    replicas: Several, disturb: Callable[[], object], record: Callable[[str, object], None], within: float = 60.0
 ) -> dict[str, float]:
-    """Disturb a flow of events; return for how long at most nothing arrived, by sender, until it flows again."""
+    """Disturb a flow of events; return for how long at most nothing arrived, by sender, until it flows again.
+
+    It has to flow again *within* so many seconds.
+    """
     for loki in replicas.lokis.values():
         loki.wait_for(200)
     with pauses(replicas.lokis) as found:
         disturb()
-        flowing(replicas)
+        flowing(replicas, within)
     longest = {name: round(pause.longest, 2) for name, pause in found.items()}
     record("longest pauses", longest)
     record("repeats", {name: loki.repeats for name, loki in replicas.lokis.items()})
     return longest
 
 
-def flowing(replicas: Several) -> None:
+def flowing(replicas: Several, within: float = 30.0) -> None:
     """Wait until what comes now arrives everywhere."""
     for loki in replicas.lokis.values():
-        loki.wait_for(len(loki.lines) + 500)
+        loki.wait_for(len(loki.held) + 500, within)
 
 
 TAKEOVER = 10.0

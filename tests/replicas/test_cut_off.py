@@ -14,6 +14,7 @@ from tests.replicas.several import (
     LEASE,
     PIPELINE,
     TAKEOVER,
+    WRONG_CLOCK,
     Several,
     flowing,
     on_this_machine,
@@ -25,12 +26,6 @@ from tests.support.flow import Flow
 from tests.support.loki import Loki
 from tests.support.nats import NatsNode
 from tests.support.processes import wait_until
-
-WRONG_CLOCK = """
-import time
-true_time = time.time
-time.time = lambda: true_time() + {seconds}
-"""
 
 
 def test_the_leader_does_not_reach_the_api_server(

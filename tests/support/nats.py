@@ -8,11 +8,11 @@ import random
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import nats
 import orjson
@@ -21,6 +21,8 @@ from nats.aio.client import Client
 from kigeon.queue.broker.binary import find_binary
 from kigeon.queue.broker.external import LEAST_PAYLOAD
 from tests.support.processes import end_with, freeze, wait_until
+
+T = TypeVar("T")
 
 USER, PASSWORD = "kigeon", "a-password-of-kigeon"
 SYSTEM_USER, SYSTEM_PASSWORD = "admin", "a-password-of-admins"
@@ -34,7 +36,7 @@ system_account: SYS
 """
 
 _CONFIGURATION = """
-listen: "127.0.0.1:{port}"
+listen: "{host}:{port}"
 server_name: "{name}"
 max_payload: {max_payload}
 {jetstream}
@@ -53,7 +55,7 @@ jetstream {{
 CLUSTER = """
 cluster {{
   name: test
-  listen: "127.0.0.1:{port}"
+  listen: "{host}:{port}"
   routes: [{routes}]
   no_advertise: true
 }}
@@ -74,6 +76,22 @@ def free_port() -> int:
             return port
 
 
+class Place:
+    """Where a server runs, or who asks one: here, on loopback."""
+
+    address = "127.0.0.1"
+
+    def enter(self) -> None:
+        """Have the process that is about to be executed be there."""
+
+    def do(self, what: Callable[[], T]) -> T:
+        """Return what *what* returns there."""
+        return what()
+
+
+HERE = Place()
+
+
 class NatsNode:
     """One nats-server. A context manager: within it the server runs, unless a test ends it; it ends with it."""
 
@@ -85,12 +103,14 @@ class NatsNode:
         jetstream: bool = True,
         max_payload: int = LEAST_PAYLOAD,
         max_file_store: str = "1TB",
+        place: Place = HERE,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.name = name
         self.port = free_port()
         self.more = more
+        self.place = place
         self.scheme = "nats"
         self._jetstream = JETSTREAM.format(store=folder / "store", max_file_store=max_file_store) if jetstream else ""
         self._max_payload = max_payload
@@ -99,7 +119,7 @@ class NatsNode:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"{self.scheme}://127.0.0.1:{self.port}"
+        return f"{self.scheme}://{self.place.address}:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -131,6 +151,7 @@ class NatsNode:
         configuration = self.folder / "nats.conf"
         configuration.write_text(
             _CONFIGURATION.format(
+                host=self.place.address,
                 port=self.port,
                 name=self.name,
                 max_payload=self._max_payload,
@@ -145,8 +166,17 @@ class NatsNode:
                 stdout=log,
                 stderr=log,
                 env={"GOMAXPROCS": "1", "GOMEMLIMIT": "256MiB", "PATH": os.defpath},
-                preexec_fn=end_with(os.getpid()),
+                preexec_fn=self._prepare(os.getpid()),
             )
+
+    def _prepare(self, parent: int) -> Callable[[], None]:
+        ends = end_with(parent)
+
+        def do() -> None:
+            ends()
+            self.place.enter()
+
+        return do
 
     @property
     def log(self) -> str:
@@ -156,8 +186,11 @@ class NatsNode:
 
     def _listens(self) -> bool:
         assert self.runs, self.log[-1000:]
+        return self.place.do(self._connects)
+
+    def _connects(self) -> bool:
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+            return probe.connect_ex((self.place.address, self.port)) == 0
 
     def kill(self) -> None:
         """End it as a machine that is lost ends it."""
@@ -183,20 +216,25 @@ class NatsNode:
 
 
 class NatsCluster:
-    """Several nats-servers with one JetStream. A context manager: within it all run, and a leader is there."""
+    """Several nats-servers with one JetStream. A context manager: within it all run, and a leader is there.
 
-    def __init__(self, folder: Path, size: int = 3) -> None:
+    Each is at one of *places*; :meth:`ask` asks them from the place *at*.
+    """
+
+    def __init__(self, folder: Path, size: int = 3, places: Sequence[Place] = (), at: Place = HERE) -> None:
         self._folder = folder
         self._size = size
+        self._places = places or [HERE] * size
+        self._at = at
         self._stack = ExitStack()
         self.nodes: list[NatsNode] = []
 
     def __enter__(self) -> Self:
-        routes = [free_port() for _ in range(self._size)]
-        named = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
-        for number, route in enumerate(routes, 1):
-            more = ACCOUNTS + CLUSTER.format(port=route, routes=named)
-            self.nodes.append(NatsNode(self._folder / f"n{number}", f"n{number}", more))
+        routes = [(place, free_port()) for place in self._places]
+        named = ", ".join(f'"nats://{place.address}:{port}"' for place, port in routes)
+        for number, (place, port) in enumerate(routes, 1):
+            more = ACCOUNTS + CLUSTER.format(host=place.address, port=port, routes=named)
+            self.nodes.append(NatsNode(self._folder / f"n{number}", f"n{number}", more, place=place))
         with ExitStack() as stack:
             for node in self.nodes:
                 stack.callback(node.kill)
@@ -235,7 +273,7 @@ class NatsCluster:
                 return await question(client.jetstream(timeout=3))
 
         try:
-            return asyncio.run(asyncio.wait_for(asked(), 5))
+            return self._at.do(lambda: asyncio.run(asyncio.wait_for(asked(), 5)))
         except (nats.errors.Error, TimeoutError, OSError):
             return None
 
@@ -266,7 +304,7 @@ class NatsCluster:
             now = self.leader(stream)
             return now if now is not before else None
 
-        assert orjson.loads(asyncio.run(asked())).get("success")
+        assert orjson.loads(self._at.do(lambda: asyncio.run(asked()))).get("success")
         found = wait_until(another, what="another leader")
         assert found is not None
         return found

@@ -5,30 +5,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from kigeon.operator.following import MOST_FOLLOWING
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import make_event
+from tests.support.following import tail
 from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import descendants, title, wait_until
-
-
-@contextmanager
-def tail(kigeon: Kigeon, *more: str) -> Iterator[Iterator[str]]:
-    """Have its lines for the length of a block."""
-    command = [sys.executable, "-P", "-m", "kigeon", "tail", "--config", str(kigeon.config), *more]
-    environ = {**os.environ, "COLUMNS": "80"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ) as process:
-        assert process.stdout is not None
-        try:
-            yield iter(process.stdout)
-        finally:
-            process.terminate()
-            process.wait()
 
 
 def test_it_begins_with_the_last_and_follows_what_comes(tmp_path: Path, api: ApiServer, loki: Loki) -> None:

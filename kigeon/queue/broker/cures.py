@@ -1,4 +1,4 @@
-"""What an operator of an external JetStream can do about what it answers. Pure."""
+"""What an operator can do about the errors of an external JetStream. Pure."""
 
 from __future__ import annotations
 
@@ -70,6 +70,10 @@ _CURES = (
         "another stream has kigeon's subjects: give this kigeon a queue.name of its own",
     ),
     (
+        r"not available at this server",
+        "see that this server reaches the others, and that more than half of them run; kigeon tries the others",
+    ),
+    (
         r"no server answers for a stream|not available|10008|no response from stream|no stream response",
         "see that more than half of the servers run and reach one another; kigeon goes on by itself",
     ),
@@ -89,7 +93,7 @@ _CURES = (
 
 
 def cure_of(error: BaseException | str) -> str:
-    """Return what cures *error*, as far as its text tells."""
+    """Return a cure of *error*, as far as the error's text suggests one."""
     said = str(error) or type(error).__name__
     for pattern, cure in _CURES:
         if re.search(pattern, said, re.IGNORECASE):

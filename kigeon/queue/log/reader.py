@@ -101,12 +101,17 @@ class EventLog:
             await self._drop()
 
     async def _check(self, pull: Pull) -> None:
-        """Raise where messages were lost, the consumer is gone, or the stream was made anew."""
+        """Raise where messages or the request were lost, the consumer is gone, or the stream was made anew."""
+        asked_at = pull.asked_at
         info = await pull.consumer_info()
         sent = info.delivered.consumer_seq if info.delivered is not None else 0
         # The server counts messages that are still on their way as sent.
         if sent > self._deliveries and not await pull.wait(1, ON_ITS_WAY):
             raise QueueError("the last messages were lost on their way")
+        # A server that was lost comes back with the consumer, and without the request.
+        is_unknown = asked_at and not info.num_waiting and not await pull.wait(1, ON_ITS_WAY)
+        if is_unknown and pull.asked_at == asked_at:
+            raise QueueError("the server knows nothing of the request for messages")
         if await self.last_sequence() + 1 < self._next:
             raise QueueError("the events stream ends before the sender's position")
 

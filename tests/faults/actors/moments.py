@@ -93,13 +93,12 @@ MOMENTS = (
 OF_THESPIAN = (
     Moment("ChildActorExited", "supervisor", kill(SENDERS[0])),
     Moment("WakeupMessage", "supervisor"),
-    Moment("WakeupMessage", "watcher"),
 )
 """What Thespian tells: of one process to itself, or twice by its own doing."""
 
 
-OF_REPLICAS = {"Tenured", "Standing", "RoleStopped", "Leave"}
-"""What is sent only where kigeon is one of several replicas, which it is not here: tests/replicas has those."""
+OF_REPLICAS = {"Tenured", "Standing", "RoleStopped", "Failing", "Leave"}
+"""What is sent only where kigeon is one of several replicas: :mod:`tests.faults.actors.sharing` has those."""
 
 
 def message_kinds() -> set[str]:

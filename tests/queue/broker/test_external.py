@@ -4,46 +4,33 @@ import asyncio
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext, api
 from nats.js.errors import NoStreamResponseError
 
 from kigeon.config.settings import ExternalQueue, QueueSettings
 from kigeon.errors import QueueError
-from kigeon.queue.broker import connection
+from kigeon.queue.broker import connection, unanswered
 from kigeon.queue.broker.address import external_address
 from kigeon.queue.broker.connection import ELECTION, QueueClient, connected, lasts
 from kigeon.queue.broker.scan import scan
 from kigeon.queue.broker.streams import declare
+from tests.queue.broker.nodes import USER, use
 from tests.support.nats import NatsNode
 from tests.support.nats_credentials import make_operator
-
-USER = 'authorization {{ user: kigeon, password: "{}" }}'
-
-
-def use(node: NatsNode, folder: Path, **more: Any) -> ExternalQueue:
-    """Return how *node* is used by the user kigeon."""
-    (folder / "user").write_text("kigeon\n")
-    (folder / "password").write_text("first\n")
-    return ExternalQueue((node.url,), username_file=folder / "user", password_file=folder / "password", **more)
 
 
 async def until(condition: Any) -> None:
     async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.01)
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[NatsNode]:
-    """A server that lets the user kigeon in."""
-    with NatsNode(tmp_path / "n", more=USER.format("first")) as running:
-        yield running
 
 
 def test_a_password_that_changes_is_read_again_and_meanwhile_the_cure_is_told(
@@ -83,21 +70,55 @@ def test_credentials_that_expire_are_read_again(tmp_path: Path) -> None:
         asyncio.run(test(node))
 
 
-def test_writes_that_time_out_have_it_turn_to_another_server(node: NatsNode, tmp_path: Path) -> None:
+@pytest.mark.parametrize("answer", [b"", b'{"error":{"code":503,"err_code":10008,"description":"unavailable"}}'])
+def test_a_server_that_does_not_do_what_it_is_asked_is_left(
+    answer: bytes, node: NatsNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody is asked to restart a server that is not kigeon's."""
+    monkeypatch.setattr(unanswered, "SILENCE", 0.2)
+    monkeypatch.setattr(unanswered, "REFUSALS", 0.2)
     alarms: list[str] = []
 
+    async def respond(message: Msg) -> None:
+        if answer:
+            await message.respond(answer)
+
     async def test() -> None:
-        client = QueueClient(external_address(use(node, tmp_path)), alarms.append)
-        await client.open("test")
-        for _ in range(2):
-            client.wrote(TimeoutError())
-        assert "disks" in client.problem
-        await until(lambda: client.stats["reconnects"] == 1 and client.is_connected)
-        await client.close()
+        async with connected(external_address(use(node, tmp_path)), "other") as other:
+            await other.subscribe("asked", cb=respond)
+            await other.flush()
+            client = QueueClient(external_address(use(node, tmp_path)), alarms.append)
+            await client.open("test")
+            while client.stats["reconnects"] == 0:
+                with suppress(NatsError):
+                    await client.request("asked", timeout=0.15)
+            await until(lambda: client.is_connected)
+            await client.close()
 
     asyncio.run(test())
     assert alarms == []
+
+
+def test_whoever_turns_away_turns_to_another(node: NatsNode, tmp_path: Path) -> None:
+    """nats-py would choose among all, and might come back to the same."""
+
+    async def test(other: NatsNode) -> None:
+        external = dataclasses.replace(use(node, tmp_path), servers=(node.url, other.url))
+        async with connected(external_address(external), "test") as client:
+            for number in range(1, 7):
+                before = client.server
+                client._turn_to_another("it refuses")
+                await until(lambda number=number: client.stats["reconnects"] == number and client.is_connected)
+                assert client.server != before
+
+    with NatsNode(tmp_path / "other", more=USER.format("first")) as other:
+        asyncio.run(test(other))
+
+
+def test_writes_that_time_out_are_told_with_a_cure() -> None:
+    client = QueueClient(external_address(ExternalQueue(("nats://127.0.0.1:1",))))
+    client.wrote(TimeoutError())
+    assert "disks" in client.unstored
 
 
 def test_an_election_is_waited_for_and_the_streams_are_looked_at(caplog: pytest.LogCaptureFixture) -> None:
@@ -123,7 +144,7 @@ def test_what_a_cluster_tells_while_it_elects_is_not_believed_at_once(monkeypatc
     monkeypatch.setattr("kigeon.queue.broker.connection.time.monotonic", lambda: now)
     client = QueueClient(external_address(ExternalQueue(("nats://127.0.0.1:1",))))
     for _ in range(2):
-        with pytest.raises(QueueError, match="it is gone: a cluster may say so"):
+        with pytest.raises(QueueError, match="it is gone: a cluster that elects a leader may answer so"):
             lasts(client, "it is gone", True)
     now += ELECTION
     assert lasts(client, "it is gone", True)
@@ -131,47 +152,6 @@ def test_what_a_cluster_tells_while_it_elects_is_not_believed_at_once(monkeypatc
     with pytest.raises(QueueError):
         lasts(client, "it is gone", True)
     assert lasts(Client(), "it is gone", True)
-
-
-def test_what_the_configuration_decides_is_changed_and_what_an_administrator_decides_stays(
-    node: NatsNode, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    settings = QueueSettings(events_max_bytes=16 * 2**20)
-
-    async def test() -> None:
-        async with connected(external_address(use(node, tmp_path, name="prod")), "test") as client:
-            await declare(client, settings, "a")
-            js = client.jetstream()
-            config = (await js.stream_info("prod-events")).config
-            await js.update_stream(config.evolve(description="of the platform team", metadata={"team": "platform"}))
-            caplog.clear()
-            await declare(client, settings, "a")
-            assert "changed" not in caplog.text
-            await declare(client, dataclasses.replace(settings, events_max_bytes=32 * 2**20), "a")
-            config = (await js.stream_info("prod-events")).config
-            assert (config.max_bytes, config.description) == (32 * 2**20, "of the platform team")
-            assert (config.metadata or {})["team"] == "platform"
-            assert {record.__dict__["stream"] for record in caplog.records if "changed" in record.message} == {
-                "prod-events",
-                "prod-outcomes",
-                "prod-dead-letter",
-                "prod-retry-a",
-            }
-
-    asyncio.run(test())
-
-
-def test_a_stream_of_somebody_else_is_left_alone(node: NatsNode, tmp_path: Path) -> None:
-    async def test() -> None:
-        async with connected(external_address(use(node, tmp_path)), "test") as client:
-            await client.jetstream().add_stream(name="kigeon-seen", subjects=["orders.>"])
-            with pytest.raises(QueueError, match=r"is not kigeon's: its subjects are orders\.> \(delete or rename"):
-                await declare(client, QueueSettings())
-            info = await client.jetstream().stream_info("kigeon-seen")
-            assert info.config.subjects == ["orders.>"]
-
-    asyncio.run(test())
 
 
 def test_a_bucket_that_seems_to_be_gone_is_not_made_anew_at_once(

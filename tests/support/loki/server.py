@@ -101,11 +101,11 @@ class Loki:
     def wait_for(self, enough: Callable[..., bool] | int, timeout: float = 30.0) -> list[Line]:
         """Return what is held once it is *enough* (a number of lines, or what a function says)."""
 
-        def is_enough(lines: list[Line]) -> bool:
-            return len(lines) >= enough if isinstance(enough, int) else enough(lines)
+        def is_enough() -> bool:
+            return len(self.held) >= enough if isinstance(enough, int) else enough(list(self.held))
 
         with self.changed:
-            if not self.changed.wait_for(lambda: is_enough(list(self.held)), timeout):
+            if not self.changed.wait_for(is_enough, timeout):
                 raise TimeoutError(f"{len(self.held)} lines are held after {len(self.pushes)} pushes")
             return list(self.held)
 
