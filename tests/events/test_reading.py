@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from kigeon.events.fields import fields_of
@@ -64,8 +64,11 @@ def test_what_is_read_in_part_is_what_is_read_in_whole(event: dict[str, Any]) ->
 
 
 @given(MALFORMED_EVENTS)
+@example({"metadata": float("inf")})
 def test_a_malformed_event_is_read_alike_or_has_to_be_read_whole(event: dict[str, Any]) -> None:
     line = json.dumps(event).encode()
+    # Neither is JSON, though Python writes them: nothing reads such a line.
+    assume(b"Infinity" not in line and b"NaN" not in line)
     assert read_fields(line) in (None, whole(line))
 
 
