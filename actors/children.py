@@ -124,7 +124,7 @@ class Children:
     @property
     def are_beginning(self) -> bool:
         """Whether one of them begins, or is to begin."""
-        return any(child.life.due_at is not None or not child.ready for child in self)
+        return any(not child.ready for child in self)
 
     @property
     def hangs_at(self) -> float:

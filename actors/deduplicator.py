@@ -17,7 +17,7 @@ from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.observability.latest import new_of
 from kigeon.observability.passing import Passing, PassingEvents
 from kigeon.queue.broker.connection import connect
-from kigeon.queue.broker.streams import digest_ttl, digest_ttl_of
+from kigeon.queue.broker.stream_configs import digest_ttl, digest_ttl_of
 from kigeon.queue.dedup.digests import DigestMemory
 from kigeon.queue.dedup.index import Deduplication
 from kigeon.queue.dedup.rebuild import catch_up, rebuild

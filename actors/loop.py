@@ -29,6 +29,10 @@ class Loop:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
+    def after(self, seconds: float, action: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call *action* in the loop in so many *seconds*, unless what this returns is cancelled before."""
+        return self._loop.call_later(seconds, action)
+
     def wait(self, descriptor: int, seconds: float | None) -> None:
         """Turn until *descriptor* is readable, or *seconds* have passed (None: without a limit), and once at least."""
         if descriptor != self._watched:

@@ -37,5 +37,5 @@ class Pings:
         return [
             Tell(child.address, Ping(self.nonce))
             for child in children
-            if child.life.due_at is None and child.address is not None and child.life.created_at < settled
+            if child.address is not None and child.life.created_at < settled
         ]

@@ -18,7 +18,7 @@ from kigeon.observability.recent import FOLDER as RECENT_FOLDER
 from kigeon.observability.recent import VARIABLE as RECENT_LOG
 from kigeon.operator.admin_socket import AdminSocket, RequestContext
 from kigeon.processes import become_subreaper, kill_descendants, use_few_arenas
-from kigeon.queue.broker.streams import file_store_bytes
+from kigeon.queue.broker.stream_configs import file_store_bytes
 
 LOOK_EVERY = 0.005
 """Seconds between two checks of a starting nats-server."""

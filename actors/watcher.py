@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from thespian.actors import WakeupMessage
-
 from actors.base import KigeonActor, crash
 from actors.messages import Connect, Resume, Resync, Start, Stored
 from kigeon.events.kind import EventKinds
-from kigeon.kube.outbox import Outbox
+from kigeon.kube.outbox import EARLY, Outbox
 from kigeon.kube.reading_thread import ReadingThread
 from kigeon.kube.source import ClusterSource
 from kigeon.observability.latest import OF_A_BATCH
@@ -38,7 +36,7 @@ class Watcher(KigeonActor):
             EventKinds(settings.http.namespace_label),
             keep_namespaces_apart(settings.senders),
         )
-        self._wakes_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._deduplicator: Any = None
         self._epoch = 0
         self._early: Resume | None = None
@@ -67,12 +65,7 @@ class Watcher(KigeonActor):
         self._pump()
 
     def posted(self, item: Any) -> None:
-        """Send batches, because something was read."""
-        self._pump()
-
-    def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Any) -> None:
-        """Send batches, because the outbox has rested."""
-        self._wakes_at = 0.0
+        """Send batches: something was read, or the outbox has rested."""
         self._pump()
 
     def report(self) -> Mapping[str, Any]:
@@ -106,10 +99,10 @@ class Watcher(KigeonActor):
     def _pump(self) -> None:
         while batch := self._outbox.take():
             self.send(self._deduplicator, batch)
-        self._wake_after(self._outbox.rest)
+        self._take_after(self._outbox.rest)
 
-    def _wake_after(self, rest: float) -> None:
-        """Take batches again when the outbox has rested; the reading thread wakes nobody before that."""
-        if rest and time.monotonic() >= self._wakes_at:
-            self._wakes_at = time.monotonic() + rest
-            self.wakeupAfter(rest)
+    def _take_after(self, rest: float) -> None:
+        """Take a batch when the outbox has rested, should the reading thread have nothing more to offer by then."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.after(rest + EARLY, lambda: self.post(None)) if rest and self.loop else None

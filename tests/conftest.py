@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import file_store_bytes
+from kigeon.queue.broker.stream_configs import file_store_bytes
 from kigeon.standin.apiserver import ApiServer
 from tests.support.flow import Flow
 from tests.support.loki import Loki
@@ -55,10 +55,11 @@ def node(tmp_path: Path) -> Iterator[NatsNode]:
         yield running
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """A certificate for localhost that nobody vouches for, and its key."""
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for localhost that nobody vouches for, and its key; whoever changes them makes its own."""
+    folder = tmp_path_factory.mktemp("certificate")
+    certificate, key = folder / "cert.pem", folder / "key.pem"
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
     subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
     return certificate, key

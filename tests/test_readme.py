@@ -81,7 +81,7 @@ def test_the_rights_that_are_asked_for_are_those_that_are_used() -> None:
     assert rights == used
 
 
-@pytest.mark.parametrize("workload", ["statefulset.yaml", "replicas/deployment.yaml"])
+@pytest.mark.parametrize("workload", ["statefulset.yaml", "replicas/deployment.yaml", "replicas/move.yaml"])
 def test_the_pod_may_write_to_its_volumes_alone(workload: str) -> None:
     manifest = yaml.safe_load((ROOT / "deploy/kubernetes" / workload).read_text())
     pod = manifest["spec"]["template"]["spec"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import Any
 
 import pytest
 
@@ -13,20 +12,9 @@ from kigeon.queue.broker.connection import connect
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.streams import declare
 from kigeon.queue.stores.state import StateRecord
-from kigeon.senders.delivery.tenured import TenuredSink
-from kigeon.senders.entry import Answer, PushStatus
-from kigeon.senders.stdout.sink import StdoutSink
 from kigeon.tenure import Tenure
+from tests.support.clock import Clock
 from tests.support.settings import QUEUE_SETTINGS
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_it_ends_at_its_time_and_is_not_put_off_afterwards() -> None:
@@ -47,23 +35,6 @@ def test_where_nobody_could_take_over_it_has_no_end() -> None:
     clock.now = 1e12
     Tenure(clock=clock).check()
     assert Tenure().until == math.inf
-
-
-def test_nothing_is_pushed_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    pushed: list[Any] = []
-
-    def push(*given: Any) -> Answer:
-        pushed.append(given)
-        return Answer(PushStatus.DELIVERED)
-
-    sink = StdoutSink()
-    monkeypatch.setattr(sink, "push", push)
-    tenured = TenuredSink(sink, Tenure(105.0, clock := Clock()))
-    assert tenured.push("there", ["entry"]).status is PushStatus.DELIVERED
-    clock.now = 105.0
-    with pytest.raises(TenureEnded):
-        tenured.push("there", ["entry"])
-    assert pushed == [("there", ["entry"])]
 
 
 def test_nothing_is_written_after_it(server: NatsServer) -> None:

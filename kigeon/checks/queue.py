@@ -26,7 +26,7 @@ from kigeon.queue.broker.connection import DENIED, QueueClient
 from kigeon.queue.broker.cures import cure_of
 from kigeon.queue.broker.mark import mark_in, why_unusable
 from kigeon.queue.broker.permissions import publishes, restores, subscribes
-from kigeon.queue.broker.streams import records_config, retry_config, stream_configs
+from kigeon.queue.broker.stream_configs import records_config, retry_config, stream_configs
 
 PATIENCE = 5.0
 """Seconds for a server to take a connection, and for JetStream to answer."""
@@ -145,7 +145,10 @@ async def _compare(
     for config in wanted:
         try:
             found = await js.stream_info(config.name or "")
-        except NotFoundError:
+        except (NotFoundError, TimeoutError) as error:
+            # A stream whose restoring was broken off does not answer; the move that did it is repeated.
+            if isinstance(error, TimeoutError) and not moves:
+                raise
             missing.append(config)
             continue
         if problem := incompatible(found.config, config):

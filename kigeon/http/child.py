@@ -1,4 +1,4 @@
-"""The process that serves, as the root sees it: started again when it ends, told what is new at most once a second."""
+"""Keeps the process that serves HTTP running, and tells it the root's news at most once a second."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ log = logging.getLogger(__name__)
 
 TELL_EVERY = 1.0
 REPEAT_EVERY = 10.0
-"""Seconds after which what has not changed is told again: a root that says nothing hangs."""
+"""Seconds after which an unchanged snapshot is told again, since the process takes a silent root for one that hangs."""
 
 START_AGAIN = (0.0, 1.0, 5.0, 30.0)
-"""Seconds before each start in a row; the last from then on."""
+"""Seconds before each further start in a row; the last one repeats."""
 
 HEALTHY = 60.0
-"""Seconds for which it has to run until the delays begin anew."""
+"""Seconds of running after which the delays begin at the first one again."""
 
 KEPT = ("LANG", "LC_ALL", "PATH", "TZ", "VIRTUAL_ENV")
-"""What of the environment it is given, with all that is for Python: the rest may hold a secret."""
+"""Environment variables that the process is given beside Python's own; any other may hold a secret."""
 
 
 class HttpChild:
-    """A context manager: within it the process runs, where an address is configured. Nothing here blocks."""
+    """A context manager within which the process runs, if an address is configured. No method blocks."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
@@ -58,11 +58,11 @@ class HttpChild:
 
     @property
     def takes_news(self) -> bool:
-        """Whether something new may be told now; what was begun is told to its end first."""
+        """Whether a new snapshot may be told now; one that was begun is told to its end first."""
         return self._socket is not None and not self._unsent and self._clock() - self._told_at >= TELL_EVERY
 
     def tell(self, snapshot: Snapshot) -> None:
-        """Have the process serve *snapshot*, as soon as it is its time; see that there is a process."""
+        """Have the process serve *snapshot* when its turn comes, and start the process again if it has ended."""
         self.keep()
         now = self._clock()
         if self.takes_news and (snapshot != self._told or now - self._told_at >= REPEAT_EVERY):
@@ -71,7 +71,7 @@ class HttpChild:
             self._send()
 
     def keep(self) -> None:
-        """See that there is a process, and that what was begun to be told goes on."""
+        """Start the process again if it has ended, and go on telling the snapshot that was begun."""
         self._keep(self._clock())
         self._send()
 
@@ -82,7 +82,7 @@ class HttpChild:
         except BlockingIOError:
             return
         except OSError:
-            self._unsent = b""  # It has ended: seen at the next look.
+            self._unsent = b""  # The process has ended, which the next look notices.
 
     def _keep(self, now: float) -> None:
         if not self._settings.http.listen or (self.pid and is_running(self.pid)):
@@ -95,7 +95,7 @@ class HttpChild:
     def _ended(self, now: float) -> None:
         self._starts = 0 if now - self._began_at >= HEALTHY else self._starts
         self._due = now + START_AGAIN[min(self._starts, len(START_AGAIN) - 1)]
-        log.warning("the process that serves HTTP ended, it is started again", extra={"pid": self.pid})
+        log.warning("the process that serves HTTP ended, kigeon starts another", extra={"pid": self.pid})
         if self._socket is not None:
             self._socket.close()
         self._socket, self.pid, self._unsent = None, 0, b""
@@ -116,7 +116,7 @@ class HttpChild:
 
     def _spawn(self, its: socket.socket) -> int:
         settings = self._settings
-        # -P: by -m alone it would be looked for in the working directory first, whoever that belongs to.
+        # Without -P, Python would first look for the module in the working directory, whoever owns that.
         command = [sys.executable, "-P", "-m", "kigeon.http.process", str(os.getpid()), settings.http.listen]
         command += [settings.global_.log_level, settings.global_.log_format]
         environ = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("PYTHON")}

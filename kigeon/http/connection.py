@@ -1,4 +1,4 @@
-"""One connection: a request, and an answer that ends with it or goes on; bounded in bytes and in time."""
+"""One connection with one request, whose answer ends the connection or goes on; bounded in bytes and in time."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ from collections.abc import Callable
 from kigeon.http.message import BadRequest, Request, Response, read_request, refusal, write_head
 
 WITHIN = 10.0
-"""Seconds for a connection, from its beginning to the last byte of its answer."""
+"""Seconds for a connection, from its beginning to the last byte of the answer."""
 
 QUIET = 60.0
-"""Seconds for which one that goes on may have nothing to be told."""
+"""Seconds for which an answer that goes on may have no news."""
 
 LINGER = 1.0
-"""Seconds for which what still comes is read and dropped: a connection closed before it is reset, its answer lost."""
+"""Seconds for which later bytes are read and dropped, since an early close may lose the answer by a reset."""
 
 Respond = Callable[[Request], Response]
 News = Callable[[int], tuple[bytes, int]]
-"""Returns what is new for whoever has seen a version, and which version that is."""
+"""Returns the news for a client that has seen a version, and the version that the news bring it to."""
 
 
 def no_news(seen: int) -> tuple[bytes, int]:
-    """Tell nothing."""
+    """Return no news."""
     return b"", seen
 
 
 class Connection:
-    """One connection: what was read, what is to be written, and until when it may stay."""
+    """One connection, with the bytes that were read, the bytes to write, and the time until which it may stay."""
 
     def __init__(self, sock: socket.socket, now: float) -> None:
         self.sock = sock
         self.deadline = now + WITHIN
         self.dropped = 0
         self.is_over = False
-        """Whether the other end says nothing more; it may still read."""
+        """Whether the client sends nothing more; it may still read."""
         self.seen: int | None = None
-        """The version that was told last where the answer goes on."""
+        """The version that the client was told last, where the answer goes on."""
         self._read = b""
         self._is_answered = False
-        # Bodies are shared with whoever else is answered: they are not copied.
+        # Other connections may write the same body, so bodies are not copied.
         self._out: list[memoryview] = []
 
     @property
     def answers(self) -> bool:
-        """Whether there is something to write."""
+        """Whether there are bytes to write."""
         return bool(self._out)
 
     def take(self, data: bytes, respond: Respond) -> None:
-        """Take what was read; the answer begins as soon as the request is complete."""
+        """Take bytes that were read; the answer begins as soon as the request is complete."""
         if self._is_answered:
             self.dropped += len(data)
             return
@@ -67,14 +67,14 @@ class Connection:
         self.seen = response.seen if with_body else None
 
     def tell(self, news: News, now: float) -> None:
-        """Have what is new written, where all that was told before is."""
+        """Have the news written, once all earlier bytes are."""
         if self.seen is not None and not self._out:
             data, self.seen = news(self.seen)
             self._out = [memoryview(data)] if data else []
             self.deadline = now + WITHIN
 
     def write(self, now: float) -> None:
-        """Write what can be written; after the last byte, only a moment is left, unless the answer goes on."""
+        """Write as many bytes as possible; after the last one the connection ends soon, unless the answer goes on."""
         if not self._out:
             return
         sent = self.sock.sendmsg(self._out)

@@ -1,4 +1,4 @@
-"""The last events as the page shows them: written once, searched by words, bounded in number. Pure."""
+"""The last events as the page shows them, each written to HTML once, searchable by words, bounded in number. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEPT = 300
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An event with its HTML. ``version`` is that of the page with which it came, ``text`` what is searched."""
+    """An event with its HTML and its searched ``text``; ``version`` is the page's version with which the event came."""
 
     number: int
     version: int
@@ -28,7 +28,7 @@ class Row:
 
 
 class EventRows:
-    """Those that are kept; the newest is the last."""
+    """The rows that are kept; the newest is the last."""
 
     def __init__(self) -> None:
         self._rows: deque[Row] = deque(maxlen=KEPT)
@@ -37,24 +37,24 @@ class EventRows:
         return len(self._rows)
 
     def take(self, told: Sequence[Numbered], version: int) -> int:
-        """Take what was told with a *version* of the page, each event once; return how many are new."""
+        """Take the events that came with a *version* of the page, each once; return how many are new."""
         last = self._rows[-1].number if self._rows else 0
         new = [row_of(number, version, event) for number, event in told if number > last]
         self._rows.extend(new)
         return len(new)
 
     def after(self, version: int) -> Markup:
-        """Return the HTML of those that came after a *version*, the newest first."""
+        """Return the HTML of the events that came after a *version*, the newest first."""
         return join(*(row.html for row in reversed(self._rows) if row.version > version))
 
     def matching(self, words: Iterable[str]) -> tuple[Markup, int]:
-        """Return the HTML of those in which all *words* are, the newest first, and how many they are."""
+        """Return the HTML of the events that contain all *words*, the newest first, and their number."""
         wanted = [word.lower() for word in words]
         found = [row.html for row in reversed(self._rows) if all(word in row.text for word in wanted)]
         return join(*found), len(found)
 
     def plain(self) -> list[dict[str, Any]]:
-        """Return them as plain data, the newest first."""
+        """Return the events as plain data, the newest first."""
         return [
             {**row.event._asdict(), "time": stamp(row.event.time) if row.event.time else None}
             for row in reversed(self._rows)

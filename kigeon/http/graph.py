@@ -1,4 +1,4 @@
-"""The day as a small graph: SVG without a script and without styles of its own. Pure."""
+"""Draws a day as a small SVG graph, without a script and without styles of its own. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HEIGHT = 60
 
 
 def graph(values: Sequence[float | None], label: str) -> Markup:
-    """Return the area under *values*, which lie evenly apart; where one is None nothing is drawn."""
+    """Return the area under *values*, which lie evenly apart; a value of None leaves a gap."""
     most = max((value for value in values if value is not None), default=0.0) or 1.0
     path = "".join(_run(start, run, most) for start, run in _runs(values))
     return tag(
@@ -25,7 +25,7 @@ def graph(values: Sequence[float | None], label: str) -> Markup:
 
 
 def _runs(values: Sequence[float | None]) -> Iterator[tuple[int, list[float]]]:
-    """Yield each run of values that are known, with the place of its first."""
+    """Yield each run of known values, with the index of the run's first value."""
     run: list[float] = []
     for place, value in enumerate([*values, None]):
         if value is not None:
@@ -36,11 +36,11 @@ def _runs(values: Sequence[float | None]) -> Iterator[tuple[int, list[float]]]:
 
 
 def _run(start: int, values: Sequence[float], most: float) -> str:
-    """Return steps, each as broad as what it tells of."""
+    """Return a path of steps, each as broad as the time of its value."""
     steps = "".join(f"V{_height(value, most)}h1" for value in values)
     return f"M{start} {HEIGHT}{steps}V{HEIGHT}z"
 
 
 def _height(value: float, most: float) -> int:
-    """Return how far below the top *value* is; what is more than nothing is seen."""
+    """Return how far below the top *value* lies; any value above 0 is drawn visibly."""
     return min(round(HEIGHT - (HEIGHT - 2) * value / most), HEIGHT - 1 if value else HEIGHT)

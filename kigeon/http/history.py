@@ -1,6 +1,6 @@
-"""How much went on lately: the rates of the last seconds, and the day in slots. Pure; its memory is bounded.
+"""The rates of the last seconds, and the last day in slots. Pure; bounded in memory.
 
-What is known is what this process was told while it ran.
+The history covers the time in which this process ran and was told accounts.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ SLOT = 300.0
 SLOTS = 288
 
 WINDOW = 5.0
-"""Seconds over which a rate is told, where what was told lies so close together."""
+"""Seconds over which a rate is averaged, where the notes lie close enough together."""
 
 UNTOLD = 60.0
-"""Seconds between two notes from which on nothing is known of the time between."""
+"""Seconds between two notes from which on the time between them counts as unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """The accounts at one moment of the steady clock; ``sent`` is by sender."""
+    """The accounts at one moment of the steady clock; ``sent`` has a count for each sender."""
 
     at: float
     received: int
@@ -37,7 +37,7 @@ class Note:
 
 @dataclass(slots=True)
 class Slot:
-    """``seconds`` of it are known of: how many events were ``new`` in them, and how many waited at most."""
+    """A slot of the day. In its ``seconds`` that are known, ``new`` events came, and at most so many waited."""
 
     number: int
     seconds: float = 0.0
@@ -46,13 +46,13 @@ class Slot:
 
     @property
     def rate(self) -> float | None:
-        """New events a second; None where nothing is known."""
+        """New events a second; None where no second of the slot is known."""
         return self.new / self.seconds if self.seconds else None
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Events a second, ``sent`` by sender; None while they are not known."""
+    """Events a second; ``sent`` has a rate for each sender. A rate is None while it is not known."""
 
     received: float | None = None
     new: float | None = None
@@ -60,7 +60,7 @@ class Rates:
 
 
 def note_of(snapshot: Snapshot, at: float) -> Note | None:
-    """Return the accounts of *snapshot*, None where they are not known yet."""
+    """Return the accounts of *snapshot*; None while the accounts are not known."""
     watcher = watcher_accounts(snapshot)
     if not watcher:
         return None
@@ -71,19 +71,19 @@ def note_of(snapshot: Snapshot, at: float) -> Note | None:
 
 
 class History:
-    """Takes a note a second, or one every few seconds where nothing happens."""
+    """Takes a note each second, or every few seconds where nothing happens."""
 
     def __init__(self) -> None:
         self._notes: deque[Note] = deque(maxlen=2 * int(WINDOW))
         self._slots: deque[Slot] = deque(maxlen=SLOTS)
 
     def add(self, note: Note) -> None:
-        """Take a *note*; it is not older than the last one."""
+        """Take a *note*, which is not older than the last one."""
         slot = self._slot(note.at)
         slot.waiting = max(slot.waiting, note.waiting)
         if self._notes and note.at - self._notes[-1].at <= UNTOLD:
             slot.seconds += note.at - self._notes[-1].at
-            # A queue that was lost begins anew.
+            # The counts of a queue that was lost begin at 0 again.
             slot.new += max(note.stored - self._notes[-1].stored, 0)
         self._notes.append(note)
 
@@ -102,7 +102,7 @@ class History:
         )
 
     def day(self, now: float) -> Sequence[Slot]:
-        """Return the slots of the last 24 hours, the one of *now* last; of some nothing may be known."""
+        """Return the slots of the last 24 hours, the slot of *now* last; some slots may have no known second."""
         last = int(now // SLOT)
         known = {slot.number: slot for slot in self._slots}
         return [known.get(number) or Slot(number) for number in range(last - SLOTS + 1, last + 1)]

@@ -1,6 +1,6 @@
-"""HTML that is escaped unless it was made here. Pure.
+"""Makes HTML, in which any text is escaped that this module did not make. Pure.
 
-The standard library's ``html`` takes a table of 2,231 names for one function.
+The standard library's ``html`` would load a table of 2,231 names for the one function that is needed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;",
 
 
 class Markup(str):
-    """HTML; any other text is escaped where it becomes a part of some."""
+    """HTML that is inserted as it is; any other text is escaped."""
 
     __slots__ = ()
 
@@ -20,14 +20,14 @@ def escape(value: object) -> Markup:
 
 
 def join(*parts: object) -> Markup:
-    """Return *parts* one after another."""
+    """Return *parts* one after another, as HTML."""
     return Markup("".join([escape(part) for part in parts]))
 
 
 def tag(name: str, *children: object, **attributes: object) -> Markup:
     """Return an element; an attribute that is None is left out.
 
-    Of an attribute's name a trailing ``_`` goes, and any other is ``-``.
+    An attribute's name loses a trailing ``_``, and any other ``_`` becomes ``-``.
     """
     told = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"'

@@ -1,6 +1,6 @@
-"""HTTP/1.1 as far as it is needed here: a request without a body, one answer, the connection's end. Pure.
+"""The part of HTTP/1.1 that kigeon needs, which is one request without a body and its answer. Pure.
 
-Of the standard library, ``http.server`` needs a thread for each connection, and asyncio 6 MiB.
+Of the standard library, ``http.server`` would need a thread for each connection, and asyncio 6 MiB.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TEXT = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``headers`` by their names in lower case; of a name that stands in the ``query`` twice the first counts."""
+    """A request; ``headers`` have names in lower case, and the ``query`` has the first value of each name."""
 
     method: str
     path: str
@@ -28,7 +28,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What is answered. One with ``seen`` goes on: more is told to whoever has seen that version."""
+    """An answer. One with ``seen`` goes on: the client, which has then seen that version, is told later changes."""
 
     status: HTTPStatus
     body: bytes
@@ -38,7 +38,7 @@ class Response:
 
 
 class BadRequest(Exception):
-    """What came is no request that is answered here; ``status`` says why."""
+    """The client sent no request that kigeon answers; ``status`` says why."""
 
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status.phrase)
@@ -46,7 +46,7 @@ class BadRequest(Exception):
 
 
 def read_request(data: bytes) -> Request | None:
-    """Return the request that *data* begins with, None while its head is not complete; else :class:`BadRequest`."""
+    """Return the request at the beginning of *data*, None while its head is incomplete; raises :class:`BadRequest`."""
     head, end, _ = data[:MAX_HEAD].partition(b"\r\n\r\n")
     if not end:
         if len(data) >= MAX_HEAD:
@@ -67,7 +67,7 @@ def read_request(data: bytes) -> Request | None:
 
 
 def _may_begin_a_request(data: bytes) -> bool:
-    """Whether *data* is the beginning of a word of letters and more; a TLS handshake, for one, is not."""
+    """Return whether *data* may begin with a method, which is a word of letters; a TLS handshake does not."""
     word, space, _ = data.partition(b" ")
     return len(word) <= 16 and (word.isalpha() or not word) and (bool(space) or b"\n" not in data)
 
@@ -107,6 +107,6 @@ def write_head(response: Response) -> bytes:
 
 
 def refusal(error: BadRequest) -> Response:
-    """Return the answer to what was no request."""
+    """Return the answer to a bad request."""
     headers = {"Allow": "GET, HEAD"} if error.status is HTTPStatus.METHOD_NOT_ALLOWED else {}
     return Response(error.status, f"{error.status.phrase}\n".encode(), headers=headers)

@@ -1,4 +1,4 @@
-"""Times, sizes and rates as a reader of the page takes them in. Pure."""
+"""Writes times, sizes and rates for the readers of the page. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def moment(seconds: float, form: str = "%H:%M:%S") -> Markup:
-    """Return a time, in seconds since the epoch, in UTC; the browser writes that of its own zone in its place."""
+    """Return a time, given in seconds since the epoch, in UTC; the browser replaces it by the time of its own zone."""
     if not seconds:
         return NEVER
     told = datetime.fromtimestamp(seconds, UTC)
@@ -29,12 +29,12 @@ def day_of(stamp: str | None) -> Markup:
 
 
 def number(count: float) -> str:
-    """Return a count with its thousands apart."""
+    """Return a *count* with separated thousands."""
     return f"{count:,.0f}"
 
 
 def size(count: float) -> str:
-    """Return a number of bytes."""
+    """Return a number of bytes in a readable unit."""
     unit = 0
     while count >= 1024 and unit < len(_UNITS) - 1:
         count, unit = count / 1024, unit + 1
@@ -42,7 +42,7 @@ def size(count: float) -> str:
 
 
 def rate(a_second: float | None) -> str:
-    """Return how many there are a second; a minute, or an hour, where they are few."""
+    """Return a rate of events a second; a low rate is written as events a minute or an hour."""
     if a_second is None:
         return "…"
     for factor, unit in ((1, "s"), (60, "min"), (3600, "h")):

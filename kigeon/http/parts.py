@@ -1,6 +1,6 @@
-"""The parts of the status page: each is a function of what ``/api/status`` tells, to HTML. Pure.
+"""The parts of the status page, each a function from the data of ``/api/status`` to HTML. Pure.
 
-In ``index.html`` a comment with the part's name says where it stands.
+In ``index.html`` a comment with the part's name marks its place.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ ACCOUNTS = ("sent", "waiting", "filtered", "skipped", "parked", "evicted", "rese
 
 
 def badges(told: Told) -> Markup:
-    """Whether it is live and ready."""
+    """Return whether kigeon is live and ready."""
     return join(*(_badge(name, told[name]) for name in ("live", "ready")))
 
 
 def version(told: Told) -> Markup:
-    """Which version it is."""
+    """Return kigeon's version."""
     return join(told["version"])
 
 
 def problem_list(told: Told) -> Markup:
-    """What needs a look, and its cure."""
+    """Return the problems with their cures."""
     found = problems(told)
     return join(*map(_problem, found)) if found else tag("li", "All is well.", class_="good")
 
 
 def way(told: Told) -> Markup:
-    """The way of an event, from the cluster to each destination."""
+    """Return the way of an event, from the cluster to each destination."""
     cluster, watcher, queue, rates = told["cluster"], told["watcher"], told["queue"], told["rates"]
     watched = "watched" if cluster["watching"] else "not watched now"
     heard = join(f"{watched}, last heard ", moment_of(cluster["lastHeard"]))
@@ -49,7 +49,7 @@ def way(told: Told) -> Markup:
 
 
 def day(told: Told) -> Markup:
-    """The last 24 hours, in two graphs."""
+    """Return the last 24 hours, in two graphs."""
     slots, began = told["day"], told["startedAt"]
     rates = [slot["new"] / slot["seconds"] if slot["seconds"] else None for slot in slots]
     waiting = [slot["waiting"] if slot["seconds"] else None for slot in slots]
@@ -63,7 +63,7 @@ def day(told: Told) -> Markup:
 
 
 def senders(told: Told) -> Markup:
-    """A row for each sender."""
+    """Return a row for each sender."""
     return join(
         *(
             _row(name, *(number(sender.get(column, 0)) for column in ACCOUNTS))
@@ -73,7 +73,7 @@ def senders(told: Told) -> Markup:
 
 
 def held(told: Told) -> Markup:
-    """Where nothing goes now, and why; nothing where all goes."""
+    """Return the destinations that take no events now, and why; an empty part where there are none."""
     lanes = [lane for sender in told["senders"].values() for lane in sender["held"]]
     if not lanes:
         return Markup("")
@@ -85,7 +85,7 @@ def held(told: Told) -> Markup:
 
 
 def roles(told: Told) -> Markup:
-    """Which of several replicas holds which role since when; nothing where there is one kigeon."""
+    """Return which of several replicas holds which role since when; an empty part where there is one kigeon."""
     if not told["roles"]:
         return Markup("")
     head = tag("tr", *(tag("th", column, scope="col") for column in ("Role", "Replica", "Since")))
@@ -96,7 +96,7 @@ def roles(told: Told) -> Markup:
 
 
 def processes(told: Told) -> Markup:
-    """A row for each part that may be replaced."""
+    """Return a row for each process that may be replaced."""
     return join(
         *(
             _row(name, part["problem"] or ("runs" if part["ready"] else "does not run"), number(part["restarts"]))
@@ -106,7 +106,7 @@ def processes(told: Told) -> Markup:
 
 
 def started(told: Told) -> Markup:
-    """Since when it runs."""
+    """Return since when kigeon runs."""
     return join("started ", day_of(told["startedAt"]))
 
 
@@ -122,7 +122,7 @@ PARTS: Mapping[str, Callable[[Told], Markup]] = {
     "processes": processes,
     "started": started,
 }
-"""By the id of the element that holds it."""
+"""The parts, by the id of the element that holds the part."""
 
 
 def _badge(name: str, is_well: bool) -> Markup:

@@ -1,4 +1,4 @@
-"""What needs a look, and what can be done about it, of what ``/api/status`` tells. Pure."""
+"""Finds the problems in the data of ``/api/status``, each with its cure. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from kigeon.http.moments import number
 Told = Mapping[str, Any]
 
 MOST_SKEW = 30
-"""Seconds by which clocks may differ: what an API server tells has whole seconds, and takes a while to come."""
+"""Seconds by which clocks may differ; an API server's Date header has whole seconds, and takes a while to arrive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """``is_bad`` where nothing heals it but a hand; what only has to be waited for is not."""
+    """A problem; ``is_bad`` says that an operator has to act, and that waiting does not help."""
 
     title: str
     text: str
@@ -26,14 +26,14 @@ class Problem:
 
 
 def problems(told: Told) -> list[Problem]:
-    """Return what needs a look, the worst first."""
+    """Return the problems, the worst first."""
     found = [*_checks(told), *_senders(told), *_cluster(told)]
     return sorted(found, key=lambda problem: not problem.is_bad)
 
 
 def _checks(told: Told) -> Iterator[Problem]:
     failing = [check for name in ("livez", "readyz") for check in told["checks"][name] if not check["passed"]]
-    # One reason may fail both.
+    # One reason may fail both liveness and readiness.
     yield from {check["reason"]: Problem(check["name"], check["reason"]) for check in failing}.values()
 
 

@@ -1,4 +1,4 @@
-"""The process that serves: reads what the root tells on standard input, answers by HTTP, ends with the root."""
+"""The process that serves HTTP, which reads the root's snapshots on standard input and ends with the root."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from kigeon.processes import die_with_parent
 CHUNK = 256 * 1024
 
 MAX_LINE = 16 * 1024 * 1024
-"""Bytes of what the root may tell at once; more is damage."""
+"""Bytes of a snapshot's line; a longer line is damaged."""
 
 TELL_AGAIN = 10.0
-"""Seconds after which those who look are told again, though the root told nothing: that is to be seen too."""
+"""Seconds after which browsers are told again although the root told nothing, since the page shows that silence too."""
 
 NICENESS = 5
-"""Whatever is asked of it, those that work with events come first."""
+"""The niceness of this process, so that processes that work with events come first."""
 
 
 class Feed:
-    """What the root tells: lines on a descriptor, of which the newest matters."""
+    """The root's snapshots, lines on a descriptor, of which the newest matters."""
 
     def __init__(self, descriptor: int, site: Site) -> None:
         self._descriptor = descriptor
@@ -36,7 +36,7 @@ class Feed:
         os.set_blocking(descriptor, False)
 
     def read(self) -> bool:
-        """Read what is there; return whether the root still tells."""
+        """Read the bytes that have come; return whether the root may still send more."""
         try:
             data = os.read(self._descriptor, CHUNK)
         except BlockingIOError:
@@ -50,7 +50,7 @@ class Feed:
 
 
 def main() -> None:
-    """Serve at the address; arguments are the process id of the root, the address, the level and format of the log."""
+    """Serve HTTP; the arguments are the root's process id, the address, and the level and format of the log."""
     parent, listen, level, form = sys.argv[1:]
     die_with_parent(int(parent))
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -82,7 +82,7 @@ def _serve(selector: selectors.BaseSelector, server: Server, feed: Feed) -> None
 
 
 def _patience(server: Server) -> float:
-    """Return for how many seconds nothing is due, at most."""
+    """Return after how many seconds this process has to look at its timers again."""
     due = server.look()
     return TELL_AGAIN if due is None or due > TELL_AGAIN else due
 

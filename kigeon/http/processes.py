@@ -1,4 +1,4 @@
-"""What the kernel tells of kigeon's processes, as prometheus-client's ``process_*`` have it, for each of them."""
+"""The kernel's figures for each of kigeon's processes, named as prometheus-client's ``process_*`` metrics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True, slots=True)
 class ProcessFigures:
-    """Seconds and bytes; ``start_time`` is in seconds since the epoch."""
+    """The figures of one process, in seconds and bytes; ``start_time`` is in seconds since the epoch."""
 
     cpu_seconds: float
     resident_bytes: int
@@ -26,12 +26,12 @@ class ProcessFigures:
 
 
 def read_process(pid: int, boot_time: float, proc: Path = Path("/proc")) -> ProcessFigures | None:
-    """Return what there is to know of a process; None where it is gone, or not to be looked at."""
+    """Return the figures of the process *pid*; None where the process is gone, or may not be read."""
     folder = proc / str(pid)
     try:
         fields = (folder / "stat").read_text().rpartition(")")[2].split()
         limits = (folder / "limits").read_text()
-        open_fds = len(os.listdir(folder / "fd"))  # noqa: PTH208 - nothing but their number counts
+        open_fds = len(os.listdir(folder / "fd"))  # noqa: PTH208 - only the number of names is needed
     except OSError:
         return None
     line = next((line for line in limits.splitlines() if line.startswith("Max open files")), "Max open files 0")
@@ -47,13 +47,13 @@ def read_process(pid: int, boot_time: float, proc: Path = Path("/proc")) -> Proc
 
 
 def boot_time(proc: Path = Path("/proc")) -> float:
-    """Return when the machine began, in seconds since the epoch."""
+    """Return when the machine booted, in seconds since the epoch."""
     line = next(line for line in (proc / "stat").read_text().splitlines() if line.startswith("btime"))
     return float(line.split()[1])
 
 
 def process_metrics(processes: Mapping[str, int]) -> Iterator[Family]:
-    """Yield the figures of *processes*, process ids by name."""
+    """Yield the metrics of *processes*, which maps names to process ids."""
     booted = boot_time()
     found = {name: figures for name, pid in processes.items() if (figures := read_process(pid, booted)) is not None}
     cpu = Family("process_cpu_seconds_total", "counter", "Seconds of the processor, the user's and the system's.")

@@ -1,6 +1,6 @@
-"""A server of few connections, most of them short-lived, in one thread: bounded in number, in bytes and in time.
+"""A server for few and mostly short-lived connections in one thread, bounded in number, in bytes and in time.
 
-When there are too many connections the oldest has to go: a thousand that say nothing keep no probe out.
+When there are too many connections, the server closes the oldest, so that a thousand silent ones keep no probe out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 128
 MAX_STREAMS = 32
-"""Connections that may go on; the oldest goes when there is one more."""
+"""Connections whose answer may go on; the server closes the oldest when there is one more."""
 
 ACCEPT_AT_ONCE = 32
 
@@ -26,19 +26,19 @@ MAX_DROPPED = 1024 * 1024
 CHUNK = 64 * 1024
 
 LISTEN_AGAIN = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""Seconds before each attempt in a row to listen."""
+"""Seconds before each further attempt in a row to listen."""
 
 SAY_AGAIN = 600.0
 
 
 def split_address(listen: str) -> tuple[str, int]:
-    """Return host and port of ``host:port``; no host is every address, IPv6 where there is any."""
+    """Return host and port of ``host:port``; an empty host means every address."""
     host, _, port = listen.rpartition(":")
     return host.strip("[]"), int(port)
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; without a *host* at every address, of IPv6 too where the machine has it on."""
+    """Return a socket that listens at *host*, or at every address without one, also of IPv6 where that is on."""
     if host or not socket.has_dualstack_ipv6():
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=MAX_CONNECTIONS)
@@ -51,7 +51,7 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 class Server:
-    """Listens as soon as the address is free. Made for the loop of its owner: :meth:`serve` handles one event."""
+    """Listens as soon as the address is free. Its owner has the loop, and calls :meth:`serve` for each event."""
 
     def __init__(self, listen: str, respond: Respond, selector: selectors.BaseSelector, news: News = no_news) -> None:
         self._listen = listen
@@ -65,7 +65,7 @@ class Server:
         self._connections: dict[socket.socket, Connection] = {}
 
     def look(self) -> float | None:
-        """Do what is due; return after how many seconds something is due again, None for never."""
+        """Listen, and close connections, where that is due; return the seconds until the next look, None for never."""
         now = time.monotonic()
         if self._listener is None and now >= self._due:
             self._open(now)
@@ -78,11 +78,11 @@ class Server:
 
     @property
     def streams(self) -> list[Connection]:
-        """The connections that go on, the oldest first."""
+        """The connections whose answer goes on, the oldest first."""
         return [connection for connection in self._connections.values() if connection.seen is not None]
 
     def tell(self) -> None:
-        """Tell what is new to everybody who is to be told; whoever reads slowly is told later."""
+        """Tell the news on each connection that goes on; a client that reads slowly is told later."""
         now = time.monotonic()
         for connection in self.streams:
             try:
@@ -92,14 +92,14 @@ class Server:
                 self._close(connection)
 
     def serve(self, sock: socket.socket, events: int) -> None:
-        """Handle what the selector tells of *sock*."""
+        """Handle the selector's *events* of *sock*."""
         if sock is self._listener:
             self._accept()
         elif (connection := self._connections.get(sock)) is not None:
             try:
                 self._handle(connection, events)
             except OSError:
-                self._close(connection)  # It is gone, or was reset.
+                self._close(connection)  # The client is gone, or has reset the connection.
 
     def _open(self, now: float) -> None:
         try:
@@ -119,7 +119,7 @@ class Server:
     def _say(self, error: OSError, now: float) -> None:
         if now - self._said_at >= SAY_AGAIN:
             self._said_at = now
-            cure = "free the address, or set another with http.listen; it is tried again"
+            cure = "free the address, or set another with http.listen; kigeon tries again"
             log.error(
                 "metrics, health and status page can't be served",
                 extra={"address": self._listen, "error": error.strerror or str(error), "cure": cure},
@@ -128,10 +128,10 @@ class Server:
     def _accept(self) -> None:
         for _ in range(ACCEPT_AT_ONCE):
             try:
-                assert self._listener is not None, "it told of a connection"  # noqa: S101 - for the types
+                assert self._listener is not None, "a connection came without a listener"  # noqa: S101 - for the types
                 sock, _ = self._listener.accept()
             except OSError:
-                return  # Nobody, or nobody any more.
+                return  # The client has gone meanwhile.
             if len(self._connections) >= MAX_CONNECTIONS:
                 self._close(next(iter(self._connections.values())))
             sock.setblocking(False)

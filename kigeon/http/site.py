@@ -1,4 +1,4 @@
-"""What is served where: metrics, health, the status page and what it shows."""
+"""Answers requests for metrics, health, the status page and its data."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ HTML = "text/html; charset=utf-8"
 STREAM = "text/event-stream"
 
 FRESH = 1.0
-"""Seconds for which what was written for one is good for others: a thousand requests a second are one."""
+"""Seconds for which an answer is reused, so that a thousand requests a second cost as much as one."""
 
 LONGEST_QUERY = 200
-"""Characters of what is searched for."""
+"""Characters of a search."""
 
 SAME = {
     "/healthz": "/livez",
@@ -50,20 +50,20 @@ SECURE = {
 
 
 class Site:
-    """Answers requests from what the root told last."""
+    """Answers requests from the root's last snapshot."""
 
     def __init__(self, clock: Callable[[], Moment] = lambda: Moment(time.time(), time.monotonic())) -> None:
         self._clock = clock
         self._snapshot = Snapshot()
         self._told_at = clock().steady
         self._history = History()
-        # Greater than what an earlier process gave out, unless that made a thousand versions a second.
+        # This version is greater than an earlier process's last, unless that made a thousand versions a second.
         self._page = LivePage(int(clock().day * 1000))
         self._written: dict[str, tuple[float, bytes]] = {}
         self._shown_at = -FRESH
 
     def tell(self, line: bytes) -> None:
-        """Take what the root told: a line that :func:`~kigeon.observability.snapshot.write_snapshot` wrote."""
+        """Take the root's snapshot, a line that :func:`~kigeon.observability.snapshot.write_snapshot` wrote."""
         self._snapshot, self._told_at = read_snapshot(line), self._clock().steady
         note = note_of(self._snapshot, self._told_at)
         if note is not None:
@@ -91,7 +91,7 @@ class Site:
         return Response(HTTPStatus.NOT_FOUND, b"not found\n")
 
     def news(self, seen: int) -> tuple[bytes, int]:
-        """Return what whoever has seen version *seen* of the page is to be told, and which version that is."""
+        """Return the news for a browser that has seen version *seen* of the page, and the version they bring it to."""
         self._show()
         return self._page.after(seen), self._page.version
 
@@ -121,7 +121,7 @@ class Site:
         return orjson.dumps({**self._told(), "events": self._page.rows.plain()})
 
     def _told(self) -> dict[str, Any]:
-        """Return what the page shows but for the events, which are written once each."""
+        """Return the page's data without the events, which are written once each."""
         snapshot, age, now = self._now()
         rates = self._history.rates()
         day = [
@@ -160,6 +160,6 @@ class Site:
 
 
 def verbose(path: str, checks: list[Check]) -> str:
-    """Return *checks* as Kubernetes' own endpoints write them, with the reasons."""
+    """Return *checks* as Kubernetes' own verbose endpoints write checks, with the reasons."""
     lines = [f"[{'+' if check.passed else '-'}]{check.name} {check.reason or 'ok'}" for check in checks]
     return "\n".join([*lines, f"{path[1:]} check {'passed' if passed(checks) else 'failed'}"])

@@ -1,1 +1,1 @@
-"""Access to a cluster: credentials, the reflector, and what is looked up."""
+"""Access to a cluster with its credentials, the reflector, and look-ups of Pods and namespaces."""

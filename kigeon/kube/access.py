@@ -1,4 +1,4 @@
-"""How to reach the API server: configuration, credentials and TLS come from the kubernetes package, requests go raw."""
+"""Sends raw requests to the API server, with the kubernetes package's configuration, credentials and TLS."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ log = logging.getLogger(__name__)
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 RENEW_BEFORE = 10.0
-"""Seconds before credentials expire in which they are renewed."""
+"""Seconds before their expiry at which credentials are renewed."""
 
 REFRESH_EVERY = 5.0
-"""Seconds between two readings of the credentials for look-ups, of which many may be refused at once."""
+"""Seconds between two readings of the credentials for look-ups, since many look-ups may be refused at once."""
 
 _CONNECT_ERRORS = (
     urllib3.exceptions.NewConnectionError,
@@ -37,11 +37,11 @@ _CONNECT_ERRORS = (
     urllib3.exceptions.ProxyError,
     urllib3.exceptions.SSLError,
 )
-"""What making a connection raises: it says nothing of the path that was asked for."""
+"""Exceptions of making a connection, which tell nothing about the path of the request."""
 
 
 class ClusterAccess:
-    """Raw requests to one API server; thread-safe."""
+    """Sends raw requests to one API server; thread-safe."""
 
     def __init__(self, source: ClusterSource) -> None:
         self._source = source
@@ -49,17 +49,17 @@ class ClusterAccess:
         self._refreshing = threading.Lock()
         self._refreshed_at = -math.inf
         self._offset: float | None = None
-        """What added to this machine's steady clock is the API server's time."""
+        """Seconds to add to this machine's steady clock for the API server's time; None before its first answer."""
         self._good_until: float | None = None
         self._api = self._begin()
 
     @property
     def host(self) -> str:
-        """The API server's URL, for logs: without a password."""
+        """The API server's URL without a password, so that logs may show it."""
         return shown(self._api.configuration.host)
 
     def refresh(self) -> None:
-        """Read the credentials again: files, tokens, plug-ins. One that can't be read keeps the old ones in use."""
+        """Read the credentials again from files, tokens and plugins; if that fails, the old ones stay in use."""
         self._refreshed_at = time.monotonic()
         try:
             api, until = load_client(self._source)
@@ -70,7 +70,7 @@ class ClusterAccess:
             self._api, self._good_until = api, until
 
     def _begin(self) -> Any:
-        """Read the credentials; a plugin that fails now may not do so later, and is no reason not to begin."""
+        """Read the credentials. A plugin that fails does not keep kigeon from starting, since it may succeed later."""
         try:
             api, self._good_until = load_client(self._source)
         except PluginFailed as error:
@@ -81,14 +81,14 @@ class ClusterAccess:
     def get(
         self, path: str, query: Mapping[str, str], read_timeout: float = READ_TIMEOUT, encoding: str = "identity"
     ) -> urllib3.BaseHTTPResponse:
-        """Send GET and return the response, its body unread; it may come in an *encoding*.
+        """Send GET, and return the response with its body unread; the body may come in the content *encoding*.
 
-        Raises :class:`KubernetesError` for anything but a 2xx, with its Retry-After; 401 is :class:`Unauthorized`.
+        Raises :class:`KubernetesError`, with the Retry-After, for any status but 2xx; for 401 :class:`Unauthorized`.
         """
         return self._send("GET", path, query, read_timeout, encoding)
 
     def create(self, path: str, body: bytes, read_timeout: float = READ_TIMEOUT) -> bytes:
-        """Send POST with a *body* of JSON and return what comes back; raises as :meth:`get` does."""
+        """Send POST with a *body* of JSON, and return the answer's body; raises as :meth:`get` does."""
         response = self._send("POST", path, {}, read_timeout, "identity", body)
         return read_all(path, response)
 
@@ -108,7 +108,7 @@ class ClusterAccess:
         try:
             response = _request(api, method, path, query, read_timeout, encoding, body)
         except urllib3.exceptions.LocationParseError:
-            # The error holds the whole address.
+            # The error's text holds the whole address, with the password.
             raise KubernetesError("the API server's address can't be read") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise (Unreachable if isinstance(error, _CONNECT_ERRORS) else KubernetesError)(
@@ -117,7 +117,7 @@ class ClusterAccess:
         except ConfigException as error:
             raise Unauthorized(f"the credentials can't be read: {shorten(str(error))}") from error
         except UnicodeEncodeError:
-            # The error holds the header.
+            # The error's text holds the header.
             raise Unauthorized("the credentials hold a character that no header may hold") from None
         self._note_time(response)
         if not 200 <= response.status < 300:
@@ -125,7 +125,7 @@ class ClusterAccess:
         return response
 
     def server_time(self) -> float:
-        """Return seconds since the epoch as the API server said last, gone on evenly since; else by this machine."""
+        """Return the API server's time, in seconds since the epoch; this machine's before the first answer."""
         return time.time() if self._offset is None else time.monotonic() + self._offset
 
     def _note_time(self, response: urllib3.BaseHTTPResponse) -> None:
@@ -135,9 +135,9 @@ class ClusterAccess:
                 self._offset = mktime_tz(date) - time.monotonic()
 
     def ask(self, path: str, query: Mapping[str, str], read_timeout: float = READ_TIMEOUT) -> bytes:
-        """Do as :meth:`read` does; where the credentials are refused, read them again, and ask once more with others.
+        """Do as :meth:`read` does; where the credentials are refused, read these again and ask once more with new ones.
 
-        It is for what has no schedule of its own by which it tries again.
+        This method is for callers without a schedule of their own for further tries.
         """
         with self._lock:
             used = self._api
@@ -149,14 +149,14 @@ class ClusterAccess:
         return self.read(path, query, read_timeout)
 
     def _refresh_after(self, used: Any) -> bool:
-        """Read the credentials again unless somebody else has; whether there is something else than *used* now."""
+        """Read the credentials again unless another thread has; return whether the client differs from *used* now."""
         with self._refreshing:
             if self._api is used and time.monotonic() - self._refreshed_at > REFRESH_EVERY:
                 self.refresh()
         return self._api is not used
 
     def read(self, path: str, query: Mapping[str, str], read_timeout: float = READ_TIMEOUT) -> bytes:
-        """Send GET and return the whole body; raises as :meth:`get` does."""
+        """Send GET, and return the whole body; raises as :meth:`get` does."""
         response = self.get(path, query, read_timeout, "gzip")
         return read_all(path, response)
 

@@ -1,4 +1,4 @@
-"""What the API server's answers say, and what reading them may raise."""
+"""Bodies and errors of the API server's answers, and the exceptions that reading an answer may raise."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ MAX_ERROR_BYTES = 4096
 CHUNK = 1024 * 1024
 
 READ_ERRORS = (urllib3.exceptions.HTTPError, OSError, ValueError, OverflowError)
-"""What reading a body raises; the last two where a chunk's size is below zero, or none."""
+"""What reading a body raises; ValueError and OverflowError come of a chunk whose size is negative or missing."""
 
 
 def read_all(path: str, response: urllib3.BaseHTTPResponse) -> bytes:
-    """Return the whole body, and let the connection go. Raises :class:`KubernetesError`."""
+    """Return the whole body, and release the connection. Raises :class:`KubernetesError`."""
     try:
-        # In pieces: a length that is said to be enormous must not be asked of the memory at once.
-        # In chunks it is decoded only where that is said.
+        # Read in pieces, since a Content-Length that claims to be enormous must not be allocated at once.
+        # stream() decodes a chunked body only where decode_content is given.
         return b"".join(response.stream(CHUNK, decode_content=True))
     except READ_ERRORS as error:
         raise KubernetesError(f"reading {path} failed: {shorten(str(error))}") from error
@@ -27,7 +27,7 @@ def read_all(path: str, response: urllib3.BaseHTTPResponse) -> bytes:
 
 
 def error_of(path: str, response: urllib3.BaseHTTPResponse, method: str = "GET") -> KubernetesError:
-    """Return the error that a response other than 2xx is; it reads what the response says, and lets it go."""
+    """Return the error that a *response* other than 2xx stands for; its body is read and its connection released."""
     try:
         body = bytes(response.read(MAX_ERROR_BYTES))
     except READ_ERRORS:
@@ -35,7 +35,7 @@ def error_of(path: str, response: urllib3.BaseHTTPResponse, method: str = "GET")
     if len(body) < MAX_ERROR_BYTES:
         response.release_conn()
     else:
-        # The rest is not worth reading to keep the connection: it may have no end.
+        # Keeping the connection is not worth reading the rest of the body, which may have no end.
         response.close()
     message = f"{method} {path}: {response.status} {shorten(body)}"
     retry_after = response.headers.get("Retry-After", "")

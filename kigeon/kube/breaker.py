@@ -1,4 +1,4 @@
-"""Whether to ask at all: a server that fails is left alone for a while, and whoever needs it is told so at once."""
+"""A circuit breaker, which leaves a failing server alone for a while, so that callers go on without its answer."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from kigeon.backoff import Backoff
 
 
 class Breaker:
-    """Thread-safe. It opens after so many *failures* in a row; then one question at a time tells whether it closes.
+    """Opens after so many *failures* in a row; then one request at a time tells whether it closes. Thread-safe.
 
-    The pauses between those grow as *backoff* says; a Retry-After is waited for.
+    The pauses between these requests grow as *backoff* says; a server's Retry-After is respected.
     """
 
     def __init__(self, failures: int, backoff: Backoff, clock: Callable[[], float] = time.monotonic) -> None:
@@ -26,12 +26,12 @@ class Breaker:
 
     @property
     def is_resting(self) -> bool:
-        """Whether nothing may be asked now."""
+        """Whether no request may be sent now."""
         with self._lock:
             return self._clock() < self._silent_until or (self._failures >= self._most and self._trying)
 
     def may_ask(self) -> bool:
-        """Whether a question may be asked now; whoever does has to tell what came of it."""
+        """Return whether a request may be sent now; its sender has to call :meth:`succeeded` or :meth:`failed`."""
         with self._lock:
             if self._clock() < self._silent_until or (self._failures >= self._most and self._trying):
                 return False
@@ -39,22 +39,22 @@ class Breaker:
             return True
 
     def succeeded(self) -> None:
-        """There was an answer."""
+        """Note that a request was answered."""
         with self._lock:
             self._failures, self._trying = 0, False
             self._backoff.succeeded()
 
     def failed(self, retry_after: float | None = None, opens: bool = False) -> None:
-        """There was none; *retry_after* is for how many seconds the server wants to be left alone.
+        """Note that a request failed; *retry_after* is for how many seconds the server wants to be left alone.
 
-        With *opens* it opens now, whatever came before.
+        With *opens* the breaker opens now, whatever came before.
         """
         with self._lock:
             self._failures = max(self._failures + 1, self._most if opens else 0)
             self._trying = False
             now = self._clock()
             if now < self._silent_until and retry_after is None:
-                # It was asked before the others failed: no news.
+                # This request was sent before the others failed, so its failure is no news.
                 return
             if self._failures >= self._most or retry_after is not None:
                 self._silent_until = max(self._silent_until, now + self._backoff.failed(retry_after))

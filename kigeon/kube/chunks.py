@@ -1,6 +1,6 @@
-"""The body of a watch as it comes: all that has come in one read, however many chunks it was sent in.
+"""Reads the body of a watch, all bytes that have come at once, in however many chunks they were sent.
 
-urllib3 hands out a chunk at a time, and a busy API server sends one for each event.
+urllib3 hands out one chunk at a time, and a busy API server sends a chunk for each event.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ AT_ONCE = 256 * 1024
 """Bytes that are read at once."""
 
 MOST_HEAD = 4096
-"""Bytes of a chunk's head: it is a hexadecimal number, and extensions that nobody sends."""
+"""Bytes of a chunk's head, which is a hexadecimal number and extensions that nobody sends."""
 
 _HEAD = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
 
 
 class ChunkDecoder:
-    """Takes a body of chunks (RFC 9112, 7.1) apart; what follows the last one is not read."""
+    """Decodes a chunked body (RFC 9112, 7.1); bytes after the last chunk are not read."""
 
     def __init__(self) -> None:
         self._left = 0
         self._is_between = False
         self._begun = b""
         self.has_ended = False
-        """Whether the last chunk was there."""
+        """Whether the last chunk has come."""
 
     def feed(self, data: bytes) -> bytes:
-        """Return what *data* adds to the body; :class:`ValueError` where there is no chunk where one is due."""
+        """Return what *data* adds to the body; raises :class:`ValueError` where a chunk is due and none begins."""
         data, at = self._begun + data, 0
         found = []
         while not self.has_ended:
@@ -50,7 +50,7 @@ class ChunkDecoder:
         return b"".join(found)
 
     def _head(self, data: bytes, at: int) -> tuple[int, int] | None:
-        """Return the size of the chunk whose head is at *at*, and where it begins; None where that is to come."""
+        """Return the size and the start of the chunk whose head is at *at*; None while the head is incomplete."""
         if self._is_between:
             if len(data) < at + 2:
                 return None
@@ -66,7 +66,7 @@ class ChunkDecoder:
 
 
 class WatchBody:
-    """What comes of a *response*, piece by piece; raises what reading raises, and :class:`TimeoutError` in silence."""
+    """Yields the body of a *response* in pieces; raises what reading raises, and :class:`TimeoutError` in silence."""
 
     def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
         self._response = response
@@ -75,7 +75,7 @@ class WatchBody:
     def __iter__(self) -> Iterator[bytes]:
         response = self._response
         if not getattr(response, "chunked", False) or "Content-Encoding" in response.headers or self._file is None:
-            # As nobody asked for it, and some proxy may send it all the same.
+            # kigeon asks for no compression, but some proxy may compress all the same.
             self._file = None
             yield from response.stream(AT_ONCE)
             return
@@ -88,7 +88,7 @@ class WatchBody:
 
     @property
     def is_drained(self) -> bool:
-        """Whether all that has come was read; False where that can't be known."""
+        """Whether all bytes that have come were read; False where that can't be known."""
         sock = getattr(getattr(self._file, "raw", None), "_sock", None)
         if sock is None:
             return False

@@ -20,7 +20,7 @@ from kigeon.kube.kubeconfig import active, read_kubeconfigs, with_plugin, withou
 from kigeon.kube.source import ClusterSource
 
 SIDE_BY_SIDE = 32
-"""Requests at the same time for which connections are kept: as many as there are threads that look Pods up."""
+"""Connections that are kept for requests at the same time, one for each thread that looks Pods up."""
 
 _KEEPALIVE = [
     *urllib3.connection.HTTPConnection.default_socket_options,
@@ -33,20 +33,21 @@ _KEEPALIVE = [
 
 _QUOTED = re.compile(r"""['"{\[]""")
 _ENTRY_OR_KEY = re.compile(r"[{\[]|-----BEGIN|LS0tLS1CRUdJTi")
-"""An entry of a kubeconfig, or a key in PEM, as it is or in base64: in place of a path it is a file that is missing."""
+"""An entry of a kubeconfig, or a key in PEM or base64; where a path is due, an error quotes it as the missing file."""
 
 
 def load_client(source: ClusterSource, runs_plugin: bool = True) -> tuple[Any, float | None]:
-    """Return a client, and until when its credentials are good (seconds since the epoch).
+    """Return a client, and until when its credentials are valid (seconds since the epoch; None for no end).
 
-    Raises :class:`StartError`: where what says so is, and why it can't be used; :class:`PluginFailed` of a plug-in.
+    Raises :class:`StartError` with the place of the credentials and why they can't be used, :class:`PluginFailed` where
+    an exec plugin fails.
     """
     configuration = kubernetes_client.Configuration()
     try:
         until = _load_credentials(source, configuration, runs_plugin)
     except PluginFailed:
         raise
-    except Exception as error:  # noqa: BLE001 - its own exceptions, YAML's, KeyError, OSError: whatever it met
+    except Exception as error:  # noqa: BLE001 - the package's own, YAML's, KeyError, OSError
         place = source.kubeconfig or "the Pod's service account"
         said = f"{type(error).__name__}: {_without_secrets(error)}"
         raise StartError(f"{place} can't be used as credentials: {said}") from None
@@ -55,18 +56,18 @@ def load_client(source: ClusterSource, runs_plugin: bool = True) -> tuple[Any, f
     configuration.connection_pool_maxsize = SIDE_BY_SIDE
     try:
         if should_bypass_proxies(configuration.host, configuration.no_proxy or ""):
-            # However its address is written.
+            # A proxy that is not used for this host may have an address that can't be read.
             configuration.proxy = None
         if configuration.proxy and (auth := urllib3.util.parse_url(configuration.proxy).auth):
             configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=unquote(auth))
         return kubernetes_client.ApiClient(configuration), until
     except (urllib3.exceptions.HTTPError, ImportError, ValueError):
-        # The error may hold the whole address.
+        # The error's text may hold the whole address, with the password.
         raise StartError("the proxy's address can't be used: http, https, or, with PySocks, socks5") from None
 
 
 def _load_credentials(source: ClusterSource, configuration: Any, runs_plugin: bool) -> float | None:
-    """Put address and credentials into *configuration*; return until when they are good."""
+    """Put address and credentials into *configuration*; return until when the credentials are valid."""
     if source.kubeconfig is None:
         InClusterConfigLoader(SERVICE_TOKEN_FILENAME, SERVICE_CERT_FILENAME).load_and_set(configuration)
         # The way to the API server of one's own cluster never leads through a proxy.
@@ -76,13 +77,13 @@ def _load_credentials(source: ClusterSource, configuration: Any, runs_plugin: bo
     config, until = with_plugin(config) if runs_plugin else (without_plugin(config), None)
     kubernetes_config.load_kube_config_from_dict(config, client_configuration=configuration, persist_config=False)
     if active(config, "cluster").get("proxy-url"):
-        # What is said of this cluster counts before what is said of all.
+        # The cluster's own proxy-url takes precedence over NO_PROXY, which speaks of all clusters.
         configuration.no_proxy = None
     return until
 
 
 def credentials_of(api: Any) -> dict[str, str]:
-    """Return the headers that authenticate; reading them renews what is due (a rotated token, a plug-in's answer)."""
+    """Return the headers that authenticate; reading them renews a rotated token and a plugin's answer."""
     headers = dict(api.default_headers)
     headers.pop("User-Agent", None)
     for setting in api.configuration.auth_settings().values():
@@ -93,7 +94,7 @@ def credentials_of(api: Any) -> dict[str, str]:
 
 
 def shown(host: str) -> str:
-    """Return a URL as logs may have it: without a password."""
+    """Return a URL without its user and password, so that logs may show it."""
     try:
         return str(urllib3.util.parse_url(host)._replace(auth=None))
     except urllib3.exceptions.LocationParseError:
@@ -101,7 +102,7 @@ def shown(host: str) -> str:
 
 
 def _without_secrets(error: Exception) -> str:
-    """Return what of *error* may be told: its text may repeat any part of the file, a token or a key too."""
+    """Return the part of *error* that may be shown; the whole text may repeat any part of the file, even a token."""
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark
         place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""

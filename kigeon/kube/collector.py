@@ -1,6 +1,6 @@
-"""What the Watcher reads, on its way into the outbox: each Event with its digest and the version to resume from.
+"""Hands the Events that the Watcher reads to the outbox, each with its digest and the version to resume from.
 
-What a cluster's own expiry does is noticed on the way: see :mod:`~kigeon.kube.completeness`. All times are the API
+On the way, gaps and the lifetime of Events are observed: see :mod:`~kigeon.kube.completeness`. All times are the API
 server's, as far as its clock is known.
 """
 
@@ -19,20 +19,20 @@ from kigeon.kube.lifetime import ObservedLifetime
 from kigeon.kube.lines import WatchEvent
 from kigeon.kube.list_at_hand import ListAtHand
 from kigeon.kube.outbox import Outbox
-from kigeon.kube.reading import EARLY, ReadingPace
+from kigeon.kube.reading import ReadingPace
 from kigeon.kube.resume_anchor import anchor_of, write_anchor
 from kigeon.kube.waiting import Received
 
 LONGEST_HOLD = 30.0
-"""Seconds without another page of a list after which what was read of it is handed on."""
+"""Seconds without another page of a list after which the Events of its earlier pages are handed on."""
 
 
 class EventCollector:
-    """The handler of the Events' informer. Deleted Events were seen when they were added: they are only counted.
+    """The handler of the Events' informer. Deleted Events are only counted, since they were seen when they were added.
 
-    ``lifetime`` is for how many seconds the cluster keeps an Event, as configured; ``observed`` what was seen of it so
-    far, 0 where that is no longer. The watch was complete up to ``watched_until`` (0: never). *clock* is the API
-    server's, *steady* is monotonic. ``by_namespace``: see :class:`~kigeon.kube.ordering.ListedEvents`.
+    ``lifetime`` is for how many seconds the cluster keeps an Event, as configured; ``observed`` is the longer lifetime
+    that was observed so far, or 0. The watch was complete up to ``watched_until``; 0 is never. *clock* is the API
+    server's, *steady* is monotonic. For ``by_namespace`` see :class:`~kigeon.kube.ordering.ListedEvents`.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class EventCollector:
         }
 
     def on_list_page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
-        """Take a page, and hand on what need not wait for the others; with the last one, all that is left of the list.
+        """Take a page, and hand on the Events that need not wait for other pages; the last page releases all Events.
 
-        Only after the last Event is the list's version one to resume from.
+        A watch may begin at the list's version only after the list's last Event, which therefore carries the version.
         """
         with self._lock:
             self._paged_at = self._clock()
@@ -81,7 +81,7 @@ class EventCollector:
             self._list.listed(event for event, _ in items)
             self.completeness.page((event for event, _ in items), self._paged_at)
             if resource_version:
-                # Before its last events: it becomes durable with them.
+                # The lifetime is settled before the list's last events, so that it becomes durable with them.
                 self.completeness.settle()
             is_taken = self._hand_on(resource_version)
         if resource_version and is_taken:
@@ -89,7 +89,7 @@ class EventCollector:
             self.completeness.listed()
 
     def on_events(self, lines: Sequence[WatchEvent]) -> None:
-        """Take what was added or modified."""
+        """Take lines of the watch; Events that were added or modified are handed on."""
         self._note_deleted(lines)
         self._pace.read(sum(len(line.raw) for line in lines))
         news = [line for line in lines if line.type in ("ADDED", "MODIFIED")]
@@ -103,11 +103,11 @@ class EventCollector:
             self.completeness.watched(self._clock())
 
     def rest(self) -> None:
-        """Everything that came was read: hold the reading thread while no batch is due."""
-        self._outbox.linger(self._pace.rest(self._outbox.unneeded_for(2 * EARLY)))
+        """Hold the reading thread while no batch is due, once all bytes that have come are read."""
+        self._outbox.linger(self._pace.rest(self._outbox.unneeded_for()))
 
     def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
-        """Take what happens while a list goes on: it is handed on with what is listed, in the order of time."""
+        """Take lines of the watch beside a list; their Events are handed on among the listed ones, by their time."""
         with self._lock:
             self._note_deleted(lines)
             for line in lines:
@@ -117,35 +117,35 @@ class EventCollector:
             self._hand_on("")
 
     def on_relist(self, reason: str, resume_from: str) -> None:
-        """Count it; the Deduplicator knows what of the list was seen."""
+        """Count a relist, and begin the list again; the Deduplicator knows which of its Events were seen."""
         self.release()
         self.relists += 1
         self._list.begin(resume_from)
         self.completeness.forget_list()
 
     def on_backoff(self, seconds: float) -> None:
-        """Hand on what was read of a list when the API server is away for long in the middle of it."""
+        """Hand on the Events of a list's earlier pages when the API server stays away for long before the next."""
         if self.completeness.list_began and self._clock() + seconds - self._paged_at > LONGEST_HOLD:
             self.release()
 
     def release(self) -> None:
-        """Hand on what was read of a list that may never end."""
+        """Hand on the Events that were read of a list which may never end."""
         with self._lock:
             self._take_all(self._list.take())
 
     def on_unreadable(self, count: int) -> None:
-        """Count it."""
+        """Count Events that could not be read."""
         self.unreadable_count += count
         self._outbox.note(unreadable=count)
 
     def _received(self, event: Mapping[str, Any], raw: bytes) -> tuple[str, int, Received]:
-        """Return an Event of a list with its namespace, and when it happened."""
+        """Return the namespace of an *event*, when it happened (nanoseconds since the epoch), and the Event itself."""
         timestamp = timestamp_of(event)
         received = Received(identity_at(event, timestamp), raw, kind=self._kinds.of(event))
         return text(mapping(event, "metadata"), "namespace"), timestamp, received
 
     def _hand_on(self, resource_version: str) -> bool:
-        """Hand on what may go, everything where the list has ended or too much is held; False once nothing is taken."""
+        """Hand on Events that may go, all of them at the list's end or when too many are held; False once closed."""
         whole = resource_version or self._list.is_full
         return self._take_all(self._list.take(resource_version) if whole else self._list.ready())
 
@@ -159,7 +159,7 @@ class EventCollector:
             self.completeness.deleted(deleted, self._clock())
 
     def _take(self, received: Sequence[Received]) -> bool:
-        """Hand *received* on; False once nothing more is accepted."""
+        """Hand *received* on; return False once the outbox is closed."""
         if not received:
             return True
         self.received += len(received)

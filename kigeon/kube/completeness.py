@@ -1,8 +1,8 @@
-"""Whether all Events were seen, as far as lists and deletions tell: gaps, and for how long the cluster keeps Events.
+"""Finds gaps in what was watched, and for how long the cluster keeps Events, from lists and deletions.
 
-Events that live longer than configured come back after they are forgotten: see :mod:`~kigeon.kube.lifetime`. And where
-the cluster was not watched for longer than its Events live, some may have come and gone: that is a *gap*. No list shows
-what is not in it, but one that holds an Event from before the gap began has lost none from after.
+Where the cluster was not watched for longer than its Events live, some may have come and gone unseen: that is a *gap*.
+A list does not show which Events it lacks, but a list that holds an Event from before the gap has lost none from after
+it. Events that live longer than configured come back after kigeon has forgotten them: see :mod:`~kigeon.kube.lifetime`.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Between these two times (seconds since the epoch) Events may have come and gone unseen."""
+    """A time span, in seconds since the epoch, in which Events may have come and gone unseen."""
 
     since: float
     until: float
 
 
 class Completeness:
-    """Told of all that is listed, deleted and watched; *note* takes what is to be told with the next batch.
+    """Is told of all Events that are listed, deleted and watched; *note* adds its findings to the next batch.
 
     *lifetime* is for how many seconds the cluster keeps an Event, as configured. The watch was complete up to
-    *watched_until* (0: never). Every time is the API server's, seconds since the epoch.
+    *watched_until*; 0 is never. Every time is the API server's, in seconds since the epoch.
     """
 
     def __init__(
@@ -45,11 +45,11 @@ class Completeness:
         self._note = note
         self._oldest = ""
         self.list_began = 0.0
-        """When the list began that goes on now, 0: none does."""
+        """When the list began that goes on now; 0 while no list goes on."""
         self.gaps: list[Gap] = []
 
     def report(self) -> Mapping[str, Any]:
-        """Return the number of gaps, the latest, and what was observed of the lifetime."""
+        """Return the number of gaps, the latest gap, and the observed lifetime."""
         gap = self.gaps[-1] if self.gaps else None
         return {
             "gaps": len(self.gaps),
@@ -62,7 +62,7 @@ class Completeness:
         self.list_began = self.list_began or now
         aged = _stamp(self.list_began - self._observed.least)
         for event in events:
-            # Nothing was written before it was created: most of them need no closer look.
+            # No Event was written before it was created, so most Events need no closer look.
             created = mapping(event, "metadata").get("creationTimestamp")
             if not self._oldest or not isinstance(created, str) or created < max(self._oldest, aged):
                 stamp = last_written(event)
@@ -71,19 +71,19 @@ class Completeness:
                     self._show(event, stamp, self.list_began)
 
     def deleted(self, events: Iterable[Mapping[str, Any]], now: float) -> None:
-        """Note what was deleted."""
+        """Note Events that were deleted."""
         for event in events:
             self._show(event, last_written(event), now)
         self.settle()
 
     def listed(self) -> None:
-        """Note that a list is complete: see what it tells of the cluster's memory."""
+        """Note that a list is complete, and find out whether it proves that no Event was missed."""
         began, oldest = self.list_began, self._oldest
         self.forget_list()
         since = self._watched_until
         holds_older = bool(oldest) and 0 < _seconds(oldest) <= since
         if since and began - since > max(self._lifetime, self._observed.seconds) and not holds_older:
-            # A time that lies in the future tells nothing of the gap's end.
+            # An Event's time that lies in the future tells nothing of the gap's end.
             gap = Gap(since, min(max(_seconds(oldest), since), began) if oldest else began)
             self.gaps.append(gap)
             log.error(
@@ -102,7 +102,7 @@ class Completeness:
         self._note(watched_until=until)
 
     def settle(self) -> None:
-        """Have what was observed of the lifetime told, where it has changed."""
+        """Report the observed lifetime where it has changed."""
         before = self._observed.seconds
         lifetime = self._observed.settle()
         if lifetime is None:
@@ -110,24 +110,24 @@ class Completeness:
         self._note(lifetime=lifetime)
         if lifetime < before:
             log.warning(
-                "the cluster does not keep Events for as long any more, and they are remembered for less",
+                "the cluster no longer keeps Events for as long, so kigeon remembers them for less",
                 extra={"configured": self._lifetime, "observed": lifetime},
             )
             return
         log.error(
-            "the cluster keeps Events for longer than queue.kubernetesEventsMaxLifetime says, and they are remembered "
-            "for as long from now on: set it to the API server's --event-ttl",
+            "the cluster keeps Events for longer than queue.kubernetesEventsMaxLifetime says, so kigeon remembers them "
+            "for as long from now on: set the key to the API server's --event-ttl",
             extra={"configured": self._lifetime, "observed": lifetime},
         )
 
     def _show(self, event: Mapping[str, Any], written: str, now: float) -> None:
-        """An Event that was *written* then was still there *now*."""
+        """Note that the cluster still had, at *now*, an *event* that was *written* at that earlier time."""
         if at := _seconds(written):
             self._observed.show(text(mapping(event, "metadata"), "uid"), now - at)
 
 
 def last_written(event: Mapping[str, Any]) -> str:
-    """Return the latest time in *event* (RFC 3339, UTC; "" for none): the API server can't have written it earlier."""
+    """Return the latest time in *event*, before which the API server can't have written it (RFC 3339, UTC; or "")."""
     metadata = event.get("metadata")
     fields = metadata.get("managedFields") if isinstance(metadata, dict) else None
     stamps = [

@@ -1,4 +1,4 @@
-"""How the API server answers an informer: what was asked of it so far, when it answered last, and what it refused."""
+"""The contact of an informer with the API server, with counters, the last answer and the last refusal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Counters:
-    """What an informer has done so far."""
+    """Counts what an informer has done since its start."""
 
     lists: int = 0
     relists: int = 0
@@ -33,11 +33,11 @@ class Contact:
         self._problem = ""
 
     def heard(self) -> None:
-        """Note that it answered, or told something."""
+        """Note that the API server gave an answer, or sent a line."""
         self._heard_at, self._problem = time.monotonic(), ""
 
     def refused(self, error: KubernetesError) -> None:
-        """Note that it refused, or did not answer, and say so."""
+        """Note and log that the API server refused a request, or did not answer."""
         self.counters.errors += 1
         self._problem = shorten(str(error))
         level = logging.ERROR if error.status == 403 else logging.WARNING
@@ -45,16 +45,16 @@ class Contact:
         log.log(level, "the API server refuses or is away", extra={"error": str(error), "cure": cure})
 
     def relisted(self, cause: str) -> None:
-        """Note that a list was needed that should not have been."""
+        """Note a list that a healthy cluster would not need."""
         self.counters.relists += 1
         causes = self.counters.relists_by_cause
         causes[cause] = causes.get(cause, 0) + 1
 
     def report(self) -> Mapping[str, Any]:
-        """Return what was done so far, as plain data.
+        """Return the counters and the state, as plain data.
 
-        ``heardAt`` is when it answered last, on the steady clock, 0 before the first time; ``problem`` why what was
-        asked last was refused or not answered, "" where it was.
+        ``heardAt`` is when the API server answered last, on the steady clock, 0 before the first time; ``problem`` is
+        why the last request was refused or not answered, "" where it was answered.
         """
         counters = self.counters
         return {

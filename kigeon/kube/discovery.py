@@ -1,4 +1,4 @@
-"""Which cluster is meant: what was named, or what is found around this process."""
+"""Finds the cluster that is meant, in the file that was named or in the surroundings of this process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kigeon.kube.source import ClusterSource
 def discover(kubeconfig: Path | None, environ: Mapping[str, str] = os.environ) -> ClusterSource:
     """Find the cluster: the given file, else the Pod's own, else KUBECONFIG, else ``~/.kube/config``.
 
-    Raises :class:`StartError` that says what was looked for.
+    Raises :class:`StartError`, which names all places that were searched.
     """
     if kubeconfig is not None:
         if not kubeconfig.is_file():

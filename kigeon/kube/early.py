@@ -1,9 +1,9 @@
 """A watch that is read beside a list, in a thread of its own, from the version of the list's first page on.
 
-A list takes long in a large cluster, longer maybe than etcd keeps its history. Then its version can't be watched from
-when it is complete, and its later pages show a newer state than its first ones. But a watch that was begun in time goes
-on whatever etcd forgets: it tells all that happens from the first page on. So the list may take as long as it takes,
-and when it is complete, this watch is the one that is gone on with.
+A list takes long in a large cluster, maybe longer than etcd keeps its history. Then no watch can begin at the list's
+version when the list is complete, and the list's later pages show a newer state than its first pages. But a watch that
+was begun in time goes on whatever etcd forgets, and shows all changes since the first page. So the list may take as
+long as it needs, and when it is complete, kigeon goes on with this watch.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from kigeon.kube.lines import WatchEvent
 GONE = 410
 
 OpenWatch = Callable[[str, Callable[[], bool]], Iterator[list[WatchEvent]]]
-"""Watch from a version on: lines as they come, until the watch is closed; raises :class:`KubernetesError`.
+"""Watches from a version on, yields lines as they come until the watch is closed, and raises :class:`KubernetesError`.
 
-The second says whether it is not wanted any more.
+The second argument tells whether the watch is no longer wanted.
 """
 
 
 class EarlyWatch:
-    """Reads until it has to end; ``version`` is what was reached. While the list goes on, *take* is handed the lines.
+    """Reads a watch until it has to end; ``version`` is the version that the watch has reached.
 
-    It begins at *version*, or, where that has expired, at the list's own, *listed*. After :meth:`go_on`, what it is
-    told there takes the lines instead, and returns whether the watch goes on. ``is_torn`` says that something may have
-    been missed: the list is not to be gone on from.
+    The watch begins at *version*, or at the list's own version, *listed*, where *version* has expired. While the list
+    goes on, *take* is handed the lines. After :meth:`go_on`, the function given there is handed the lines, and returns
+    whether the watch goes on. ``is_torn`` says that the watch may have missed a change: then everything has to be
+    listed again.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class EarlyWatch:
         self._take = take
         self._turn = threading.Condition()
         self._is_complete = False
-        """Whether the list has ended: what comes after it waits for :meth:`go_on`."""
+        """Whether the list has ended; lines that come after its end wait for :meth:`go_on`."""
         self._go_on: Callable[[Sequence[WatchEvent]], bool] | None = None
         self._ended = False
         self._lines = 0
@@ -53,7 +54,7 @@ class EarlyWatch:
         self._thread.start()
 
     def complete(self, take_page: Callable[[str], None]) -> bool:
-        """Call *take_page* with the version to go on from, while no line is taken; False where something is missing."""
+        """Call *take_page* with the version to go on from, while no line is taken; False if the watch is torn."""
         with self._turn:
             if not self.is_torn:
                 take_page(self.version)
@@ -61,9 +62,9 @@ class EarlyWatch:
             return not self.is_torn
 
     def go_on(self, take: Callable[[Sequence[WatchEvent]], bool]) -> int:
-        """Have *take* take what comes from now on; return how many lines it was handed when the watch was closed.
+        """Hand the lines to *take* from now on; return how many lines *take* had when the server closed the watch.
 
-        That is -1 where *take* ended it. Raises :class:`KubernetesError` where it was lost.
+        Returns -1 where *take* ended the watch. Raises :class:`KubernetesError` where the watch was lost.
         """
         with self._turn:
             self._go_on = take
@@ -75,7 +76,7 @@ class EarlyWatch:
         return self._lines
 
     def end(self) -> None:
-        """Read no more, once what is waited for has come or was cut."""
+        """Read no more, once the read that is under way has returned or was cut."""
         self._ended = True
         self._pause.set()
 
@@ -84,7 +85,7 @@ class EarlyWatch:
             self._pause.wait(self._backoff.failed())
 
     def _reads(self) -> bool:
-        """Watch once; return whether to watch again."""
+        """Watch until the watch ends; return whether to watch again."""
         failed: KubernetesError | None = None
         try:
             for lines in self._watch(self.version, lambda: self._ended):
@@ -101,7 +102,7 @@ class EarlyWatch:
     def _handled(self, lines: list[WatchEvent]) -> bool:
         """Hand *lines* on; return whether to read on."""
         with self._turn:
-            # Whoever ends it must not wait for the one who holds the lock: that is looked for now and then.
+            # end() does not take the lock, so that it never waits for its holder; hence the look every 0.1 s.
             while self._is_complete and self._go_on is None and not self._ended:
                 self._turn.wait(0.1)
             if self._ended:
@@ -117,11 +118,11 @@ class EarlyWatch:
                 self._take(told)
                 self._backoff.succeeded()
                 self.version = self._listed = told[-1].resource_version or self.version
-            # Whatever the error is: watched for again, a version that has expired is answered with 410.
+            # The error's kind does not matter: the next watch from an expired version is answered with 410.
             return len(told) == len(lines) or self._can_begin_later()
 
     def _can_begin_later(self) -> bool:
-        """The version has expired: go on from the list's own, or find that something is missing."""
+        """Go on from the list's own version after the watch's has expired; return False if that was the list's own."""
         self.is_torn = self.version == self._listed
         self.version = self._listed
         return not self.is_torn

@@ -1,4 +1,4 @@
-"""The interface of what takes what an informer reads."""
+"""The interface of a handler, which takes the pages and lines that an informer reads."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from kigeon.kube.lines import WatchEvent
 
 
 class Handler(Protocol):
-    """Takes what comes, one call at a time. It may block: that is the flow control."""
+    """Takes pages and lines, one call at a time. A handler may block, which is the flow control."""
 
     def on_list_page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
-        """A page of the list; ``resource_version`` is the list's on its last page, "" before."""
+        """Take a page of the list; ``resource_version`` is the list's version with the last page, "" before."""
 
     def on_events(self, lines: Sequence[WatchEvent]) -> None:
-        """Lines of the watch, bookmarks among them."""
+        """Take lines of the watch, bookmarks among them."""
 
     def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
-        """Lines of a watch that is read beside a list: there is nothing to resume from before the list's end."""
+        """Take lines of a watch beside a list; no watch can resume from their versions before the list's end."""
 
     def on_relist(self, reason: str, resume_from: str) -> None:
-        """The next page is the first of a list that should not have been needed.
+        """Note that the next page is the first of a list that a healthy cluster would not need.
 
-        Until that is complete, *resume_from* is the version to go on from; "": there is none.
+        Until the list is complete, a watch can resume from the version *resume_from*, or from none where that is "".
         """
 
     def on_unreadable(self, count: int) -> None:
-        """So many lines or items could not be read, and were skipped."""
+        """Note that *count* lines or items could not be read, and were skipped."""
 
     def on_backoff(self, seconds: float) -> None:
-        """Nothing will be read for so long: the API server is away, or refuses, and is asked again after it."""
+        """Note that the API server is away or refuses, and is asked again after so many *seconds*."""

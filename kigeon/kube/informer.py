@@ -1,4 +1,4 @@
-"""The informer: drives a reflector against a real API server, in the thread that calls it."""
+"""The informer drives a reflector against a real API server, in the thread that calls the informer."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from kigeon.throttle import Limited
 log = logging.getLogger(__name__)
 
 PROBE_TIMEOUT = 10.0
-"""Seconds for the answer about the object that was seen last: it is a single one."""
+"""Seconds for the answer about the object that was seen last, which is a single one."""
 
 EARLY = WatchLimits((3600, 5400), 300.0)
-"""The limits of a watch beside a list: made anew, it may find that its version has expired."""
+"""The wider limits of a watch beside a list; opened again, such a watch may find that its version has expired."""
 
 
 class Informer:
     """Lists and watches until it is stopped. ``stop`` may be called from any thread.
 
-    ``rest`` is called in the thread that reads when all that came was handed on, as far as can be known. It may block
-    for as long as nobody needs what comes.
+    ``rest`` is called in the reading thread when all lines that have come were handed on, as far as can be known. It
+    may block for as long as nobody needs further lines.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class Informer:
 
     @property
     def beat(self) -> float:
-        """When there was a sign of life last, on the steady clock."""
+        """When the API server gave its last sign of life, on the steady clock."""
         return self._reader.beat
 
     def run(self) -> None:
-        """Work until stopped; raises nothing that the API server can cause."""
+        """List and watch until stopped; raises nothing that the API server can cause."""
         while not self._stop.is_set():
             self._reader.beat = time.monotonic()
             step = self._reflector.next()
@@ -97,7 +97,7 @@ class Informer:
                 self._relisting(self._reflector.relisted)
 
     def report(self) -> Mapping[str, Any]:
-        """Return what it does, and has done so far, as plain data."""
+        """Return the informer's state and counters, as plain data."""
         return {
             "watching": self.is_watching,
             "watches": self._reader.watches,
@@ -106,12 +106,12 @@ class Informer:
         }
 
     def list_again(self) -> None:
-        """Have everything listed anew, although nothing is known to be wrong."""
+        """Have everything listed again, although nothing is known to be wrong."""
         self._again.set()
         self._reader.cut()
 
     def stop(self) -> None:
-        """End :meth:`run`, also where it waits for the server."""
+        """End :meth:`run`, also while it waits for the server."""
         self._stop.set()
         self._drop_early()
         self._reader.cut()
@@ -125,7 +125,7 @@ class Informer:
             self._watch(step.action.resource_version)
 
     def _probe(self) -> None:
-        # A query of one's own may leave the anchor out.
+        # The resource's own query may leave the anchor out.
         anchor = self._anchors.latest if not self._resource.query else None
         path, query = question_for(anchor, self._resource.path)
         try:
@@ -147,7 +147,7 @@ class Informer:
         self._contact.heard()
         if not token:
             self._drop_early()
-            # Not before: where the list fails, the object that was seen last may be asked for again.
+            # The anchors are kept until the first page: where the list fails, the anchor may be asked for again.
             self._anchors.clear()
         version = self._reflector.version_after_list(page.resource_version)
         if self._watches_early and not token and page.continue_token:
@@ -165,7 +165,7 @@ class Informer:
         self._complete(page, version)
 
     def _complete(self, page: Page, version: str) -> None:
-        """Hand on the last page, with the version to go on from."""
+        """Hand on the last page, with the version to watch from."""
         self._contact.counters.lists += 1
         early = self._early
         log.info("listed", extra={"path": self._resource.path, "resource_version": page.resource_version})
@@ -208,11 +208,11 @@ class Informer:
             self._reflector.closed(seen)
 
     def _lines_beside(self, version: str, is_over: Callable[[], bool]) -> Iterator[list[WatchEvent]]:
-        """Watch beside a list: for as long as that may take, and quiet as it may be, it is not to be made anew."""
+        """Watch beside a list, with wide limits: a long or silent watch is not to be opened again."""
         return self._reader.lines(version, EARLY, is_over)
 
     def _take(self, lines: Sequence[WatchEvent]) -> bool:
-        """Hand on what was read; return whether the watch goes on."""
+        """Hand on *lines*; return whether the watch goes on."""
         goes_on = [line for line in lines if self._reflector.line(line)]
         if goes_on:
             self._anchors.changed((line.type, line.object) for line in goes_on)
@@ -233,7 +233,7 @@ class Informer:
         self._reflector.relisted = ""
         self._contact.relisted(self._reflector.cause)
         self._news.lost()
-        log.warning("listing anew", extra={"path": self._resource.path, "reason": reason})
+        log.warning("listing again", extra={"path": self._resource.path, "reason": reason})
         self._handler.on_relist(reason, self._reflector.doubted)
 
     def _unreadable(self, count: int, what: str) -> None:

@@ -1,4 +1,4 @@
-"""Kubeconfig files as kubectl takes them: several merged into one, paths made absolute, exec plugins run in time.
+"""Reads kubeconfig files as kubectl does: merges several, makes paths absolute, and limits an exec plugin's time.
 
 The kubernetes package merges otherwise than kubectl (of several current contexts the last one wins), and waits for a
 plugin for ever.
@@ -21,26 +21,26 @@ import yaml
 from kigeon.errors import PluginFailed, shorten
 
 PLUGIN_TIMEOUT = 30.0
-"""Seconds for an exec plugin: it may have to ask somebody, but nobody who types."""
+"""Seconds for an exec plugin, which may have to ask a server, but no human who types."""
 
 _LISTS = ("clusters", "contexts", "users")
 _PATHS = {"cluster": ("certificate-authority",), "user": ("client-certificate", "client-key", "tokenFile")}
 
 
 def read_kubeconfigs(paths: Sequence[Path]) -> dict[str, Any]:
-    """Return what *paths* say together; of two that say the same, the first one counts.
+    """Return the files *paths*, merged into one config; of two entries with one name, the first counts.
 
-    Raises OSError, :class:`yaml.YAMLError`, or :class:`ValueError` without a word of what is in the files.
+    Raises OSError, :class:`yaml.YAMLError`, or :class:`ValueError`, whose text repeats no word of the files.
     """
     merged: dict[str, Any] = {}
     for path in paths:
         found = yaml.safe_load(path.read_text("utf-8"))
         if not isinstance(found, dict):
-            raise ValueError(f"{path} is no kubeconfig")
+            raise ValueError(f"{path} is not a kubeconfig")
         for kind in _LISTS:
             entries = found.get(kind) or []
             if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-                raise ValueError(f"{path}: {kind} is no list of entries")
+                raise ValueError(f"{path}: {kind} is not a list of entries")
             known = {entry.get("name") for entry in merged.setdefault(kind, [])}
             merged[kind] += [
                 _absolute(entry, path.absolute().parent) for entry in entries if entry.get("name") not in known
@@ -52,7 +52,7 @@ def read_kubeconfigs(paths: Sequence[Path]) -> dict[str, Any]:
 
 
 def _absolute(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return *entry* with its paths below *folder*, where they are relative."""
+    """Return *entry* with its relative paths made absolute, below *folder*."""
     entry = dict(entry)
     for kind, keys in _PATHS.items():
         inner = entry.get(kind)
@@ -67,7 +67,7 @@ def _absolute(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def active(config: dict[str, Any], kind: str) -> dict[str, Any]:
-    """Return the ``cluster`` or the ``user`` of the current context; empty where there is none."""
+    """Return the ``cluster`` or the ``user`` of the current context, or an empty entry where there is none."""
     context = _named(config, "contexts", config.get("current-context")).get("context")
     name = context.get(kind) if isinstance(context, dict) else None
     found = _named(config, f"{kind}s", name).get(kind)
@@ -79,7 +79,7 @@ def _named(config: dict[str, Any], kind: str, name: Any) -> dict[str, Any]:
 
 
 def with_plugin(config: dict[str, Any]) -> tuple[dict[str, Any], float | None]:
-    """Return *config* with what the current user's exec plugin says in place of it, and until when that is good.
+    """Return *config* with the credentials that the current user's exec plugin gives, and until when these are valid.
 
     The time is in seconds since the epoch, None for no end. Raises :class:`PluginFailed` where the plugin fails.
     """
@@ -100,7 +100,7 @@ def with_plugin(config: dict[str, Any]) -> tuple[dict[str, Any], float | None]:
 
 
 def without_plugin(config: dict[str, Any], given: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return *config* with *given* in place of the current user's entry; by default with nothing."""
+    """Return *config* with *given* in place of the current user's entry, by default without any credentials."""
     user = active(config, "user")
     return {
         **config,
@@ -109,7 +109,7 @@ def without_plugin(config: dict[str, Any], given: dict[str, Any] | None = None) 
 
 
 def _run(plugin: dict[str, Any], cluster: dict[str, Any]) -> dict[str, Any]:
-    """Return the status that an exec plugin answers with."""
+    """Run an exec *plugin*; return the status of its answer."""
     command = [str(plugin.get("command") or ""), *map(str, plugin.get("args") or ())]
     said = {str(each["name"]): str(each["value"]) for each in plugin.get("env") or () if isinstance(each, dict)}
     environ = {**os.environ, **said, "KUBERNETES_EXEC_INFO": json.dumps(_info(plugin, cluster))}
@@ -132,7 +132,7 @@ def _run(plugin: dict[str, Any], cluster: dict[str, Any]) -> dict[str, Any]:
         except subprocess.TimeoutExpired:
             raise PluginFailed(f"the exec plugin {command[0]} did not answer in {PLUGIN_TIMEOUT:.0f} s") from None
         finally:
-            # Whatever it started has its pipes, and may hold them open.
+            # A process that the plugin started has inherited its pipes, and may hold them open.
             if process.returncode is None:
                 os.killpg(process.pid, signal.SIGKILL)
     if process.returncode:

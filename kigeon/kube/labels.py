@@ -1,8 +1,8 @@
-"""What is known of the namespaces' labels, and for how long. Pure: no I/O; not thread-safe.
+"""The namespaces' labels as they are known, and for how long they are remembered. Pure; not thread-safe.
 
-It outlives its process as a *record*: JSON, ``{"format": 1, "namespaces": {name: [labels, age]}}``, zstd-compressed.
-*age* is for how many seconds the namespace has been gone, as far as somebody looked on; null: it was there. Time
-without kigeon does not count, so that no clock that was set makes anything forgotten early.
+The labels outlive their process in a *record* of zstd-compressed JSON: ``{"format": 1, "namespaces": {name: [labels,
+age]}}``. *age* is for how many seconds kigeon has seen that the namespace is gone; null says that the namespace exists.
+Time in which no kigeon ran does not count, so that a clock that was set never makes kigeon forget labels early.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 
 LABELS_FORMAT = 1
 MOST_NAMESPACES = 20_000
-"""Of more, those that have been gone the longest are forgotten first."""
+"""Namespaces that are remembered; of more, those that have been gone the longest are forgotten first."""
 
 MOST_BYTES = 640 * 1024
-"""Of a record: JetStream takes a message of a megabyte. A hundred bytes are enough for most namespaces."""
+"""Bytes of a record, well below JetStream's limit of a megabyte. Most namespaces take less than a hundred bytes."""
 
 MOST_READ = 64 * 1024 * 1024
 
@@ -32,10 +32,10 @@ Labels = Mapping[str, str]
 
 
 class LabelBook:
-    """Name → labels. A deleted namespace keeps its last labels for ``keep_deleted`` seconds.
+    """Maps names to labels. A deleted namespace keeps its last labels for ``keep_deleted`` seconds.
 
-    What was read from a record is *unconfirmed* until the cluster has said what it is now. ``changes`` counts what a
-    record would show otherwise than before.
+    Labels from a record are *unconfirmed* until the cluster has shown the namespace. ``changes`` counts the changes
+    that the next record would show.
     """
 
     def __init__(self, keep_deleted: float, clock: Callable[[], float]) -> None:
@@ -48,15 +48,15 @@ class LabelBook:
         self.changes = 0
 
     def labels(self, name: str) -> Labels | None:
-        """Return the labels of *name*; None when the cluster has not said (yet)."""
+        """Return the labels of *name*; None while the cluster has not shown the namespace."""
         return None if name in self._unconfirmed else self._labels.get(name)
 
     def last_known(self, name: str) -> Labels | None:
-        """Return the labels that *name* had when it was seen last, in an earlier run maybe; None for never."""
+        """Return the labels that *name* had when it was seen last, maybe in an earlier run; None if it never was."""
         return self._labels.get(name)
 
     def put(self, namespace: Mapping[str, Any]) -> None:
-        """Take a namespace as it is now."""
+        """Note a *namespace* as it is now."""
         name, labels = text(mapping(namespace, "metadata"), "name"), labels_of(namespace)
         self.changes += self._labels.get(name) != labels or name in self._deleted
         self._labels[name] = labels
@@ -65,24 +65,24 @@ class LabelBook:
         self._unconfirmed.discard(name)
 
     def gone(self, name: str) -> None:
-        """Note that there is no such namespace now."""
+        """Note that the namespace *name* does not exist now."""
         self._unconfirmed.discard(name)
         if name in self._labels and name not in self._deleted:
             self._deleted[name] = self._clock()
             self.changes += 1
 
     def begin_list(self) -> None:
-        """From here on it is noted what a list shows."""
+        """Note that a list begins: from here on the book notes which namespaces the list shows."""
         self._listed = set()
 
     def end_list(self) -> None:
-        """What the list did not show is gone."""
+        """Note that the list is complete: a namespace that it did not show is gone."""
         for name in self._labels.keys() - self._listed:
             self.gone(name)
         self.begin_list()
 
     def forget(self) -> None:
-        """Drop what has been gone for long enough, and what there is too much of."""
+        """Drop namespaces that have been gone for long enough, and those beyond the limit."""
         now = self._clock()
         by_age = sorted(self._deleted, key=self._deleted.__getitem__)
         excess = max(0, len(self._labels) - MOST_NAMESPACES)
@@ -92,7 +92,7 @@ class LabelBook:
                 self.changes += 1
 
     def write(self) -> bytes:
-        """Return the record; where it would be too large, without what has been gone the longest."""
+        """Return the record; one that would be too large leaves out the namespaces that have been gone the longest."""
         now = self._clock()
         gone = {name: now - since for name, since in self._deleted.items()}
         names = sorted(self._labels, key=lambda name: gone.get(name, -1.0))
@@ -102,11 +102,11 @@ class LabelBook:
             if len(record) <= MOST_BYTES or not names:
                 return record
             kept = len(names) * 3 // 4
-            log.warning("labels of namespaces do not outlive a restart: there are too many", extra={"kept": kept})
+            log.warning("too many namespaces: the labels of some are lost at a restart", extra={"kept": kept})
             names = names[:kept]
 
     def read(self, record: bytes | None) -> None:
-        """Add what a record holds and is not known here; one that can't be read is said, and counts as none."""
+        """Add namespaces of a *record* that are not known here; an unreadable record is logged and adds nothing."""
         try:
             found = _read(record) if record else {}
         except (ValueError, KeyError, TypeError, AttributeError, zstandard.ZstdError) as error:

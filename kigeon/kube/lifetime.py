@@ -1,8 +1,8 @@
-"""For how long the cluster keeps its Events, as far as they show it.
+"""For how long the cluster keeps its Events, as far as the Events themselves show it.
 
-Events that live longer than configured come back after they are forgotten. A list or a deletion that shows some of
-them makes the memory last longer: several, for one alone tells of whoever wrote it. And what nothing has shown for a
-day is not so any more: it decays.
+Events that live longer than configured come back in a list after kigeon has forgotten them. A list or a deletion that
+shows several such Events makes kigeon remember Events for longer; a single one tells of its author's clock alone. A
+lifetime that no Event has shown for a day no longer counts.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import time
 from collections.abc import Callable
 
 STEP = 600.0
-"""Seconds to which an observed lifetime is rounded up: it is said once, not with every Event."""
+"""Seconds to which an observed lifetime is rounded up, so that it is reported once and not with every Event."""
 
 LONGEST = 7 * 86400.0
-"""Events that are older tell of a clock rather than of the cluster's setting."""
+"""Seconds; an Event that is older tells of a wrong clock rather than of the cluster's setting."""
 
 SEVERAL = 3
 MOST_SHOWN = 64
 DECAY = 86400.0
-"""Seconds for which what was shown counts."""
+"""Seconds for which an Event that was shown counts."""
 
 
 class ObservedLifetime:
-    """``seconds`` is what was observed: 0 for no longer than *configured*. *clock* is steady."""
+    """The lifetime that was observed, in ``seconds``; 0 where it is no longer than *configured*. *clock* is steady."""
 
     def __init__(self, configured: float, seconds: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._configured = configured
@@ -36,11 +36,11 @@ class ObservedLifetime:
 
     @property
     def least(self) -> float:
-        """Return from which age on an Event shows something; what the API server's leases add is remembered anyway."""
+        """The age in seconds from which on an Event tells something; the slack of etcd's leases is covered anyway."""
         return _with_lease(self._configured)
 
     def show(self, uid: str, age: float) -> None:
-        """An Event was there when it was *age* seconds old."""
+        """Note that the cluster still had the Event *uid* when the Event was *age* seconds old."""
         if not self.least < age <= LONGEST:
             return
         self._shown[uid] = (max(age, self._shown.get(uid, (0.0, 0.0))[0]), self._clock())
@@ -48,7 +48,7 @@ class ObservedLifetime:
             del self._shown[min(self._shown, key=lambda key: self._shown[key])]
 
     def settle(self) -> float | None:
-        """Return the lifetime when it has changed, the configured one where it is no longer than that; else None."""
+        """Return the lifetime in seconds if it has changed, at least the configured one; None if it has not."""
         now = self._clock()
         self._shown = {uid: (age, at) for uid, (age, at) in self._shown.items() if now - at < DECAY}
         oldest = heapq.nlargest(SEVERAL, (age for age, _ in self._shown.values()))

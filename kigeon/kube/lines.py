@@ -1,4 +1,4 @@
-"""What the API server sends, as bytes: watch lines and list pages, read without a model that could reject them."""
+"""Parses the API server's watch lines and list pages, without a model that could reject an object."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import orjson
 from kigeon.errors import KubernetesError, UnreadableEvent, shorten
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
-"""A longer line is skipped: etcd holds no object of even half that size."""
+"""Bytes of a line; a longer one is skipped, since etcd holds no object of even half that size."""
 
 MOST_LEVELS = 254
-"""What is nested more deeply can be read but not written again: orjson's limit."""
+"""Levels of nesting; orjson can read an object that is nested more deeply, but not write it again."""
 
 _VERSION = re.compile(r"[!-~]{1,256}")
-"""What a version may look like, so that it can stand in a query and in a header: the API calls it opaque."""
+"""The characters of a version that can stand in a query and in a header; the API calls a version opaque."""
 
 _TYPES = frozenset({"ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"})
 _PREFIXES = tuple((kind, f'{{"type":"{kind}","object":'.encode()) for kind in ("ADDED", "MODIFIED", "DELETED"))
@@ -25,7 +25,7 @@ _PREFIXES = tuple((kind, f'{{"type":"{kind}","object":'.encode()) for kind in ("
 
 @dataclass(frozen=True, slots=True)
 class WatchEvent:
-    """One line of a watch: ``type`` ADDED, MODIFIED, DELETED, BOOKMARK or ERROR, the object, and its own bytes."""
+    """One line of a watch, the object with its raw JSON; ``type`` is ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."""
 
     type: str
     object: dict[str, Any]
@@ -33,13 +33,13 @@ class WatchEvent:
 
     @property
     def resource_version(self) -> str:
-        """The version that the watch has reached with it, "" where it tells none."""
+        """The version that the watch has reached with this line; "" where the line has none."""
         return resource_version_of(self.object)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a list: the objects with their own bytes, and where the list goes on ("": it is the last page)."""
+    """A page of a list, the objects with their raw JSON; the ``continue_token`` is "" on the last page."""
 
     resource_version: str
     continue_token: str
@@ -48,7 +48,7 @@ class Page:
 
 
 class LineSplitter:
-    """Cuts a stream of bytes into lines, at newlines alone. A line that grows too long is dropped and counted."""
+    """Cuts a stream of bytes into lines, at newlines alone; a line that grows too long is dropped and counted."""
 
     def __init__(self, most: int = MAX_LINE_BYTES) -> None:
         self._most = most
@@ -57,7 +57,7 @@ class LineSplitter:
         self.too_long = 0
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the lines that *data* completes; blank ones are none."""
+        """Return the lines that *data* completes, without blank ones."""
         *lines, rest = data.split(b"\n")
         if lines:
             lines[0] = bytes(self._begun) + lines[0]
@@ -76,9 +76,9 @@ class LineSplitter:
 
 
 def parse_line(line: bytes) -> WatchEvent:
-    """Read one line of a watch; :class:`UnreadableEvent` says what is wrong with it.
+    """Parse one line of a watch; raises :class:`UnreadableEvent`, which says what is wrong with the line.
 
-    The object's own bytes are cut out of the line where it has the form in which Go writes it.
+    The object's raw JSON is cut out of the line where the line has the form in which Go writes one.
     """
     for kind, prefix in _PREFIXES:
         if line.startswith(prefix) and line.endswith(b"}"):
@@ -93,9 +93,9 @@ def _parse_any(line: bytes) -> WatchEvent:
     found = _object(line)
     kind, obj = (found.get("type"), found.get("object")) if found else (None, None)
     if not isinstance(kind, str) or not isinstance(obj, dict):
-        raise UnreadableEvent(f"no line of a watch: {shorten(line, 200)}")
+        raise UnreadableEvent(f"not a line of a watch: {shorten(line, 200)}")
     if kind not in _TYPES:
-        raise UnreadableEvent(f"a line of a type that nobody knows: {shorten(line, 200)}")
+        raise UnreadableEvent(f"a line of an unknown type: {shorten(line, 200)}")
     if kind != "ERROR" and not isinstance(obj.get("metadata"), dict):
         raise UnreadableEvent(f"an object without metadata: {shorten(line, 200)}")
     raw = _bytes(obj)
@@ -113,7 +113,7 @@ def _object(text: bytes) -> dict[str, Any] | None:
 
 
 def _bytes(obj: dict[str, Any]) -> bytes | None:
-    """Return *obj* as JSON; None when it is nested so deeply that it can be read but not written."""
+    """Return *obj* as JSON; None when *obj* is nested too deeply to be written."""
     try:
         return orjson.dumps(obj)
     except orjson.JSONEncodeError:
@@ -121,12 +121,12 @@ def _bytes(obj: dict[str, Any]) -> bytes | None:
 
 
 def _is_too_deep(obj: dict[str, Any], raw: bytes) -> bool:
-    """Return whether *obj* can't be written again; counting brackets tells that of nearly all of them."""
+    """Return whether *obj* can't be written again; counting brackets decides that for nearly all objects."""
     return raw.count(b"{") + raw.count(b"[") > MOST_LEVELS and _bytes(obj) is None
 
 
 def parse_page(body: bytes) -> Page:
-    """Read a page of a list; :class:`KubernetesError` when it is none."""
+    """Parse a page of a list; raises :class:`KubernetesError` when *body* is not one."""
     try:
         found = orjson.loads(body)
         metadata, items = found["metadata"], found.get("items") or []
@@ -143,9 +143,9 @@ def parse_page(body: bytes) -> Page:
 
 
 def continue_token_of(body: bytes) -> str:
-    """Return where a Status says that a list may be gone on with, "" for nowhere.
+    """Return the continue token of a Status with which an expired list may go on; "" where there is none.
 
-    What is listed from there on is newer than what was listed before.
+    Pages from that token on are newer than the pages before.
     """
     metadata = (_object(body) or {}).get("metadata")
     token = metadata.get("continue") if isinstance(metadata, dict) else None
@@ -153,7 +153,7 @@ def continue_token_of(body: bytes) -> str:
 
 
 def resource_version_of(obj: dict[str, Any]) -> str:
-    """Return metadata.resourceVersion of *obj*, "" where there is none that can be watched from."""
+    """Return metadata.resourceVersion of *obj*, or "" where it has none that a watch can begin from."""
     metadata = obj.get("metadata")
     version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
     return version if isinstance(version, str) and _VERSION.fullmatch(version) else ""

@@ -1,4 +1,4 @@
-"""The list that is being read, and what a watch beside it tells: in batches, with the version to resume from. Pure."""
+"""Holds the Events of a list that is being read, and returns them in batches, with the version to resume from. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kigeon.kube.waiting import MAX_BATCH_EVENTS, Received
 
 
 class ListAtHand:
-    """Holds what was read of the list; ``by_namespace`` as in :class:`~kigeon.kube.ordering.ListedEvents`.
+    """Holds the Events of a list and of the watch beside it; for ``by_namespace`` see :mod:`~kigeon.kube.ordering`.
 
     An Event comes with its namespace and when it happened, in nanoseconds since the epoch.
     """
@@ -22,7 +22,7 @@ class ListAtHand:
         self._resume_from = ""
 
     def begin(self, resume_from: str = "") -> None:
-        """Begin another list; until it has come to its end, the watch resumes at *resume_from*; "": it lists again."""
+        """Begin another list; should it break off, a watch resumes at *resume_from*, or lists again for ""."""
         self._resume_from = resume_from
         self._events.clear()
         self._anchors.clear()
@@ -32,28 +32,28 @@ class ListAtHand:
         self._events.add(namespace, timestamp, received)
 
     def add_watched(self, namespace: str, timestamp: int, received: Received) -> None:
-        """Hold an Event that was watched beside it."""
+        """Hold an Event of the watch beside the list."""
         self._events.add_watched(namespace, timestamp, received)
 
     def listed(self, objects: Iterable[Mapping[str, Any]]) -> None:
-        """Note the objects of a page: the last one of all is what a resumed watch is to find again."""
+        """Note the objects of a page; a resumed watch is to find the last object of the list again."""
         self._anchors.listed(objects)
 
     def changed(self, objects: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-        """Note the types and objects of lines that were watched beside it."""
+        """Note the types and objects of lines of the watch beside the list."""
         self._anchors.changed(objects)
 
     @property
     def is_full(self) -> bool:
-        """Whether all that is held has to go, although the list goes on."""
+        """Whether all held Events have to go although the list goes on."""
         return self._events.is_full
 
     def ready(self) -> Iterator[list[Received]]:
-        """Take what may go although the list goes on."""
+        """Take the Events that may go although the list goes on."""
         return self._in_batches(self._events.ready())
 
     def take(self, version: str = "") -> Iterator[list[Received]]:
-        """Take everything; with the last Event goes the list's own *version*, where it has come to its end."""
+        """Take all Events; where the list has come to its end, the last Event carries the list's own *version*."""
         batches = self._in_batches(self._events.take())
         last = next(batches, [])
         for batch in batches:
@@ -64,7 +64,7 @@ class ListAtHand:
         yield last
 
     def _in_batches(self, chunks: Iterable[Sequence[Received]]) -> Iterator[list[Received]]:
-        """Yield what *chunks* hold, all of it with the version to resume from should the list end there."""
+        """Yield the Events of *chunks* in batches, with the version to resume from should the list break off there."""
         for batch in in_batches(chunks, MAX_BATCH_EVENTS):
             version = self._resume_from
             yield [event._replace(resource_version=version) for event in batch] if version else batch

@@ -1,4 +1,4 @@
-"""Looks up namespaces that list and watch have not told yet, a few at a time, while the API server answers."""
+"""Looks up namespaces that list and watch have not shown yet, a few at a time, while the API server answers."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ SIDE_BY_SIDE = 4
 MOST_MISSING = 10_000
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-"""What a namespace may be called: of anything else, which an Event's author may write, there is none."""
+"""A possible name of a namespace. An Event's author may write any text, but no namespace has another name."""
 
 
 class NamespaceLookups:
-    """Puts what is found into *book*, which *lock* guards."""
+    """Puts the namespaces that are found into *book*, which *lock* guards."""
 
     def __init__(self, access: ClusterAccess, book: LabelBook, lock: Lock, clock: Callable[[], float]) -> None:
         self._access = access
@@ -45,7 +45,7 @@ class NamespaceLookups:
         self._pool = ThreadPoolExecutor(SIDE_BY_SIDE, "namespace")
 
     def look_up(self, names: Iterable[str], patience: float) -> dict[str, Labels]:
-        """Ask for *names*; return what is known of them within *patience* seconds. The lock is not to be held."""
+        """Ask for *names*; return the labels known after *patience* seconds at most. The lock is not to be held."""
         wanted = list(dict.fromkeys(names))
         with self._lock:
             asked = [future for name in wanted if (future := self._ask(name)) is not None]
@@ -54,20 +54,20 @@ class NamespaceLookups:
             return {name: labels for name in wanted if (labels := self._answer(name)) is not None}
 
     def seen(self, name: str) -> None:
-        """Note that there is a namespace of this name. The lock is held."""
+        """Note that the namespace *name* exists. The lock is held."""
         self._missing.pop(name, None)
 
     def forget(self) -> None:
-        """Forget whom it is time to look up again. The lock is held."""
+        """Forget missing namespaces that may be looked up again. The lock is held."""
         now = self._clock()
         self._missing = {name: until for name, until in self._missing.items() if until > now}
 
     def close(self) -> None:
-        """Ask for nothing more."""
+        """End all look-ups."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _ask(self, name: str) -> Future[None] | None:
-        """Have *name* looked up, unless it is known, or being looked up, or the API server is not to be asked now."""
+        """Have *name* looked up, unless *name* is known or being looked up, or the API server is left alone now."""
         known = self._is_missing(name) or self._book.labels(name) is not None
         if known or name in self._asked or self._breaker.is_resting:
             return None
@@ -75,11 +75,11 @@ class NamespaceLookups:
         return self._asked[name]
 
     def _look_up(self, name: str) -> None:
-        """List with a field selector: that needs no right beyond those of the watch."""
+        """Look *name* up by a list with a field selector, which needs no right beyond those of the watch."""
         query = {"fieldSelector": f"metadata.name={name}", "limit": "1"}
         try:
             if not self._breaker.may_ask():
-                # Others failed since this was asked for.
+                # Other look-ups have failed since this one was asked for.
                 return
             page = parse_page(self._access.ask(NAMESPACES, query, LOOKUP_TIMEOUT))
         except KubernetesError as error:
@@ -91,7 +91,7 @@ class NamespaceLookups:
                 self._asked.pop(name, None)
         self._breaker.succeeded()
         with self._lock:
-            # What the watch told meanwhile is newer.
+            # Labels that the watch has shown meanwhile are newer.
             if self._book.labels(name) is None:
                 self._found(name, page)
 
@@ -103,7 +103,7 @@ class NamespaceLookups:
         self._book.gone(name)
         if name not in self._missing and self._book.last_known(name) is None:
             self._few.warning(
-                "a namespace is gone, and nobody saw its labels: it counts as one without", extra={"namespace": name}
+                "a namespace is gone and was never seen: it counts as one without labels", extra={"namespace": name}
             )
         if len(self._missing) >= MOST_MISSING:
             self._missing.clear()
@@ -114,5 +114,5 @@ class NamespaceLookups:
         return {} if labels is None and self._is_missing(name) else labels
 
     def _is_missing(self, name: str) -> bool:
-        """Whether there is no namespace of this name, or a look-up found none a moment ago."""
+        """Return whether *name* is no possible name, or a look-up found no such namespace a moment ago."""
         return self._missing.get(name, 0.0) > self._clock() or not _NAME.fullmatch(name)

@@ -1,4 +1,4 @@
-"""The namespaces' labels, kept up to date by list and watch, and the filter that judges events by them."""
+"""The namespaces' labels, kept up to date by list and watch, and the filter that selects events by these labels."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from kigeon.kube.namespace_lookups import NAMESPACES, NamespaceLookups
 from kigeon.kube.watch import Resource
 
 LOOKUP_PATIENCE = 1.0
-"""Seconds that whoever needs labels waits for them; they are asked for beside it, and may come for the next one."""
+"""Seconds for which a caller waits for labels; a look-up that takes longer goes on, and may serve the next caller."""
 
 
 class Namespaces:
-    """Name → labels. Fed by an informer in a thread of its own; read from any thread.
+    """Maps names to labels. An informer in a thread of its own writes the labels; any thread may read them.
 
-    A deleted namespace keeps its last labels for ``keep_deleted`` seconds: its events may still arrive, or wait.
-    ``refresh`` is after how many seconds everything is listed anew although the watch is healthy; 0 is never.
+    A deleted namespace keeps its last labels for ``keep_deleted`` seconds, since its events may still arrive, or wait.
+    ``refresh`` is the seconds after which the namespaces are listed again although the watch is healthy; 0 is never.
     """
 
     def __init__(
@@ -48,42 +48,42 @@ class Namespaces:
             threading.Thread(target=self._refresh_regularly, name="refresh", daemon=True).start()
 
     def stop(self) -> None:
-        """End it."""
+        """End the informer and all look-ups."""
         self._stopping.set()
         self._informer.stop()
         self._lookups.close()
 
     def labels(self, name: str) -> Labels | None:
-        """Return the labels of *name*; None when it is not known (yet)."""
+        """Return the labels of *name*; None while the namespace is not known."""
         with self._lock:
             return self._book.labels(name)
 
     def look_up(self, names: Iterable[str], patience: float = LOOKUP_PATIENCE) -> dict[str, Labels]:
-        """Ask the API server for *names*, and return what is known of them within *patience* seconds.
+        """Ask the API server for the namespaces *names*, and return the labels known after *patience* seconds at most.
 
-        A namespace that is gone has the labels that it had when it was seen last, none where nobody ever saw it. While
-        the API server does not say, the labels that were seen last count; a name of which none were is left out.
+        A namespace that is gone has the labels with which it was seen last, or none if it never was. While the API
+        server does not answer, the labels that were seen last count; a namespace that never was seen is left out.
         """
         return self._lookups.look_up(names, patience)
 
     def record(self) -> tuple[int, bytes]:
-        """Return how many changes there were so far, and what is to outlive this process."""
+        """Return how many changes there were so far, and the record that is to outlive this process."""
         with self._lock:
             return self._book.changes, self._book.write()
 
     @property
     def changes(self) -> int:
-        """Grows with whatever a record would show otherwise than before."""
+        """How many changes a record would show, counted from the start."""
         with self._lock:
             return self._book.changes
 
     def recall(self, record: bytes | None) -> None:
-        """Add what a record holds, an earlier run's or somebody else's."""
+        """Add the labels of a *record*, which an earlier run or another sender wrote."""
         with self._lock:
             self._book.read(record)
 
     def on_list_page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
-        """Take a page of the list; with the last one, what it did not show is deleted."""
+        """Take a page of the list; after the last page, a namespace that the list did not show counts as deleted."""
         with self._lock:
             for namespace, _ in items:
                 self._put(namespace)
@@ -103,18 +103,18 @@ class Namespaces:
             self._forget()
 
     def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
-        """Nothing is watched beside a list here: it is short."""
+        """Do nothing: the list of namespaces is short, and no watch is read beside it."""
 
     def on_relist(self, reason: str, resume_from: str) -> None:
-        """Begin a list."""
+        """Note that a list begins."""
         with self._lock:
             self._book.begin_list()
 
     def on_unreadable(self, count: int) -> None:
-        """Nothing to do: a namespace that can't be read is one that is not known."""
+        """Do nothing: a namespace that can't be read is not known."""
 
     def on_backoff(self, seconds: float) -> None:
-        """Nothing to do: what is known goes on to count."""
+        """Do nothing: the known labels go on to count."""
 
     def _put(self, namespace: dict[str, Any]) -> None:
         self._book.put(namespace)
@@ -130,7 +130,7 @@ class Namespaces:
 
 
 class NamespaceFilter:
-    """Which events pass, by the labels of their namespace."""
+    """Selects events by the labels of their namespace."""
 
     def __init__(self, settings: FilterSettings, labels: Callable[[str], Mapping[str, str] | None]) -> None:
         self._wanted = settings.match_labels.items()
@@ -138,7 +138,7 @@ class NamespaceFilter:
         self._labels = labels
 
     def passes(self, event: Mapping[str, Any]) -> bool | None:
-        """Return whether *event* passes; None when its namespace is not known and has to be looked up."""
+        """Return whether *event* passes; None when the event's namespace has to be looked up first."""
         namespace = namespace_of(event)
         if namespace is None:
             return self._include_cluster_scoped

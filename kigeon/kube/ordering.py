@@ -1,9 +1,9 @@
-"""The Events of a list, oldest first.
+"""Brings the Events of a list into the order of time, oldest first.
 
-A list comes in the order of names, and a destination wants that of time: Loki refuses what lies more than an hour
-behind the newest line of its stream, and an API server may keep Events for longer. What matters is the order within a
-stream. Where no stream holds Events of two namespaces, those of a namespace need not wait for the others: a list shows
-one namespace after the other.
+A list comes in the order of names, but Loki refuses lines that lie more than an hour behind the newest line of their
+stream, and an API server may keep Events for longer than an hour. What matters is the order within a stream. Where no
+stream holds Events of two namespaces, the Events of a namespace need not wait for the whole list: a list shows one
+namespace after the other.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from kigeon.events.occurrence import DIGEST_SIZE
 from kigeon.kube.waiting import Received
 
 SLOT = 300 * 10**9
-"""Nanoseconds of a slot of time. Within one, Events stay in the order in which they were listed."""
+"""Nanoseconds of a slot of time. Within a slot, Events stay in the order in which they were listed."""
 
 CHUNK_BYTES = 64 * 1024
-"""Bytes of Events in one slot from which on they are kept compressed."""
+"""Bytes of Events in one slot from which on the slot is compressed."""
 
 LOOSE_BYTES = 4 * 1024 * 1024
-"""Bytes of Events in all slots up to which nothing is compressed: most namespaces have fewer."""
+"""Bytes of Events in all slots up to which no slot is compressed; most namespaces have fewer."""
 
 MAX_HELD_BYTES = 48 * 1024 * 1024
-"""Bytes that are kept at most: about half a million Events."""
+"""Bytes that are held at most, which is about half a million Events."""
 
 _OVERHEAD = 256
-"""Bytes that an Event takes beside its own, or a chunk of them."""
+"""Bytes that an Event, or a chunk of Events, takes beside its JSON."""
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class _Slot:
 
 
 class TimeOrderedBuffer:
-    """Holds Events. ``count`` is how many, ``size`` how many bytes they take."""
+    """Holds Events in slots of time. ``count`` is how many are held, ``size`` how many bytes they take."""
 
     def __init__(self) -> None:
         self._slots: defaultdict[int, _Slot] = defaultdict(_Slot)
@@ -59,7 +59,7 @@ class TimeOrderedBuffer:
         self.count += 1
         if slot.loose_bytes >= CHUNK_BYTES and self._loose_bytes > LOOSE_BYTES:
             envelope = pack([each.raw for each in slot.loose], b"".join(each.digest for each in slot.loose))
-            # A copy: zstandard shrinks a buffer as large as what it compressed, and leaves a hole of that size.
+            # A copy saves memory: zstandard shrinks a buffer as large as its input, and leaves a hole of that size.
             envelope = replace(envelope, payload=bytes(memoryview(envelope.payload)))
             slot.packed.append((envelope, tuple(each.kind for each in slot.loose)))
             self.size += len(envelope.payload) + len(envelope.digests) + _OVERHEAD - slot.loose_bytes
@@ -67,7 +67,7 @@ class TimeOrderedBuffer:
             slot.loose, slot.loose_bytes = [], 0
 
     def take(self) -> Iterator[Sequence[Received]]:
-        """Give everything back, oldest first, a few at a time; nothing is held after it."""
+        """Give all Events back, oldest first, a few at a time; none is held afterwards."""
         slots, self._slots = self._slots, defaultdict(_Slot)
         self.count = self.size = self._loose_bytes = 0
         for number in sorted(slots):
@@ -87,10 +87,10 @@ def _unpacked(envelope: Envelope, kinds: Sequence[EventKind]) -> Sequence[Receiv
 
 
 class ListedEvents:
-    """What a list showed, and a watch beside it, and was not handed on yet.
+    """Events that a list, and the watch beside it, have shown and that were not handed on yet.
 
-    *by_namespace* says that the order of time matters within each namespace alone: what a list has shown of a namespace
-    may go when it shows the next, and what is watched of it may go at once from then on.
+    *by_namespace* says that the order of time matters within each namespace alone. Then a namespace's listed Events may
+    go as soon as the list shows the next namespace, and its watched Events may go at once from then on.
     """
 
     def __init__(self, by_namespace: bool = False) -> None:
@@ -102,11 +102,11 @@ class ListedEvents:
 
     @property
     def is_full(self) -> bool:
-        """Whether what is held has to go, although the list goes on."""
+        """Whether the held Events have to go although the list goes on."""
         return sum(buffer.size for buffer in self._held.values()) >= MAX_HELD_BYTES
 
     def add(self, namespace: str, timestamp: int, received: Received) -> None:
-        """Hold an Event that was listed. It happened at *timestamp*, in nanoseconds since the epoch."""
+        """Hold a listed Event that happened at *timestamp*, in nanoseconds since the epoch."""
         if namespace != self._listing and self._by_namespace:
             if self._listing is not None:
                 self._complete.add(self._listing)
@@ -114,26 +114,26 @@ class ListedEvents:
         self._hold(namespace, timestamp, received)
 
     def add_watched(self, namespace: str, timestamp: int, received: Received) -> None:
-        """Hold an Event that was watched while the list goes on."""
+        """Hold an Event that the watch showed while the list goes on."""
         if namespace in self._complete:
             self._ready.append(received)
         else:
             self._hold(namespace, timestamp, received)
 
     def ready(self) -> Iterator[Sequence[Received]]:
-        """Give back what may go although the list goes on, each namespace's oldest first, a few at a time."""
+        """Give back Events that may go although the list goes on, each namespace's oldest first, a few at a time."""
         yield from self._taken([name for name in self._held if name in self._complete])
         ready, self._ready = self._ready, []
         if ready:
             yield ready
 
     def take(self) -> Iterator[Sequence[Received]]:
-        """Give everything back, each namespace's oldest first, a few at a time."""
+        """Give all Events back, each namespace's oldest first, a few at a time."""
         yield from self.ready()
         yield from self._taken(list(self._held))
 
     def clear(self) -> None:
-        """Begin with another list; nothing may be held."""
+        """Begin with another list; no Event may be held."""
         self._listing = None
         self._complete.clear()
 
@@ -150,7 +150,7 @@ class ListedEvents:
 
 
 def in_batches(chunks: Iterable[Sequence[Received]], size: int) -> Iterator[list[Received]]:
-    """Yield what *chunks* hold, in order, at least *size* at a time, but for the last."""
+    """Yield the Events of *chunks* in order, at least *size* at a time except in the last batch."""
     batch: list[Received] = []
     for chunk in chunks:
         batch += chunk

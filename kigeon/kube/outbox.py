@@ -1,15 +1,16 @@
-"""The Watcher's outbox: what was read and is not yet known to be stored, in order, within bounds.
+"""The Watcher's outbox holds the events that were read and are not known to be stored, in order, within bounds.
 
-A batch is what costs, not an event in it. So the first event after a silence goes at once, and after a batch the
-outbox *rests*: the next batch is whatever arrives within the wait that is configured, and does not wait when full.
-Without a wait the next batch is whatever arrived while the last one was being stored. At most
-:data:`~kigeon.kube.unsettled.WINDOW` batches are out at a time. A batch stays here until it is stored; a new epoch
-(somebody on the way was replaced) sends everything out again, in order, under new numbers. What is told with a batch
-(its tally) stays with it.
+The cost lies in a batch, not in its events. So the first event after a silence goes at once, and after a batch the
+outbox *rests*: the next batch holds the events that arrive within the configured wait, and goes at once when it is
+full. Without a wait, the next batch holds the events that arrived while the last one was being stored. At most
+:data:`~kigeon.kube.unsettled.WINDOW` batches are on their way at a time. A batch stays here until it is stored. A new
+epoch, in which an actor on the way was replaced, sends all batches again, in order, under new numbers, each with its
+checkpoint delta.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -25,12 +26,15 @@ from kigeon.kube.waiting import Received, WaitingEvents
 
 NOTHING = WatcherCheckpoint()
 
+EARLY = 0.005
+"""Seconds by which a batch may be taken before it is due: the reading thread, whose events it waits for, wakes then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """An envelope on its way: ``batch_seq`` counts from 1 in each epoch. An empty one is there for its tally.
+    """An envelope on its way; ``batch_seq`` counts from 1 in each epoch. An empty envelope carries its delta alone.
 
-    ``kinds`` are those of the envelope's events, in order; ``latest`` summaries of its last ones.
+    ``kinds`` are the kinds of the envelope's events, in order; ``latest`` are summaries of the last events.
     """
 
     epoch: int
@@ -42,12 +46,11 @@ class Batch:
 
 
 class Outbox:
-    """Thread-safe: the reading thread offers, the actor takes and confirms.
+    """The reading thread offers events, the actor takes batches and confirms them. Thread-safe.
 
-    ``on_offer`` is called in the reading thread when there is something to take, before it may be held back. ``wait``
-    is how many seconds lie between two batches that are not full, by the *clock*. Nobody is called when they are over:
-    whoever has taken a batch takes again after :attr:`rest`. ``shown`` is of how many events of a batch a summary goes
-    with it.
+    ``on_offer`` is called in the reading thread when there are events to take, before the thread may be held back.
+    ``wait`` is the seconds, by the *clock*, between two batches that are not full. Events that were offered before the
+    wait is over are for the actor to take after :attr:`rest`. ``shown`` is for how many events a batch has summaries.
     """
 
     def __init__(
@@ -61,7 +64,7 @@ class Outbox:
         self._on_offer = on_offer
         self._wait = wait
         self._clock = clock
-        self._rests_until: float | None = None
+        self._rests_until = -math.inf
         self._condition = Condition()
         self._waiting = WaitingEvents()
         self._unsettled = Unsettled()
@@ -70,7 +73,7 @@ class Outbox:
         self._closing = Event()
 
     def offer(self, received: Iterable[Received]) -> bool:
-        """Append what was read; block while too much waits (the flow control). False once closed: nothing is taken."""
+        """Append events; block while too many wait, which is the flow control. Return False once closed."""
         with self._condition:
             if self._closed:
                 return False
@@ -81,27 +84,25 @@ class Outbox:
             return not self._closed
 
     def linger(self, seconds: float) -> None:
-        """Hold the reading thread for so long, or until the outbox is closed."""
+        """Hold the reading thread for so many *seconds*, or until the outbox is closed."""
         if seconds > 0:
             self._closing.wait(seconds)
 
     def note(self, unreadable: int = 0, watched_until: float = 0.0, lifetime: float = 0.0) -> None:
-        """Have this told with the next batch: see :class:`~kigeon.events.checkpoint.CheckpointDelta`."""
+        """Add news to the next batch's :class:`~kigeon.events.checkpoint.CheckpointDelta`."""
         with self._condition:
             self._untold.note(unreadable, watched_until, lifetime)
 
     def connect(self, epoch: int, settled: WatcherCheckpoint = NOTHING) -> None:
-        """Begin an epoch: what was out is to be sent again, first, unless it is *settled* already."""
+        """Begin an epoch: batches on their way are sent again, first, unless the checkpoint *settled* covers them."""
         with self._condition:
             self._unsettled.begin(epoch, settled)
 
     def take(self) -> Batch | None:
-        """Return the next batch to send; None when nothing waits, the outbox rests, or the window is full."""
+        """Return the next batch to send; None when no event waits, the outbox rests, or the window is full."""
         with self._condition:
             if not self._unsettled.epoch or not self._unsettled.has_room:
                 return None
-            if self._rest_left() <= 0:
-                self._rests_until = None
             cut = self._unsettled.take_again() or self._cut()
             if cut is None:
                 return None
@@ -110,13 +111,13 @@ class Outbox:
             return Batch(self._unsettled.epoch, number, *cut)
 
     def stored(self, epoch: int, batch_seq: int) -> None:
-        """Forget a batch that is durable; an answer of an earlier epoch says nothing about this one's numbers."""
+        """Forget a batch that is durable; an answer of an earlier *epoch* is ignored, as its numbers meant others."""
         with self._condition:
             if self._unsettled.stored(epoch, batch_seq):
                 self._condition.notify_all()
 
     def close(self) -> None:
-        """Accept nothing more; a blocked :meth:`offer` returns. What was accepted can still be taken."""
+        """Accept no more events; a blocked :meth:`offer` returns. Accepted events can still be taken."""
         with self._condition:
             self._closed = True
             self._closing.set()
@@ -130,7 +131,7 @@ class Outbox:
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything that was accepted is stored, and what could not be read is told."""
+        """Whether all accepted events are stored, and the count of unreadable ones is told."""
         with self._condition:
             return not (self._waiting or self._unsettled or self._untold.is_loss)
 
@@ -140,41 +141,41 @@ class Outbox:
         with self._condition:
             return max(self._rest_left(), 0.0)
 
-    def unneeded_for(self, within: float = 0.0) -> float:
-        """Return the seconds until a batch may be taken of what is offered from now on, if that does not fill one.
+    def unneeded_for(self) -> float:
+        """Return the seconds until a batch of the events from now on is due, if they do not fill one earlier.
 
-        Where what waits already is a batch that is due *within* so many seconds, it is the one that follows it.
+        Where the waiting events may be taken now, the batch after that one is meant.
         """
         with self._condition:
-            rest = max(self._rest_left(), 0.0)
-            return rest + self._wait if 0 < rest <= within and self._waiting else rest
+            left = max(self._rest_left(), 0.0)
+            return left + self._wait if left <= EARLY and self._waiting else left
 
     @property
     def is_due(self) -> bool:
-        """Whether something is to be stored, other than what waits for its turn."""
+        """Whether a batch is on its way, or may be taken."""
         with self._condition:
             if self._unsettled:
                 return True
-            return bool(self._waiting) and (self._rest_left() <= 0 or self._may_cut())
+            return bool(self._waiting) and self._may_cut()
 
     @property
     def pending(self) -> int:
-        """How many events were accepted and are not known to be stored."""
+        """The number of events that were accepted and are not known to be stored."""
         with self._condition:
             return len(self._waiting) + self._unsettled.events
 
     @property
     def waiting(self) -> int:
-        """How many events were read and have not been sent out."""
+        """The number of events that were accepted and not sent out."""
         with self._condition:
             return len(self._waiting)
 
     def _rest_left(self) -> float:
-        return 0.0 if self._rests_until is None else self._rests_until - self._clock()
+        return self._rests_until - self._clock()
 
     def _may_cut(self) -> bool:
-        """Whether what waits may become a batch; until somebody takes after it, a rest is not over."""
-        return self._waiting.fills_a_batch or self._rests_until is None or self._closed
+        """Return whether the waiting events may become a batch."""
+        return self._waiting.fills_a_batch or self._rest_left() <= EARLY or self._closed
 
     def _cut(self) -> Cut | None:
         if not self._may_cut():
@@ -183,7 +184,7 @@ class Outbox:
         if not events and not self._untold.is_worth_telling:
             return None
         if self._wait and (events or self._untold.is_loss):
-            self._rests_until = self._clock() + self._wait
+            self._rests_until = max(self._clock(), self._rests_until) + self._wait
         digests = b"".join(event.digest for event in events)
         version, anchor = (events[-1].resource_version, events[-1].anchor) if events else ("", "")
         kinds = tuple(event.kind for event in events)

@@ -1,4 +1,4 @@
-"""So many in a second, and no more."""
+"""A rate limit for requests to the API server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from threading import Lock
 
 
 class Pace:
-    """Lets at most *per_second* through in a second, evenly. Thread-safe."""
+    """Lets at most *per_second* calls through in a second, evenly spaced. Thread-safe."""
 
     def __init__(
         self,
@@ -21,10 +21,10 @@ class Pace:
         self._sleep = sleep
         self._lock = Lock()
         self._next = 0.0
-        """When the next may go through."""
+        """The time, by the clock, at which the next call may go through."""
 
     def wait(self) -> float:
-        """Return when one more may go through, and for how many seconds that was waited for."""
+        """Block until one more call may go through; return for how many seconds this call was held."""
         with self._lock:
             now = self._clock()
             turn = max(self._next, now)

@@ -1,8 +1,9 @@
-"""The involved Pods of events, looked up side by side and remembered for a while.
+"""The involved Pods of events, looked up in several threads and remembered for a while.
 
-The API server is asked for comfort's sake here, and events do not wait for it for long: there are so many look-ups a
-second, most of them answered from its cache; each is remembered, also that it failed. Where several fail, or are slow,
-a breaker lets none through for a while. What could not be looked up is shown to the hook without its Pod.
+A Pod is a comfort for hooks, so events do not wait for the API server for long. The look-ups of a second are limited,
+and the API server answers most of them from its cache. Each result is remembered, also a failure. When several
+look-ups fail or are slow, a breaker lets none through for a while. The hook is shown an event whose Pod could not be
+looked up without the Pod.
 """
 
 from __future__ import annotations
@@ -39,26 +40,26 @@ REMEMBER_FAILURE = 5.0
 MOST_PODS = 2048
 LOOKUP_TIMEOUT = 2.0
 LOOKUP_PATIENCE = 1.0
-"""Seconds that events wait for look-ups that are under way; what comes later is remembered for the next."""
+"""Seconds that events wait for look-ups under way; a Pod that comes later is remembered for the next events."""
 
 SLOW = 0.5
-"""Seconds from which on an answer, although it counts, is as bad as none for those that come after it."""
+"""Seconds from which on the breaker counts an answer as a failure, although the answer is used."""
 
 FAILURES = 3
-"""Look-ups in a row that fail: no more are made for a while."""
+"""Failed look-ups in a row that open the breaker."""
 
 BAD_REQUEST = 400
 FORBIDDEN = 403
 NOT_FOUND = 404
 TOO_MANY = 429
 MIRROR = "kubernetes.io/config.mirror"
-"""On the Pod that stands for a static one: its hash, which the kubelet's events have as the Pod's uid."""
+"""The annotation of a static Pod's mirror Pod with the hash that the kubelet's events have as the Pod's uid."""
 
 CURE = "grant get on pods (deploy/kubernetes/rbac.yaml)"
 
 
 class Missing(Enum):
-    """Why there is no Pod: it is gone (the API server says so), or the API server can't say."""
+    """Why an event has no Pod: the API server says that the Pod is gone, or can't be asked."""
 
     GONE = "gone"
     UNAVAILABLE = "unavailable"
@@ -69,7 +70,7 @@ Pod = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PodKey:
-    """Which Pod an event is about. A Pod of the same name with another uid is another Pod."""
+    """Identifies the Pod that an event is about. A Pod of the same name with another uid is another Pod."""
 
     namespace: str
     name: str
@@ -77,7 +78,7 @@ class PodKey:
 
 
 def pod_key_of(event: Mapping[str, Any]) -> PodKey | None:
-    """Return the Pod that *event* is about; None when it is about something else."""
+    """Return the key of the Pod that *event* is about; None when *event* is about another kind of object."""
     involved = mapping(event, "involvedObject")
     namespace, name = text(involved, "namespace"), text(involved, "name")
     # Nothing keeps an event's author from writing dots, which would lead to another path of the API.
@@ -87,9 +88,9 @@ def pod_key_of(event: Mapping[str, Any]) -> PodKey | None:
 
 
 class PodLookup:
-    """Asks for Pods, at most once in :data:`REMEMBER` seconds for each; remembers also that one is gone.
+    """Asks for each Pod at most once in :data:`REMEMBER` seconds; remembers also that a Pod is gone.
 
-    *per_second* is how many look-ups there may be in a second.
+    *per_second* limits the look-ups of a second.
     """
 
     def __init__(
@@ -106,10 +107,10 @@ class PodLookup:
         self._few = Limited(log)
         self._pool = ThreadPoolExecutor(SIDE_BY_SIDE, "pods")
         self.trouble: Trouble | None = None
-        """Why the last look-up that was refused was."""
+        """Why the API server refused the last look-up that it refused."""
 
     def get_many(self, keys: Iterable[PodKey]) -> dict[PodKey, Pod | Missing]:
-        """Return the Pod of each key, or why there is none; a Pod comes without its managedFields."""
+        """Return the Pod of each key, without managedFields, or why the Pod is missing."""
         wanted = list(dict.fromkeys(keys))
         found = {key: pod for key in wanted if (pod := self._remembered(key)) is not None}
         asked = {key: future for key in wanted if key not in found and (future := self._begin(key)) is not None}
@@ -121,11 +122,11 @@ class PodLookup:
         return {key: found.get(key, Missing.UNAVAILABLE) for key in wanted}
 
     def close(self) -> None:
-        """Let go of the threads."""
+        """End the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _begin(self, key: PodKey) -> Future[None] | None:
-        """Begin to look *key* up, when its turn comes; None where that is under way, or of no use now."""
+        """Begin to look *key* up at the allowed rate; return None where a look-up is under way, or of no use now."""
         is_refused = self._refused.get(key.namespace, 0.0) > self._clock()
         if is_refused or key in self._asked or self._breaker.is_resting:
             return None
@@ -135,14 +136,14 @@ class PodLookup:
             return self._asked[key]
 
     def _give_up(self, keys: Iterable[PodKey]) -> None:
-        """Let go of look-ups that never began: they would come too late for others as well."""
+        """Drop look-ups that never began, since their Pods would come too late for other events as well."""
         with self._lock:
             for key in keys:
                 self._asked.pop(key, None)
 
     def _look_up(self, key: PodKey) -> None:
         try:
-            # Others may have failed since this was begun.
+            # Other look-ups may have failed since this one was begun.
             if self._breaker.may_ask():
                 self._remember(key, self._ask(key))
         finally:
@@ -150,7 +151,7 @@ class PodLookup:
                 self._asked.pop(key, None)
 
     def _ask(self, key: PodKey) -> Pod | Missing:
-        """Ask the API server's cache; that a Pod is gone is to be said by what its cache is made from."""
+        """Ask the API server's cache for a Pod, and etcd where the cache has none: the cache may lag behind."""
         began = time.monotonic()
         try:
             found = self._get(key, {"resourceVersion": "0"})
@@ -178,14 +179,14 @@ class PodLookup:
             raise KubernetesError(f"a Pod can't be read: {error}") from error
         metadata = pod.get("metadata") if isinstance(pod, dict) else None
         if not isinstance(metadata, dict):
-            raise KubernetesError("what should be a Pod is none")
+            raise KubernetesError("the API server's answer is not a Pod")
         if key.uid and key.uid not in (metadata.get("uid"), mapping(metadata, "annotations").get(MIRROR)):
             return Missing.GONE
         metadata.pop("managedFields", None)
         return dict(pod)
 
     def _failed(self, key: PodKey, error: KubernetesError) -> None:
-        """Note what a failure tells of further look-ups: of this Pod, of its namespace, of all."""
+        """Note a failed look-up, which may speak of this Pod, of its namespace, or of the API server as a whole."""
         if error.status == FORBIDDEN:
             self.trouble = Trouble("Pods can't be looked up", str(error), CURE, time.monotonic())
             now = self._clock()

@@ -1,4 +1,4 @@
-"""The thread that reads the cluster's Events: an informer and a collector, which go on from where reading was left."""
+"""The thread that reads the cluster's Events, with an informer and a collector that go on where reading ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kigeon.kube.watch import Resource
 EVENTS = Resource("/api/v1/events")
 
 HANGS_AFTER = 900.0
-"""Seconds without a sign of life after which the reading thread counts as hung: longer than any of its time-outs."""
+"""Seconds without a sign of life after which the reading thread counts as hung, longer than any of its time-outs."""
 
 
 class ReadingThread:
@@ -44,7 +44,7 @@ class ReadingThread:
         self._read_at = 0.0
 
     def begin(self, resource_version: str, checkpoint: WatcherCheckpoint) -> None:
-        """Begin to read, the first time that this is called."""
+        """Begin to read; only the first call has an effect."""
         if self._collector is not None:
             return
         self._collector = EventCollector(
@@ -61,7 +61,7 @@ class ReadingThread:
         threading.Thread(target=self._read, args=arguments, name="reader", daemon=True).start()
 
     def report(self) -> Mapping[str, Any]:
-        """Return what was read, as plain data."""
+        """Return the reports of informer and collector, as plain data."""
         return {
             **(self._collector.report() if self._collector else {"received": 0}),
             **(self._informer.report() if self._informer else {}),
@@ -75,12 +75,12 @@ class ReadingThread:
         return time.monotonic() - max(self._read_at, self._informer.beat if self._informer else 0.0) > HANGS_AFTER
 
     def stop(self) -> None:
-        """Read nothing more."""
+        """End the reading."""
         if self._informer is not None:
             self._informer.stop()
 
     def release(self) -> None:
-        """Hand on what was read of an unfinished list too; this blocks while too much waits."""
+        """Hand on the Events of an unfinished list too; block while too many Events wait."""
         if self._collector is not None:
             self._collector.release()
 

@@ -1,8 +1,8 @@
-"""Witnesses: the objects that were seen last. While one of them is there as it was, the history that was read goes on.
+"""Resume anchors are the objects that were seen last; one that is unchanged proves that etcd was not restored.
 
-An etcd that was restored from a backup has lost what came after the backup, and gives the lost versions out again.
-Where it has come past the version that a watch is to be resumed from, that version alone tells nothing. But the object
-that was seen last is then missing, or is there with another version.
+An etcd that was restored from a backup has lost all writes after the backup, and gives the lost versions out again.
+Once the restored etcd has passed the version that a watch is to be resumed from, the version alone proves nothing. But
+the object that was seen last is then missing, or has another version.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _WORD = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
 
 class ResumeAnchor(NamedTuple):
-    """An object as it was seen; ``namespace`` is "" for what is in none."""
+    """An object as it was seen; ``namespace`` is "" for an object of the whole cluster."""
 
     namespace: str
     name: str
@@ -27,12 +27,12 @@ class ResumeAnchor(NamedTuple):
     version: str
 
     def is_there(self, objects: Iterable[Mapping[str, Any]]) -> bool:
-        """Whether it is among *objects*, unchanged."""
+        """Return whether the anchored object is among *objects*, unchanged."""
         return any(anchor_of(found) == self for found in objects)
 
 
 def anchor_of(obj: Mapping[str, Any]) -> ResumeAnchor | None:
-    """Return *obj* as an anchor; None where something of it is missing."""
+    """Return *obj* as an anchor; None where its name, uid or version is missing or malformed."""
     metadata = obj.get("metadata")
     if not isinstance(metadata, dict):
         return None
@@ -43,7 +43,7 @@ def anchor_of(obj: Mapping[str, Any]) -> ResumeAnchor | None:
 
 
 def _is_word(text: Any) -> bool:
-    """Whether *text* may stand in a path, a field selector and a checkpoint, as all names of Kubernetes may."""
+    """Return whether *text* may stand in a path, a field selector and a checkpoint, as all Kubernetes names may."""
     return isinstance(text, str) and bool(_WORD.fullmatch(text)) and text not in (".", "..")
 
 
@@ -53,7 +53,7 @@ def write_anchor(anchor: ResumeAnchor | None) -> str:
 
 
 def read_anchor(text: str) -> ResumeAnchor | None:
-    """Read what :func:`write_anchor` wrote; None where it can't be read."""
+    """Read the text that :func:`write_anchor` wrote; None where *text* is malformed."""
     words = text.split("/")
     return (
         ResumeAnchor(*words) if len(words) == 4 and all(map(_is_word, filter(None, words))) and all(words[1:]) else None
@@ -71,7 +71,7 @@ def question_for(anchor: ResumeAnchor | None, path: str) -> tuple[str, dict[str,
 
 
 class ResumeAnchors:
-    """The last objects that were seen and not deleted; the latest is the one to ask for."""
+    """The last objects that were seen and not deleted; the API server is asked for the latest."""
 
     def __init__(self, first: ResumeAnchor | None = None) -> None:
         self._seen: OrderedDict[tuple[str, str], ResumeAnchor] = OrderedDict()
@@ -84,12 +84,12 @@ class ResumeAnchors:
         return next(reversed(self._seen.values()), None)
 
     def clear(self) -> None:
-        """Forget them all: a list begins."""
+        """Forget all anchors, because a list begins."""
         self._seen.clear()
 
     def listed(self, objects: Iterable[Mapping[str, Any]]) -> None:
-        """Note a page of a list: of all pages, the objects with the highest versions are kept."""
-        # By their versions first, and only the few that are kept as anchors: a page has hundreds.
+        """Note a page of a list; the objects with the highest versions of all pages are kept."""
+        # A page has hundreds of objects: they are sorted by version first, and only the few to keep become anchors.
         highest = heapq.nlargest(KEPT, self._worth_keeping(objects), key=_version_order)
         known = [*self._seen.values(), *(anchor for obj in highest if (anchor := anchor_of(obj)))]
         self._seen.clear()
@@ -97,14 +97,14 @@ class ResumeAnchors:
             self._add(anchor)
 
     def _worth_keeping(self, objects: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-        """Return the *objects* with higher versions than the lowest that is kept: of most pages none."""
+        """Return the *objects* with higher versions than the lowest anchor; most pages have none."""
         if len(self._seen) < KEPT:
             return objects
         length, version = min(map(_order, self._seen.values()))
         return [obj for obj in objects if _version_order(obj) > (length, version)]
 
     def changed(self, objects: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-        """Note lines of a watch: their types, and the objects."""
+        """Note lines of a watch, given as pairs of type and object."""
         lines = list(objects)
         for index, (kind, obj) in enumerate(lines):
             if kind != "DELETED" and index < len(lines) - KEPT:

@@ -1,4 +1,4 @@
-"""Which cluster: said without loading what it takes to reach it."""
+"""Which cluster kigeon reads; this module loads nothing of what it takes to reach the cluster."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 class ClusterSource:
     """Where the credentials are: a kubeconfig file, or (None) the Pod that this process runs in.
 
-    ``more`` are further files, as KUBECONFIG may name several: they are merged into the first.
+    ``more`` are further files, which are merged into the first: KUBECONFIG may name several.
     """
 
     kubeconfig: Path | None = None

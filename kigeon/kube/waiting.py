@@ -15,9 +15,9 @@ MAX_WAITING_BYTES = 4 * 1024 * 1024
 
 
 class Received(NamedTuple):
-    """One Event as it was read: its digest, its raw JSON, and the version to resume from after it.
+    """One Event as it was read, with its digest, its raw JSON, and the version to resume from after it.
 
-    ``anchor`` names the object that was seen last then, ``kind`` is what the event is counted as.
+    ``anchor`` names the object that was seen last by then, ``kind`` is the kind under which metrics count the event.
     """
 
     digest: bytes
@@ -28,7 +28,7 @@ class Received(NamedTuple):
 
 
 class WaitingEvents:
-    """What waits for its batch. Its bytes are those of the raw JSON."""
+    """The Events that wait for their batch. Their size is that of the raw JSON."""
 
     def __init__(self) -> None:
         self._events: deque[Received] = deque()
@@ -38,23 +38,23 @@ class WaitingEvents:
         return len(self._events)
 
     def add(self, received: Iterable[Received]) -> None:
-        """Append what was read."""
+        """Append Events that were read."""
         for event in received:
             self._events.append(event)
             self._bytes += len(event.raw)
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more is to be read until some have gone."""
+        """Whether no more Events are to be read until some have gone."""
         return len(self._events) >= MAX_WAITING_EVENTS or self._bytes >= MAX_WAITING_BYTES
 
     @property
     def fills_a_batch(self) -> bool:
-        """Whether the next batch can't grow any more."""
+        """Whether the next batch is full."""
         return len(self._events) >= MAX_BATCH_EVENTS or self._bytes >= MAX_BATCH_BYTES
 
     def take_batch(self) -> list[Received]:
-        """Take the oldest, as many as a batch holds."""
+        """Take the oldest Events, as many as a batch holds."""
         taken: list[Received] = []
         size = 0
         while self._events and len(taken) < MAX_BATCH_EVENTS and size < MAX_BATCH_BYTES:

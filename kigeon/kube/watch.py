@@ -1,4 +1,4 @@
-"""Watches, read as they come: connections, chunks, lines."""
+"""Opens watches, and reads their lines as they come."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from kigeon.kube.lines import LineSplitter, WatchEvent, parse_line
 log = logging.getLogger(__name__)
 
 SILENCE = 60.0
-"""Seconds without a byte after which a watch counts as half-open and is made anew."""
+"""Seconds without a byte after which a watch counts as half-open and is opened again."""
 
 WATCH_SECONDS = (240, 360)
-"""For how long the server is asked to keep a watch: spread, so that watches that began together do not end together."""
+"""Bounds of a watch's random timeoutSeconds, so that watches that began together do not end together."""
 
 AT_ONCE = 0.001
-"""Seconds that a read takes at the most of what has come already."""
+"""Seconds for a read of bytes that have come already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What is listed and watched: a collection's path, and a query that narrows it down."""
+    """A collection to list and watch, with its path and a query that narrows it down."""
 
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
@@ -40,16 +40,16 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class WatchLimits:
-    """Between how many seconds the server is asked to keep a watch, and how many it may be silent for."""
+    """Bounds of the timeoutSeconds that the server is asked for, and the seconds for which a watch may be silent."""
 
     seconds: tuple[int, int] = WATCH_SECONDS
     silence: float = SILENCE
 
 
 class WatchReader:
-    """Reads watches of one resource; several at a time, each in a thread.
+    """Reads watches of one resource, also several at a time, each in a thread.
 
-    *heard* is called when the API server gives a sign of life, *unreadable* is told what was skipped.
+    *heard* is called when the API server gives a sign of life, *unreadable* with the number of skipped lines and why.
     """
 
     def __init__(
@@ -67,11 +67,11 @@ class WatchReader:
         self._unreadable = unreadable
         self._open: set[urllib3.BaseHTTPResponse] = set()
         self.watches = 0
-        """How many were opened."""
+        """How many watches were opened."""
         self.beat = time.monotonic()
-        """When there was a sign of life last, on the steady clock."""
+        """When the API server gave its last sign of life, on the steady clock."""
         self.is_drained = False
-        """Whether everything that had come was read with what was yielded last."""
+        """Whether the lines that were yielded last are all that had come."""
 
     @property
     def is_watching(self) -> bool:
@@ -87,7 +87,7 @@ class WatchReader:
     ) -> Iterator[list[WatchEvent]]:
         """Watch from *version* on; yield lines as they come, until the watch is closed. *opened* is called first.
 
-        Raises :class:`KubernetesError` where it is refused or lost, unless it *is_over* or interrupted anyway.
+        Raises :class:`KubernetesError` where the watch is refused or lost, unless it *is_over* or was interrupted.
         """
         query = {
             **self._resource.query,
@@ -102,11 +102,11 @@ class WatchReader:
         self._open.add(response)
         opened()
         try:
-            # Whoever asked while the watch was being opened had no connection to cut.
+            # An interruption while the watch was being opened had no connection to cut.
             if not (self._is_interrupted() or is_over()):
                 yield from self._read(response)
         except (urllib3.exceptions.ReadTimeoutError, TimeoutError):
-            log.debug("the watch was silent, it is made anew", extra={"path": self._resource.path})
+            log.debug("the watch was silent, kigeon opens another", extra={"path": self._resource.path})
         except READ_ERRORS as error:
             if not (self._is_interrupted() or is_over()):
                 raise KubernetesError(f"the watch was lost: {shorten(str(error))}") from error
@@ -115,7 +115,7 @@ class WatchReader:
             response.close()
 
     def cut(self) -> None:
-        """End reads that wait in other threads."""
+        """End the reads that wait in other threads."""
         for response in list(self._open):
             sock = getattr(getattr(response, "connection", None), "sock", None)
             if sock is not None:
@@ -141,7 +141,7 @@ class WatchReader:
             asked = time.monotonic()
 
     def _parse(self, lines: Sequence[bytes]) -> list[WatchEvent]:
-        """Read lines up to the first ERROR; what can't be read is counted and left out."""
+        """Parse *lines* up to the first ERROR; unreadable lines are counted and left out."""
         parsed = []
         for line in lines:
             try:

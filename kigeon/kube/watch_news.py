@@ -1,4 +1,4 @@
-"""What is said of a watch: that it is established, once, and not each time that it is made anew."""
+"""Log messages about a watch, which say once that it is established, and not again at each regular renewal."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from kigeon.clock import CLOCK_CURE
 log = logging.getLogger(__name__)
 
 MOST_SKEW = 30.0
-"""Seconds by which clocks may differ: the Date that a server tells has whole seconds, and takes a while to come."""
+"""Seconds by which clocks may differ; a server's Date header has whole seconds, and takes a while to arrive."""
 
 
 class WatchNews:
-    """One watch's; *ahead* tells by how many seconds the API server's clock is ahead of this machine's."""
+    """The news of one watch; *ahead* tells by how many seconds the API server's clock is ahead of this machine's."""
 
     def __init__(
         self, path: str, ahead: Callable[[], float] = lambda: 0.0, clock: Callable[[], float] = time.monotonic
@@ -27,12 +27,12 @@ class WatchNews:
         self._lost_at: float | None = None
 
     def lost(self) -> None:
-        """Note that there is none: the API server is away or refuses, or has to be asked for a list."""
+        """Note that the watch is lost, because the API server is away or refuses it, or has to be asked for a list."""
         self._is_told = False
         self._lost_at = self._clock() if self._lost_at is None else self._lost_at
 
     def opened(self) -> None:
-        """Say that there is one, unless that was said and it was not lost since; and how long there was none."""
+        """Log that the watch is established, and for how long it was lost; say nothing if it was not lost."""
         if self._is_told:
             return
         context: dict[str, object] = {"path": self._path}

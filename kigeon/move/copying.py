@@ -43,9 +43,10 @@ async def copy_stream(
     messages = _moved(source, name, renaming)
     async with aclosing(messages):
         first = await anext(messages, None)
-        wanted = ArchiveState(
-            first.sequence if first is not None else state.last_seq + 1, state.last_seq, state.messages, state.bytes
-        )
+        begin = first.sequence if first is not None else state.last_seq + 1
+        # Of what is left behind nobody knows how much it is, before all has been read.
+        most = min(state.messages, state.last_seq - begin + 1)
+        wanted = ArchiveState(begin, state.last_seq, most, state.bytes)
         asked = {"messages": wanted.messages, "bytes": wanted.bytes, "first_seq": wanted.first, "last_seq": wanted.last}
         writer = ArchiveWriter(wanted)
         async with Restoring(target, config, asked) as restoring:

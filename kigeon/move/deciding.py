@@ -6,6 +6,7 @@
     none, here  empty        copy
     leaving     empty        copy, anew: an earlier try ended
     leaving     arriving     copy, anew, where both are marks of the same move
+    leaving     beginning    copy, anew
     moved       arriving     compare, and finish, where both are marks of the same move
     moved       here         nothing: it is done
     here        moved        copy: it goes back to where it came from; what was left there is deleted
@@ -32,11 +33,15 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An end as it was found. ``place`` names it for people, ``holds`` is whether there is a stream of the queue."""
+    """An end as it was found. ``place`` names it for people, ``holds`` is whether there is a stream of the queue.
+
+    ``has_begun`` is whether nothing is there but the beginning of a stream, which has no mark yet.
+    """
 
     place: str
     mark: Mark | None
     holds: bool
+    has_begun: bool = False
 
     @property
     def state(self) -> MoveState | None:
@@ -99,7 +104,9 @@ def _gone_on_with(source: Found, mark: Mark, target: Found) -> Plan:
 
 def _begun_before(mark: Mark, target: Found) -> Plan:
     """Return what is to be done where an earlier try has not come far."""
-    if target.mark is not None and target.state is MoveState.ARRIVING and target.mark.id == mark.id:
+    if target.has_begun or (
+        target.mark is not None and target.state is MoveState.ARRIVING and target.mark.id == mark.id
+    ):
         return Plan(Step.COPY, mark.id, mark.follows)
     _check_room(target, mark.follows)
     return Plan(Step.COPY, mark.id, mark.follows)

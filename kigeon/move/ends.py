@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, Self
-
-import orjson
-from nats.js import api
+from typing import Protocol, Self
 
 from kigeon.config.settings import ExternalQueue, QueueSettings
-from kigeon.errors import MoveRefused, QueueError, shorten
+from kigeon.errors import MoveRefused, QueueError
+from kigeon.move.asking import change_config, config_as_stored, named_streams
 from kigeon.move.copying import delete_stream
 from kigeon.move.reading import MoveClient
-from kigeon.move.renaming import is_of_queue, is_subject_of, order_of
+from kigeon.move.renaming import is_subject_of
 from kigeon.queue.broker.address import QueueAddress, external_address
-from kigeon.queue.broker.connection import queue_errors
-from kigeon.queue.broker.error_codes import ErrorCode
 from kigeon.queue.broker.lock import unusable
 from kigeon.queue.broker.mark import MARK_KEY, Mark, mark_in, mark_of, put_mark, write_mark
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import file_store_bytes
+from kigeon.queue.broker.stream_configs import file_store_bytes
 
 log = logging.getLogger(__name__)
 
 CONNECT_WITHIN = 20.0
 ANSWER_WITHIN = 10.0
+STOP_WITHIN = 60.0
 """Seconds."""
 
 
@@ -60,6 +58,9 @@ class End(Protocol):
     async def holds(self) -> bool:
         """Whether there is a stream of the queue, or may be."""
 
+    async def has_begun(self) -> bool:
+        """Whether there is nothing but the beginning of a stream that has no mark yet."""
+
     async def open(self) -> None:
         """Have a server, and connect to it; once is enough."""
 
@@ -71,6 +72,9 @@ class End(Protocol):
 
     async def forget(self) -> None:
         """Delete every stream of the queue, and then the mark."""
+
+    async def settle(self) -> None:
+        """See that what was restored is durable."""
 
 
 class _Connected:
@@ -146,6 +150,10 @@ class DataDirectory(_Connected):
         """Whether there is a store; a server would make one."""
         return self._store.is_dir()
 
+    async def has_begun(self) -> bool:
+        """Never: the mark is there before anything else."""
+        return False
+
     async def open(self) -> None:
         """Start the server."""
         if self._client is None:
@@ -154,15 +162,27 @@ class DataDirectory(_Connected):
             await self._connect(self._server.address)
 
     async def begin(self, mark: Mark) -> None:
-        """Mark it, and start a server on an empty store."""
+        """Mark it, and start a server on an empty store, which it does not sync for each message."""
         await self.put_mark(mark)
         await self._remove()
+        self._server.syncs = False
         await self.open()
 
     async def forget(self) -> None:
         """Remove the store, whatever state it is in, then the mark."""
         await self._remove()
         await self.put_mark(None)
+
+    async def settle(self) -> None:
+        """End the server, sync the store, and have a server that syncs."""
+        await self.close()
+        await asyncio.to_thread(self._server.stop, STOP_WITHIN)
+        try:
+            await asyncio.to_thread(sync_tree, self._store)
+        except OSError as error:
+            raise unusable(self._data_dir, error) from error
+        self._server.syncs = True
+        await self.open()
 
     async def _remove(self) -> None:
         await self.close()
@@ -193,17 +213,22 @@ class Cluster(_Connected):
 
     async def mark(self) -> Mark | None:
         """Read it from the events stream."""
-        config = await self._events()
+        events, named = self.address.names.events, await named_streams(self.client)
+        if events not in named:
+            return None
+        config = await config_as_stored(self.client, events)
+        if config is None and named != [events]:
+            raise QueueError(f"the stream {events} does not answer")
         return mark_in(config.get("metadata")) if config is not None else None
 
     async def put_mark(self, mark: Mark | None) -> None:
         """Write it to the events stream, everything else about which stays as it is."""
-        config = await self._events()
+        config = await config_as_stored(self.client, self.address.names.events)
         if config is None:
             raise MoveRefused(f"{self.place}: there is no stream {self.address.names.events}: see what deleted it")
         metadata = {key: text for key, text in config.get("metadata", {}).items() if key != MARK_KEY}
         config["metadata"] = {**metadata, **(self.metadata(mark) if mark is not None else {})}
-        await self._ask("UPDATE", config)
+        await change_config(self.client, config)
         if await self.mark() != mark:
             raise QueueError(f"{self.place}: the mark of the move is not what was written")
 
@@ -213,7 +238,12 @@ class Cluster(_Connected):
 
     async def holds(self) -> bool:
         """Whether any of the queue's streams is there."""
-        return bool(await streams_of(self))
+        return bool(await named_streams(self.client))
+
+    async def has_begun(self) -> bool:
+        """Whether there is nothing but an events stream whose restoring was broken off: it comes first."""
+        events = self.address.names.events
+        return await named_streams(self.client) == [events] and await config_as_stored(self.client, events) is None
 
     async def open(self) -> None:
         """Connect."""
@@ -228,41 +258,25 @@ class Cluster(_Connected):
 
     async def forget(self) -> None:
         """Delete the streams; that which has the mark last. One of other subjects is somebody else's."""
-        names = self.address.names
-        for found in reversed(await _streams(self)):
-            if all(is_subject_of(names, subject) for subject in found.subjects or ()):
-                await delete_stream(self.client.jetstream(timeout=ANSWER_WITHIN), found.name or "")
+        for name in reversed(await named_streams(self.client)):
+            config = await config_as_stored(self.client, name) or {}
+            if all(is_subject_of(self.address.names, subject) for subject in config.get("subjects") or ()):
+                await delete_stream(self.client.jetstream(timeout=ANSWER_WITHIN), name)
 
-    async def _events(self) -> dict[str, Any] | None:
-        answer = await self._ask("INFO", None)
-        found: dict[str, Any] | None = answer.get("config")
-        return found
+    async def settle(self) -> None:
+        """Its servers have synced what most of them hold."""
 
-    async def _ask(self, what: str, config: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Ask for the events stream; nats-py would leave out what it does not know of its configuration."""
-        subject = f"$JS.API.STREAM.{what}.{self.address.names.events}"
-        payload = orjson.dumps(config) if config is not None else b""
-        with queue_errors(f"asking {self.address.names.events} for its mark"):
-            answer: dict[str, Any] = orjson.loads(
-                (await self.client.request(subject, payload, timeout=ANSWER_WITHIN)).data
-            )
-        error = answer.get("error", {})
-        if error and error.get("err_code") != ErrorCode.STREAM_NOT_FOUND:
-            raise QueueError(f"{subject}: {shorten(str(error.get('description')))}")
-        return answer
+
+def sync_tree(folder: Path) -> None:
+    """Sync every file and every folder below *folder*, and itself; raises :class:`OSError`."""
+    for path in [*folder.rglob("*"), folder, folder.parent]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 async def streams_of(end: End) -> list[str]:
     """Return the names of the queue's streams at *end*, in the order in which they are moved."""
-    return [found.name or "" for found in await _streams(end)]
-
-
-async def _streams(end: End) -> list[api.StreamConfig]:
-    names, js = end.address.names, end.client.jetstream(timeout=ANSWER_WITHIN)
-    found: list[api.StreamConfig] = []
-    with queue_errors("asking for the streams"):
-        offset = 0
-        while page := await js.streams_info(offset):
-            offset += len(page)
-            found += [info.config for info in page if is_of_queue(names, info.config.name or "")]
-    return sorted(found, key=lambda config: order_of(names, config.name or ""))
+    return await named_streams(end.client)

@@ -34,7 +34,7 @@ from kigeon.move.settling import wait_for_replicas
 from kigeon.queue.broker.connection import queue_errors
 from kigeon.queue.broker.mark import MARK_KEY, Mark, MoveState
 from kigeon.queue.broker.scan import stream_state
-from kigeon.queue.broker.streams import config_of
+from kigeon.queue.broker.stream_configs import config_of
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Move:
         """
         if plan.step is Step.FINISH:
             try:
-                return await self._pass_on(plan, await self._compare())
+                return await self._pass_on(plan, await self._settled())
             except Differs as error:
                 log.warning("what came is not what was sent, it is copied anew", extra={"error": str(error)})
         leaving = self._mark(MoveState.LEAVING, plan, self.target)
@@ -74,7 +74,7 @@ class Move:
         try:
             await self._refuse_living()
             await self._copy(plan)
-            compared = await self._compare()
+            compared = await self._settled()
         except BaseException:
             await self._give_up(Found(self.source.place, leaving, True))
             raise
@@ -86,7 +86,7 @@ class Move:
         if mark.state is MoveState.MOVED:
             mark = replace(mark, state=MoveState.LEAVING)
             await self._insist("marking the source", lambda: self.source.put_mark(mark))
-        if target.mark is not None and target.mark.id == mark.id:
+        if target.has_begun or (target.mark is not None and target.mark.id == mark.id):
             await self._insist("deleting what came", self.target.forget)
         before = Mark(MoveState.HERE, mark.follows, "", mark.at) if mark.follows else None
         await self._insist("marking the source", lambda: self.source.put_mark(before))
@@ -107,6 +107,19 @@ class Move:
             config = await self._insist(f"copying {name}", partial(self._config, name, arriving))
             await self._insist(f"copying {name}", Copying(self, name, config))
             log.info("a stream was copied", extra={"stream": name, "to": config["name"]})
+
+    async def _settled(self) -> dict[str, Compared]:
+        """Return what both ends hold, durably; raises :class:`Differs`."""
+        found = await self._compare()
+        self.told("syncing", 0, 0)
+        await self._insist("syncing the target", self.target.settle)
+        for name, same in found.items():
+            state = await self._insist(f"looking at {name}", partial(stream_state, self.target.client, name))
+            if state.last_seq != same.last or state.messages < same.messages:
+                raise Differs(
+                    f"{name} ends with message {state.last_seq}, and has held {same.last} before it was synced"
+                )
+        return found
 
     async def _compare(self) -> dict[str, Compared]:
         """Return what both ends hold; raises :class:`Differs`."""
@@ -141,7 +154,7 @@ class Move:
         """Undo what was done, if the ends answer; else the marks stay, and whoever comes says so."""
         at_once = replace(self, patience=0.0)
         try:
-            await at_once.undo(source, Found(self.target.place, await self.target.mark(), True))
+            await at_once.undo(source, await found_at(self.target))
         except KigeonError as error:
             log.error("the move is not finished, and not undone", extra={"error": str(error), "cure": CURE})
         else:
@@ -195,6 +208,11 @@ class Move:
                     raise
                 log.warning("the queue is away, trying again", extra={"doing": doing, "error": str(error)})
                 await asyncio.sleep(delay)
+
+
+async def found_at(end: End) -> Found:
+    """Return an open end as it is; raises :class:`QueueError`."""
+    return Found(end.place, await end.mark(), await end.holds(), await end.has_begun())
 
 
 class Copying:

@@ -12,10 +12,11 @@ from nats.aio.msg import Msg
 
 from kigeon.move.archive import StoredMessage
 from kigeon.queue.broker.connection import QueueClient
-from kigeon.queue.broker.scan import StreamMessage, message_of, scan_as
+from kigeon.queue.broker.scan import StreamMessage, message_of, scan_as, stream_state
 
-AT_ONCE = 32
-"""Messages in memory: an envelope may have megabytes."""
+BYTES_AT_ONCE = 8 * 1024 * 1024
+MOST_AT_ONCE = 512
+"""What is in memory, about: an envelope may have megabytes, and some bytes."""
 
 _AS_STORED = "\0as stored"
 """Under which :class:`MoveClient` leaves the headers of a message; no header has such a name."""
@@ -48,6 +49,8 @@ def _exact(message: Msg) -> _Exact:
 
 async def stored_messages(client: Client, stream: str) -> AsyncGenerator[StoredMessage, None]:
     """Yield each message of *stream*, of a :class:`MoveClient`; raises as :func:`~kigeon.queue.broker.scan.scan`."""
-    async with aclosing(scan_as(_exact, client, stream, ">", 1, most=AT_ONCE)) as messages:
+    state = await stream_state(client, stream)
+    most = min(max(BYTES_AT_ONCE * state.messages // max(state.bytes, 1), 1), MOST_AT_ONCE)
+    async with aclosing(scan_as(_exact, client, stream, ">", 1, most=most)) as messages:
         async for message in messages:
             yield message.stored

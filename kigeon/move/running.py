@@ -15,7 +15,7 @@ from kigeon.finding import Finding
 from kigeon.move.copying import Compared
 from kigeon.move.deciding import Found, Step, decide
 from kigeon.move.ends import Cluster, DataDirectory, End, streams_of
-from kigeon.move.mover import CURE, Move, Told
+from kigeon.move.mover import CURE, Move, Told, found_at
 from kigeon.queue.broker.mark import MoveState
 from kigeon.queue.broker.scan import stream_state
 
@@ -64,7 +64,7 @@ async def _run(
     if not any(finding.is_well for finding in findings):
         raise MoveRefused("\n".join(problems))
     await cluster.open()
-    remote = Found(cluster.place, await cluster.mark(), await cluster.holds())
+    remote = await found_at(cluster)
     source, target = (local, remote) if move.source is directory else (remote, local)
     if undoes:
         await move.undo(source, target)

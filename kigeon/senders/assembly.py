@@ -21,7 +21,7 @@ from kigeon.kube.namespaces import NamespaceFilter, Namespaces
 from kigeon.kube.pods import Missing, PodLookup, pod_key_of
 from kigeon.kube.source import ClusterSource
 from kigeon.observability.histogram import HOOK_SECONDS, Histogram
-from kigeon.queue.broker.streams import digest_ttl_of
+from kigeon.queue.broker.stream_configs import digest_ttl_of
 from kigeon.senders.delivery.sink import Sink
 from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.registry import TYPES

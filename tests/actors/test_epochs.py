@@ -59,6 +59,7 @@ def test_another_begins_for_who_asks_in_the_last(children: Children) -> None:
     assert epochs.begin(2.0) == []
     assert epochs.resync(1)
     assert epochs.begin(2.0) == connects(2)
+    assert epochs.begin(2.0) == []
 
 
 def test_another_is_due_until_who_was_replaced_is_there(children: Children) -> None:

@@ -262,6 +262,14 @@ def test_a_child_that_ends_while_it_is_to_stop_has_stopped(running: Made, time: 
     assert replacements(running) == []
 
 
+def test_while_it_stops_no_epoch_is_begun_again(made: Made, time: ManualTime) -> None:
+    for number in range(1, 5):
+        answer(made, number)
+    made.receive(Stop(10.0), "root")
+    time.now += CONNECT_AGAIN + 0.1
+    assert of(Connect, made.wake()) == []
+
+
 def test_it_has_stopped_where_no_child_has_begun(make: MakeActor, killed: list[int]) -> None:
     made = make(Supervisor)
     made.receive(replace(SUPERVISE, children=(ChildSpec("sender/out", "actors.sender.Sender", sender=SENDER),)), "root")
@@ -354,6 +362,17 @@ def test_a_role_is_given_back_when_its_actors_have_finished(among: Made, killed:
     assert of(RoleStopped, [*found, *among.wake()]) == [(MEMBER, RoleStopped("pipeline", 7))]
 
 
+def test_a_pipeline_that_is_taken_again_begins_another_epoch(among: Made) -> None:
+    for time in (1, 2):
+        stands(among, 2 * time, "pipeline")
+        first = len(among.created) - 2
+        found = []
+        for number, spec in enumerate(CHILDREN[:3], first):
+            found += among.receive(Pong(1, spec.name, 100 + number, {}), f"address-{number}")
+        assert {message.epoch for _, message in of(Connect, found)} == {time}
+        stands(among, 2 * time + 1)
+
+
 def test_an_actor_begins_with_the_server_by_which_the_lease_was_renewed(among: Made) -> None:
     standing = Standing(1, REPLICA, 2000.0, frozenset({"sender.out"}), {}, {}, 1, server="b:4222")
     ((_, start),) = of(Start, among.receive(standing, MEMBER))
@@ -421,6 +440,17 @@ def test_with_its_membership_everything_ends(among: Made, killed: list[int]) -> 
     assert among.created[5:] == [Membership], "not before what it was for is gone"
 
 
+def test_what_ends_with_a_membership_that_hangs_is_not_replaced(
+    among: Made, killed: list[int], time: ManualTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    stands(among, 1, "sender.out")
+    time.now += START_DEADLINE + 0.1
+    among.wake()
+    assert sorted(killed) == [101, 102]
+    replaced = [record for record in caplog.records if record.getMessage() == "an actor is replaced"]
+    assert [vars(record)["actor"] for record in replaced] == ["membership"]
+
+
 def test_stopping_it_leaves_the_others(among: Made, killed: list[int]) -> None:
     stands(among, 1, "sender.out")
     among.receive(Pong(1, "sender/out", 102, {}), "address-2")
@@ -433,6 +463,17 @@ def test_stopping_it_leaves_the_others(among: Made, killed: list[int]) -> None:
     assert (MEMBER, RoleStopped("sender.out", 9)) in found
     assert [to for to, _ in of(Stop, found)] == [MEMBER]
     assert [to for to, _ in of(Stopped, among.receive(Stopped("membership", {}), MEMBER))] == ["root"]
+
+
+def test_while_it_stops_nothing_is_imported_for_roles_that_it_will_not_run(
+    among: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported: list[list[ChildSpec]] = []
+    monkeypatch.setattr(supervisor, "import_actors", imported.append)
+    stands(among, 1, "sender.out")
+    among.receive(Stop(10.0), "root")
+    stands(among, 2, "sender.out", "pipeline")
+    assert imported == [[CHILDREN[3]]]
 
 
 def test_alone_it_takes_its_time_to_stop(among: Made, killed: list[int]) -> None:

@@ -238,7 +238,11 @@ def test_what_comes_while_the_outbox_rests_goes_when_it_is_woken(
     informer = RecordingInformer.made[-1]
     informer.read(1)
     assert sent(resting.handle()) == [[1]]
+    (timer,) = resting.loop.timers
+    assert timer.seconds == pytest.approx(3600.0, abs=60.0)
     informer.read(2)
     assert sent(resting.handle()) == []
     resting.actor._outbox._clock = lambda: 10_000_000.0
-    assert sent(resting.wake()) == [[2]]
+    timer.action()
+    assert sent(resting.handle()) == [[2]]
+    assert [timer.is_cancelled for timer in resting.loop.timers] == [True, False]

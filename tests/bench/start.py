@@ -18,7 +18,8 @@ from pathlib import Path
 from kigeon.config.settings import QueueSettings
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import declare, file_store_bytes
+from kigeon.queue.broker.stream_configs import file_store_bytes
+from kigeon.queue.broker.streams import declare
 from kigeon.senders.progress.envelope import Position
 from kigeon.senders.progress.outcome import Outcome
 from kigeon.standin.apiserver import ApiServer

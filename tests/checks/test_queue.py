@@ -15,7 +15,7 @@ from nats.js import JetStreamContext
 
 from kigeon.config.settings import ExternalQueue, QueueSettings
 from kigeon.queue.broker.address import external_address
-from kigeon.queue.broker.streams import records_config, retry_config, stream_configs
+from kigeon.queue.broker.stream_configs import records_config, retry_config, stream_configs
 from tests.support.checking import Setup
 from tests.support.nats import NatsNode, free_port
 from tests.support.nats_credentials import make_authority, make_operator
@@ -292,7 +292,7 @@ def test_streams_with_other_settings(queue: Queue, tmp_path: Path) -> None:
         ask(node, lambda js: js.add_stream(name="kigeon-seen", subjects=["kigeon.seen"], storage="memory"))
         queue.use(node)
         said, cure = queue.failure()
-    assert said.endswith("the stream kigeon-seen exists with other settings: it is kept in memory")
+    assert said.endswith("the stream kigeon-seen exists with other settings: its storage is memory")
     assert "a queue.name of its own" in cure
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from kigeon.standin.apiserver import ApiServer
+from tests.support.commands import run_command
 from tests.support.events import make_event
 from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
@@ -37,8 +38,7 @@ class Try:
         return str(path)
 
     def __call__(self, script: str, *more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-P", "-m", "kigeon", "hook", "test", self.write("hook.star", script), *more]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return run_command("hook", "test", self.write("hook.star", script), *more)
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -119,35 +118,6 @@ def test_the_zero_of_hard_refresh_is_off(tmp_path: Path) -> None:
     assert sender.filter == FilterSettings({}, False, 0.0)
 
 
-def test_json_is_yaml(tmp_path: Path) -> None:
-    config = {"url": "http://l", "streamLabels": {"a": "\N{GRINNING FACE}"}}
-    text = json.dumps({"eventsenders": [{"name": "a", "type": "loki", "config": config}]})
-    assert "\\ud83d\\ude00" in text
-    (sender,) = load(tmp_path, text).senders
-    assert sender.settings == LokiSettings("http://l", stream_labels={"a": "\N{GRINNING FACE}"})
-
-
-def test_anchors_and_merges_are_followed(tmp_path: Path) -> None:
-    text = """\
-eventsenders:
-- name: one
-  type: loki
-  config: &base
-    url: http://loki:3100
-    tenantID: one
-- name: two
-  type: loki
-  config: {<<: *base, tenantID: two}
-- {name: three, type: loki, config: *base}
-"""
-    found = [sender.settings for sender in load(tmp_path, text).senders]
-    assert [(loki.url, loki.tenant_id) for loki in found if loki] == [
-        ("http://loki:3100", "one"),
-        ("http://loki:3100", "two"),
-        ("http://loki:3100", "one"),
-    ]
-
-
 @pytest.mark.parametrize(
     ("auth", "expected"),
     [
@@ -201,77 +171,6 @@ def test_no_repr_shows_a_password(tmp_path: Path, script: Path) -> None:
     assert settings.senders[0].settings is not None
     assert settings.senders[0].settings.basic_auth == BasicAuth("kigeon", "hunter2")
     assert "hunter2" not in f"{settings!r} {settings} {settings.senders[0].settings!r}"
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ({}, LOKI),
-        ({"url": "https://other"}, LokiSettings("https://other")),
-        ({"tenantID": "shop"}, LokiSettings("http://loki:3100", "shop")),
-        (
-            {"eventLabels": {"kind": "involved_object_kind"}, "structuredMetadata": ["level"]},
-            LokiSettings(
-                "http://loki:3100",
-                event_labels=(("kind", "involved_object_kind"),),
-                structured_metadata=(("level", "level"),),
-            ),
-        ),
-        ({"encoding": "json"}, LokiSettings("http://loki:3100", encoding="json")),
-        ({"streamLabels": {"app": "web"}}, LokiSettings("http://loki:3100", stream_labels={"app": "web"})),
-        (
-            {"basicAuth": {"username": "a", "password": "p"}},
-            LokiSettings("http://loki:3100", basic_auth=BasicAuth("a", "p")),
-        ),
-        (
-            {"tlsConfig": {"insecureSkipVerify": True}},
-            LokiSettings("http://loki:3100", insecure_skip_verify=True),
-        ),
-    ],
-)
-def test_what_a_hook_returns_is_read_by_the_rules_of_the_file(change: dict[str, Any], expected: LokiSettings) -> None:
-    assert parse_config(TYPES["loki"].config, {"url": "http://loki:3100", **change}) == expected
-
-
-@pytest.mark.parametrize(
-    ("change", "path", "message"),
-    [
-        ({"url": "http://loki/path"}, "url", "must be a base URL without path"),
-        ({"url": None}, "url", "must be a text"),
-        ({"tenantID": 7}, "tenantID", "must be a text"),
-        ({"tenantID": "a\r\nX-Other: b"}, "tenantID", "must consist of letters, digits and"),
-        ({"eventLabels": {"__a": "reason"}}, "eventLabels.__a", "begins with __"),
-        ({"eventLabels": {f"a{n}": "reason" for n in range(15)}}, "eventLabels", "make 15 stream labels"),
-        ({"tenant": "a"}, "tenant", "unknown key"),
-        ({"streamLabels": {"app.kubernetes.io/name": "a"}}, "streamLabels.app.kubernetes.io/name", "is no name of"),
-        ({"streamLabels": {"app": None}}, "streamLabels.app", "must be a text"),
-        ({"hook": {"script": "a.star"}}, "hook", "unknown key"),
-        ({"basicAuth": {"passwordEnvVar": "HOME"}}, "basicAuth.passwordEnvVar", "is for the file alone"),
-        (
-            {"basicAuth": {"username": "a", "usernameEnvVar": "HOME"}},
-            "basicAuth.usernameEnvVar",
-            "is for the file alone",
-        ),
-    ],
-)
-def test_what_a_hook_must_not_return(change: dict[str, Any], path: str, message: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        parse_config(TYPES["loki"].config, {"url": "http://loki:3100", **change})
-    (problem,) = caught.value.problems
-    assert (problem.path, problem.line) == (path, 0)
-    assert problem.message.startswith(message)
-
-
-def test_everything_wrong_with_a_hooks_result_is_told() -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        parse_config(TYPES["loki"].config, {"tenantID": 7, "streamLabels": {"a-b": "c"}, "more": 1})
-    assert {problem.path for problem in caught.value.problems} == {"url", "tenantID", "streamLabels.a-b", "more"}
-
-
-def test_stdout_has_no_config_and_a_hook_may_give_it_none() -> None:
-    assert parse_config(TYPES["stdout"].config, {}) is None
-    with pytest.raises(ConfigurationError, match="url: unknown key"):
-        parse_config(TYPES["stdout"].config, {"url": "http://loki"})
 
 
 YAML = st.recursive(

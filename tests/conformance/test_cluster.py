@@ -85,7 +85,7 @@ def test_compacted_history_is_listed_anew_and_known(cluster: Cluster, loki: Loki
         cluster.compact()
         kigeon.start()
         loki.wait_for(40)
-        wait_until(lambda: "listing anew" in messages(kigeon), what="a list after 410")
+        wait_until(lambda: "listing again" in messages(kigeon), what="a list after 410")
         events.append(recorder.record(40))
         loki.wait_for(41)
         assert kigeon.stop() == 0

@@ -28,7 +28,7 @@ def test_history_is_compacted_in_the_midst_of_a_list(cluster: Cluster, loki: Lok
         cluster.compact()
         wire.release()
         loki.wait_for(len(events), 120)
-        reasons = [line.get("reason") for line in kigeon.log() if line["message"] == "listing anew"]
+        reasons = [line.get("reason") for line in kigeon.log() if line["message"] == "listing again"]
         assert reasons == []
         assert kigeon.stop() == 0
     assert_once(loki.lines, events)

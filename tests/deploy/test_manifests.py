@@ -70,6 +70,17 @@ def test_the_server_takes_them_whole_and_again(plane: ControlPlane, folder: str)
         assert lacks(kept, document) == []
 
 
+def test_the_job_that_moves_a_queue_is_taken_and_has_the_volume_of_the_stateful_set(plane: ControlPlane) -> None:
+    job, workload = manifest("replicas/move.yaml"), manifest("statefulset.yaml")
+    assert lacks(plane.apply(job), job) == []
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"kigeon:{__version__}"
+    (claim,) = workload["spec"]["volumeClaimTemplates"]
+    volumes = {volume["name"]: volume for volume in job["spec"]["template"]["spec"]["volumes"]}
+    name = f"{claim['metadata']['name']}-{workload['metadata']['name']}-0"
+    assert volumes["data"]["persistentVolumeClaim"]["claimName"] == name
+
+
 def lacks(kept: Any, wanted: Any, path: str = "") -> list[str]:
     """Return the paths of what is in *wanted* and not in *kept*."""
     if isinstance(wanted, dict):

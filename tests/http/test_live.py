@@ -2,35 +2,12 @@
 
 import json
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
-import pytest
-
 from kigeon.http.live import LivePage, page
 from kigeon.http.parts import PARTS
-from kigeon.http.problems import problems
-from kigeon.http.site import Site
-from kigeon.observability.overview import RECENT
-from kigeon.observability.snapshot import write_snapshot
-from tests.http.serving import Clock
-from tests.observability.snapshots import WELL, with_child, with_report
-
-
-@pytest.fixture
-def told() -> dict[str, Any]:
-    site = Site(Clock())
-    site.tell(write_snapshot(WELL))
-    return site._told()
-
-
-@pytest.fixture
-def shown(told: dict[str, Any]) -> LivePage:
-    found = LivePage(1000)
-    found.take(WELL.latest)
-    found.show(told)
-    return found
+from tests.observability.snapshots import WELL
 
 
 def news(found: LivePage, seen: int) -> dict[str, Any]:
@@ -115,66 +92,7 @@ def test_what_does_not_change_is_no_news(shown: LivePage, told: dict[str, Any]) 
     assert shown.version == before
 
 
-def test_every_failure_has_its_reason_on_the_page() -> None:
-    site = Site(Clock())
-    held = [
-        {"destination": "http://loki <a>", "stream": "", "state": "held", "reason": "401 no org id",
-         "cure": "check basicAuth and tenantID", "since": 9_990.0, "next": 10_010.0, "events": 2},
-    ]  # fmt: skip
-    site.tell(write_snapshot(with_report("sender/loki", held=held, parked=7, evicted=3)))
-    found = LivePage(1)
-    found.show(site._told())
-    html = found.html("").decode()
-    for text in ("http://loki &lt;a&gt; takes nothing", "401 no org id", "Cure: check basicAuth and tenantID"):
-        assert text in html
-    assert "loki: 7 events are parked" in html
-    assert "loki: 3 events were evicted" in html
-    # What only a hand heals is told first.
-    assert html.index("evicted") < html.index("are parked")
-
-
-def test_what_failed_lately_is_named_with_its_cure_and_forgotten_when_it_works_again() -> None:
-    clock = Clock()
-    site = Site(clock)
-    trouble = {"what": "the hook fails", "reason": "line 2", "cure": "correct it", "at": clock().steady - 30.0}
-    site.tell(write_snapshot(with_report("sender/loki", troubles=[trouble])))
-    assert [problem.cure for problem in problems(site._told()) if "hook" in problem.title] == ["correct it"]
-    clock.forward(RECENT)
-    assert not [problem for problem in problems(site._told()) if "hook" in problem.title]
-
-
-@pytest.mark.parametrize(("ahead", "said"), [(600.2, "600 s behind"), (-45.0, "45 s ahead of"), (20.0, "")])
-def test_a_clock_that_is_wrong_is_named(ahead: float, said: str) -> None:
-    site = Site(Clock())
-    site.tell(write_snapshot(with_report("watcher", clockAhead=ahead)))
-    found = [problem.text for problem in problems(site._told()) if "clock" in problem.title]
-    assert found == ([f"It is {said} that of the API server."] if said else [])
-
-
-def test_the_day_begins_when_kigeon_did_and_tells_the_rate_of_now() -> None:
-    clock = Clock()
-    site = Site(clock)
-    began = replace(WELL, started_at=clock().day)
-    for stored in (10, 25):
-        queue = {**WELL.child("queue").report, "stored": stored}
-        site.tell(write_snapshot(with_child("queue", replace(WELL.child("queue"), report=queue), began)))
-        clock.forward(5.0)
-    shown = PARTS["day"](site._told())
-    assert "3/s now, at most 3/s" in shown
-    assert 'known since <time datetime="2027-01-15T08:00:00Z">' in shown
-    assert "17 now" in shown  # the sender has the last fifteen still to read
-
-
 def test_the_script_and_the_page_name_the_same_elements() -> None:
     named = set(re.findall(r'byId\("(\w+)"\)', page("status.js").decode()))
     assert named
     assert named <= set(Page(page("index.html").decode()).ids)
-
-
-def test_replicas_are_shown_where_there_are_some() -> None:
-    told = {"roles": [{"role": "pipeline", "replica": "kigeon-<a>", "since": "2027-01-15T08:00:00+00:00"}]}
-    shown = PARTS["roles"](told)
-    assert "<td>kigeon-&lt;a&gt;</td>" in shown
-    assert "08:00:00" in shown
-    assert "nobody" in PARTS["roles"]({"roles": [{"role": "pipeline", "replica": "", "since": ""}]})
-    assert PARTS["roles"]({"roles": []}) == ""

@@ -1,31 +1,25 @@
 """What is read of the cluster, on its way into the outbox."""
 
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
-from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
 
-from kigeon.events.checkpoint import CheckpointDelta
 from kigeon.events.envelope import unpack
 from kigeon.events.occurrence import identity_of
-from kigeon.kube import access as access_module
 from kigeon.kube import ordering
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.collector import LONGEST_HOLD, EventCollector
-from kigeon.kube.completeness import last_written
 from kigeon.kube.informer import Informer
-from kigeon.kube.lifetime import DECAY
-from kigeon.kube.lines import WatchEvent, parse_line
+from kigeon.kube.lines import parse_line
 from kigeon.kube.outbox import Batch, Outbox
 from kigeon.kube.source import ClusterSource
 from kigeon.kube.watch import Resource
 from kigeon.standin.apiserver import ApiServer
+from tests.support.collecting import Watching, stamped, watch_line
 from tests.support.events import make_event
 from tests.support.processes import wait_until
 
@@ -35,12 +29,6 @@ def outbox() -> Outbox:
     outbox = Outbox()
     outbox.connect(1)
     return outbox
-
-
-def line(kind: str, batch_seq: int, version: str) -> WatchEvent:
-    event = make_event(batch_seq)
-    event["metadata"]["resourceVersion"] = version
-    return parse_line(b'{"type":"%s","object":%s}' % (kind.encode(), orjson.dumps(event)))
 
 
 def taken(outbox: Outbox) -> Batch:
@@ -137,7 +125,7 @@ def test_a_list_that_was_not_taken_whole_tells_nothing_of_the_time() -> None:
     watching.collector.release()
     watching.outbox.close()
     watching.collector.on_list_page(pages_of(make_event(2)), "7")
-    watching.collector.on_events([line("ADDED", 3, "8")])
+    watching.collector.on_events([watch_line("ADDED", 3, "8")])
     assert watching.delta().watched_until == 0.0
     assert watching.outbox.take() is None
 
@@ -177,7 +165,12 @@ def test_a_list_of_nothing_offers_nothing(outbox: Outbox) -> None:
 
 def test_what_was_added_or_modified_goes_on_and_the_rest_is_counted(outbox: Outbox) -> None:
     collector = EventCollector(outbox)
-    lines = [line("ADDED", 1, "11"), line("DELETED", 2, "12"), line("MODIFIED", 3, "13"), line("BOOKMARK", 4, "14")]
+    lines = [
+        watch_line("ADDED", 1, "11"),
+        watch_line("DELETED", 2, "12"),
+        watch_line("MODIFIED", 3, "13"),
+        watch_line("BOOKMARK", 4, "14"),
+    ]
     collector.on_events(lines)
     envelope = taken(outbox).envelope
     assert unpack(envelope.payload) == [lines[0].raw, lines[2].raw]
@@ -227,180 +220,6 @@ def test_what_can_not_be_read_is_counted(reading: tuple[ApiServer, EventCollecto
     api.faults.inject(b"rubbish")
     wait_until(lambda: collector.unreadable_count == 1)
     assert collector.received == 0
-
-
-def stamped(batch_seq: int, written: float) -> dict[str, Any]:
-    """Return an Event that was written at a time, in seconds since the epoch."""
-    stamp = datetime.fromtimestamp(written, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    event = make_event(batch_seq, firstTimestamp=stamp, lastTimestamp=stamp)
-    event["metadata"]["creationTimestamp"] = stamp
-    return event
-
-
-class Watching:
-    """An collector with a clock of its own, and lists as long as they have to be."""
-
-    def __init__(self, watched_until: float = 0.0, lifetime: float = 3600.0) -> None:
-        self.now = 1_000_000_000.0
-        self.outbox = Outbox()
-        self.outbox.connect(1)
-        self.steady = 0.0
-        self.collector = EventCollector(
-            self.outbox, lifetime, watched_until, clock=lambda: self.now, steady=lambda: self.steady
-        )
-
-    def pass_time(self, seconds: float) -> None:
-        self.now += seconds
-        self.steady += seconds
-        self.collector.on_events([line("BOOKMARK", 1, "9")])
-
-    def list(self, *ages: float) -> None:
-        pages = [stamped(batch_seq, self.now - age) for batch_seq, age in enumerate(ages)]
-        half = len(pages) // 2
-        self.collector.on_list_page([(event, b"{}") for event in pages[:half]], "")
-        self.collector.on_list_page([(event, b"{}") for event in pages[half:]], "7")
-
-    def delete(self, *ages: float) -> None:
-        raw = [orjson.dumps(stamped(batch_seq, self.now - age)) for batch_seq, age in enumerate(ages)]
-        self.collector.on_events([parse_line(b'{"type":"DELETED","object":%s}' % event) for event in raw])
-
-    def delta(self) -> CheckpointDelta:
-        batch = self.outbox.take()
-        assert batch is not None
-        return batch.delta
-
-
-@pytest.mark.parametrize(
-    ("away", "ages", "gaps"),
-    [
-        (3000.0, (10.0,), 0),
-        (7200.0, (10.0, 3000.0), 1),
-        (7200.0, (), 1),
-        (7200.0, (10.0, 7300.0), 0),
-    ],
-    ids=[
-        "away for less than they live",
-        "away for longer",
-        "and nothing is left",
-        "but one from before is still there",
-    ],
-)
-def test_a_gap_is_noticed(away: float, ages: tuple[float, ...], gaps: int) -> None:
-    watching = Watching(watched_until=1_000_000_000.0 - away)
-    watching.list(*ages)
-    assert [gap.since for gap in watching.collector.completeness.gaps] == [watching.now - away] * gaps
-    if gaps:
-        assert watching.collector.completeness.gaps[0].until == watching.now - max(ages, default=0.0)
-
-
-def test_a_first_list_ever_and_a_relist_under_way_show_no_gap() -> None:
-    watching = Watching()
-    for _ in range(3):
-        watching.list(10.0, 20.0)
-        watching.now += 3000.0
-    watching.collector.on_events([line("BOOKMARK", 1, "9")])
-    watching.now += 3000.0
-    watching.list()
-    assert watching.collector.completeness.gaps == []
-
-
-def test_a_gap_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    watching = Watching(watched_until=1_000_000_000.0 - 7200.0)
-    watching.list(3000.0)
-    (record,) = (record for record in caplog.records if "may be missing" in record.message)
-    assert vars(record)["since"] == "2001-09-08T23:46:40+00:00"
-    assert vars(record)["until"] == "2001-09-09T00:56:40+00:00"
-    assert watching.collector.report()["lastGap"] == [vars(record)["since"], vars(record)["until"]]
-
-
-@pytest.mark.parametrize("shown_by", ["list", "delete"])
-def test_events_that_live_longer_than_configured_are_noticed_once(
-    shown_by: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    watching = Watching()
-    for _ in range(3):
-        watching.list(3700.0, 3700.0, 3700.0) if shown_by == "list" else watching.delete(3700.0, 3700.0, 3700.0)
-    assert watching.collector.report()["observedLifetime"] == 0.0
-    for ages in ((10_500.0, 10_600.0, 10_790.0), (10_700.0, 10_600.0, 10_790.0)):
-        watching.list(*ages, 10.0) if shown_by == "list" else watching.delete(*ages)
-    assert watching.collector.report()["observedLifetime"] == 10_800.0
-    assert max(batch.delta.lifetime for batch in iter(watching.outbox.take, None)) == 10_800.0
-    (record,) = (record for record in caplog.records if "kubernetesEventsMaxLifetime" in record.message)
-    assert (vars(record)["configured"], vars(record)["observed"]) == (3600.0, 10_800.0)
-
-
-def test_a_single_event_shows_nothing_of_the_clusters_setting() -> None:
-    watching = Watching()
-    for _ in range(5):
-        watching.list(10_500.0, 10.0)
-        watching.delete(10_500.0)
-        watching.list(10.0, 10_500.0)
-    assert watching.collector.report()["observedLifetime"] == 0.0
-
-
-def test_what_is_shown_no_more_decays() -> None:
-    watching = Watching()
-    watching.list(*[10_500.0] * 3)
-    assert watching.delta().lifetime == 10_800.0
-    for _ in range(10):
-        watching.pass_time(0.9 * DECAY)
-        watching.list(*[10_500.0] * 3)
-    assert watching.collector.report()["observedLifetime"] == 10_800.0
-    for _ in range(3):
-        watching.pass_time(0.9 * DECAY)
-        watching.list(*[10.0] * 3)
-    assert watching.collector.report()["observedLifetime"] == 0.0
-    assert [batch.delta.lifetime for batch in iter(watching.outbox.take, None)][-1] == 3600.0
-
-
-def test_a_wall_clock_that_is_ahead_during_a_list_is_none_of_the_clusters_business(tmp_path: Path) -> None:
-    """The API server's own clock is the one that counts, as it is told with each answer."""
-    outbox = Outbox()
-    outbox.connect(1)
-    with ApiServer() as api:
-        api.put_events(make_event(batch_seq) for batch_seq in range(10))
-        access = ClusterAccess(ClusterSource(api.write_kubeconfig(tmp_path / "config")))
-        with pytest.MonkeyPatch.context() as patch:
-            now = time.time()
-            ahead = SimpleNamespace(time=lambda: now + 72_000.0, monotonic=time.monotonic)
-            patch.setattr(access_module, "time", ahead)
-            assert access.server_time() == now + 72_000.0
-            collector = EventCollector(outbox, clock=access.server_time)
-            informer = Informer(access, Resource("/api/v1/events"), collector)
-            thread = Thread(target=informer.run)
-            thread.start()
-            try:
-                wait_until(lambda: collector.received == 10)
-                assert abs(access.server_time() - now) < 60.0
-            finally:
-                outbox.close()
-                informer.stop()
-                thread.join(10)
-    assert collector.report()["observedLifetime"] == 0.0
-    assert collector.completeness.gaps == []
-
-
-def test_a_clock_that_is_far_off_changes_no_lifetime() -> None:
-    watching = Watching()
-    watching.list(*[30 * 86400.0] * 5)
-    event = make_event(1)
-    event["metadata"]["creationTimestamp"] = event["lastTimestamp"] = event["firstTimestamp"] = "yesterday"
-    watching.collector.on_list_page([(event, b"{}")], "8")
-    watching.collector.on_list_page([({"metadata": {}}, b"{}")], "9")
-    assert watching.collector.report()["observedLifetime"] == 0.0
-
-
-def test_who_wrote_last_is_who_counts() -> None:
-    event = stamped(1, 1_000_000_000.0)
-    event["metadata"]["managedFields"] = [
-        {"time": "2001-09-09T05:00:00Z"},
-        {"time": "2001-09-09T04:00:00Z"},
-        None,
-        {"time": 3},
-    ]
-    assert last_written(event) == "2001-09-09T05:00:00Z"
-    assert last_written({"metadata": None, "eventTime": "2001-09-09T05:00:00.123456Z"}) == "2001-09-09T05:00:00.123456Z"
-    assert last_written({}) == ""
 
 
 def test_what_can_not_be_read_is_told() -> None:

@@ -48,6 +48,13 @@ def test_until_its_end_the_watch_resumes_from_where_it_was_in_doubt() -> None:
     assert versions(batches) == [[("1", "70"), ("2", "70")], [("3", "90")]]
 
 
+def test_without_a_version_of_its_own_every_event_goes_with_that() -> None:
+    found = held(1, resume_from="70")
+    found.listed([make_event(1)])
+    ((event,),) = found.take()
+    assert (event.resource_version, event.anchor) == ("70", "")
+
+
 def test_with_the_version_goes_the_object_that_was_listed_last() -> None:
     found = held(1)
     objects = [make_event(number) for number in (1, 2)]

@@ -5,7 +5,7 @@ import pytest
 
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.envelope import unpack
-from kigeon.kube.outbox import Batch, Outbox
+from kigeon.kube.outbox import EARLY, Batch, Outbox
 from kigeon.kube.unsettled import WINDOW
 from kigeon.kube.untold import TELL_EVERY
 from kigeon.kube.waiting import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_WAITING_EVENTS, Received
@@ -272,22 +272,35 @@ def test_after_a_batch_the_next_one_waits_and_nobody_is_asked_meanwhile() -> Non
     assert paced.outbox.rest == pytest.approx(0.25)
 
 
-def test_what_comes_just_before_a_batch_that_waits_is_for_the_one_after_it() -> None:
+def test_what_comes_after_a_batch_that_may_be_taken_is_for_the_one_after_it() -> None:
     paced = Paced()
-    assert paced.outbox.unneeded_for(0.125) == 0
+    assert paced.outbox.unneeded_for() == 0
     paced.outbox.offer([received(1)])
+    assert paced.outbox.unneeded_for() == pytest.approx(0.25)
     paced.store()
-    assert paced.outbox.unneeded_for(0.125) == pytest.approx(0.25)
+    assert paced.outbox.unneeded_for() == pytest.approx(0.25)
     paced.clock.now += 0.0625
     paced.outbox.offer([received(2)])
-    assert paced.outbox.unneeded_for(0.125) == pytest.approx(0.1875)
-    paced.clock.now += 0.125
-    assert paced.outbox.unneeded_for(0.125) == pytest.approx(0.3125)
-    paced.clock.now += 0.0625
-    assert paced.outbox.unneeded_for(0.125) == 0
+    assert paced.outbox.unneeded_for() == pytest.approx(0.1875)
+    paced.clock.now += 0.1875 - EARLY / 2
+    assert paced.outbox.unneeded_for() == pytest.approx(0.25 + EARLY / 2)
+    paced.clock.now += EARLY
+    assert paced.outbox.unneeded_for() == pytest.approx(0.25)
     assert paced.store() == [b"2"]
     paced.clock.now += 0.1875
-    assert paced.outbox.unneeded_for(0.125) == pytest.approx(0.0625)
+    assert paced.outbox.unneeded_for() == pytest.approx(0.0625)
+
+
+def test_a_reader_that_is_a_little_early_is_waited_for_and_no_batch_comes_more_often_for_it() -> None:
+    paced = Paced()
+    paced.outbox.offer([received(1)])
+    paced.store()
+    began = paced.clock.now
+    for number in range(2, 10):
+        paced.clock.now += paced.outbox.rest - EARLY / 2
+        paced.outbox.offer([received(number)])
+        assert (paced.asked, paced.store()) == (number, [str(number).encode()])
+    assert paced.clock.now - began == pytest.approx(8 * 0.25 - EARLY / 2)
 
 
 def test_a_batch_that_is_full_does_not_wait() -> None:
@@ -311,14 +324,17 @@ def test_a_batch_of_many_bytes_does_not_wait() -> None:
     assert len(paced.store()) == 1
 
 
-def test_after_the_rest_who_took_takes_again_without_being_asked() -> None:
+def test_after_the_rest_whoever_offers_asks() -> None:
     paced = Paced()
     paced.outbox.offer([received(1)])
     paced.store()
-    paced.clock.now += 0.3
+    paced.clock.now += 0.125
     paced.outbox.offer([received(2)])
-    assert (paced.asked, paced.outbox.rest) == (1, 0)
-    assert paced.store() == [b"2"]
+    assert paced.asked == 1
+    paced.clock.now += 0.125
+    paced.outbox.offer([received(3)])
+    assert (paced.asked, paced.outbox.rest) == (2, 0)
+    assert paced.store() == [b"2", b"3"]
 
 
 def test_while_as_much_as_may_be_is_on_its_way_nobody_is_asked() -> None:

@@ -1,9 +1,6 @@
 """What neither an API server nor a kubeconfig should hold: it ends nothing, and tells no secret."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from threading import Event, Thread
-from typing import Any, cast
 
 import orjson
 import pytest
@@ -12,14 +9,11 @@ from hypothesis import strategies as st
 
 from kigeon.errors import KubernetesError, StartError, Unauthorized, UnreadableEvent
 from kigeon.kube.access import ClusterAccess
-from kigeon.kube.informer import Informer
-from kigeon.kube.lines import LineSplitter, WatchEvent, parse_line, parse_page
+from kigeon.kube.lines import LineSplitter, parse_line, parse_page
 from kigeon.kube.reflector import ListPage, Reflector, Watch
 from kigeon.kube.source import ClusterSource
-from kigeon.kube.watch import Resource
 from kigeon.standin.apiserver import ApiServer
 from tests.support.kubeconfig import write_kubeconfig
-from tests.support.processes import wait_until
 
 DEEP = b'{"metadata":{"resourceVersion":"8"},"deep":' + b"[" * 300 + b"]" * 300 + b"}"
 """More levels than can be written again."""
@@ -79,56 +73,6 @@ def test_lists_that_succeed_and_watches_that_fail_do_not_take_turns_at_speed() -
     assert delays == pytest.approx([0.8, 1.6, 3.2, 6.4, 12.8, 25.6])
 
 
-class HangsUp:
-    """A handler whose API server answers nothing more once it was listed."""
-
-    def __init__(self, api: ApiServer) -> None:
-        self._api = api
-        self.lists = 0
-        self.listed = Event()
-
-    def on_list_page(self, items: Sequence[tuple[dict[str, Any], bytes]], resource_version: str) -> None:
-        self.lists += 1
-        if not self.listed.is_set():
-            self._api.hang()
-            self.listed.set()
-
-    def on_events(self, lines: Sequence[WatchEvent]) -> None:
-        """Not looked at."""
-
-    def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
-        """Not looked at."""
-
-    def on_relist(self, reason: str, resume_from: str) -> None:
-        """Not looked at."""
-
-    def on_unreadable(self, count: int) -> None:
-        """Not looked at."""
-
-    def on_backoff(self, seconds: float) -> None:
-        """Not looked at."""
-
-
-def test_a_list_that_is_asked_for_while_a_watch_is_being_opened_does_not_wait_for_its_end(tmp_path: Path) -> None:
-    with ApiServer() as api:
-        handler = HangsUp(api)
-        access = ClusterAccess(ClusterSource(api.write_kubeconfig(tmp_path / "config")))
-        informer = Informer(access, Resource("/api/v1/events"), handler)
-        thread = Thread(target=informer.run)
-        thread.start()
-        try:
-            assert handler.listed.wait(10)
-            api.wait_for_request(lambda request: "watch" in request.query)
-            informer.list_again()
-            api.resume()
-            wait_until(lambda: handler.lists == 2, 10)
-        finally:
-            informer.stop()
-            api.resume()
-            thread.join(10)
-            assert not thread.is_alive()
-
-
 @pytest.mark.parametrize("text", [f"token: *{SECRET}", f"token: !{SECRET} x", f"token: !!int {SECRET}"])
 def test_no_yaml_tells_where_it_is_wrong_but_not_what_stands_there(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config"
@@ -171,15 +115,6 @@ def test_a_token_that_no_header_may_hold_is_refused_without_being_told(tmp_path:
             ClusterAccess(ClusterSource(path)).read("/api/v1/events", {})
         assert SECRET not in str(caught.value)
         assert caught.value.__cause__ is None
-
-
-def test_a_retry_after_that_is_no_number_is_left_out(tmp_path: Path) -> None:
-    with ApiServer() as api:
-        access = ClusterAccess(ClusterSource(api.write_kubeconfig(tmp_path / "config")))
-        api.faults.fail_next(1, 503, retry_after=cast("Any", "\u00b2"))
-        with pytest.raises(KubernetesError) as caught:
-            access.read("/api/v1/events", {})
-        assert (caught.value.status, caught.value.retry_after) == (503, None)
 
 
 @given(st.recursive(st.text(max_size=5), lambda inner: st.lists(inner, max_size=3), max_leaves=5))

@@ -1,6 +1,7 @@
 """Moves between a data directory with something of every kind, and a real nats-server."""
 
 import asyncio
+import os
 import random
 import shutil
 from collections.abc import Awaitable, Callable
@@ -14,7 +15,7 @@ from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
 from kigeon.config.settings import ExternalQueue
-from kigeon.move.ends import Cluster
+from kigeon.move.ends import Cluster, sync_tree
 from kigeon.queue.broker.lock import DirectoryLock
 from kigeon.queue.broker.mark import Mark, MoveState, mark_of, put_mark
 from tests.support.moving import Moving, held
@@ -252,3 +253,33 @@ def test_the_mark_lasts_while_kigeon_declares_its_streams(moving: Moving, node: 
     config = ask(node, lambda js: js.stream_info("kigeon-events")).config
     assert (config.description, config.metadata["team"]) == ("ours", "a")
     assert state_of(mark_at(node)) is MoveState.MOVED
+
+
+def test_all_of_a_store_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "jetstream" / "streams").mkdir(parents=True)
+    (tmp_path / "jetstream" / "streams" / "1.blk").write_bytes(b"block")
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(str(Path(f"/proc/self/fd/{file}").readlink())))
+    sync_tree(tmp_path / "jetstream")
+    folders = [tmp_path, tmp_path / "jetstream", tmp_path / "jetstream" / "streams"]
+    assert sorted(synced) == sorted(map(str, [*folders, folders[-1] / "1.blk"]))
+
+
+def test_what_was_written_of_replicas_alone_stays_behind(moving: Moving, node: NatsNode) -> None:
+    """Then there are fewer messages than the source says, in fewer sequences."""
+    moving.done("external")
+
+    async def lead(js: JetStreamContext) -> None:
+        for number in range(3):
+            await js.publish(f"$KV.kigeon-state.replicas.lease.{number}", b'{"left": true}')
+
+    async def forget(js: JetStreamContext) -> None:
+        await js.purge_stream("KV_kigeon-state", seq=1773)
+
+    ask(node, lead)
+    back = moving.done("embedded")
+    assert held(back)["KV_kigeon-state"] == (4, 1, 1775)
+    moving.done("external")
+    ask(node, lead)
+    ask(node, forget)
+    assert held(moving.done("embedded"))["KV_kigeon-state"] == (0, 1779, 1778)

@@ -3,10 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kigeon.events.kind import OTHER, EventKind, EventKinds
+from kigeon.events.kind import OTHER, EventKind
 from kigeon.observability import event_tally
 from kigeon.observability.event_tally import EventTally
-from tests.support.events import make_event
 
 
 def kind(reason: str, namespace: str = "") -> EventKind:
@@ -55,18 +54,3 @@ def test_the_table_is_bounded_whatever_is_written() -> None:
     for number in range(5000):
         tally.add([EventKind("Normal", f"Reason{number % 300}", f"namespace-{number}")])
     assert len(tally.report()) <= event_tally.MAX_SERIES + event_tally.MAX_REASONS
-
-
-def test_a_kind_is_read_of_an_event_whatever_its_shape() -> None:
-    event = make_event(1, namespace="shop", type="Warning", reason="BackOff")
-    assert EventKinds().of(event) == EventKind("Warning", "BackOff")
-    assert EventKinds(with_namespace=True).of(event) == EventKind("Warning", "BackOff", "shop")
-    assert EventKinds(with_namespace=True).of({"type": ["?"], "reason": 7, "involvedObject": []}) == EventKind(
-        OTHER, "7"
-    )
-    assert len(EventKinds().of({"reason": "x" * 5000}).reason) == 128
-
-
-def test_equal_kinds_are_one_object() -> None:
-    kinds = EventKinds()
-    assert kinds.of(make_event(1, reason="BackOff")) is kinds.of(make_event(2, reason="BackOff"))

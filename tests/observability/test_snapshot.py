@@ -1,9 +1,6 @@
 """What the root knows, as it changes and as it travels."""
 
-from typing import Any
-
 from kigeon.config.settings import SenderSettings, Settings
-from kigeon.observability.accounts import sender_accounts, watcher_accounts
 from kigeon.observability.snapshot import (
     Part,
     Snapshot,
@@ -14,7 +11,7 @@ from kigeon.observability.snapshot import (
     write_snapshot,
 )
 from kigeon.senders.loki.settings import BasicAuth, LokiSettings
-from tests.observability.snapshots import NOW, SENDER, SENDS, WELL
+from tests.observability.snapshots import NOW, SENDS, WELL
 
 
 def test_a_snapshot_survives_the_way() -> None:
@@ -38,38 +35,11 @@ def test_a_part_is_ready_since_it_became_so() -> None:
     assert (gone.since, gone.was_ready) == (30.0, True)
 
 
-def test_accounts_stay_while_the_actor_that_knows_them_is_replaced() -> None:
-    began: dict[str, dict[str, Any]] = {
-        "queue": {"ready": True, "open": False, "received": 0, "stored": 0, "repeated": 0, "unreadable": 0},
-        "sender/loki": {"ready": False, "sender": True},
-    }
-    snapshot = with_children(WELL, began, 10_001.0)
-    assert watcher_accounts(snapshot) == watcher_accounts(WELL)
-    assert sender_accounts(snapshot, "loki") == sender_accounts(WELL, "loki")
-    assert not snapshot.sender("loki").ready
-    assert not snapshot.child("queue").report["open"]
-
-
-def test_what_is_not_known_yet_is_no_account() -> None:
-    began: dict[str, dict[str, Any]] = {
-        "queue": {"ready": True, "open": False, "received": 0, "stored": 0},
-        "sender/loki": {"ready": True},
-    }
-    snapshot = with_children(Snapshot(senders=("loki",)), began, 1.0)
-    assert (watcher_accounts(snapshot), sender_accounts(snapshot, "loki")) == ({}, {})
-
-
 def test_a_problem_of_the_server_ends_when_the_queue_stores_again() -> None:
     full = Snapshot(nats_server=Part(ready=True, problem="No space left on device"))
     failing = with_children(full, {"queue": {"open": True, "storingSince": 5.0}}, 10.0)
     assert failing.nats_server.problem
     assert not with_children(failing, {"queue": {"open": True, "storingSince": 0.0}}, 11.0).nats_server.problem
-
-
-def test_a_new_sender_has_what_was_stored_since_it_began() -> None:
-    report = {**SENDER, "first": 9, "number": 11, "open": 0, "sent": 2, "filtered": 0, "skipped": 0, "parked": 0}
-    snapshot = with_children(WELL, {"sender/loki": {"ready": True, **report}}, 10_001.0)
-    assert sender_accounts(snapshot, "loki")["stored"] == 2
 
 
 def test_an_actor_that_runs_at_another_replica_is_forgotten() -> None:

@@ -2,66 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import pytest
-from nats.aio.client import Client
-
-from kigeon.operator.event_status import EventStatus, EventStatuses, read_event_statuses
+from kigeon.operator.event_status import EventStatus, EventStatuses
 from kigeon.operator.listing import in_order
-from kigeon.operator.sender_accounts import read_sender_accounts
 from kigeon.operator.spool import Texts
-from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import POSITION_KEY, declare
-from kigeon.queue.log.protocol import LogEnd
-from kigeon.queue.stores.dead_letter import DeadLetterStore
-from kigeon.queue.stores.outcomes import OutcomeStore
-from kigeon.queue.stores.retry import RetryStore
+from kigeon.queue.broker.streams import POSITION_KEY
 from kigeon.senders.progress.envelope import EnvelopeProgress, Position
-from kigeon.senders.progress.outcome import Outcome
-from tests.support.crowd import put_position
+from tests.operator.queues import Queue, run
 from tests.support.names import OUTCOMES, STATE
-from tests.support.operating import SilentAnswer
-from tests.support.settings import QUEUE_SETTINGS
 
 FILTERED = EventStatus("filtered", "the namespace filter")
 SENT = EventStatus("sent")
-
-
-class Queue:
-    """One sender's part of a queue, written by hand; asked for the fates of events 1 to 20."""
-
-    def __init__(self, client: Client, folder: Path) -> None:
-        self.client = client
-        self._folder = folder
-        self.notes = OutcomeStore(client, "a")
-        self.letters = DeadLetterStore(client, "a")
-        self.retry = RetryStore(client, "a")
-
-    async def position(self, **more: object) -> None:
-        await put_position(self.client, "a", Position(**{"next_offset": 21, "first_offset": 1, **more}))  # type: ignore[arg-type]
-
-    async def statuses(self) -> dict[int, EventStatus]:
-        numbers = in_order(range(1, 21))
-        with Texts(self._folder) as texts:
-
-            def make(position: Position, problem: str) -> EventStatuses:
-                return EventStatuses(position, problem, numbers, texts, self._folder)
-
-            statuses = await read_event_statuses(self.client, "a", make, SilentAnswer())
-            return {number: statuses.status(number) for number in numbers}
-
-
-def run(server: NatsServer, folder: Path, test: Callable[[Queue], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with connected(server.address, "test") as client:
-            await declare(client, QUEUE_SETTINGS, "a")
-            await test(Queue(client, folder))
-
-    asyncio.run(main())
 
 
 def test_sent_is_what_has_ended_and_would_have_a_note(server: NatsServer, tmp_path: Path) -> None:
@@ -154,18 +107,6 @@ def test_what_an_operator_replays_while_it_is_read_waits(server: NatsServer, tmp
     run(server, tmp_path, test)
 
 
-def test_an_unreadable_position_is_unknown_and_so_are_its_accounts(server: NatsServer, tmp_path: Path) -> None:
-    async def test(queue: Queue) -> None:
-        assert {status.outcome for status in (await queue.statuses()).values()} == {"waiting"}
-        await queue.client.jetstream().publish(f"$KV.{STATE}.{POSITION_KEY}.a", b'{"format":9}')
-        assert {status.outcome for status in (await queue.statuses()).values()} == {"unknown"}
-        accounts = (await read_sender_accounts(queue.client, "a", SilentAnswer())).accounts(LogEnd(1, 21))
-        assert (accounts["stored"], accounts["unaccounted"], accounts["waiting"]) == (20, 20, 0)
-        assert "format 9" in str(accounts["problem"])
-
-    run(server, tmp_path, test)
-
-
 def test_where_some_are_gone_and_nobody_knows_which_none_without_a_note_is_sent(
     server: NatsServer, tmp_path: Path
 ) -> None:
@@ -197,18 +138,5 @@ def test_what_an_earlier_version_wrote_is_no_proof(server: NatsServer, tmp_path:
         assert {statuses[number].outcome for number in (1, 2, 5, 7, 14)} == {"unknown"}
         await queue.client.jetstream().publish(key, old % b'{"sent":14}')
         assert (await queue.statuses())[7] == SENT
-
-    run(server, tmp_path, test)
-
-
-@pytest.mark.parametrize("outcome", [Outcome.PARKED, Outcome.FILTERED])
-def test_the_accounts_count_what_waits_without_holding_it(server: NatsServer, tmp_path: Path, outcome: Outcome) -> None:
-    async def test(queue: Queue) -> None:
-        last = 0
-        for start in range(1, 11, 2):
-            last = await queue.retry.put("loki", [b"{}"] * 2, [start, start + 1], 0.0)
-        await queue.position(next_sequence=2, retry_sequence=last, retry={last: 1}, counts={outcome: 1, "sent": 10})
-        accounts = (await read_sender_accounts(queue.client, "a", SilentAnswer())).accounts(LogEnd(2, 25))
-        assert (accounts["waiting"], accounts["unaccounted"]) == (9 + 4, 0)
 
     run(server, tmp_path, test)

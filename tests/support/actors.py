@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
 
@@ -43,15 +44,34 @@ class ManualTime:
         return self.now
 
 
+@dataclass(slots=True)
+class RecordedTimer:
+    """An action that an actor's loop was to call in so many seconds."""
+
+    seconds: float
+    action: Callable[[], None]
+    is_cancelled: bool = False
+
+    def cancel(self) -> None:
+        """Note it."""
+        self.is_cancelled = True
+
+
 class RecordingLoop:
     """Stands for an actor's loop: keeps what it is to run until a test has it run."""
 
     def __init__(self, failed: Callable[[BaseException], None]) -> None:
         self.spawned: list[Coroutine[Any, Any, None]] = []
+        self.timers: list[RecordedTimer] = []
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Keep *work*."""
         self.spawned.append(work)
+
+    def after(self, seconds: float, action: Callable[[], None]) -> RecordedTimer:
+        """Keep *action*, and in how many *seconds* it is to be called."""
+        self.timers.append(RecordedTimer(seconds, action))
+        return self.timers[-1]
 
     def run(self) -> None:
         """Run what was kept, one after the other."""

@@ -13,6 +13,7 @@ import yaml
 
 from kigeon.finding import Finding
 from kigeon.standin.apiserver import ApiServer
+from tests.support.commands import run_command
 from tests.support.loki import Loki
 
 ROOT = Path(__file__).parents[2]
@@ -30,16 +31,20 @@ class Setup:
         self.queue: dict[str, Any] = {}
 
     def run(self, *more: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        document = {"global": {"dataDir": str(self.data)}, "queue": self.queue, "eventsenders": [self.sender]}
-        (self.folder / "kigeon.yaml").write_text(yaml.safe_dump(document))
-        command = [sys.executable, "-P", "-m", "kigeon", "check", "--config", str(self.folder / "kigeon.yaml")]
-        command += ["--connect", "--kubeconfig", str(self.kubeconfig), *more]
+        """Check in a process of its own, which *options* are of."""
+        command = [sys.executable, "-P", "-m", "kigeon", *self._arguments(), *more]
         environ = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
         return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=60, check=False, **options)
 
+    def _arguments(self) -> list[str]:
+        document = {"global": {"dataDir": str(self.data)}, "queue": self.queue, "eventsenders": [self.sender]}
+        config = self.folder / "kigeon.yaml"
+        config.write_text(yaml.safe_dump(document))
+        return ["check", "--config", str(config), "--connect", "--kubeconfig", str(self.kubeconfig)]
+
     def check(self, **options: Any) -> tuple[int, list[Finding]]:
-        """Return the exit status, and what is not well."""
-        done = self.run("--json", **options)
+        """Return the exit status, and what is not well; with *options*, in a process of its own."""
+        done = self.run("--json", **options) if options else run_command(*self._arguments(), "--json")
         assert done.stderr == ""
         findings = [Finding(**found) for found in orjson.loads(done.stdout)["checks"]]
         return done.returncode, [finding for finding in findings if not finding.is_well]

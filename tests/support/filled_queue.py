@@ -11,13 +11,17 @@ from kigeon.kube.source import ClusterSource
 from kigeon.operator.memory import MOST_ANSWER_BYTES
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import declare, file_store_bytes
+from kigeon.queue.broker.stream_configs import file_store_bytes
+from kigeon.queue.broker.streams import declare
 from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.progress.envelope import Position
 from kigeon.senders.progress.outcome import Outcome
 from tests.support.crowd import Crowd, fill_events, fill_letters, fill_notes, fill_waiting, put_position
 from tests.support.crowd_loki import CrowdLoki
 from tests.support.operating import Told, door_to
+
+COUNT = 20_000
+"""Events of the queue that tests of one process share."""
 
 
 class Filled:

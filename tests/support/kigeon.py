@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, Self
 
 import yaml
 
+from tests.support.commands import run_command
 from tests.support.loki import Loki
 from tests.support.processes import descendants, end_with, is_running, title, wait_until
 
@@ -132,11 +133,10 @@ class Kigeon:
 
         One that is starting is asked again.
         """
-        command = [sys.executable, "-P", "-m", "kigeon", *arguments, "--config", str(self.config), "--json"]
+        command = [*arguments, "--config", str(self.config), "--json"]
 
         def answered() -> subprocess.CompletedProcess[str] | Literal[False]:
-            environ = {**os.environ, **self.environ}
-            done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=600, check=False)
+            done = self._run_command(command) if self.environ else run_command(*command)
             return "no kigeon runs" not in done.stderr and done
 
         done = wait_until(answered, what="an answer")
@@ -144,6 +144,12 @@ class Kigeon:
         assert done.returncode == status, done
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
+
+    def _run_command(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command as its user does, with an environment of its own."""
+        command = [sys.executable, "-P", "-m", "kigeon", *arguments]
+        environ = {**os.environ, **self.environ}
+        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=600, check=False)
 
     def wait(self, timeout: float = 20.0) -> int:
         """Return the exit status of one that ends by itself."""

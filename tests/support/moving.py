@@ -68,12 +68,14 @@ class Moving:
             preexec_fn=end_with(os.getpid()),
         ) as process:
             assert process.stderr is not None
+            said = ""
             for line in process.stderr:
+                said += line
                 if when(line):
                     process.send_signal(signal.SIGKILL)
                     process.wait()
                     return True
-            assert process.wait() == 0
+            assert process.wait() == 0, said[-3000:]
         return False
 
 

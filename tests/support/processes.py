@@ -42,13 +42,16 @@ def end_with(parent: int) -> Callable[[], None]:
 
 
 def wait_until(condition: Callable[..., T], timeout: float = 40.0, what: str = "it") -> T:
-    """Return what *condition* returns once that is true; :class:`TimeoutError` when it is not in time."""
+    """Return what *condition* returns once that is true; :class:`TimeoutError` when it is not in time.
+
+    The pause between two looks is as long as a look: one that starts a process leaves the processor to what it awaits.
+    """
     deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
+    while (began := time.monotonic()) < deadline:
         found = condition()
         if found:
             return found
-        time.sleep(0.01)
+        time.sleep(max(time.monotonic() - began, 0.01))
     raise TimeoutError(f"{what} did not come true within {timeout} s")
 
 

@@ -3,7 +3,6 @@
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,17 +14,16 @@ from tests.support.loki import Loki
 from tests.support.processes import descendants, is_running, title, wait_until
 
 
-@pytest.mark.parametrize("actor", ["watcher", "deduplicator", "queue", "sender/loki"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_an_actor_is_killed(
-    tmp_path: Path, api: ApiServer, loki: Loki, flow: Flow, actor: str, number: signal.Signals
-) -> None:
+def test_each_actor_is_killed(tmp_path: Path, api: ApiServer, loki: Loki, flow: Flow, number: signal.Signals) -> None:
+    """One after the other, and events flow again before the next one is."""
     with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
-        loki.wait_for(50)
-        before = kigeon.actor(actor)
-        os.kill(before, number)
-        wait_until(lambda: not is_running(before))
-        assert kigeon.actor(actor) != before
+        for actor in ("watcher", "deduplicator", "queue", "sender/loki"):
+            loki.wait_for(len(loki.lines) + 50)
+            before = kigeon.actor(actor)
+            os.kill(before, number)
+            wait_until(lambda gone=before: not is_running(gone), what=f"the end of {actor}")
+            assert kigeon.actor(actor) != before
         finish(kigeon, flow, loki)
 
 
@@ -48,16 +46,14 @@ def logger_of(kigeon: Kigeon) -> int:
     return next(pid for pid in descendants(admin_of(kigeon)) if pid != supervisor and pid not in below)
 
 
-@pytest.mark.parametrize("which", [supervisor_of, admin_of, logger_of])
-def test_the_actor_system_loses_what_it_needs(
-    tmp_path: Path, api: ApiServer, loki: Loki, flow: Flow, which: Any
-) -> None:
+def test_the_actor_system_loses_what_it_needs(tmp_path: Path, api: ApiServer, loki: Loki, flow: Flow) -> None:
     with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
-        loki.wait_for(50)
-        queue = kigeon.actor("queue")
-        os.kill(which(kigeon), signal.SIGKILL)
-        wait_until(lambda: not is_running(queue))
-        assert kigeon.actor("queue") != queue
+        for which in (supervisor_of, admin_of, logger_of):
+            loki.wait_for(len(loki.lines) + 50)
+            queue = kigeon.actor("queue")
+            os.kill(which(kigeon), signal.SIGKILL)
+            wait_until(lambda gone=queue: not is_running(gone), what=f"the end of what {which.__name__} names")
+            assert kigeon.actor("queue") != queue
         finish(kigeon, flow, loki)
 
 

@@ -6,10 +6,11 @@ import os
 import signal
 from pathlib import Path
 
+from kigeon.observability.accounts import OUTCOMES
 from kigeon.standin.apiserver import ApiServer
 from tests.support.events import make_event
 from tests.support.http import LISTEN, outcomes, settled, told_by_audit
-from tests.support.kigeon import Kigeon, loki_sender
+from tests.support.kigeon import Kigeon, accounts, loki_sender
 from tests.support.loki import Loki
 from tests.support.processes import is_running, wait_until
 
@@ -55,9 +56,9 @@ def put(api: ApiServer, numbers: range) -> None:
 
 
 def ended(kigeon: Kigeon) -> int:
-    """Return how many events have ended for both senders whose destination is there."""
-    senders = kigeon.ask("status")["senders"]
-    return min(int(senders[name]["stored"] - senders[name]["waiting"]) for name in ("loki", "hooked"))
+    """Return how many events have ended for both senders whose destination is there, as they said last."""
+    told = [accounts(kigeon, f"sender/{name}") for name in ("loki", "hooked")]
+    return min(sum(report.get(outcome, 0) for outcome in OUTCOMES) for report in told)
 
 
 def strike(kigeon: Kigeon, what: str) -> None:

@@ -9,8 +9,8 @@ import html
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +30,17 @@ Preparation = Callable[[], None]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do that to a directory")
 
 
-@dataclass
 class Setup:
-    """What a seed may change before kigeon starts; ``secure`` is a Loki with a certificate that nobody knows."""
+    """What a seed may change before kigeon starts: a Loki and a sender to it, and the cluster."""
 
-    api: ApiServer
-    loki: Loki
-    secure: Loki
-    folder: Path
-    sender: dict[str, Any]
-    prepare: Preparation | None = None
-    """Done in each process before it is executed."""
+    def __init__(self, api: ApiServer, folder: Path, name: str, certificate: tuple[Path, Path] | None = None) -> None:
+        self.api = api
+        self.folder = folder
+        self.name = name
+        self.loki = Loki(certificate)
+        self.sender = loki_sender(self.loki, name)
+        self.prepare: Preparation | None = None
+        """Done in each process before it is executed."""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -56,8 +56,9 @@ class Setup:
 
     def hook(self, body: str, **more: Any) -> None:
         """Give the sender a hook."""
-        (self.folder / "hook.star").write_text(f"def transform(config, event):\n    {body}\n")
-        self.config["hook"] = {"script": str(self.folder / "hook.star"), **more}
+        script = self.folder / f"{self.name}.star"
+        script.write_text(f"def transform(config, event):\n    {body}\n")
+        self.config["hook"] = {"script": str(script), **more}
 
 
 def wrong_tenant(setup: Setup) -> None:
@@ -79,7 +80,7 @@ def tls_to_a_plain_port(setup: Setup) -> None:
 
 
 def an_unknown_authority(setup: Setup) -> None:
-    setup.config["url"] = setup.secure.url
+    """Its Loki has a certificate that nobody vouches for."""
 
 
 def a_read_only_volume(setup: Setup) -> None:
@@ -109,50 +110,64 @@ def a_clock_ahead(setup: Setup) -> None:
     setup.api.faults.clock_ahead = -600.0
 
 
-@dataclass(frozen=True)
-class Case:
-    """``cure`` is a part of what each place says; a kigeon that never ``starts`` has no page."""
-
-    seed: Callable[[Setup], None]
-    cure: str
-    starts: bool = True
-    marks: tuple[pytest.MarkDecorator, ...] = field(default=())
-
-
-CASES = [
-    Case(wrong_tenant, "check basicAuth and tenantID"),
-    Case(no_right_on_pods, "grant get on pods (deploy/kubernetes/rbac.yaml)"),
-    Case(a_url_with_a_path, "must be a base URL without path (/loki/api/v1/push is appended)", starts=False),
-    Case(tls_to_a_plain_port, "the server speaks no TLS: begin the url with http://"),
-    Case(an_unknown_authority, "REQUESTS_CA_BUNDLE"),
-    Case(a_read_only_volume, "mount the volume for writing (readOnly: false)", starts=False, marks=(needs_root,)),
-    Case(a_directory_of_another_owner, "securityContext.fsGroup", starts=False, marks=(needs_root,)),
-    Case(a_hook_that_fails, "kigeon hook test"),
-    Case(limits_that_refuse, "raise limits_config.max_global_streams_per_user for the tenant"),
-    Case(a_line_that_is_too_long, "raise limits_config.max_line_size for the tenant"),
-    Case(a_clock_ahead, "have both set by NTP"),
-]
+SENDERS = {
+    wrong_tenant: "check basicAuth and tenantID",
+    no_right_on_pods: "grant get on pods (deploy/kubernetes/rbac.yaml)",
+    tls_to_a_plain_port: "the server speaks no TLS: begin the url with http://",
+    an_unknown_authority: "REQUESTS_CA_BUNDLE",
+    a_hook_that_fails: "kigeon hook test",
+    limits_that_refuse: "raise limits_config.max_global_streams_per_user for the tenant",
+    a_line_that_is_too_long: "raise limits_config.max_line_size for the tenant",
+}
+"""What may be wrong with a sender, and a part of what each place says."""
 
 
-@pytest.fixture
-def setup(tmp_path: Path, api: ApiServer, loki: Loki, certificate: tuple[Path, Path]) -> Iterator[Setup]:
-    with Loki(certificate) as secure:
-        yield Setup(api, loki, secure, tmp_path, loki_sender(loki))
+def test_what_is_wrong_with_each_of_several_senders_is_named_with_its_cure(
+    tmp_path: Path, api: ApiServer, certificate: tuple[Path, Path]
+) -> None:
+    with ExitStack() as running:
+        setups = []
+        for seed in SENDERS:
+            name = seed.__name__.replace("_", "-")
+            setups.append(Setup(api, tmp_path, name, certificate if seed is an_unknown_authority else None))
+            running.enter_context(setups[-1].loki)
+            seed(setups[-1])
+        kigeon = Kigeon(tmp_path / "kigeon", api, [setup.sender for setup in setups], http=LISTEN)
+        found = checked(kigeon)
+        assert [cure for cure in SENDERS.values() if cure not in found] == []
+        api.put_events([make_event(number) for number in range(3)])
+        with kigeon:
+            for cure in SENDERS.values():
+                wait_until(lambda cure=cure: cure in said(kigeon), what=f"a word in the log: {cure}")
+            for cure in SENDERS.values():
+                wait_until(lambda cure=cure: cure in shown(kigeon), what=f"a word on the page: {cure}")
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, marks=case.marks, id=case.seed.__name__) for case in CASES])
-def test_it_is_named_with_its_cure(setup: Setup, case: Case) -> None:
-    case.seed(setup)
-    kigeon = Kigeon(setup.folder / "kigeon", setup.api, [setup.sender], http=LISTEN)
-    kigeon.prepare = setup.prepare
-    assert case.cure in checked(kigeon)
-    setup.api.put_events([make_event(number) for number in range(3)])
-    with kigeon:
-        wait_until(lambda: case.cure in said(kigeon), what="a word of it in the log")
-        if case.starts:
-            wait_until(lambda: case.cure in shown(kigeon), what="a word of it on the page")
-        else:
-            assert kigeon.wait() != 0
+@pytest.mark.parametrize(
+    ("seed", "cure", "starts"),
+    [
+        (a_url_with_a_path, "must be a base URL without path (/loki/api/v1/push is appended)", False),
+        pytest.param(a_read_only_volume, "mount the volume for writing (readOnly: false)", False, marks=needs_root),
+        pytest.param(a_directory_of_another_owner, "securityContext.fsGroup", False, marks=needs_root),
+        (a_clock_ahead, "have both set by NTP", True),
+    ],
+)
+def test_what_concerns_all_is_named_with_its_cure(
+    tmp_path: Path, api: ApiServer, seed: Callable[[Setup], None], cure: str, starts: bool
+) -> None:
+    setup = Setup(api, tmp_path, "loki")
+    with setup.loki:
+        seed(setup)
+        kigeon = Kigeon(tmp_path / "kigeon", api, [setup.sender], http=LISTEN)
+        kigeon.prepare = setup.prepare
+        assert cure in checked(kigeon)
+        api.put_events([make_event(number) for number in range(3)])
+        with kigeon:
+            wait_until(lambda: cure in said(kigeon), what="a word of it in the log")
+            if starts:
+                wait_until(lambda: cure in shown(kigeon), what="a word of it on the page")
+            else:
+                assert kigeon.wait() != 0
 
 
 def checked(kigeon: Kigeon) -> str:

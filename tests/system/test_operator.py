@@ -43,6 +43,11 @@ def parked(kigeon: Kigeon, count: int) -> list[str]:
     return [letter["id"] for letter in letters]
 
 
+def reported(kigeon: Kigeon, actor: str = "sender/loki", **counts: int) -> None:
+    """Wait until an actor has said so of itself: that costs less than asking again and again."""
+    wait_until(lambda: counts.items() <= accounts(kigeon, actor).items(), what=f"{counts} of {actor}")
+
+
 def test_the_accounts_survive_restarts_and_are_exact(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
     """Repeats, what could not be read, filtered and parked events, a crash: every number has its place."""
     api.put_namespace("shop", {"team": "a"})
@@ -54,16 +59,17 @@ def test_the_accounts_survive_restarts_and_are_exact(tmp_path: Path, api: ApiSer
     senders = [loki_sender(loki, filter=shop), loki_sender(loki, "all", tenantID="all")]
     with Kigeon(tmp_path, api, senders) as kigeon:
         api.wait_for_watches()
-        wait_until(lambda: kigeon.ask("status")["watcher"]["received"] == 200)
+        reported(kigeon, "queue", received=200)
         for _ in range(3):
             api.faults.inject(b"no line of a watch")
-        wait_until(lambda: kigeon.ask("status")["watcher"]["unreadable"] == 3)
-        wait_until(lambda: kigeon.ask("status")["senders"]["all"]["waiting"] == 0)
+        reported(kigeon, "queue", unreadable=3)
+        reported(kigeon, "sender/all", sent=199, parked=1)
         kigeon.kill_tree()
         api.put_events(events[200:])
         api.store.expire_history()
         kigeon.start()
-        wait_until(lambda: kigeon.ask("status")["watcher"]["received"] >= 500 + 3)
+        reported(kigeon, "queue", received=500 + 3)
+        reported(kigeon, "sender/all", sent=299, parked=1)
         wait_until(lambda: all(found["waiting"] == 0 for found in kigeon.ask("status")["senders"].values()))
         status = kigeon.ask("status")
         assert kigeon.stop() == 0
@@ -177,6 +183,7 @@ def test_what_is_replayed_to_a_dead_loki_survives_a_crash(tmp_path: Path, api: A
         kigeon.start()
         loki.always = lambda tenant: 0
         loki.wait_for(5)
+        reported(kigeon, sent=5)
         wait_until(lambda: kigeon.ask("status")["senders"]["loki"]["sent"] == 5)
         assert kigeon.ask("dead-letter", "list") == {"deadLetters": []}
         assert kigeon.stop() == 0
@@ -200,6 +207,7 @@ def test_an_audit_accounts_for_every_event_of_the_cluster(tmp_path: Path, api: A
     api.put_events(events)
     with Kigeon(tmp_path, api, [loki_sender(loki, hook={"script": str(script)})]) as kigeon:
         loki.wait_for(48)
+        reported(kigeon, sent=48, skipped=1, parked=1)
         wait_until(lambda: kigeon.ask("status")["senders"]["loki"]["waiting"] == 0)
         found = kigeon.ask("audit", "--loki")
         assert (found["listed"], found["unaccounted"]) == (50, 0)
@@ -237,7 +245,7 @@ def test_an_audit_shows_what_was_evicted_and_what_waits(tmp_path: Path, api: Api
         api.wait_for_watches()
         for start in range(0, 12000, 500):
             api.put_events(noise[start : start + 500])
-        wait_until(lambda: kigeon.ask("status")["watcher"]["stored"] == 12000)
+        reported(kigeon, "queue", stored=12000)
         loki.answering.set()
         wait_until(lambda: kigeon.ask("status")["senders"]["loki"]["waiting"] == 0)
         status = kigeon.ask("status")["senders"]["loki"]

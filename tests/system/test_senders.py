@@ -2,6 +2,8 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -75,6 +77,13 @@ def test_cluster_scoped_objects_are_subject_to_their_own_switch(tmp_path: Path, 
     assert_once(loki.lines, [events[0], events[2]])
 
 
+@contextmanager
+def lokis(names: Iterable[str]) -> Iterator[dict[str, Loki]]:
+    """Have a Loki for each sender of these *names*."""
+    with ExitStack() as running:
+        yield {name: running.enter_context(Loki()) for name in names}
+
+
 FAILING = 'fail("no") if event["reason"] == "Bad" else None\nreturn config'
 LOOPING = 'if event["reason"] == "Bad":\n    for i in range(10000000000):\n        pass\nreturn config'
 CRASHING = 'if event["reason"] == "Bad":\n    x = [0] * 1000000000\nreturn config'
@@ -82,19 +91,25 @@ INVALID = 'return {"url": 7} if event["reason"] == "Bad" else config'
 NO_CONFIG = 'return "x" if event["reason"] == "Bad" else config'
 
 
+BODIES = {"failing": FAILING, "looping": LOOPING, "crashing": CRASHING, "invalid": INVALID, "no-config": NO_CONFIG}
+
+
 @pytest.mark.parametrize("on_error", ["use-default", "skip"])
-@pytest.mark.parametrize("body", [FAILING, LOOPING, CRASHING, INVALID, NO_CONFIG])
-def test_a_hook_that_fails_for_one_event(tmp_path: Path, api: ApiServer, loki: Loki, body: str, on_error: str) -> None:
-    """Only that event gets what onError says."""
+def test_a_hook_that_fails_for_one_event(tmp_path: Path, api: ApiServer, on_error: str) -> None:
+    """Only that event gets what onError says, at each of several senders whose hooks fail in different ways."""
     good, bad = [make_event(number) for number in range(50)], make_event(50, reason="Bad")
     api.put_events([*good[:25], bad, *good[25:]])
-    hook = {**write_hook(tmp_path, body), "onError": on_error}
     sent = [*good, bad] if on_error == "use-default" else good
-    with Kigeon(tmp_path, api, [loki_sender(loki, hook=hook)]) as kigeon:
-        loki.wait_for(len(sent))
-        skipped = 51 - len(sent)
-        wait_until(lambda: accounts(kigeon).get("sent") == len(sent) and accounts(kigeon)["skipped"] == skipped)
-    assert_once(loki.lines, sent)
+    counts = {"sent": len(sent), "skipped": 51 - len(sent)}
+    with lokis(BODIES) as found:
+        hooks = {name: write_hook(tmp_path, body, f"{name}.star") for name, body in BODIES.items()}
+        senders = [loki_sender(found[name], name, hook={**hooks[name], "onError": on_error}) for name in BODIES]
+        with Kigeon(tmp_path, api, senders) as kigeon:
+            for name in BODIES:
+                found[name].wait_for(len(sent))
+                wait_until(lambda name=name: counts.items() <= accounts(kigeon, f"sender/{name}").items(), what=name)
+        for loki in found.values():
+            assert_once(loki.lines, sent)
 
 
 def test_an_event_whose_hook_says_fail_waits_and_holds_up_nothing(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
@@ -144,17 +159,21 @@ def test_what_loki_refuses_is_parked_and_the_rest_of_the_push_arrives(
     assert_once(loki.lines, [event for event in events if event["reason"] == "Good"])
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 260, 429, 500])
-def test_an_answer_that_stores_nothing_holds_the_events(
-    tmp_path: Path, api: ApiServer, loki: Loki, status: int
-) -> None:
+def test_an_answer_that_stores_nothing_holds_the_events(tmp_path: Path, api: ApiServer) -> None:
+    """Whichever it is: each of several senders has one of its own."""
+    statuses = {f"s{status}": status for status in (401, 403, 404, 260, 429, 500)}
     events = [make_event(number) for number in range(100)]
-    loki.answer_next(2, status, "told to", retry_after=0)
     api.put_events(events)
-    with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
-        loki.wait_for(100)
-        assert kigeon.stop() == 0
-    assert_once(loki.lines, events)
+    with lokis(statuses) as found:
+        for name, loki in found.items():
+            loki.answer_next(2, statuses[name], "told to", retry_after=0)
+        with Kigeon(tmp_path, api, [loki_sender(loki, name) for name, loki in found.items()]) as kigeon:
+            for loki in found.values():
+                loki.wait_for(100)
+            assert kigeon.stop() == 0
+        for name, loki in found.items():
+            assert_once(loki.lines, events)
+            assert [push.status for push in loki.pushes][:2] == [statuses[name]] * 2
 
 
 def test_a_push_that_is_too_large_is_sent_in_halves(tmp_path: Path, api: ApiServer, loki: Loki) -> None:

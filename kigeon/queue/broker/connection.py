@@ -1,7 +1,7 @@
-"""A connection to JetStream that comes back by itself, and the errors of nats-py as kigeon's own.
+"""A connection to JetStream that comes back by itself, and raises kigeon's errors in place of nats-py's.
 
-A connection knows which queue it is to: :func:`address_of` and :func:`names_of` tell whoever has a client what the
-streams are called there.
+A client knows the queue to which it is connected: :func:`address_of` and :func:`names_of` return the address of the
+queue, and the names of its streams.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ log = logging.getLogger(__name__)
 few = Limited(log)
 
 PENDING_BYTES = 32 * 1024 * 1024
-"""What nats-py may hold while it is disconnected; kigeon never has more than a few messages under way."""
+"""Bytes that nats-py may hold while it is disconnected; kigeon never has more than a few messages under way."""
 
 
 PING_EVERY = 30
-"""Seconds between two questions to the server whether it is there. On loopback no connection is lost unnoticed, and the
-root notices in seconds that the server hangs, and ends it."""
+"""Seconds between two pings of the embedded server. On loopback no connection is lost unnoticed, and the root notices
+within seconds that the server hangs, and ends it."""
 
 OnReconnect = Callable[[Client], Awaitable[None]]
-"""What is done when a connection has come back."""
+"""Called with the client when a lost connection has come back."""
 
 
 Alarm = Callable[[str], None]
-"""What is told why the server needs a restart."""
+"""Called with the reason why the server needs a restart."""
 
 TIMEOUTS_BEFORE_ALARM = 2
-"""Writes in a row that time out while the server is connected: its disk was full, and it needs a restart."""
+"""Writes in a row that time out on a live connection before the alarm: a server whose disk was full needs a restart."""
 
 TIMEOUTS = "writing times out although the queue is connected"
 
@@ -56,14 +56,14 @@ ELECTION = 15.0
 """Seconds for which one server of a cluster may answer without knowing what the others have agreed on."""
 
 DENIED = "permissions violation"
-"""What a server says that a user may not publish or subscribe to something: the connection is as good as before."""
+"""The beginning of a server's message that a user may not publish or subscribe to a subject; the connection stays."""
 
 
 class QueueClient(LeavingClient):
-    """A client that raises an *alarm* when the server is there but does not store.
+    """A client that raises an *alarm* when the server answers but does not store.
 
-    When a stream is not there it does what is done when a connection comes back: *on_reconnect* declares it. With an
-    external JetStream nobody can be alarmed: the client turns to another of its servers instead.
+    When a stream is missing, the client calls *on_reconnect*, which declares the stream, as after a lost connection. No
+    alarm can restart an external JetStream, so there the client turns to another server instead.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class QueueClient(LeavingClient):
     ) -> None:
         super().__init__(address)
         self.unstored = ""
-        """Why nothing was stored, or told, when that was tried last; "" where it was."""
+        """Why the last write or read failed; "" where it did not."""
         self.moved = ""
-        """Why nothing may be done with what is there: it was moved; "" where it was not."""
+        """Why the client may not use the queue, which was moved; "" where it was not."""
         self._unconnected = "it is not connected"
         self._alarm = alarm
         self._on_reconnect = on_reconnect
@@ -81,26 +81,26 @@ class QueueClient(LeavingClient):
         self._timeouts = 0
         self._doubts: dict[str, float] = {}
         self.tenure = Tenure()
-        """Until when there may be writes."""
+        """Until when this client may write."""
 
     @property
     def ssl_context(self) -> ssl.SSLContext:
-        """What nats-py asks for at each connection: the files may have changed since the last one."""
+        """The TLS context of the next connection, made anew since its files may have changed."""
         external = self.address.external
         if external is None:
             return super().ssl_context
         if self._server_info.get("tls_verify") and external.tls.cert_file is None:
-            # TLS 1.3 has the server refuse it only when the handshake is over, and then without a word.
+            # In TLS 1.3 the server refuses a missing certificate after the handshake, and then without a word.
             raise NatsError("the server wants a certificate of kigeon")
         return tls_context(external.tls)
 
     @property
     def server_version(self) -> str:
-        """What the server that it is connected to says of its version."""
+        """The version of the connected server, as the server tells it."""
         return str(self._server_info.get("version", ""))
 
     async def open(self, name: str) -> None:
-        """Connect, as :func:`connect` says."""
+        """Connect as :func:`connect` does."""
         external = self.address.external
         await self.connect(
             self.address.in_order(random.shuffle),
@@ -120,7 +120,7 @@ class QueueClient(LeavingClient):
 
     @property
     def problem(self) -> str:
-        """Why nothing can be read or written now, as far as it is known; "" where nothing is wrong."""
+        """Why the client can't read or write now, as far as it is known; "" where nothing is wrong."""
         return self._unconnected or self.moved or self.unstored
 
     async def _lost(self) -> None:
@@ -138,22 +138,22 @@ class QueueClient(LeavingClient):
     async def _failed(self, error: Exception) -> None:
         said = shorten(str(error) or repr(error))
         if self.address.external is None:
-            log.debug("the connection to the queue reports", extra={"error": said})
+            log.debug("nats-py reports an error of the connection", extra={"error": said})
             return
         cure = cure_of(error)
         if not self.is_connected:
             self._unconnected = f"{said} ({cure})"
             if self._transport is not None:
-                # nats-py leaves one behind at each attempt that a server refuses.
+                # nats-py leaves an open transport behind at each attempt that a server refuses.
                 self._transport.close()  # type: ignore[no-untyped-call]
         context = {"servers": self.address.servers, "error": said, "cure": cure}
         if isinstance(error, (OSError, TimeoutError, StaleConnectionError)) and not isinstance(error, ssl.SSLError):
-            few.warning("a server of the queue is not there, the next one is tried", extra=context)
+            few.warning("a server of the queue can't be reached, kigeon tries the next one", extra=context)
         else:
             few.error("the queue refuses kigeon", extra=context)
 
     def wrote(self, error: BaseException | None) -> None:
-        """Note what came of a write."""
+        """Note that a write succeeded, or failed with *error*."""
         timed_out = isinstance(error, TimeoutError) and self.is_connected
         self._timeouts = self._timeouts + 1 if timed_out else 0
         if self._timeouts >= TIMEOUTS_BEFORE_ALARM:
@@ -164,16 +164,17 @@ class QueueClient(LeavingClient):
         self.missed(error)
 
     def missed(self, error: BaseException | None) -> None:
-        """Have the streams declared again where *error* says that one is missing."""
+        """Note the *error* of a read; have the streams declared again where *error* says that one is missing."""
         if self.address.external is not None and isinstance(error, NoStreamResponseError):
             few.warning("no server answers for a stream, kigeon waits for one", extra={"cure": cure_of(NO_LEADER)})
         if isinstance(error, (NoStreamResponseError, NotFoundError)):
             self._return()
 
     def give_up_requests(self) -> None:
-        """Have everything that waits for an answer fail: with the connection the answer is lost.
+        """Let all requests under way fail, whose answers are lost with the connection.
 
-        nats-py would let each wait until its time is up. What was asked for may have been done all the same.
+        nats-py would let each request wait for its whole timeout. The server may have carried out a request all the
+        same.
         """
         for answer in list(self._resp_map.values()):
             if not answer.done():
@@ -182,13 +183,13 @@ class QueueClient(LeavingClient):
     def _return(self) -> None:
         if self._on_reconnect is not None and (self._returning is None or self._returning.done()):
             if self.address.external is None:
-                log.error("a stream is missing, it is declared again")
+                log.error("a stream is missing, kigeon declares it again")
             self._returning = asyncio.ensure_future(self._on_reconnect(self))
 
     def lasts(self, doubt: str, holds: bool) -> bool:
-        """Return whether *doubt* is more than what a cluster may tell while it elects a leader.
+        """Return whether *doubt* is true, and not only a wrong answer of a cluster that elects a leader.
 
-        It *holds* now, or does not. The embedded server has no other who could know better.
+        *holds* says whether the server's present answer supports the doubt. The embedded server's answer is final.
         """
         if not holds:
             self._doubts.pop(doubt, None)
@@ -197,13 +198,13 @@ class QueueClient(LeavingClient):
             return True
         since = self._doubts.setdefault(doubt, time.monotonic())
         if time.monotonic() - since < ELECTION:
-            raise QueueError(f"{doubt}: a cluster may say so while it elects a leader, kigeon asks again")
+            raise QueueError(f"{doubt}: a cluster that elects a leader may answer so, kigeon asks again")
         return True
 
-    # What follows replaces steps of nats-py's (2.16) that are its own.
+    # The methods below override private steps of nats-py (2.16).
 
     def _connect_command(self) -> bytes:
-        """Log in, unless the server is one that kigeon can't work with: nothing secret is sent to such a one."""
+        """Return the login, unless kigeon can't work with the server: such a server is sent no secret."""
         if self.address.external is not None and (problem := unsuitable(self._server_info, self.address.external)):
             raise NatsError(problem)
         try:
@@ -211,11 +212,11 @@ class QueueClient(LeavingClient):
         except (OSError, NatsError):
             raise
         except Exception as error:
-            # nkeys' and others: nats-py would give up for good.
+            # Whatever nkeys and others raise, nats-py would never connect again.
             raise NatsError(f"the credentials can't be read: {type(error).__name__}") from error
 
     async def _process_err(self, err_msg: str) -> None:
-        """Come back after what a server says before it closes a connection; nats-py would give up for good."""
+        """Connect again after a server's error closes the connection, where nats-py would give up for good."""
         if self.address.external is None or DENIED in err_msg.lower():
             await super()._process_err(err_msg)
             return
@@ -230,28 +231,27 @@ def _told(error: BaseException) -> str:
 
 
 def address_of(client: Client) -> QueueAddress:
-    """Return which queue *client* is connected to."""
+    """Return the address of the queue to which *client* is connected."""
     return client.address if isinstance(client, QueueClient) else QueueAddress("")
 
 
 def lasts(client: Client, doubt: str, holds: bool) -> bool:
-    """Return what :meth:`QueueClient.lasts` does."""
+    """Return the result of :meth:`QueueClient.lasts`."""
     return client.lasts(doubt, holds) if isinstance(client, QueueClient) else holds
 
 
 def names_of(client: Client) -> StreamNames:
-    """Return what the streams are called in the queue that *client* is connected to."""
+    """Return the names of the streams in the queue to which *client* is connected."""
     return address_of(client).names
 
 
 async def connect(
     address: QueueAddress, name: str, on_reconnect: OnReconnect | None = None, alarm: Alarm | None = None
 ) -> QueueClient:
-    """Connect to *address* and keep trying, for ever, whenever the connection is lost.
+    """Connect to *address*, and keep trying for ever, at first and whenever the connection is lost.
 
-    *name* is shown by the server for this connection. The first attempt is retried too. *on_reconnect* is called with
-    the client whenever a lost connection has come back or a stream is missing, *alarm* when what it writes is not
-    stored.
+    The server shows *name* for this connection. *on_reconnect* is called with the client whenever a lost connection has
+    come back or a stream is missing, *alarm* when the server does not store the client's writes.
     """
     client = QueueClient(address, alarm, on_reconnect)
     await client.open(name)
@@ -259,9 +259,9 @@ async def connect(
 
 
 def _pace(external: bool) -> dict[str, Any]:
-    """Return how soon a lost server is noticed, and how soon it, or another, is tried again, in seconds.
+    """Return nats-py's options for how soon a lost server is noticed, and a server is tried again, in seconds.
 
-    A server of a cluster that hangs is left after some six seconds; the embedded one is killed by the root.
+    The client leaves a hanging server of a cluster after some six seconds; the root kills the embedded one.
     """
     if external:
         return {"reconnect_time_wait": 0.5, "ping_interval": 2, "max_outstanding_pings": 2}
@@ -270,7 +270,7 @@ def _pace(external: bool) -> dict[str, Any]:
 
 @asynccontextmanager
 async def connected(address: QueueAddress, name: str) -> AsyncIterator[QueueClient]:
-    """Have a connection for the length of a block."""
+    """Connect for the length of a block."""
     client = await connect(address, name)
     try:
         yield client
@@ -280,9 +280,9 @@ async def connected(address: QueueAddress, name: str) -> AsyncIterator[QueueClie
 
 @contextmanager
 def writing(client: Client, doing: str) -> Iterator[None]:
-    """Do as :func:`queue_errors` does, for a write: several in a row that time out raise the client's alarm.
+    """Do as :func:`queue_errors` does, for a write; several writes in a row that time out raise the client's alarm.
 
-    Raises :class:`~kigeon.errors.TenureEnded` where there may be no more writes.
+    Raises :class:`~kigeon.errors.TenureEnded` where the client may write no more.
     """
     if isinstance(client, QueueClient):
         client.tenure.check()
@@ -300,7 +300,7 @@ def writing(client: Client, doing: str) -> Iterator[None]:
 
 @contextmanager
 def reading(client: Client, doing: str) -> Iterator[None]:
-    """Do as :func:`queue_errors` does; a stream that is missing is declared again."""
+    """Do as :func:`queue_errors` does, for a read; a missing stream is declared again."""
     try:
         with queue_errors(doing):
             yield
@@ -312,7 +312,7 @@ def reading(client: Client, doing: str) -> Iterator[None]:
 
 @contextmanager
 def queue_errors(doing: str) -> Iterator[None]:
-    """Turn what nats-py raises while *doing* something into :class:`QueueError`."""
+    """Turn nats-py's exceptions while *doing* something into :class:`QueueError`."""
     try:
         yield
     except (NatsError, TimeoutError, OSError) as error:

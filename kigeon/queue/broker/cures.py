@@ -1,4 +1,4 @@
-"""What an operator of an external JetStream can do about what it answers. Pure."""
+"""What an operator can do about the errors of an external JetStream. Pure."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ _CURES = (
 
 
 def cure_of(error: BaseException | str) -> str:
-    """Return what cures *error*, as far as its text tells."""
+    """Return a cure of *error*, as far as the error's text suggests one."""
     said = str(error) or type(error).__name__
     for pattern, cure in _CURES:
         if re.search(pattern, said, re.IGNORECASE):

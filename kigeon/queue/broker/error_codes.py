@@ -1,6 +1,6 @@
-"""What JetStream answers with when it does not do what it was asked for: the codes that kigeon acts upon.
+"""JetStream's error codes that kigeon acts upon.
 
-Names and numbers are those of nats-server's ``server/errors.json``, without their ``JS`` and ``Err``.
+Names and numbers come from nats-server's ``server/errors.json``; the names lack their ``JS`` and ``Err``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class ErrorCode(IntEnum):
-    """``err_code`` of an answer of JetStream's API, or of a publish."""
+    """The ``err_code`` of an answer to a request to JetStream's API, or to a publish."""
 
     CLUSTER_NOT_AVAILABLE = 10008
     """The server knows no leader: it is parted from the others, or there are too few of them."""
@@ -20,11 +20,11 @@ class ErrorCode(IntEnum):
     """A stream exists with another configuration."""
     STREAM_NOT_FOUND = 10059
     STREAM_WRONG_LAST_SEQUENCE = 10071
-    """The expected last sequence is not the last: somebody else has written."""
+    """The expected last sequence is not the last, because another client has written."""
     STREAM_WRONG_LAST_SEQUENCE_CONSTANT = 10164
-    """The same, of a cluster that has not agreed on an earlier write yet: who has written last is not known."""
+    """The same from a cluster that has not agreed on an earlier write yet, so that the last writer is not known."""
     STREAM_STORE_FAILED = 10077
-    """Above all: a stream that discards nothing has no room for a message."""
+    """The server can't store a message, above all because a stream that discards nothing is full."""
 
 
 NOTHING_TO_DELETE = (
@@ -32,5 +32,4 @@ NOTHING_TO_DELETE = (
     ErrorCode.SEQUENCE_NOT_FOUND,
     ErrorCode.STREAM_MSG_DELETE_FAILED,
 )
-"""What is answered when a message that is to be deleted is not there: in the midst of a stream or at its end, or before
-its first."""
+"""Codes for a message to delete that is missing, in the midst of a stream, at its end, or before its first."""

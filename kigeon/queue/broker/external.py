@@ -1,4 +1,4 @@
-"""A JetStream that is not kigeon's own: how to log in there, whom to trust, and which servers kigeon can work with."""
+"""Login, TLS and the required servers of a JetStream that is not kigeon's own."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kigeon.config.settings import ExternalQueue, QueueTls
 from kigeon.queue.broker.binary import OLDEST
 
 LEAST_PAYLOAD = 8 * 1024 * 1024
-"""Bytes of the largest message: more than the largest envelope that can be written."""
+"""Bytes of the largest message, more than the largest envelope that can be written."""
 
 
 def login_of(external: ExternalQueue) -> dict[str, Any]:
-    """Return what nats-py's ``connect`` is told to log in with; it reads the files at each connection."""
+    """Return the login options of nats-py's ``connect``, which reads the files at each connection."""
     if external.credentials_file is not None:
         return {"user_credentials": str(external.credentials_file)}
     if external.username_file is not None and external.password_file is not None:
@@ -27,12 +27,12 @@ def login_of(external: ExternalQueue) -> dict[str, Any]:
 
 
 def _content(path: Path) -> Callable[[], str]:
-    """Return what reads a file; the line's end, which editors add, is not a part of a secret."""
+    """Return a function that reads a file without the newline at its end, which an editor adds to a secret."""
     return lambda: path.read_text("utf-8").rstrip("\r\n")
 
 
 def tls_context(tls: QueueTls) -> ssl.SSLContext:
-    """Return what *tls* asks for, of its files as they are now; raises :class:`OSError`."""
+    """Return a TLS context for *tls*, with the present content of its files; raises :class:`OSError`."""
     context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file is not None else None)
     if tls.insecure_skip_verify:
         context.check_hostname = False
@@ -43,7 +43,7 @@ def tls_context(tls: QueueTls) -> ssl.SSLContext:
 
 
 def unsuitable(info: Mapping[str, Any], external: ExternalQueue) -> str:
-    """Return why kigeon can't work with the server that says *info* of itself, "" where it can."""
+    """Return why kigeon can't work with the server that sent *info*; "" where kigeon can."""
     version = str(info.get("version", ""))
     if external.is_encrypted and not info.get("tls_required"):
         return "the server speaks no TLS, and queue.url says tls://"
@@ -57,6 +57,6 @@ def unsuitable(info: Mapping[str, Any], external: ExternalQueue) -> str:
 
 
 def version_in(text: str) -> tuple[int, ...]:
-    """Return a version as three numbers; none where *text* is no version."""
+    """Return the version in *text* as three numbers, or none where *text* has no version."""
     match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", text)
     return tuple(map(int, match.groups())) if match else ()

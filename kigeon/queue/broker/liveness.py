@@ -1,8 +1,8 @@
-"""Whether nats-server still speaks: it greets whoever connects, before anything is asked of it.
+"""Probes whether nats-server still greets new connections, as a live server does before it is asked anything.
 
-A server that hangs is connected to all the same, by the kernel; and where nothing is written, no write fails. So it is
-looked at from outside, without waiting: one connection is opened, looked at again and again until the greeting has
-come, and closed. After that it is left alone for a while.
+The kernel accepts connections for a server that hangs, too, and where nobody writes, no write fails. So the server is
+probed from outside, without waiting: the probe opens a connection, looks for the greeting again and again, closes the
+connection, and leaves the server alone for a while.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import suppress
 GREETING = b"INFO "
 
 HUNG_AFTER = 8.0
-"""Seconds without a greeting after which the server hangs."""
+"""Seconds without a greeting after which the server counts as hanging."""
 
 REST = 2.0
 """Seconds from a greeting to the next connection."""
@@ -25,7 +25,10 @@ LOOKS = 30
 
 
 class Liveness:
-    """Owned by who looks when :attr:`due` says so, and when one of :attr:`descriptors` is readable; it never waits."""
+    """The probe of one server, which never waits.
+
+    Its owner calls :meth:`is_hung` when :attr:`due` says so, and when one of :attr:`descriptors` is readable.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -36,16 +39,16 @@ class Liveness:
 
     @property
     def due(self) -> float:
-        """When to look next, by the clock: at once (0), or after the rest."""
+        """The time of the next look, by the clock; 0 is at once."""
         return self._rests_until if self._probe is None else 0.0
 
     @property
     def descriptors(self) -> list[int]:
-        """What is readable when the greeting has come."""
+        """The file descriptors that become readable when the greeting has come."""
         return [self._probe.fileno()] if self._probe is not None else []
 
     def is_hung(self, port: int) -> bool:
-        """Look; return whether the server at *port* has not greeted for too long."""
+        """Look for the greeting; return whether the server at *port* has sent none for too long."""
         if self._probe is None:
             if self._clock() < self._rests_until:
                 return False
@@ -57,7 +60,7 @@ class Liveness:
         return self._looks > LOOKS and self._clock() - self._since > HUNG_AFTER
 
     def forget(self) -> None:
-        """Begin anew: it has greeted, or it is another server."""
+        """Begin a new probe, because the server has greeted, or was replaced."""
         self._close()
         self._since, self._looks = self._clock(), 0
 
@@ -71,9 +74,9 @@ class Liveness:
         try:
             return probe.recv(len(GREETING)) == GREETING
         except BlockingIOError:
-            return False  # Nothing has come yet.
+            return False  # The greeting has not come yet.
         except OSError:
-            self._close()  # It was refused, or cut off: the next look opens another one.
+            self._close()  # The connection was refused, or cut off, and the next look opens another one.
             return False
 
     def _close(self) -> None:

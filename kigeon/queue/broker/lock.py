@@ -1,6 +1,6 @@
-"""The lock of a data directory: one kigeon at a time.
+"""The lock of a data directory, which lets only one kigeon use the directory at a time.
 
-It can be handed down to a child: then it is free only when both are gone.
+A child process can inherit the lock, which is then free only when both processes are gone.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from kigeon.errors import DataDirectoryInUse, StartError
 from kigeon.queue.broker.volume import cure_of, owner_of
 
 LOCK_PATIENCE = 2.0
-"""Seconds to wait for the lock: the processes of a kigeon that was killed may still be ending."""
+"""Seconds to wait for the lock, since the processes of a kigeon that was killed may still be ending."""
 
 
 class DirectoryLock:
-    """A context manager: within it the directory is there, and locked.
+    """A context manager within which the directory exists and is locked.
 
     Raises :class:`StartError` with the place and the cure, :class:`DataDirectoryInUse` where another has the lock.
     """
@@ -28,7 +28,7 @@ class DirectoryLock:
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self.descriptor: int | None = None
-        """What holds the lock, for a child; None while nothing does."""
+        """The file descriptor that holds the lock, for a child to inherit; None while the directory is not locked."""
 
     def __enter__(self) -> Self:
         try:
@@ -47,7 +47,7 @@ class DirectoryLock:
                 "stop that one, or give this one a directory of its own"
             )
         try:
-            # In this order a disk that is full has room for it, if it ever had.
+            # Writing before truncating never needs new room, so that a full disk does not matter.
             os.ftruncate(lock, os.pwrite(lock, str(os.getpid()).encode(), 0))
         except OSError as error:
             os.close(lock)
@@ -64,7 +64,7 @@ class DirectoryLock:
 
 
 def unusable(data_dir: Path, error: OSError) -> StartError:
-    """Return what is wrong with *data_dir*, and its cure."""
+    """Return an error that says what is wrong with *data_dir*, and its cure."""
     said = f"{error.strerror or error}{owner_of(data_dir)}"
     return StartError(f"global.dataDir {data_dir} can't be used: {said}: {cure_of(error)}")
 

@@ -1,4 +1,4 @@
-"""The mark of a queue that is moved: it says which of the two ends of the move is the valid one.
+"""The mark of a queue that is moved, which says which of the two ends of the move is the valid one.
 
 A queue is moved between a data directory and an external JetStream (:mod:`kigeon.move`). Each end has a mark: the file
 ``move.json`` of a data directory; the key :data:`MARK_KEY` in the metadata of an external events stream. It is JSON::
@@ -10,8 +10,8 @@ A queue is moved between a data directory and an external JetStream (:mod:`kigeo
 state      means
 ========== ==========================================================================================================
 leaving    this end is the valid one, and a move copies it to the other
-arriving   the other end is the valid one; what is here is a part of it
-moved      the other end is the valid one; what is here is old
+arriving   the other end is the valid one; this end holds a part of it
+moved      the other end is the valid one; this end is old
 here       this end is the valid one, and came from the other
 ========== ==========================================================================================================
 
@@ -37,14 +37,14 @@ MARK_FILE = "move.json"
 
 
 class MoveState(StrEnum):
-    """What a mark says of its end."""
+    """The state of an end, as its mark says."""
 
     LEAVING = "leaving"
     ARRIVING = "arriving"
     MOVED = "moved"
     HERE = "here"
     UNREADABLE = "unreadable"
-    """It is not known: the mark is damaged, or of a newer kigeon."""
+    """The state is not known, because the mark is damaged, or of a newer kigeon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def write_mark(mark: Mark) -> str:
 
 
 def read_mark(text: str | bytes) -> Mark:
-    """Read what :func:`write_mark` wrote; what can't be read is a mark that nobody may ignore."""
+    """Read the text that :func:`write_mark` wrote; a damaged text becomes a mark that nobody may ignore."""
     try:
         found = orjson.loads(text)
         if found["format"] != MARK_FORMAT:
@@ -82,13 +82,13 @@ def read_mark(text: str | bytes) -> Mark:
 
 
 def mark_in(metadata: Mapping[str, str] | None) -> Mark | None:
-    """Return the mark in the *metadata* of an events stream, None where there is none."""
+    """Return the mark in the *metadata* of an events stream; None where they have no mark."""
     text = (metadata or {}).get(MARK_KEY)
     return read_mark(text) if text is not None else None
 
 
 def why_unusable(mark: Mark | None, shared: bool) -> tuple[str, str]:
-    """Return why no kigeon may run on an end with *mark*, and the cure; nothing where one may.
+    """Return why no kigeon may run on an end with *mark*, and the cure; two empty texts where one may.
 
     An end that is *shared* may be read by a move while a kigeon comes; a data directory is locked.
     """
@@ -107,7 +107,7 @@ def why_unusable(mark: Mark | None, shared: bool) -> tuple[str, str]:
 
 
 def mark_of(data_dir: Path) -> Mark | None:
-    """Return the mark of a data directory, None where there is none."""
+    """Return the mark of a data directory; None where it has no mark."""
     try:
         return read_mark((data_dir / MARK_FILE).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
@@ -142,7 +142,7 @@ def refuse_moved(data_dir: Path) -> None:
 
 
 def holds_queue(data_dir: Path) -> bool:
-    """Whether a data directory holds a queue that is the valid one, or may be."""
+    """Return whether a data directory holds a queue that is, or may be, the valid one."""
     mark = mark_of(data_dir)
     if not (data_dir / "jetstream").is_dir():
         return False

@@ -1,8 +1,8 @@
-"""What the streams, the bucket and the subjects of one kigeon are called: all of it begins with ``queue.name``.
+"""The names of one kigeon's streams, bucket and subjects, all of which begin with ``queue.name``.
 
-Subjects carry the name too: JetStream refuses two streams of which the subjects overlap, and operators' requests are to
-reach the senders of their own kigeon. A name has no dot, so no two names share a subject; which names could share a
-stream is said by :mod:`kigeon.config.queue`, which refuses them.
+Subjects begin with the name too, since JetStream refuses two streams with overlapping subjects, and operators' requests
+are to reach the senders of their own kigeon. A name has no dot, so no two names share a subject. Two names that could
+share a stream are refused by :mod:`kigeon.config.queue`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class StreamNames:
 
     @property
     def retry(self) -> str:
-        """What the name of a sender's retry stream begins with; the name of the one that all senders once shared."""
+        """The prefix of the senders' retry streams, and the name of the retry stream that all senders once shared."""
         return f"{self.name}-retry"
 
     @property
@@ -51,7 +51,7 @@ class StreamNames:
 
     @property
     def state_stream(self) -> str:
-        """The stream that is the bucket."""
+        """The stream in which the bucket's records lie."""
         return f"KV_{self.state}"
 
     @property
@@ -66,17 +66,17 @@ class StreamNames:
 
     @property
     def retry_subjects(self) -> str:
-        """What the subjects of everything that waits begin with; a dot and the sender's name follow."""
+        """The prefix of the subjects of waiting events; a dot and the sender's name follow."""
         return f"{self.name}.retry"
 
     @property
     def dead_letter_subjects(self) -> str:
-        """What the subjects of dead letters begin with; a dot and the sender's name follow."""
+        """The prefix of the subjects of dead letters; a dot and the sender's name follow."""
         return f"{self.name}.dead-letter"
 
     @property
     def outcomes_subjects(self) -> str:
-        """What the subjects of outcomes begin with; a dot and the sender's name follow."""
+        """The prefix of the subjects of outcomes; a dot and the sender's name follow."""
         return f"{self.name}.outcomes"
 
     def retry_stream(self, sender: str) -> str:
@@ -84,7 +84,7 @@ class StreamNames:
         return f"{self.retry}-{sender}"
 
     def retry_subject(self, sender: str, key: str) -> str:
-        """Return the subject of what waits for *key*, which may be any text: a hash of it ends the subject."""
+        """Return the subject of events that wait for *key*, any text, of which the subject contains a hash."""
         return f"{self.retry_subjects}.{sender}.{blake2b(key.encode(), digest_size=8).hexdigest()}"
 
     def record_subject(self, key: str) -> str:
@@ -92,5 +92,5 @@ class StreamNames:
         return f"$KV.{self.state}.{key}"
 
     def operate_subject(self, sender: str) -> str:
-        """Return the subject on which a sender takes operators' requests; no stream has it."""
+        """Return the subject on which a sender takes operators' requests, which belongs to no stream."""
         return f"{self.name}.operate.{sender}"

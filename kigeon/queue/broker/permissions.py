@@ -1,7 +1,7 @@
-"""What a user of an external JetStream needs the right to, and what is sent to find out whether it has it.
+"""The subjects that kigeon's user of an external JetStream needs, and harmless messages that test the permissions.
 
-What is sent changes nothing: JetStream's API refuses a request that is damaged JSON, and a stream refuses a message
-that expects it to be another stream. A server tells at once what it does not let through.
+The messages change nothing: JetStream's API refuses a request that is damaged JSON, and a stream refuses a message
+that expects another stream. A server reports at once which subjects it denies.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from nats.js import api
 from kigeon.queue.broker.names import StreamNames
 
 NO_JSON = b"{check"
-"""It begins as JSON does: for JetStream anything else in a request to purge is no request at all, but to purge all."""
+"""Damaged JSON, which begins as JSON does: JetStream takes any other request to purge for one to purge everything."""
 
 _OF_STREAM = ("STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE", "STREAM.PURGE", "STREAM.MSG.GET", "STREAM.MSG.DELETE")
 
 
 def publishes(names: StreamNames, senders: Sequence[str]) -> Iterator[tuple[str, bytes, dict[str, str]]]:
-    """Yield subjects that are published to, with what may be sent there to no effect: a payload and headers."""
+    """Yield the subjects to which kigeon publishes, each with the payload and headers of a message without effect."""
     yield "$JS.API.STREAM.LIST", NO_JSON, {}
     for stream in _streams(names, senders):
         for request in _OF_STREAM:
@@ -38,7 +38,7 @@ def publishes(names: StreamNames, senders: Sequence[str]) -> Iterator[tuple[str,
 
 
 def restores(names: StreamNames, senders: Sequence[str]) -> Iterator[tuple[str, bytes, dict[str, str]]]:
-    """Yield what :func:`publishes` does, of what is needed where a queue is moved, and not otherwise."""
+    """Yield, as :func:`publishes` does, the subjects that only the move of a queue needs."""
     for stream in _streams(names, senders):
         yield f"$JS.API.STREAM.DELETE.{stream}", NO_JSON, {}
         yield f"$JS.API.STREAM.RESTORE.{stream}", NO_JSON, {}
@@ -51,5 +51,5 @@ def _streams(names: StreamNames, senders: Sequence[str]) -> list[str]:
 
 
 def subscribes(names: StreamNames, senders: Sequence[str]) -> list[str]:
-    """Return subjects that are subscribed to."""
+    """Return the subjects to which kigeon subscribes."""
     return [names.operate_subject(sender) for sender in senders]

@@ -1,8 +1,7 @@
-"""The embedded nats-server: a child process on loopback, with a random token, fsync before every acknowledgement.
+"""Runs the embedded nats-server as a child process on loopback, with a random token and fsync before every ack.
 
-One data directory has one server: the server itself does not lock its store, and two on one store lose each other's
-messages. So the directory is locked, and the lock is handed down to the server: it is free only when both kigeon and
-its server are gone.
+nats-server does not lock its store, and two servers on one store lose each other's messages. So kigeon locks the data
+directory, and the server inherits the lock, which is free only when both kigeon and its server are gone.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ from kigeon.queue.broker.recovery import Recovery, Work, work_of
 log = logging.getLogger(__name__)
 
 MAX_PAYLOAD = 8 * 1024 * 1024
-"""Bytes of the largest message: more than the largest envelope that can be written."""
+"""Bytes of the largest message, more than the largest envelope that can be written."""
 
 TIMER_SLACK = 2_000_000
-"""Nanoseconds by which the server's timers may be late: after each wake Go looks at its threads every 20 µs."""
+"""Nanoseconds by which the server's timers may be late, since Go's runtime would wake every 20 µs after each event."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_TIMERSLACK = 29
@@ -51,13 +50,13 @@ jetstream {{
   store_dir: "{store}"
   max_memory_store: 16777216
   max_file_store: {max_file_store}
-  sync_interval: always
+  sync_interval: {sync}
 }}
 """
 
 
 class NatsServer:
-    """The server of one data directory. A context manager: within it the directory is locked.
+    """The server of one data directory, a context manager within which the directory is locked.
 
     ``max_file_store`` is in bytes. The methods raise :class:`StartError` with the place and the cure.
     """
@@ -65,32 +64,34 @@ class NatsServer:
     def __init__(self, data_dir: Path, max_file_store: int) -> None:
         self.data_dir = data_dir
         self._max_file_store = max_file_store
+        self.syncs = True
+        """Whether it syncs before it acknowledges; who has it not do so syncs the store when it has ended."""
         self._lock = DirectoryLock(data_dir)
         self._process: subprocess.Popen[bytes] | None = None
         self._recovery: Recovery | None = None
         self._port = -1
-        # The server parses it as a value of its configuration: beginning with a letter, it is a text.
+        # The server parses the token as a value of its configuration, and takes one that begins with a letter as text.
         self.token = "k" + secrets.token_hex(32)
         self.restarts = 0
 
     @property
     def url(self) -> str:
-        """Where clients connect; it stays the same when the server is restarted."""
+        """The URL to which clients connect, which stays the same when the server is restarted."""
         return f"nats://127.0.0.1:{self._port}"
 
     @property
     def address(self) -> QueueAddress:
-        """Where clients connect, and with what."""
+        """The address to which clients connect, with the token."""
         return QueueAddress(self.url, self.token)
 
     @property
     def port(self) -> int:
-        """Its port on loopback."""
+        """The server's port on loopback."""
         return self._port
 
     @property
     def pid(self) -> int:
-        """The server's process id; 0 while there is none."""
+        """The server's process id; 0 while the server does not run."""
         return self._process.pid if self._process else 0
 
     def __enter__(self) -> Self:
@@ -104,7 +105,7 @@ class NatsServer:
         self._lock.__exit__(kind, error, trace)
 
     def start(self) -> None:
-        """Start the server and return when it takes connections, however long it gets on with recovering its store."""
+        """Start the server; return when it takes connections, however long it takes to recover its store."""
         self.launch()
         while not self.look():
             time.sleep(0.005)
@@ -136,16 +137,16 @@ class NatsServer:
         self._recovery = Recovery(time.monotonic())
 
     def look(self) -> bool:
-        """Return whether the server takes connections; call it again and again until it does.
+        """Return whether the server takes connections; to be called again and again until it does.
 
-        A server that ended instead, or makes no progress for too long, is stopped: :class:`StartError`.
+        Stops a server that ended instead, or makes no progress for too long, and raises :class:`StartError`.
         """
         recovery = self._recovery
         if recovery is None:
             return self.is_running
         if not self.is_running:
             raise self._failed("it ended")
-        # Once started it listens at the same port ever after, and says so again only where its disk has room for that.
+        # A restarted server listens at the same port, but writes the ports file again only where its disk has room.
         port = _read_port(self.data_dir / "run") or max(self._port, 0)
         if port and _takes_connections(port):
             self._recovery, self._port = None, port
@@ -157,33 +158,33 @@ class NatsServer:
 
     @property
     def is_starting(self) -> bool:
-        """Whether it was launched and has not taken connections yet; it may have ended meanwhile."""
+        """Whether the server was launched and does not take connections yet; it may have ended meanwhile."""
         return self._recovery is not None
 
     @property
     def is_ready(self) -> bool:
-        """Whether the server's process is there and has taken connections."""
+        """Whether the server's process runs and has taken connections."""
         return self.is_running and not self.is_starting
 
     @property
     def is_running(self) -> bool:
-        """Whether the server's process is there."""
+        """Whether the server's process runs."""
         return self._process is not None and self._process.poll() is None
 
     def restart(self) -> None:
-        """Replace the server, on the same port, and return when it takes connections."""
+        """Replace the server on the same port; return when the new one takes connections."""
         self.relaunch()
         while not self.look():
             time.sleep(0.005)
 
     def relaunch(self) -> None:
-        """Replace the server, on the same port: clients come back by themselves, when :meth:`look` says so."""
+        """Replace the server on the same port; clients connect again by themselves once :meth:`look` returns True."""
         self.stop()
         self.restarts += 1
         self.launch()
 
     def stop(self, patience: float = 5.0) -> None:
-        """End the server: gently, within *patience* seconds, then not."""
+        """End the server, by SIGTERM and, after *patience* seconds, by SIGKILL."""
         if self._process is None:
             return
         self._process.send_signal(signal.SIGTERM)
@@ -204,6 +205,7 @@ class NatsServer:
                 ports=run.resolve(),
                 store=(self.data_dir / "jetstream").resolve(),
                 max_file_store=self._max_file_store,
+                sync="always" if self.syncs else "2m",
             )
         )
         return path
@@ -213,7 +215,7 @@ class NatsServer:
         return self.data_dir / "run" / "nats-server.log"
 
     def _judge(self, recovery: Recovery, work: Work) -> None:
-        """Say now and then that it takes long; :class:`StartError` when nothing goes on any more."""
+        """Log now and then that the recovery takes long; raise :class:`StartError` when it makes no progress."""
         now = time.monotonic()
         if recovery.is_stuck(now, work):
             raise self._failed(f"it has done nothing for a while, after {recovery.seconds(now):.0f} s")
@@ -229,14 +231,14 @@ class NatsServer:
             )
 
     def _failed(self, how: str) -> StartError:
-        # What it died of is the last that it says, after a page about itself.
+        # The server logs a page about itself, and in its last line why it ended.
         said = shorten(b"\n".join(self._output.read_bytes()[-1000:].splitlines()[-1:]))
         self.stop()
         return StartError(f"nats-server did not start in {self.data_dir}: {how}; it said: {said or 'nothing'}")
 
 
 def _die_with_parent() -> Callable[[], None]:
-    """Return what the child runs before it becomes the server: it ends with its parent, and its timers may be late."""
+    """Return a function for the child, which makes it end with its parent and lets its timers be late."""
     parent = os.getpid()
 
     def arrange() -> None:
@@ -253,7 +255,7 @@ def _read_port(run: Path) -> int:
         try:
             return urlsplit(orjson.loads(path.read_bytes())["nats"][0]).port or 0
         except (OSError, ValueError, KeyError, IndexError):
-            continue  # It is still being written.
+            continue  # The server is still writing the file.
     return 0
 
 

@@ -1,6 +1,6 @@
-"""What a consumer delivers, asked for ahead: one request stays open over many deliveries.
+"""Pulls a consumer's messages, with one request that stays open over many deliveries.
 
-A request for each fetch, and another one where nothing was there yet, would cost more than what is delivered.
+A request for each fetch, and another one where no message was there yet, would cost more than the messages.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from kigeon.errors import QueueError
 from kigeon.queue.broker.scan import StreamMessage, message_of
 
 EXPIRES = 30.0
-"""Seconds after which the server ends a request that is still open, and says so: a sign of life of the consumer."""
+"""Seconds after which the server ends an open request with a message, which is a sign of life of the consumer."""
 
 OVERDUE = 5.0
-"""Seconds after its end in which a request that nobody answers counts as lost."""
+"""Seconds after its end from which on a request without an answer counts as lost."""
 
 _ENDED = ("404", "408")
-"""What the server says of a request that has ended before all that it asked for had come."""
+"""The statuses of a request that has ended before all its messages have come."""
 
 _IDLE = "100"
 
 
 class Pull:
-    """The deliveries of a *subscription*; owned by one task. At most one request is open at a time."""
+    """Pulls the messages of a *subscription*, with at most one open request; owned by one task."""
 
     def __init__(self, client: Client, subscription: JetStreamContext.PullSubscription) -> None:
         self._client = client
         self.subscription = subscription
-        # nats-py hands out what has come by a task and a timer for each message.
+        # nats-py's own way would take a task and a timer for each message.
         self._arrived: asyncio.Queue[Msg] = subscription._sub._pending_queue
         self._taken: deque[StreamMessage] = deque()
         self._asked = 0
@@ -44,7 +44,7 @@ class Pull:
         self._reconnects = client.stats["reconnects"]
 
     async def consumer_info(self) -> ConsumerInfo:
-        """Return what the server knows of the consumer; raises what nats-py raises."""
+        """Return the server's information about the consumer; raises what nats-py raises."""
         return await self.subscription.consumer_info()
 
     @property
@@ -54,20 +54,20 @@ class Pull:
 
     @property
     def may_be_lost(self) -> bool:
-        """Whether the connection was lost since it was made: the server may know neither request nor consumer."""
+        """Whether the connection was lost since the start, so that the server may have lost request and consumer."""
         return not self._client.is_connected or self._client.stats["reconnects"] != self._reconnects
 
     async def next(self, most: int, timeout: float) -> list[StreamMessage]:
-        """Return up to *most* messages that have come; an empty list when none came within *timeout* seconds.
+        """Return up to *most* messages; an empty list when none came within *timeout* seconds.
 
-        Where no request is open, *most* are asked for. Raises :class:`~kigeon.errors.QueueError` where the consumer
-        is gone, and what nats-py raises where it can't ask.
+        Where no request is open, a request for *most* messages is sent. Raises :class:`~kigeon.errors.QueueError` where
+        the consumer is gone, and nats-py's exceptions where the request can't be sent.
         """
         await self.wait(most, timeout)
         return [self._taken.popleft() for _ in range(min(most, len(self._taken)))]
 
     async def wait(self, most: int, timeout: float) -> bool:
-        """Return whether a message has come within *timeout* seconds; asks and raises as :meth:`next` does."""
+        """Return whether a message has come within *timeout* seconds; requests and raises as :meth:`next` does."""
         try:
             async with asyncio.timeout(timeout):
                 while not self._take_arrived():

@@ -1,7 +1,7 @@
-"""What lies under a key of the bucket.
+"""Reads records, which are values under keys of the bucket.
 
-It is asked of the stream's leader, and not by nats-py's key-value API, which may ask any replica: one that lags behind
-would answer with what has been replaced.
+A record is read from the stream's leader, and not by nats-py's key-value API, which may read any replica: a replica
+that lags behind would answer with an older value.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ WRITER = "Kigeon-Writer"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The value of a key and its revision; no value and revision 0 when there is nothing yet."""
+    """The value of a key and its revision; None and 0 while the key has no value."""
 
     value: bytes | None = None
     revision: int = 0
     writer: str = ""
-    """Which object wrote it: another owner may have come to the same value."""
+    """The object that wrote the value, since another owner may have written the same value."""
 
 
 async def read_record(js: JetStreamContext, names: StreamNames, key: str) -> Record:
-    """Return what lies under *key*. Raises what nats-py does: :class:`NotFoundError` where there is no bucket."""
-    # Asked first, so that a write which its owner has given up, being replaced, is there by then.
+    """Return the record under *key*. Raises nats-py's exceptions, :class:`NotFoundError` where there is no bucket."""
+    # This request comes first, so that a write which its former owner has given up is stored by then.
     await js.stream_info(names.state_stream)
     try:
         message = await js.get_last_msg(names.state_stream, names.record_subject(key))
@@ -38,5 +38,5 @@ async def read_record(js: JetStreamContext, names: StreamNames, key: str) -> Rec
             raise
         return Record()
     if (message.headers or {}).get("KV-Operation"):
-        return Record(None, message.seq or 0)  # It was deleted.
+        return Record(None, message.seq or 0)  # The record was deleted.
     return Record(message.data or b"", message.seq or 0, (message.headers or {}).get(WRITER, ""))

@@ -1,4 +1,4 @@
-"""Reading a stream from some sequence to its end, as fast as it comes, through a consumer that holds no state."""
+"""Reads a stream from some sequence to its end, as fast as it comes, through an ephemeral consumer."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from kigeon.queue.broker.error_codes import ErrorCode
 log = logging.getLogger(__name__)
 
 FETCH_TIMEOUT = 2.0
-"""Seconds that one fetch waits for messages; the reference measured that longer ones hide a lost consumer."""
+"""Seconds that one fetch waits for messages; a longer fetch would hide a lost consumer."""
 
 DELETE_CONSUMER = "$JS.API.CONSUMER.DELETE"
 
 ANSWER_IN_CLUSTER = 2.0
-"""Seconds for a consumer of a cluster to be made, or to answer: it may be on a server that is lost, another is not."""
+"""Seconds for a cluster to make a consumer, or for the consumer to answer, before another server is asked."""
 
 LAG = 0.02
 """Seconds until a replica that lags behind is looked at again."""
 
 AT_ONCE = 256
-"""Messages that a scan reads at once, where nothing else is said."""
+"""Messages that a scan reads at once by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamMessage:
-    """A message of a stream: ``timestamp`` is when it was stored, seconds since the epoch."""
+    """A message of a stream; ``timestamp`` is the time of its storing, in seconds since the epoch."""
 
     sequence: int
     subject: str
@@ -46,14 +46,14 @@ class StreamMessage:
     headers: Mapping[str, str]
     payload: bytes
     delivery: int
-    """The consumer's sequence of it, from 1; a gap means that a delivery was lost."""
+    """The message's consumer sequence, from 1; a gap means that a delivery was lost."""
 
 
 M = TypeVar("M", bound=StreamMessage)
 
 
 def _consumer(start: int, headers_only: bool) -> api.ConsumerConfig:
-    """Return a consumer from *start* on: no acknowledgements, in memory, gone soon after its reader is."""
+    """Return a consumer from *start* on, in memory, without acknowledgements, which ends soon after its reader."""
     return api.ConsumerConfig(
         deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
         opt_start_seq=max(start, 1),
@@ -68,18 +68,18 @@ def _consumer(start: int, headers_only: bool) -> api.ConsumerConfig:
 async def subscribe(
     client: Client, stream: str, subject: str, start: int, headers_only: bool = False
 ) -> JetStreamContext.PullSubscription:
-    """Begin to read what *stream* holds under *subject* from sequence *start* on; :func:`leave` ends it."""
+    """Begin to read *stream* under *subject* from sequence *start* on; :func:`leave` ends the reading."""
     config = _consumer(start, headers_only)
     js = client.jetstream() if address_of(client).external is None else client.jetstream(timeout=ANSWER_IN_CLUSTER)
     return await js.pull_subscribe(subject, stream=stream, config=config)
 
 
 async def leave(client: Client, subscription: JetStreamContext.PullSubscription) -> None:
-    """Have the server forget a reader; it takes a thousand of a stream, and keeps one that is not used for a minute.
+    """Have the server delete a reader's consumer, of which it allows a thousand, and keeps an unused one for a minute.
 
-    Nobody waits for that: the connection may be lost, and the reader with it.
+    The request is not waited for: the connection may be lost, and the consumer with it.
     """
-    # nats-py made the name up, and tells it nowhere.
+    # nats-py made the name up, and has no public way to it.
     name = f"{subscription._stream}.{subscription._consumer}"
     try:
         await subscription.unsubscribe()
@@ -101,7 +101,7 @@ async def _fetch(subscription: JetStreamContext.PullSubscription, most: int, tim
 
 
 def message_of(message: Msg) -> StreamMessage:
-    """Return a message that a consumer delivered."""
+    """Return the stream's message in a consumer's delivery."""
     metadata = message.metadata
     return StreamMessage(
         metadata.sequence.stream,
@@ -114,10 +114,10 @@ def message_of(message: Msg) -> StreamMessage:
 
 
 def headers_of(message: api.RawStreamMsg) -> dict[str, str]:
-    """Return the headers of a message that was asked for on its own, as text.
+    """Return, as text, the headers of a message that was read by its sequence.
 
-    nats-py parses them as those of a mail: a value that is not ASCII comes as a :class:`email.header.Header`, which
-    is no text and whose own ``str`` has lost every character of it.
+    nats-py parses such headers like a mail's: a value that is not ASCII becomes an :class:`email.header.Header`, whose
+    ``str`` has lost every character of the value.
     """
     return {name: _text(value) for name, value in (message.headers or {}).items()}
 
@@ -134,20 +134,20 @@ async def last_sequence(client: Client, stream: str) -> int:
 
 
 async def first_sequence(client: Client, stream: str) -> int:
-    """Return the first sequence that *stream* holds, one more than its last where it is empty; raises as that does."""
+    """Return the first sequence of *stream*, one more than its last where it is empty; raises :class:`QueueError`."""
     return int((await stream_state(client, stream)).first_seq)
 
 
 async def stream_state(client: Client, stream: str) -> api.StreamState:
-    """Return what *stream* holds, in numbers; raises as :func:`last_sequence` does."""
+    """Return the counts and sequences of *stream*; raises :class:`QueueError`."""
     with queue_errors(f"asking for the state of {stream}"):
         return (await client.jetstream().stream_info(stream)).state
 
 
 async def _holds_more(client: Client, stream: str, subject: str, start: int, end: int) -> bool:
-    """Return whether a reader that has come to its end lacks something from *start* to *end*.
+    """Return whether a reader that has come to its end lacks a message from *start* to *end*.
 
-    A consumer reads the replica of its own server, which may lag behind the leader that told the end.
+    A consumer reads the replica of its own server, which may lag behind the leader from which the end is known.
     """
     if address_of(client).replicas <= 1:
         return False
@@ -163,11 +163,11 @@ async def _holds_more(client: Client, stream: str, subject: str, start: int, end
 def scan(
     client: Client, stream: str, subject: str, start: int, headers_only: bool = False, most: int = AT_ONCE
 ) -> AsyncGenerator[StreamMessage, None]:
-    """Yield what *stream* holds under *subject* from sequence *start* to the end that it has now.
+    """Yield the messages of *stream* under *subject* from sequence *start* to the present end.
 
-    *most* messages are in memory at once.
+    At most *most* messages are in memory at once.
 
-    Raises :class:`QueueError` when the queue does not answer; start again from the last one seen.
+    Raises :class:`QueueError` when the queue does not answer; a caller may scan again from the last message it had.
     """
     return scan_as(message_of, client, stream, subject, start, headers_only, most)
 
@@ -193,7 +193,7 @@ async def scan_as(
             with queue_errors(f"reading {stream}"):
                 info = await subscription.consumer_info()
                 sent = info.delivered.consumer_seq if info.delivered is not None else 0
-                # The end may lie under another subject, or be evicted or deleted: no fetch needs to wait for it then.
+                # The last message may have another subject, or be evicted or deleted: then no fetch waits for it.
                 if not info.num_pending and sent <= deliveries:
                     if await _holds_more(client, stream, subject, reached + 1, end):
                         await asyncio.sleep(LAG)

@@ -1,4 +1,4 @@
-"""How large the streams are, and how old what they hold."""
+"""The sizes of the streams, and the age of their messages."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ INFO_TIMEOUT = 5.0
 async def stream_sizes(client: Client) -> dict[str, dict[str, float]]:
     """Return for the events, seen and dead-letter streams ``messages``, ``bytes``, and the time of the ``oldest``.
 
-    That is in seconds since the epoch, 0 where the stream is empty. Whatever ``queue.name`` is, the keys are the names
-    by default: metrics are called by them. Raises :class:`QueueError`.
+    The time is in seconds since the epoch, 0 where the stream is empty. The keys are the default names of the streams,
+    whatever ``queue.name`` is, because metrics have these as labels. Raises :class:`QueueError`.
     """
     named, keys = names_of(client), StreamNames()
     streams = {keys.events: named.events, keys.seen: named.seen, keys.dead_letter: named.dead_letter}
@@ -27,7 +27,7 @@ async def stream_sizes(client: Client) -> dict[str, dict[str, float]]:
 
 
 async def _size(client: Client, name: str) -> dict[str, float]:
-    # Asked for directly: nats-py leaves out of its answer when the first message was stored.
+    # The API is asked directly, since nats-py's answer leaves out when the first message was stored.
     with queue_errors(f"asking for the stream {name}"):
         answer = await client.request(f"$JS.API.STREAM.INFO.{name}", b"", timeout=INFO_TIMEOUT)
     state: dict[str, Any] | None = orjson.loads(answer.data).get("state")

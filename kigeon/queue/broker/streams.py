@@ -1,19 +1,7 @@
-"""The streams and the bucket that hold all durable state, and how they are declared; with ``queue.name`` as it is.
+"""Declares the streams and the bucket that hold all durable state (:mod:`kigeon.queue.broker.stream_configs`).
 
-====================== ============================== =========================================================
-stream                 subjects                       holds
-====================== ============================== =========================================================
-``kigeon-events``      ``kigeon.events``              envelopes, by eventsMaxAge and eventsMaxBytes
-``kigeon-seen``        ``kigeon.seen``                digests alone, as long as an event is remembered
-``kigeon-retry-…``     ``kigeon.retry.<sender>.<key>``   events of one sender that wait for a destination or a hook
-``kigeon-dead-letter`` ``kigeon.dead-letter.<sender>.<offset>``  events that can never be delivered, one a message
-``kigeon-outcomes``    ``kigeon.outcomes.<sender>``   why events were not sent, as long as the queue keeps any
-``KV_kigeon-state``    key-value bucket               each sender's position; how far digests are compacted; the
-                                                      labels of namespaces
-====================== ============================== =========================================================
-
-Declaring is idempotent: it creates what is missing, changes what differs, and recovers a stream whose metadata on
-disk was damaged (the server then finds its messages again). A sender's retry stream is its own, and declared by it.
+Declaring is idempotent: it creates missing streams, changes settings that differ, and recovers a stream whose metadata
+on disk was damaged (the server then finds its messages again). Each sender declares its own retry stream.
 """
 
 from __future__ import annotations
@@ -38,167 +26,36 @@ from kigeon.queue.broker.error_codes import ErrorCode
 from kigeon.queue.broker.mark import mark_in, why_unusable
 from kigeon.queue.broker.names import StreamNames
 from kigeon.queue.broker.records import read_record
+from kigeon.queue.broker.stream_configs import (
+    bucket_config,
+    digest_ttl,
+    former_retry_config,
+    records_config,
+    retry_config,
+    stream_configs,
+)
 from kigeon.throttle import Limited
 
 log = logging.getLogger(__name__)
 few = Limited(log)
 
 POSITION_KEY = "position"
-"""The key of a sender's position in the bucket is this, a dot, and the sender's name."""
+"""The prefix of the key of a sender's position in the bucket; a dot and the sender's name follow."""
 
 LABELS_KEY = "namespaces.labels"
-"""The key of the namespaces' labels in the bucket: all senders' with a filter."""
+"""The key of the namespaces' labels in the bucket, which all senders with a filter share."""
 
 OBSERVED = "kigeon-observed-lifetime"
-"""In the metadata of the seen stream: for how many seconds the cluster was seen to keep its Events."""
+"""The key in the seen stream's metadata of the seconds for which the cluster was seen to keep its Events."""
 
 SEQUENCE_GAP = 1000
-"""Sequences that a retry stream which was made anew leaves out: more than were given out after the last booked one."""
-
-FILE_STORE_BYTES = 2**50
-"""The server's own limit, which nothing reaches: every stream has its own. There may be any number of senders."""
-
-_SEEN_BYTES = 256 * 1024**2
-_STATE_BYTES = 64 * 1024**2
-
-
-def digest_ttl(lifetime: float) -> float:
-    """Return the TTL of a digest in seconds: the Events' own *lifetime*, and the slack of etcd's leases.
-
-    The API server shares one lease among the Events of a minute (or of 5 % of the lifetime), so a list may show an
-    Event for that much longer than its lifetime.
-    """
-    return lifetime + max(120.0, lifetime * 0.05)
-
-
-def digest_ttl_of(settings: QueueSettings) -> float:
-    """Return the TTL of a digest in seconds, for the lifetime that is configured."""
-    return digest_ttl(settings.kubernetes_events_max_lifetime)
-
-
-def file_store_bytes(settings: QueueSettings) -> int:
-    """Return the server's own limit: more than the streams of any number of senders are limited to, by *settings*."""
-    return max(FILE_STORE_BYTES, settings.events_max_bytes)
-
-
-def stream_configs(settings: QueueSettings, address: QueueAddress) -> list[api.StreamConfig]:
-    """Return what each stream is to look like, but the bucket and the senders' retry streams."""
-    names = address.names
-    return [
-        _stream(address, names.events, names.events_subject, settings.events_max_bytes, settings.events_max_age),
-        _stream(address, names.seen, names.seen_subject, _SEEN_BYTES, digest_ttl_of(settings)),
-        _stream(
-            address,
-            names.outcomes,
-            f"{names.outcomes_subjects}.*",
-            settings.events_max_bytes // 10,
-            max(settings.events_max_age, digest_ttl_of(settings)),
-        ),
-        # A subject for each event: parking it twice replaces it. Full, it refuses others.
-        _stream(
-            address,
-            names.dead_letter,
-            f"{names.dead_letter_subjects}.*.*",
-            settings.events_max_bytes // 10,
-            per_subject=1,
-            discard=api.DiscardPolicy.NEW,
-        ),
-    ]
-
-
-def bucket_config(address: QueueAddress) -> api.KeyValueConfig:
-    """Return what the bucket is to look like."""
-    return api.KeyValueConfig(bucket=address.names.state, history=1, max_bytes=_STATE_BYTES, replicas=address.replicas)
-
-
-def records_config(address: QueueAddress) -> api.StreamConfig:
-    """Return what the stream of the bucket is to look like, as nats-py makes one of :func:`bucket_config`."""
-    return api.StreamConfig(
-        name=address.names.state_stream,
-        subjects=[address.names.record_subject(">")],
-        retention=api.RetentionPolicy.LIMITS,
-        storage=api.StorageType.FILE,
-        discard=api.DiscardPolicy.NEW,
-        max_bytes=_STATE_BYTES,
-        max_msgs_per_subject=1,
-        duplicate_window=120.0,
-        allow_rollup_hdrs=True,
-        allow_msg_ttl=True,
-        deny_delete=True,
-        num_replicas=address.replicas,
-    )
-
-
-def retry_config(settings: QueueSettings, address: QueueAddress, sender: str) -> api.StreamConfig:
-    """Return what a sender's retry stream is to look like.
-
-    Nothing may leave it unseen: its sender ends each event of it, by age too. Full, it refuses more.
-    """
-    names = address.names
-    return _stream(
-        address,
-        names.retry_stream(sender),
-        f"{names.retry_subjects}.{sender}.*",
-        settings.events_max_bytes,
-        discard=api.DiscardPolicy.NEW,
-    )
-
-
-def former_retry_config(settings: QueueSettings, address: QueueAddress) -> api.StreamConfig:
-    """Return what the retry stream looked like that all senders shared; none is made in an external JetStream."""
-    names = address.names
-    return _stream(
-        address,
-        names.retry,
-        f"{names.retry_subjects}.*",
-        settings.events_max_bytes,
-        discard=api.DiscardPolicy.NEW,
-    )
-
-
-def _stream(
-    address: QueueAddress,
-    name: str,
-    subject: str,
-    max_bytes: int,
-    max_age: float = 0,
-    per_subject: int = -1,
-    discard: api.DiscardPolicy = api.DiscardPolicy.OLD,
-) -> api.StreamConfig:
-    return api.StreamConfig(
-        name=name,
-        subjects=[subject],
-        retention=api.RetentionPolicy.LIMITS,
-        storage=api.StorageType.FILE,
-        discard=discard,
-        max_bytes=max_bytes,
-        max_age=max_age,
-        max_msgs_per_subject=per_subject,
-        # Kigeon publishes no message ids: the smallest window that the server takes.
-        duplicate_window=0.1,
-        # Nothing is read by it: a replica that lags behind would answer, too.
-        allow_direct=True,
-        num_replicas=address.replicas,
-    )
-
-
-def config_of(stream: str, settings: QueueSettings, address: QueueAddress) -> api.StreamConfig:
-    """Return what the *stream* of the queue at *address* is to look like; raises :class:`ValueError` for another."""
-    names = address.names
-    if stream == names.retry:
-        return former_retry_config(settings, address)
-    if stream.startswith(f"{names.retry}-"):
-        return retry_config(settings, address, stream.removeprefix(f"{names.retry}-"))
-    for config in (*stream_configs(settings, address), records_config(address)):
-        if config.name == stream:
-            return config
-    raise ValueError(f"{stream} is no stream of {names.name}")
+"""Sequences that a retry stream leaves out when it was lost, more than were given out after the last booked one."""
 
 
 async def declare(client: Client, settings: QueueSettings, sender: str = "") -> None:
     """Create or update every stream and the bucket, and the retry stream of *sender*.
 
-    Raises :class:`~kigeon.errors.QueueError` when the queue is away, :class:`~kigeon.errors.QueueMoved` for good.
+    Raises :class:`~kigeon.errors.QueueError` when the queue is silent, :class:`~kigeon.errors.QueueMoved` for good.
     """
     try:
         with queue_errors("declaring the streams"):
@@ -218,7 +75,7 @@ def _note(client: Client, moved: str) -> None:
 
 
 def declaring(settings: QueueSettings, sender: str = "") -> Callable[[Client], Awaitable[None]]:
-    """Return what declares the streams when a connection comes back: the server may have lost their metadata."""
+    """Return a function that declares the streams when a connection comes back, since the server may have lost them."""
 
     async def declare_again(client: Client) -> None:
         await persistently("declaring the streams", lambda: declare(client, settings, sender))
@@ -227,9 +84,9 @@ def declaring(settings: QueueSettings, sender: str = "") -> Callable[[Client], A
 
 
 async def remember_observed(client: Client, settings: QueueSettings, lifetime: float) -> None:
-    """Have digests kept for as long as Events that live for *lifetime* seconds need, after a restart too.
+    """Have the server keep digests for as long as Events that live for *lifetime* seconds need, also after a restart.
 
-    That is never less than what is configured.
+    The server never keeps digests for less than the configured lifetime needs.
     """
     address = address_of(client)
     (config,) = (config for config in stream_configs(settings, address) if config.name == address.names.seen)
@@ -240,7 +97,7 @@ async def remember_observed(client: Client, settings: QueueSettings, lifetime: f
 
 
 async def _as_observed(js: JetStreamContext, config: api.StreamConfig, lifetime: float = 0.0) -> api.StreamConfig:
-    """Return *config* with the age that was observed, now or earlier, where that is longer than the configured one."""
+    """Return *config* with the age for the observed lifetime, where that is longer than the configured lifetime."""
     metadata = (await js.stream_info(config.name or "")).config.metadata or {}
     try:
         observed = float(metadata.get(OBSERVED, 0))
@@ -270,7 +127,7 @@ async def _declare(client: Client, settings: QueueSettings) -> None:
 
 
 async def _declare_records(client: Client, js: JetStreamContext, address: QueueAddress) -> None:
-    """Declare the bucket in an external JetStream; a cluster that elects is not taken for one that has lost it."""
+    """Declare the bucket in an external JetStream; a cluster that elects a leader does not count as having lost it."""
     state = await stream_state(js, address.names.state_stream)
     events = await stream_state(js, address.names.events)
     lost = state is None and events is not None and events.last_seq > 0
@@ -280,7 +137,7 @@ async def _declare_records(client: Client, js: JetStreamContext, address: QueueA
 
 
 async def _adapt_stream(js: JetStreamContext, config: api.StreamConfig, address: QueueAddress) -> None:
-    """Declare a stream where others may have one of its name."""
+    """Declare a stream in an external JetStream, where others may have made one of the same name."""
     try:
         found = (await js.stream_info(config.name or "")).config
     except NotFoundError:
@@ -294,7 +151,7 @@ async def _adapt_stream(js: JetStreamContext, config: api.StreamConfig, address:
     wanted = await _as_observed(js, config) if config.name == address.names.seen else config
     changed, changes = adapted(found, wanted)
     if changes:
-        log.info("a stream is changed as configured", extra={"stream": config.name, "changes": changes})
+        log.info("changing a stream to its configuration", extra={"stream": config.name, "changes": changes})
         await js.update_stream(changed)
 
 
@@ -311,16 +168,16 @@ async def _declare_stream(js: JetStreamContext, config: api.StreamConfig, addres
 
 
 async def _declare_retry(client: Client, settings: QueueSettings, sender: str) -> None:
-    """Declare a sender's retry stream; what is booked under a sequence never comes again under the same.
+    """Declare a sender's retry stream, in which no sequence that the sender has booked is given out again.
 
-    So a stream that is new, or was lost and made anew, begins after what the sender's position has booked, and after
-    the stream that all senders shared: which of a sequence's two streams is meant is then no question.
+    So a stream that is new, or was lost, begins after the sequences that the sender's position has booked, and after
+    those of the stream that all senders once shared, so that a sequence belongs to one of the two streams only.
     """
     js, address = client.jetstream(), address_of(client)
     names = address.names
     name = names.retry_stream(sender)
     if address.external is None and await stream_state(js, name) is None:
-        # Declaring it recovers it where its metadata were damaged.
+        # Declaring the shared stream recovers it where its metadata were damaged.
         await _declare_stream(js, former_retry_config(settings, address), address)
     await _declare_stream(js, retry_config(settings, address, sender), address)
     former, state = await stream_state(js, names.retry), (await js.stream_info(name)).state
@@ -332,7 +189,7 @@ async def _declare_retry(client: Client, settings: QueueSettings, sender: str) -
 
 
 async def stream_state(js: JetStreamContext, name: str) -> api.StreamState | None:
-    """Return the state of a stream; None where there is none."""
+    """Return the state of the stream *name*; None where it does not exist."""
     try:
         return (await js.stream_info(name)).state
     except NotFoundError:
@@ -340,7 +197,7 @@ async def stream_state(js: JetStreamContext, name: str) -> api.StreamState | Non
 
 
 async def _booked_in_retry(js: JetStreamContext, names: StreamNames, sender: str) -> int:
-    """Return up to which sequence of its retry stream a sender has booked; 0 where it can't be told."""
+    """Return the last sequence of its retry stream that a sender has booked; 0 where that is not known."""
     try:
         record = await read_record(js, names, f"{POSITION_KEY}.{sender}")
         return max(int(orjson.loads(record.value or b"")["retrySequence"]), 0)

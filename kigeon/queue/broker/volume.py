@@ -1,4 +1,4 @@
-"""What is wrong with a data directory that can't be used, and what cures it."""
+"""Explains why a data directory can't be used, with the cure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def owner_of(place: Path) -> str:
-    """Return whose *place* is, to be said after an error, where it belongs to somebody else."""
+    """Return a remark on the owner of *place* for an error message; "" where *place* belongs to this process's user."""
     try:
         owner = place.stat().st_uid
     except OSError:
@@ -19,7 +19,7 @@ def owner_of(place: Path) -> str:
 
 
 def cure_of(error: OSError) -> str:
-    """Return what an operator can do about an *error* of the data directory."""
+    """Return the cure of an *error* of the data directory."""
     if error.errno == errno.EROFS:
         return "mount the volume for writing (readOnly: false)"
     if error.errno in (errno.EACCES, errno.EPERM):

@@ -23,6 +23,7 @@ from kigeon.queue.log.checkpoint import CheckpointRecord
 from kigeon.queue.log.compaction import Compactor
 from kigeon.queue.log.protocol import Disturbed, LogEnd, QueueOpened, Store, Stored
 from kigeon.queue.log.publisher import Publisher
+from kigeon.queue.log.turns import Turns
 from kigeon.queue.stores.gone import GoneSenders
 
 log = logging.getLogger(__name__)
@@ -49,9 +50,7 @@ class Writer:
         self.is_open = False
         self.storing_since = 0.0
         """Since when, on the steady clock, a batch is being stored; 0 where none is."""
-        self._epoch = 0
-        self._opened = 0
-        self._next_store_seq = 1
+        self._turns = Turns()
 
     @property
     def log_end(self) -> LogEnd:
@@ -60,7 +59,7 @@ class Writer:
 
     def begin(self, epoch: int) -> None:
         """Begin an epoch after the batch that is being stored now; an epoch that has begun is announced again."""
-        self._epoch = epoch
+        self._turns.begin(epoch)
         self._jobs.put_nowait(epoch)
 
     def store(self, batch: Store) -> None:
@@ -79,9 +78,7 @@ class Writer:
                 continue
             if isinstance(job, Store):
                 await self._store(job)
-            elif job == self._epoch:
-                if job != self._opened:
-                    self._opened, self._next_store_seq = job, 1
+            elif self._turns.open(job):
                 self._report(QueueOpened(job, self._publisher.log_end))
 
     async def close(self) -> None:
@@ -102,10 +99,10 @@ class Writer:
         log.info("the events stream is open", extra={"sequence": self._publisher.log_end.sequence})
 
     async def _store(self, batch: Store) -> None:
-        if batch.epoch != self._epoch:
+        if self._turns.is_over_for(batch):
             return
-        if batch.store_seq != self._next_store_seq:
-            self._report(Disturbed(f"batch {batch.store_seq} came where {self._next_store_seq} was due"))
+        if missing := self._turns.is_missing_one(batch):
+            self._report(Disturbed(missing))
             return
         try:
             self.storing_since = time.monotonic()
@@ -113,11 +110,11 @@ class Writer:
             self.storing_since = 0.0
         except Fenced as error:
             log.error("the events stream is not as it was left", extra={"error": str(error)})
-            self._epoch = self._opened = 0
+            self._turns.end()
             await self._open()
             self._report(Disturbed(str(error)))
             return
-        self._next_store_seq += 1
+        self._turns.stored()
         self._report(Stored(batch.epoch, batch.batch_seq, sequence))
         if self._compactor.is_due:
             await self._compact()

@@ -93,7 +93,6 @@ MOMENTS = (
 OF_THESPIAN = (
     Moment("ChildActorExited", "supervisor", kill(SENDERS[0])),
     Moment("WakeupMessage", "supervisor"),
-    Moment("WakeupMessage", "watcher"),
 )
 """What Thespian tells: of one process to itself, or twice by its own doing."""
 

@@ -18,7 +18,7 @@ from kigeon.config.settings import QueueSettings
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import first_sequence, last_sequence
-from kigeon.queue.broker.streams import file_store_bytes
+from kigeon.queue.broker.stream_configs import file_store_bytes
 from tests.faults.store.clocked import clocked_server
 from tests.support.names import EVENTS, SEEN
 from tests.support.processes import wait_until

@@ -20,7 +20,8 @@ from kigeon.config.settings import QueueSettings
 from kigeon.queue.broker import process as module
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import declare, file_store_bytes
+from kigeon.queue.broker.stream_configs import file_store_bytes
+from kigeon.queue.broker.streams import declare
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
 from tests.support.kigeon import loki_sender

@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,30 +22,15 @@ from kigeon.queue.broker.address import external_address
 from kigeon.queue.broker.connection import ELECTION, QueueClient, connected, lasts
 from kigeon.queue.broker.scan import scan
 from kigeon.queue.broker.streams import declare
+from tests.queue.broker.nodes import USER, use
 from tests.support.nats import NatsNode
 from tests.support.nats_credentials import make_operator
-
-USER = 'authorization {{ user: kigeon, password: "{}" }}'
-
-
-def use(node: NatsNode, folder: Path, **more: Any) -> ExternalQueue:
-    """Return how *node* is used by the user kigeon."""
-    (folder / "user").write_text("kigeon\n")
-    (folder / "password").write_text("first\n")
-    return ExternalQueue((node.url,), username_file=folder / "user", password_file=folder / "password", **more)
 
 
 async def until(condition: Any) -> None:
     async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.01)
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[NatsNode]:
-    """A server that lets the user kigeon in."""
-    with NatsNode(tmp_path / "n", more=USER.format("first")) as running:
-        yield running
 
 
 def test_a_password_that_changes_is_read_again_and_meanwhile_the_cure_is_told(
@@ -160,7 +144,7 @@ def test_what_a_cluster_tells_while_it_elects_is_not_believed_at_once(monkeypatc
     monkeypatch.setattr("kigeon.queue.broker.connection.time.monotonic", lambda: now)
     client = QueueClient(external_address(ExternalQueue(("nats://127.0.0.1:1",))))
     for _ in range(2):
-        with pytest.raises(QueueError, match="it is gone: a cluster may say so"):
+        with pytest.raises(QueueError, match="it is gone: a cluster that elects a leader may answer so"):
             lasts(client, "it is gone", True)
     now += ELECTION
     assert lasts(client, "it is gone", True)
@@ -168,47 +152,6 @@ def test_what_a_cluster_tells_while_it_elects_is_not_believed_at_once(monkeypatc
     with pytest.raises(QueueError):
         lasts(client, "it is gone", True)
     assert lasts(Client(), "it is gone", True)
-
-
-def test_what_the_configuration_decides_is_changed_and_what_an_administrator_decides_stays(
-    node: NatsNode, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    settings = QueueSettings(events_max_bytes=16 * 2**20)
-
-    async def test() -> None:
-        async with connected(external_address(use(node, tmp_path, name="prod")), "test") as client:
-            await declare(client, settings, "a")
-            js = client.jetstream()
-            config = (await js.stream_info("prod-events")).config
-            await js.update_stream(config.evolve(description="of the platform team", metadata={"team": "platform"}))
-            caplog.clear()
-            await declare(client, settings, "a")
-            assert "changed" not in caplog.text
-            await declare(client, dataclasses.replace(settings, events_max_bytes=32 * 2**20), "a")
-            config = (await js.stream_info("prod-events")).config
-            assert (config.max_bytes, config.description) == (32 * 2**20, "of the platform team")
-            assert (config.metadata or {})["team"] == "platform"
-            assert {record.__dict__["stream"] for record in caplog.records if "changed" in record.message} == {
-                "prod-events",
-                "prod-outcomes",
-                "prod-dead-letter",
-                "prod-retry-a",
-            }
-
-    asyncio.run(test())
-
-
-def test_a_stream_of_somebody_else_is_left_alone(node: NatsNode, tmp_path: Path) -> None:
-    async def test() -> None:
-        async with connected(external_address(use(node, tmp_path)), "test") as client:
-            await client.jetstream().add_stream(name="kigeon-seen", subjects=["orders.>"])
-            with pytest.raises(QueueError, match=r"is not kigeon's: its subjects are orders\.> \(delete or rename"):
-                await declare(client, QueueSettings())
-            info = await client.jetstream().stream_info("kigeon-seen")
-            assert info.config.subjects == ["orders.>"]
-
-    asyncio.run(test())
 
 
 def test_a_bucket_that_seems_to_be_gone_is_not_made_anew_at_once(

@@ -98,26 +98,6 @@ def test_a_relative_directory_will_do(tmp_path: Path, monkeypatch: pytest.Monkey
         assert Path(f"/proc/{server.pid}/cwd").readlink() == Path("/")
 
 
-def test_a_directory_without_room_for_its_files_is_named(tmp_path: Path) -> None:
-    (tmp_path / "run").touch()
-    with (
-        NatsServer(tmp_path, ROOM) as server,
-        pytest.raises(StartError, match=rf"global\.dataDir {tmp_path} can't be used"),
-    ):
-        server.start()
-
-
-def test_a_directory_is_free_when_its_server_has_ended(tmp_path: Path) -> None:
-    with NatsServer(tmp_path, ROOM) as first:
-        first.start()
-        pid = first.pid
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
-    with NatsServer(tmp_path, ROOM) as second:
-        second.start()
-        assert second.is_running
-
-
 def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     script = (
         "import pathlib, sys, time\n"
@@ -186,3 +166,9 @@ def test_a_server_that_died_is_noticed_and_restarted_with_its_messages(
     assert (server.url, server.restarts) == (url, 1)
     assert server.pid != pid
     run_with_client(server, read)
+
+
+def test_a_restarted_server_listens_where_it_did(server: NatsServer) -> None:
+    before = server.url
+    server.restart()
+    assert server.url == before

@@ -8,17 +8,12 @@ from kigeon.config.settings import QueueSettings
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import scan
 from kigeon.queue.broker.streams import declare
-from kigeon.queue.log.reader import EventLog
+from tests.queue.readers import readers
 from tests.support.names import EVENTS, EVENTS_SUBJECT
 from tests.support.writing import run_with_client
 
 READERS = 1100
 """More than nats-server 2.15 has consumers of a stream at once; one that nobody uses ends after a minute."""
-
-
-async def readers(client: Client) -> int:
-    """Return how many consumers the events stream has."""
-    return (await client.jetstream().stream_info(EVENTS)).state.consumer_count
 
 
 def test_any_number_of_scans_leave_no_reader(server: NatsServer, settings: QueueSettings) -> None:
@@ -30,18 +25,5 @@ def test_any_number_of_scans_leave_no_reader(server: NatsServer, settings: Queue
             assert (await anext(scan(client, EVENTS, EVENTS_SUBJECT, 1))).sequence == 1
         assert [stored.sequence async for stored in scan(client, EVENTS, EVENTS_SUBJECT, 1)] == [1, 2, 3]
         assert await readers(client) < READERS / 10
-
-    run_with_client(server, test)
-
-
-def test_a_log_that_seeks_has_one_reader(server: NatsServer, settings: QueueSettings) -> None:
-    async def test(client: Client) -> None:
-        await declare(client, settings)
-        await client.jetstream().publish(EVENTS_SUBJECT, b"{}")
-        log = EventLog(client, settings)
-        for _ in range(5):
-            await log.seek(1)
-            assert [stored.sequence for stored in await log.next()] == [1]
-        assert await readers(client) == 1
 
     run_with_client(server, test)

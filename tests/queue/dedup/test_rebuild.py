@@ -5,7 +5,7 @@ from nats.aio.client import Client
 from kigeon.clock import SteadyClock
 from kigeon.config.settings import QueueSettings
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import digest_ttl
+from kigeon.queue.broker.stream_configs import digest_ttl
 from kigeon.queue.dedup.digests import DigestMemory, integers
 from kigeon.queue.dedup.index import Deduplication
 from kigeon.queue.dedup.rebuild import GAP, Recent

@@ -1,23 +1,16 @@
 """What was stored is known again after a restart, whatever became of the events themselves."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nats.aio.client import Client
 
-from kigeon.clock import SteadyClock
 from kigeon.config.settings import QueueSettings
 from kigeon.errors import Fenced
-from kigeon.operator.listing import Listing
-from kigeon.queue.broker import streams
+from kigeon.queue.broker import stream_configs
 from kigeon.queue.broker.process import NatsServer
 from kigeon.queue.broker.scan import last_sequence
 from kigeon.queue.broker.streams import declare
-from kigeon.queue.dedup.digests import DigestMemory
-from kigeon.queue.dedup.index import Deduplication
-from kigeon.queue.dedup.lookup import find_offsets
 from kigeon.queue.log.compaction import LOST, NUMBERS, _messages, _written, covered, seen_runs
 from kigeon.queue.log.end import Run
 from kigeon.queue.log.protocol import LogEnd
@@ -227,7 +220,7 @@ def test_a_memory_that_was_lost_under_way_is_made_anew_from_the_events(
 def test_a_memory_that_its_size_makes_forget_is_said(
     server: NatsServer, settings: QueueSettings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(streams, "_SEEN_BYTES", 4096)
+    monkeypatch.setattr(stream_configs, "_SEEN_BYTES", 4096)
 
     def said() -> int:
         return sum("the memory of sent events is full" in record.message for record in caplog.records)
@@ -256,56 +249,6 @@ def test_two_that_compact_are_told_apart(server: NatsServer, settings: QueueSett
         second.compactor.stored(envelope(2), 2)
         with pytest.raises(Fenced):
             await second.compact()
-
-    run_with_client(server, test)
-
-
-@given(st.lists(st.tuples(st.sampled_from(["examine", "stored", "restart"]), st.sets(st.integers(1, 12), min_size=1))))
-def test_deduplication_is_a_set_of_what_is_stored_and_one_of_what_is_on_its_way(
-    steps: list[tuple[str, set[int]]],
-) -> None:
-    deduplication = Deduplication(DigestMemory(100.0), SteadyClock())
-    kept: set[int] = set()
-    passing: dict[int, set[int]] = {}
-    for number, (step, values) in enumerate(steps):
-        if step == "examine":
-            seen = kept.union(*passing.values())
-            wanted = sorted(values - seen)
-            examined = deduplication.examine(number, envelope(*sorted(values)))
-            found = examined.envelope.digests if examined.envelope else b""
-            assert found == b"".join(value.to_bytes(8, "big") for value in wanted)
-            assert examined.repeated == len(values & seen)
-            passing[number] = set(wanted)
-        elif step == "stored" and passing:
-            oldest = min(passing)
-            deduplication.stored(oldest)
-            kept |= passing.pop(oldest)
-        elif step == "restart":
-            deduplication.restart()
-            passing.clear()
-        assert len(deduplication) == len(kept)
-
-
-def test_numbers_are_recalled_by_digest_wherever_it_is(
-    server: NatsServer, settings: QueueSettings, tmp_path: Path
-) -> None:
-    async def test(client: Client) -> None:
-        work = await storing(client, settings)
-        await work.store([11, 12], [13])
-        await work.compact()
-        await client.jetstream().purge_stream(EVENTS)
-        await work.store([14, 15])
-        await work.compact()
-        await work.store([16])
-        listing = Listing()
-        for value in (*range(16, 10, -1), 99, 11):
-            listing.add(envelope(value).digests)
-        async for found in find_offsets(client):
-            listing.note(found)
-        assert listing.missing == 1
-        listing.close(tmp_path)
-        assert list(listing) == [6, 5, 4, 3, 2, 1, 0, 1]
-        assert list(listing.sorted) == [1, 2, 3, 4, 5, 6]
 
     run_with_client(server, test)
 

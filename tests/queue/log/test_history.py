@@ -12,7 +12,8 @@ from nats.aio.client import Client
 from kigeon.events.envelope import pack, write_headers
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import declare, file_store_bytes
+from kigeon.queue.broker.stream_configs import file_store_bytes
+from kigeon.queue.broker.streams import declare
 from kigeon.queue.log.history import EventHistory
 from tests.support.names import EVENTS, EVENTS_SUBJECT
 from tests.support.settings import QUEUE_SETTINGS

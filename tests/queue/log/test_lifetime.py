@@ -7,7 +7,8 @@ from nats.aio.client import Client
 from kigeon.config.settings import QueueSettings
 from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import declare, digest_ttl, remember_observed
+from kigeon.queue.broker.stream_configs import digest_ttl
+from kigeon.queue.broker.streams import declare, remember_observed
 from kigeon.queue.log.protocol import Store
 from tests.support.names import SEEN
 from tests.support.writing import durable, envelope, run_with_client, writing

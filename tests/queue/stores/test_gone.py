@@ -10,7 +10,8 @@ from nats.js.errors import NotFoundError
 from kigeon.config.settings import QueueSettings
 from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import declare, former_retry_config, stream_state
+from kigeon.queue.broker.stream_configs import former_retry_config
+from kigeon.queue.broker.streams import declare, stream_state
 from kigeon.queue.stores.gone import GoneSenders
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord

@@ -1,6 +1,5 @@
 """Pushes to a real server on loopback, what their answers mean, and how lanes and the pipe take them."""
 
-import os
 import ssl
 import subprocess
 from datetime import UTC, datetime
@@ -15,7 +14,6 @@ from kigeon.senders.loki.entry import LokiDestination, LokiEntry
 from kigeon.senders.loki.settings import BasicAuth, LokiSettings
 from kigeon.senders.loki.sink import LokiSink
 from kigeon.senders.progress.envelope import EnvelopeProgress
-from kigeon.senders.stdout.sink import StdoutSink
 from tests.support.events import make_event
 from tests.support.loki import Loki
 
@@ -125,25 +123,6 @@ def test_a_reason_is_told_and_cut() -> None:
 )
 def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: float | None) -> None:
     assert seconds_of(header, datetime(2026, 3, 1, 10, tzinfo=UTC)) == seconds
-
-
-def test_standard_output_gets_whole_lines() -> None:
-    reading, writing = os.pipe()
-    sink = StdoutSink(writing)
-    entries = [sink.entry(make_event(number), None) for number in range(20)]
-    assert sink.push(entries[0].destination, entries).status is PushStatus.DELIVERED
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        assert pipe.read().splitlines() == [entry.line for entry in entries]
-
-
-def test_a_reader_that_is_gone_holds() -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    sink = StdoutSink(writing)
-    entry = sink.entry(make_event(1), None)
-    assert sink.push(entry.destination, [entry]).status is PushStatus.HOLD
-    os.close(writing)
 
 
 DESTINATION = LokiDestination("http://loki")

@@ -13,29 +13,11 @@ from kigeon.events.fields import EventFields
 from kigeon.senders.line import LINE, fields_to_send, line_of, read_to_send
 from kigeon.senders.loki.body import body_of
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
-from kigeon.senders.loki.labels import FIELDS, MAX_LABEL_VALUE, named_alike
+from kigeon.senders.loki.labels import FIELDS, named_alike
 from kigeon.senders.loki.settings import ENCODINGS, BasicAuth, LokiSettings
-from kigeon.senders.loki.sink import LokiSink
+from tests.senders.loki.sinks import ORDER, sink
 from tests.support.events import make_event
 from tests.support.malformed import MALFORMED_EVENTS
-
-ORDER = [
-    "name", "namespace", "involvedObjectKind", "involvedObjectName", "involvedObjectNamespace", "reason", "message",
-    "type", "count", "sourceComponent", "sourceHost", "uid", "involvedObjectUID", "fieldPath", "action",
-    "reportingComponent", "firstTimestamp", "lastTimestamp",
-]  # fmt: skip
-
-
-def sink(**settings: Any) -> LokiSink:
-    return LokiSink(LokiSettings("http://loki", **settings))
-
-
-def test_a_full_line_has_every_key_in_the_documented_order() -> None:
-    event = make_event(1, action="Killing", reportingComponent="kubelet")
-    event["involvedObject"]["fieldPath"] = "spec.containers{web}"
-    line = line_of(fields_to_send(event))
-    assert list(json.loads(line)) == ORDER
-    assert ": " not in line.replace("failed container, 1", "")
 
 
 @given(MALFORMED_EVENTS)
@@ -109,42 +91,8 @@ def test_what_is_a_stream_label_is_no_metadata_of_the_same_name() -> None:
     assert entry.metadata == {"name": "web-1", "type": "Warning", "level": "warn"}
 
 
-@pytest.mark.parametrize(
-    ("kind", "level"), [("Normal", "info"), ("Warning", "warn"), ("Error", None), ("warning", None), ("", None)]
-)
-def test_the_level_is_what_kubernetes_says_and_nothing_where_it_says_nothing(kind: str, level: str | None) -> None:
-    entry = sink().entry(make_event(1, type=kind), None)
-    assert entry.metadata.get("level") == level
-    assert "level" not in json.loads(entry.line)
-
-
 def test_an_event_without_any_label_has_a_stream() -> None:
     assert sink().entry({}, None).stream == (("service_name", "kigeon"),)
-
-
-def test_a_label_is_cut_to_what_loki_takes() -> None:
-    entry = sink().entry(make_event(1, type="x" * 5000, reason="x" * 5000), None)
-    assert dict(entry.stream)["type"] == entry.metadata["reason"] == "x" * MAX_LABEL_VALUE
-    assert json.loads(entry.line)["reason"] == "x" * 5000
-
-
-def test_a_label_is_cut_by_its_bytes_and_between_characters() -> None:
-    entry = sink().entry(make_event(1, type="x" + "\u20ac" * 1000, reason="\u00e9" * 1024), None)
-    assert dict(entry.stream)["type"] == "x" + "\u20ac" * ((MAX_LABEL_VALUE - 1) // 3)
-    assert entry.metadata["reason"] == "\u00e9" * 1024
-
-
-def test_a_label_holds_no_mark_of_what_is_no_character() -> None:
-    """Kubernetes writes U+FFFD for bytes that are no UTF-8; Loki refuses a label that holds it."""
-    entry = sink().entry(make_event(1, type="a\ufffdb", message="a\ufffdb"), None)
-    assert dict(entry.stream)["type"] == "a?b"
-    assert json.loads(entry.line)["type"] == json.loads(entry.line)["message"] == "a\ufffdb"
-
-
-def test_an_event_of_the_newer_api_has_its_reporter_for_a_source() -> None:
-    event = make_event(1, source={}, reportingComponent="kubelet", reportingInstance="node-7")
-    line = json.loads(sink().entry(event, None).line)
-    assert (line["sourceComponent"], line["sourceHost"]) == ("kubelet", "node-7")
 
 
 def test_every_field_that_may_be_a_label_is_one_of_an_event() -> None:

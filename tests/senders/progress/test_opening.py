@@ -14,7 +14,8 @@ from kigeon.events.envelope import pack, unpack
 from kigeon.queue.broker.address import QueueAddress
 from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.process import NatsServer
-from kigeon.queue.broker.streams import declare, former_retry_config, stream_state
+from kigeon.queue.broker.stream_configs import former_retry_config
+from kigeon.queue.broker.streams import declare, stream_state
 from kigeon.queue.stores.retry import RetryStore
 from kigeon.queue.stores.state import StateRecord
 from kigeon.senders.progress.envelope import Position

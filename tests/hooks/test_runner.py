@@ -1,4 +1,4 @@
-"""Scripts that can't be loaded: the message names the file, and the line and column where there is one."""
+"""Scripts that are loaded, or can not be."""
 
 from pathlib import Path
 

@@ -1,12 +1,12 @@
+"""Every rule of the file, broken once."""
+
 from pathlib import Path
 
 import pytest
 
-from kigeon.config.load import load_settings
 from kigeon.config.queue import MIN_QUEUE_BYTES
-from kigeon.errors import ConfigurationError
-from kigeon.senders.registry import TYPES, config_types
-from tests.config.files import SENDER, load, problems_of, told
+from kigeon.senders.registry import TYPES
+from tests.config.files import SENDER, problems_of, told
 
 DURATION = "for example 100ms, 5s, 1h30m"
 ADDRESS = 'for example 127.0.0.1:8080, ":8080" for every address, "" for none'
@@ -358,135 +358,3 @@ ONE_PROBLEM: list[tuple[str, Told]] = [
 def test_one_problem_is_told_with_its_place_and_its_cure(tmp_path: Path, text: str, expected: Told) -> None:
     (tmp_path / "here.star").touch()
     assert [told(problem) for problem in problems_of(tmp_path, text)] == [expected]
-
-
-MANY = """\
-global:
-  logLevel: loud
-  dataDri: /data
-queue: {eventsMaxAge: 1, eventsMaxBytes: 500Mb}
-pusher:
-  pushTimeout: 5
-  pushTimeout: 6s
-eventsenders:
-- name: Loki
-  type: loki
-  filter: {namespaceSelector: {matchLabels: {a b: c}}}
-  config:
-    basicAuth: {usernameEnvVar: NOT_SET_A, passwordEnvVar: NOT_SET_B}
-    hook:
-      script: gone.star
-      skipOnPodNotFound: true
-- name: two
-  type: lokki
-- name: two
-  type: stdout
-  config: {a: b}
-- 7
-more: 1
-"""
-
-
-def test_everything_wrong_is_told_in_one_run_in_the_order_of_the_file(tmp_path: Path) -> None:
-    assert [told(problem)[:2] for problem in problems_of(tmp_path, MANY)] == [
-        ("global.logLevel", "2:3"),
-        ("global.dataDri", "3:3"),
-        ("queue.eventsMaxAge", "4:9"),
-        ("queue.eventsMaxBytes", "4:26"),
-        ("pusher.pushTimeout", "7:3"),
-        ("eventsenders[0].name", "9:3"),
-        ("eventsenders[0].filter.namespaceSelector.matchLabels.a b", "11:46"),
-        ("eventsenders[0].config.url", "12:3"),
-        ("eventsenders[0].config.basicAuth.usernameEnvVar", "13:17"),
-        ("eventsenders[0].config.basicAuth.passwordEnvVar", "13:44"),
-        ("eventsenders[0].config.hook.script", "15:7"),
-        ("eventsenders[0].config.hook.skipOnPodNotFound", "16:7"),
-        ("eventsenders[1].type", "18:3"),
-        ("eventsenders[2].name", "19:3"),
-        ("eventsenders[2].config.a", "21:12"),
-        ("eventsenders[3]", "22:3"),
-        ("more", "23:1"),
-    ]
-
-
-@pytest.mark.parametrize("script", ["gone.star", "folder", "x" * 300, "../gone.star"])
-def test_a_script_that_is_not_there(tmp_path: Path, script: str) -> None:
-    (tmp_path / "folder").mkdir()
-    (problem,) = problems_of(tmp_path, f"{SENDER}    hook:\n      script: {script}\n")
-    assert told(problem) == (
-        "eventsenders[0].config.hook.script",
-        "7:7",
-        f"there is no file {tmp_path / script}",
-        "it is relative to this file",
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "path", "place"),
-    [
-        ("global: &x\n  logLevel: *x\n", "global.logLevel", "1:9"),
-        ("eventsenders: &x [*x]\n", "eventsenders[0]", "1:15"),
-        ("eventsenders:\n- &x\n  name: a\n  config: {hook: *x}\n", "eventsenders[0].config.hook", "2:3"),
-    ],
-)
-def test_an_anchor_that_refers_to_itself(tmp_path: Path, text: str, path: str, place: str) -> None:
-    found = [told(problem) for problem in problems_of(tmp_path, text)]
-    assert (path, place, "refers to itself", "") in found
-
-
-def test_a_mapping_merged_into_itself_comes_to_an_end(tmp_path: Path) -> None:
-    assert problems_of(tmp_path, "global: &x\n  <<: *x\n")
-
-
-def test_anchors_that_multiply_come_to_an_end(tmp_path: Path) -> None:
-    lines = ["l0: &l0 [x, x, x, x, x, x, x, x, x, x]"]
-    lines += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 12)]
-    (problem,) = problems_of(tmp_path, "\n".join(lines))
-    assert (problem.message, problem.line) == ("no YAML: more than 100000 values", 1)
-
-
-@pytest.mark.parametrize(("content", "reason"), [(None, "No such file or directory"), (b"a: \xff", "it is no UTF-8")])
-def test_a_file_that_cant_be_read(tmp_path: Path, content: bytes | None, reason: str) -> None:
-    file = tmp_path / "kigeon.yaml"
-    if content is not None:
-        file.write_bytes(content)
-    with pytest.raises(ConfigurationError) as caught:
-        load_settings(file, config_types())
-    (problem,) = caught.value.problems
-    assert told(problem) == ("", "0:0", f"the file can't be read: {reason}", "give another with --config")
-
-
-SECRET = "hunter2"
-
-WRITTEN = [
-    f"password: {SECRET}\n      pasword: {SECRET}",
-    f"password: [{SECRET}]",
-    f"password: {{{SECRET}: {SECRET}}}",
-    f"password: {{[{SECRET}]: a}}",
-    f"password: !{SECRET}",
-    f"password: !{SECRET}!a b",
-    f"password: *{SECRET}",
-    f"password: &{SECRET}",
-    f"password: !!int {SECRET}",
-    f"password: '{SECRET}",
-    f'password: "{SECRET}\\q"',
-    f'password: "{SECRET}\\ud800"',
-    f"password: |{SECRET}",
-    f"password: @{SECRET}",
-    f"password: {SECRET}: {SECRET}",
-    f"secret: {SECRET}",
-    f"token: {SECRET}\n    url: http://{SECRET}:{SECRET}@loki",
-    f"password: {SECRET}\n    url: http://loki/{SECRET}",
-    f"password: {SECRET}\n    basicAuth: {SECRET}",
-    f"password: {SECRET}\n    tlsConfig: {SECRET}",
-    f"password: {SECRET}\n      passwordEnvVar: [{SECRET}]",
-]
-
-
-@pytest.mark.parametrize("written", WRITTEN)
-def test_no_message_repeats_a_secret(tmp_path: Path, written: str) -> None:
-    text = f"{SENDER}    basicAuth:\n      username: kigeon\n      {written}\n"
-    with pytest.raises(ConfigurationError) as caught:
-        load(tmp_path, text)
-    assert caught.value.problems
-    assert SECRET not in f"{caught.value} {caught.value!r} {caught.value.problems!r}"
