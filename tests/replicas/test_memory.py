@@ -33,7 +33,7 @@ def replicas(tmp_path: Path, api: ApiServer, lokis: Mapping[str, Loki]) -> Itera
         yield several
 
 
-@pytest.mark.parametrize("part", ["watcher", "queue"])
+@pytest.mark.parametrize("part", ["watcher", pytest.param("queue", marks=pytest.mark.long)])
 def test_the_kernel_kills_an_actor_of_the_leader(
     part: str, replicas: Several, flow: Flow, record_property: Callable[[str, object], None]
 ) -> None:
@@ -74,6 +74,7 @@ def test_the_kernel_kills_whatever_of_the_leader_asks_for_memory(
         replicas.finish(flow)
 
 
+@pytest.mark.long
 def test_the_leader_is_refused_memory(
     replicas: Several, flow: Flow, record_property: Callable[[str, object], None]
 ) -> None:
