@@ -72,6 +72,8 @@ class LeavingClient(Client):
 
     def _turn_to_another(self, why: str) -> None:
         if self.address.external is not None and self.is_connected:
-            said = "a server of the queue does not do what it is asked, kigeon turns to another of them"
-            few.error(said, extra={"error": why, "cure": cure_of(why)})
+            few.error(
+                "a server of the queue does not do what it is asked, kigeon turns to another of them",
+                extra={"error": why, "cure": cure_of(why)},
+            )
             self._turning = asyncio.ensure_future(self.force_reconnect())
