@@ -184,7 +184,9 @@ class Outbox:
         if not events and not self._untold.is_worth_telling:
             return None
         if self._wait and (events or self._untold.is_loss):
-            self._rests_until = max(self._clock(), self._rests_until) + self._wait
+            # A batch that was taken a little early is no reason for the next one to come earlier.
+            left = self._rest_left()
+            self._rests_until = self._clock() + self._wait + (left if 0 < left <= EARLY else 0.0)
         digests = b"".join(event.digest for event in events)
         version, anchor = (events[-1].resource_version, events[-1].anchor) if events else ("", "")
         kinds = tuple(event.kind for event in events)

@@ -315,6 +315,15 @@ def test_a_batch_that_is_full_does_not_wait() -> None:
     assert paced.outbox.take() is None
 
 
+def test_after_many_full_batches_the_outbox_rests_no_longer_than_after_one() -> None:
+    paced = Paced()
+    for _ in range(20):
+        paced.outbox.offer(received(batch_seq) for batch_seq in range(MAX_BATCH_EVENTS))
+        assert len(paced.store()) == MAX_BATCH_EVENTS
+        assert paced.outbox.rest == pytest.approx(0.25)
+        paced.clock.now += 0.0625
+
+
 def test_a_batch_of_many_bytes_does_not_wait() -> None:
     paced = Paced()
     paced.outbox.offer([received(1)])
