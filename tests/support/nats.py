@@ -20,6 +20,7 @@ from nats.aio.client import Client
 
 from kigeon.queue.broker.binary import find_binary
 from kigeon.queue.broker.external import LEAST_PAYLOAD
+from tests.support.disk import Disk
 from tests.support.processes import end_with, freeze, wait_until
 
 T = TypeVar("T")
@@ -93,7 +94,10 @@ HERE = Place()
 
 
 class NatsNode:
-    """One nats-server. A context manager: within it the server runs, unless a test ends it; it ends with it."""
+    """One nats-server. A context manager: within it the server runs, unless a test ends it; it ends with it.
+
+    ``enter`` is what comes before its command, where it runs in another namespace.
+    """
 
     def __init__(
         self,
@@ -104,8 +108,10 @@ class NatsNode:
         max_payload: int = LEAST_PAYLOAD,
         max_file_store: str = "1TB",
         place: Place = HERE,
+        enter: Sequence[str] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._enter = enter
         self.folder = folder
         self.name = name
         self.port = free_port()
@@ -161,7 +167,7 @@ class NatsNode:
         )
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [find_binary(), "-c", configuration],
+                [*self._enter, find_binary(), "-c", configuration],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -218,13 +224,21 @@ class NatsNode:
 class NatsCluster:
     """Several nats-servers with one JetStream. A context manager: within it all run, and a leader is there.
 
-    Each is at one of *places*; :meth:`ask` asks them from the place *at*.
+    Each is at one of *places*, and has one of *disks* for its store; :meth:`ask` asks them from the place *at*.
     """
 
-    def __init__(self, folder: Path, size: int = 3, places: Sequence[Place] = (), at: Place = HERE) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        size: int = 3,
+        places: Sequence[Place] = (),
+        at: Place = HERE,
+        disks: Sequence[Disk | None] = (),
+    ) -> None:
         self._folder = folder
         self._size = size
         self._places = places or [HERE] * size
+        self._disks = disks or [None] * size
         self._at = at
         self._stack = ExitStack()
         self.nodes: list[NatsNode] = []
@@ -232,9 +246,10 @@ class NatsCluster:
     def __enter__(self) -> Self:
         routes = [(place, free_port()) for place in self._places]
         named = ", ".join(f'"nats://{place.address}:{port}"' for place, port in routes)
-        for number, (place, port) in enumerate(routes, 1):
+        for number, ((place, port), disk) in enumerate(zip(routes, self._disks, strict=True), 1):
             more = ACCOUNTS + CLUSTER.format(host=place.address, port=port, routes=named)
-            self.nodes.append(NatsNode(self._folder / f"n{number}", f"n{number}", more, place=place))
+            enter = disk.enter if disk is not None else ()
+            self.nodes.append(NatsNode(self._folder / f"n{number}", f"n{number}", more, place=place, enter=enter))
         with ExitStack() as stack:
             for node in self.nodes:
                 stack.callback(node.kill)

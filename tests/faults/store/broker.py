@@ -20,7 +20,7 @@ from kigeon.queue.broker.connection import connected
 from kigeon.queue.broker.scan import last_sequence
 from kigeon.queue.stores.state import StateRecord
 from kigeon.standin.apiserver import ApiServer
-from tests.faults.store.disk import Disk
+from tests.support.disk import Disk
 from tests.support.kigeon import Kigeon
 from tests.support.names import EVENTS
 from tests.support.processes import is_running, wait_until

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.store.disk import Disk
+from tests.support.disk import Disk
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
-from tests.faults.store.disk import Disk
+from tests.support.disk import Disk
 from tests.support.events import assert_once, make_event
 from tests.support.flow import Flow, finish
 from tests.support.http import LISTEN, checks, get

@@ -7,7 +7,7 @@ from nats.aio.client import Client
 
 from kigeon.standin.apiserver import ApiServer
 from tests.faults.store.broker import Stored
-from tests.faults.store.disk import Disk
+from tests.support.disk import Disk
 from tests.support.events import assert_once, make_event
 from tests.support.flow import Flow
 from tests.support.kigeon import loki_sender
