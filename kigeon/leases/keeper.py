@@ -88,6 +88,8 @@ class Keeper:
         self._roles: dict[str, tuple[Found[Role], float]] = {}
         self._confirmed: dict[str, int] = {}
         """The revisions by which this keeper's own writes made a role its own."""
+        self._let_go: dict[str, int] = {}
+        """The last revision as which each role was given back although nothing is known of its being taken."""
         self._giving: set[str] = set()
         self._ended: set[str] = set()
         self.is_leaving = False
@@ -113,8 +115,8 @@ class Keeper:
         _note(self._roles, name, found, now)
 
     def wrote(self, name: str, found: Found[Role], now: float) -> None:
-        """Note the record of a role that was written, which was acknowledged."""
-        if found.record.holder == self.me.id:
+        """Note the record of a role that was written, which was acknowledged, however late."""
+        if found.record.holder == self.me.id and self._let_go.get(name) != found.revision:
             self._confirmed[name] = found.revision
         self.noted(name, found, now)
 
@@ -212,6 +214,7 @@ class Keeper:
             # Its answer was lost when it was taken, and by now it is another's to take: it never began here.
             is_begun = role in self.mine
             if found.record.holder == self.me.id and not is_begun and wanted.get(role) != self.me.id:
+                self._let_go[role] = found.revision
                 yield GiveBack(role, found.revision)
 
     def _takes(self, wanted: Mapping[str, str], now: float) -> Iterable[Take]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kigeon.leases.keeper import Keeper, Timing
+from kigeon.leases.keeper import GiveBack, Keeper, Timing
 from kigeon.leases.records import Found, Replica, Role, View
 from kigeon.roles import PIPELINE, roles_of
 from tests.leases.simulation import World
@@ -46,6 +46,7 @@ def simulate(seed: int, timing: Timing) -> World:
 
 
 @given(seeds)
+@example(450566513)
 @settings(max_examples=40)
 def test_no_two_replicas_ever_work_at_one_role(seed: int) -> None:
     world = simulate(seed, Timing())
@@ -60,6 +61,18 @@ def test_each_role_is_held_when_trouble_is_over(seed: int) -> None:
     able = [node for node in world.nodes if node.is_awake and not node.keeper.is_leaving]
     loads = [len(node.working() - {PIPELINE}) for node in able]
     assert max(loads) - min(loads) <= 1, "the senders are not spread"
+
+
+def test_a_role_that_was_given_back_unbegun_is_not_begun_by_an_answer_that_comes_late() -> None:
+    """It had been taken for lost: what was read said that the role was taken, and by then it was another's to take."""
+    me, other = (Replica(name, name, "", roles=("sender.a",)) for name in ("b", "a"))
+    keeper = Keeper(me, Timing())
+    keeper.renewed(100.0)
+    keeper.saw(View({"a": Found(other, 1), "b": Found(me, 2)}, {"sender.a": Found(Role("b"), 5)}), 100.0)
+    keeper.failing(["sender.a"])
+    assert keeper.steps(100.1) == [GiveBack("sender.a", 5)]
+    keeper.wrote("sender.a", Found(Role("b"), 5), 100.2)
+    assert keeper.running(100.2) == frozenset()
 
 
 def test_a_tenure_as_long_as_a_lease_is_seen_to_be_wrong() -> None:
