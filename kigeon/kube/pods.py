@@ -127,13 +127,16 @@ class PodLookup:
 
     def _begin(self, key: PodKey) -> Future[None] | None:
         """Begin to look *key* up at the allowed rate; return None where a look-up is under way, or of no use now."""
-        is_refused = self._refused.get(key.namespace, 0.0) > self._clock()
-        if is_refused or key in self._asked or self._breaker.is_resting:
+        if self._is_refused(key) or key in self._asked or self._breaker.is_resting:
             return None
         self._pace.wait()
         with self._lock:
             self._asked[key] = self._pool.submit(self._look_up, key)
             return self._asked[key]
+
+    def _is_refused(self, key: PodKey) -> bool:
+        """Return whether the Pods of the key's namespace were refused a moment ago."""
+        return self._refused.get(key.namespace, 0.0) > self._clock()
 
     def _give_up(self, keys: Iterable[PodKey]) -> None:
         """Drop look-ups that never began, since their Pods would come too late for other events as well."""
@@ -143,8 +146,8 @@ class PodLookup:
 
     def _look_up(self, key: PodKey) -> None:
         try:
-            # Other look-ups may have failed since this one was begun.
-            if self._breaker.may_ask():
+            # Other look-ups may have been refused or have failed since this one was begun.
+            if not self._is_refused(key) and self._breaker.may_ask():
                 self._remember(key, self._ask(key))
         finally:
             with self._lock:

@@ -2,10 +2,12 @@
 
 from contextlib import closing
 from pathlib import Path
-from threading import Thread
+from threading import Event, Lock, Thread
+from typing import Any
 
 import pytest
 
+from kigeon.errors import KubernetesError
 from kigeon.kube import pods as pods_module
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.client import SIDE_BY_SIDE
@@ -181,3 +183,31 @@ def test_dots_are_no_pod(key: str, dots: str) -> None:
     assert pod_key_of(event) is not None
     event["involvedObject"][key] = dots
     assert pod_key_of(event) is None
+
+
+class Refusing:
+    """In a ClusterAccess's place: refuses each look-up, all that are under way at once."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.goes_on = Event()
+        self._lock = Lock()
+
+    def ask(self, path: str, query: object, read_timeout: float) -> bytes:
+        with self._lock:
+            self.asked += 1
+        self.goes_on.wait(20)
+        raise KubernetesError("forbidden", status=403)
+
+
+def test_of_a_namespace_that_is_refused_nothing_is_asked_that_was_begun_before() -> None:
+    refusing: Any = Refusing()
+    keys = [PodKey("shut", f"web-{number}") for number in range(3 * SIDE_BY_SIDE)]
+    with closing(PodLookup(refusing, 1e6)) as pods:
+        asking = Thread(target=pods.get_many, args=(keys,))
+        asking.start()
+        wait_until(lambda: len(pods._asked) == len(keys) and refusing.asked == SIDE_BY_SIDE, what="all look-ups")
+        refusing.goes_on.set()
+        asking.join(20)
+        wait_until(lambda: not pods._asked, what="the end of all look-ups")
+    assert refusing.asked == SIDE_BY_SIDE
