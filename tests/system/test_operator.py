@@ -238,19 +238,20 @@ def _rest(line: Line) -> tuple[int, str, tuple[tuple[str, str], ...]]:
 
 
 def test_an_audit_shows_what_was_evicted_and_what_waits(tmp_path: Path, api: ApiServer, loki: Loki) -> None:
-    """It holds 8,500 in memory, at most; what comes after those is more than the queue holds."""
-    noise = [make_event(number, message=os.urandom(1500).hex()) for number in range(12000)]
+    """It holds 8,500 in memory and has asked for 2,700 more, at most; the queue beside it holds 2,300."""
+    events = 16_000
+    noise = [make_event(number, message=os.urandom(1500).hex()) for number in range(events)]
     loki.answering.clear()
     with Kigeon(tmp_path, api, [loki_sender(loki)], queue={"eventsMaxBytes": "4Mi"}) as kigeon:
         api.wait_for_watches()
-        for start in range(0, 12000, 500):
+        for start in range(0, events, 500):
             api.put_events(noise[start : start + 500])
-        reported(kigeon, "queue", stored=12000)
+        reported(kigeon, "queue", stored=events)
         loki.answering.set()
         wait_until(lambda: kigeon.ask("status")["senders"]["loki"]["waiting"] == 0)
         status = kigeon.ask("status")["senders"]["loki"]
         assert status["evicted"] > 0
-        assert (status["sent"] + status["evicted"], status["unaccounted"]) == (12000, 0)
+        assert (status["sent"] + status["evicted"], status["unaccounted"]) == (events, 0)
         found = kigeon.ask("audit")
         assert found["unaccounted"] == 0
         assert found["senders"]["loki"] == {"sent": status["sent"], "evicted": status["evicted"]}
