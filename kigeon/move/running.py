@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
+from kigeon.checks.account import mebi
 from kigeon.checks.queue import examine
 from kigeon.checks.volume import check_volume, free_bytes
 from kigeon.config.settings import ExternalQueue, Settings
@@ -99,7 +100,7 @@ async def _room(settings: Settings, move: Move, directory: DataDirectory) -> Seq
         found += [finding for finding in check_volume(embedded, moves=True) if not finding.is_well]
         held, free = sum(state.bytes for state in states.values()), free_bytes(settings.global_.data_dir)
         if free < held:
-            said = f"dataDir: {settings.global_.data_dir} has {_mebi(free)} free, and the queue holds {_mebi(held)}"
+            said = f"dataDir: {settings.global_.data_dir} has {mebi(free)} free, and the queue holds {mebi(held)}"
             found.append(Finding("dataDir", False, said, "give it a larger volume"))
     return found
 
@@ -107,9 +108,5 @@ async def _room(settings: Settings, move: Move, directory: DataDirectory) -> Seq
 def _evicted(settings: Settings, held: int) -> Iterator[Finding]:
     most = settings.queue.events_max_bytes
     if held > most:
-        said = f"queue: the events take {_mebi(held)}, and queue.eventsMaxBytes is {_mebi(most)}"
+        said = f"queue: the events take {mebi(held)}, and queue.eventsMaxBytes is {mebi(most)}"
         yield Finding("queue", False, said, "raise it, else the oldest would be evicted; lower it later")
-
-
-def _mebi(size: int) -> str:
-    return f"{size / 2**20:.0f}Mi"

@@ -52,14 +52,6 @@ eventsenders:
 """
 
 
-@pytest.fixture
-def script(tmp_path: Path) -> Path:
-    found = tmp_path / "hooks" / "a.star"
-    found.parent.mkdir()
-    found.touch()
-    return found
-
-
 def test_the_least_that_is_valid_has_every_default(tmp_path: Path) -> None:
     assert load(tmp_path, SENDER) == Settings(
         (SenderSettings("loki", "loki", None, None, LOKI, {"url": "http://loki:3100"}),),

@@ -1,6 +1,5 @@
 """The config of a sender type, as a hook returns it."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,14 +10,6 @@ from kigeon.senders.loki.settings import BasicAuth, LokiSettings
 from kigeon.senders.registry import TYPES
 
 LOKI = LokiSettings("http://loki:3100")
-
-
-@pytest.fixture
-def script(tmp_path: Path) -> Path:
-    found = tmp_path / "hooks" / "a.star"
-    found.parent.mkdir()
-    found.touch()
-    return found
 
 
 @pytest.mark.parametrize(

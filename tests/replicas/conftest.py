@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from _pytest.terminal import TerminalReporter
 
+from kigeon.standin.apiserver import ApiServer
+from tests.replicas.several import Several
 from tests.support.loki import Loki
-from tests.support.nats import NatsCluster
+from tests.support.nats import NatsCluster, NatsNode
+from tests.support.processes import wait_until
 
 
 @pytest.fixture
@@ -23,6 +26,15 @@ def lokis() -> Iterator[Mapping[str, Loki]]:
     """Two destinations, each of a sender of its own."""
     with ExitStack() as stack:
         yield {name: stack.enter_context(Loki()) for name in ("one", "two")}
+
+
+@pytest.fixture
+def replicas(tmp_path: Path, api: ApiServer, lokis: Mapping[str, Loki]) -> Iterator[Several]:
+    """Three replicas on one nats-server; the senders are spread."""
+    with NatsNode(tmp_path / "nats") as node, Several(tmp_path, api, {"url": node.url}, lokis) as several:
+        several.start(3)
+        wait_until(lambda: several.spread() == [0, 1, 1], what="senders that are spread")
+        yield several
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

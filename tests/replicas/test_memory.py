@@ -5,32 +5,19 @@ from __future__ import annotations
 import os
 import resource
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from kigeon.processes import parents
-from kigeon.standin.apiserver import ApiServer
 from tests.replicas.memory import MemoryGroup
 from tests.replicas.several import PIPELINE, TAKEOVER, Several, on_this_machine, watched, works_at
 from tests.support.flow import Flow
 from tests.support.kigeon import Kigeon
-from tests.support.loki import Loki
-from tests.support.nats import NatsNode
 from tests.support.processes import wait_until
 
 LITTLE = 64 * 1024
 """Bytes with which no actor goes on for long."""
-
-
-@pytest.fixture
-def replicas(tmp_path: Path, api: ApiServer, lokis: Mapping[str, Loki]) -> Iterator[Several]:
-    """Three replicas on one nats-server; the senders are spread."""
-    with NatsNode(tmp_path / "nats") as node, Several(tmp_path, api, {"url": node.url}, lokis) as several:
-        several.start(3)
-        wait_until(lambda: several.spread() == [0, 1, 1], what="senders that are spread")
-        yield several
 
 
 @pytest.mark.parametrize("part", ["watcher", pytest.param("queue", marks=pytest.mark.long)])

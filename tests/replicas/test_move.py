@@ -61,11 +61,18 @@ def rig(tmp_path: Path, api: ApiServer, lokis: Lokis, cluster: NatsCluster) -> R
     return Rig(tmp_path, api, lokis, cluster)
 
 
-def more(rig: Rig, flow: Flow) -> None:
+def more(rig: Rig) -> None:
     """Wait until what comes now arrives where it may."""
-    count = len(rig.lokis["one"].lines) + 300
-    rig.lokis["one"].wait_for(count)
-    assert flow
+    rig.lokis["one"].wait_for(len(rig.lokis["one"].lines) + 300)
+
+
+def all_arrived(rig: Rig, flow: Flow) -> int:
+    """Let nothing more come, and see that all arrived at each destination, once; return how many events it was."""
+    events = flow.stop()
+    for loki in rig.lokis.values():
+        loki.wait_for(len(events), timeout=60)
+        assert_once(loki.lines, events)
+    return len(events)
 
 
 def accounts(kigeon: Kigeon, name: str) -> dict[str, Any]:
@@ -78,28 +85,25 @@ def test_events_keep_coming_while_a_queue_is_moved_out_and_back(rig: Rig, flow: 
     two = rig.lokis["two"]
     two.always = lambda tenant: 503
     with rig.embedded() as kigeon:
-        more(rig, flow)
+        more(rig)
         wait_until(lambda: accounts(kigeon, "two")["waiting"] > 300, what="events that wait")
         kigeon.kill_tree()
     out = rig.moving.done("external")
     assert set(held(out)) >= {"prod-events", "KV_prod-state", "prod-retry-two"}
     with rig.replicas() as several:
-        more(rig, flow)
+        more(rig)
         waiting = accounts(several.running[0], "two")["waiting"]
         assert waiting > held(out)["prod-events"][0]
     rig.moving.done("embedded")
     assert two.lines == []
     two.always = lambda tenant: 0
     with rig.embedded() as kigeon:
-        more(rig, flow)
-        events = flow.stop()
-        for loki in rig.lokis.values():
-            loki.wait_for(len(events), timeout=60)
-            assert_once(loki.lines, events)
-            assert not loki.malformed
+        more(rig)
+        count = all_arrived(rig, flow)
+        assert not any(loki.malformed for loki in rig.lokis.values())
         wait_until(lambda: accounts(kigeon, "two")["waiting"] == 0, what="accounts without what waits")
         status = kigeon.ask("status")["senders"]
-        assert all(told["sent"] == len(events) and not told["unaccounted"] for told in status.values()), status
+        assert all(told["sent"] == count and not told["unaccounted"] for told in status.values()), status
         assert kigeon.stop() == 0
 
 
@@ -107,7 +111,7 @@ def test_events_keep_coming_while_a_queue_is_moved_out_and_back(rig: Rig, flow: 
 @pytest.mark.parametrize("to", ["external", "embedded"])
 def test_killed_at_many_points_nothing_is_lost_and_nothing_is_double(rig: Rig, flow: Flow, to: str) -> None:
     with rig.embedded() as kigeon:
-        more(rig, flow)
+        more(rig)
         assert kigeon.stop() == 0
     whole = None
     if to == "embedded":
@@ -127,11 +131,8 @@ def test_killed_at_many_points_nothing_is_lost_and_nothing_is_double(rig: Rig, f
     if whole is not None and told["streams"]:
         assert sorted(found[0] for found in held(told).values()) == sorted(found[0] for found in held(whole).values())
     with rig.replicas(1) if to == "external" else rig.embedded():
-        more(rig, flow)
-        events = flow.stop()
-        for loki in rig.lokis.values():
-            loki.wait_for(len(events), timeout=60)
-            assert_once(loki.lines, events)
+        more(rig)
+        all_arrived(rig, flow)
 
 
 @pytest.mark.long
@@ -141,7 +142,7 @@ def test_a_server_of_the_cluster_is_lost_in_the_midst_of_it(
 ) -> None:
     """The move goes on by way of the others, or gives up and is repeated; what it has done is whole."""
     with rig.embedded() as kigeon:
-        more(rig, flow)
+        more(rig)
         assert kigeon.stop() == 0
     if to == "embedded":
         rig.moving.done("external")
@@ -162,11 +163,8 @@ def test_a_server_of_the_cluster_is_lost_in_the_midst_of_it(
     if not lost.runs:
         lost.start()
     with rig.replicas(1) if to == "external" else rig.embedded():
-        more(rig, flow)
-        events = flow.stop()
-        for loki in rig.lokis.values():
-            loki.wait_for(len(events), timeout=60)
-            assert_once(loki.lines, events)
+        more(rig)
+        all_arrived(rig, flow)
 
 
 def test_what_a_broken_off_restoring_left_in_a_cluster_is_deleted(tmp_path: Path, cluster: NatsCluster) -> None:

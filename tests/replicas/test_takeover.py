@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -34,15 +34,6 @@ HANDOVER = 4.0
 """The same where it leaves, or gives a role to one that came: nobody waits for the end of a lease. Mostly it takes less
 than two; what it took is told at the end.
 """
-
-
-@pytest.fixture
-def replicas(tmp_path: Path, api: ApiServer, lokis: Mapping[str, Loki]) -> Iterator[Several]:
-    """Three replicas on one nats-server; the senders are spread."""
-    with NatsNode(tmp_path / "nats") as node, Several(tmp_path, api, {"url": node.url}, lokis) as several:
-        several.start(3)
-        wait_until(lambda: several.spread() == [0, 1, 1], what="senders that are spread")
-        yield several
 
 
 def test_the_leader_is_killed(replicas: Several, flow: Flow, record_property: Callable[[str, object], None]) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
 
 from actors import messages
+from tests.faults.actors.injection import DELAY
 from tests.faults.actors.rig import CHILDREN, PIPELINE, SENDERS, Rig
 from tests.support.names import EVENTS_SUBJECT
 
@@ -55,6 +56,14 @@ class Moment:
     def point(self) -> str:
         """Where a fault is armed."""
         return f"{self.kind}@{self.receiver}"
+
+    def goes_wrong(self, rig: Rig, action: str) -> None:
+        """Do *action* to it once, and see that all is well afterwards."""
+        fault = rig.arm(action, self.point)
+        self.meet(rig, fault)
+        if action == "delay":
+            rig.moving_for(DELAY)
+        rig.settle()
 
     def meet(self, rig: Rig, fault: str) -> None:
         """Provoke it until *fault*, which is armed at its point, has happened.

@@ -28,6 +28,4 @@ def test_every_handler_of_every_actor_is_here() -> None:
 @pytest.mark.parametrize("action", ["raise", "memory"])
 @pytest.mark.parametrize("moment", HANDLED, ids=lambda moment: moment.point)
 def test_a_handler_fails(rig: Rig, moment: Moment, action: str) -> None:
-    fault = rig.arm(action, moment.point)
-    moment.meet(rig, fault)
-    rig.settle()
+    moment.goes_wrong(rig, action)

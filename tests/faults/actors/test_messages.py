@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.faults.actors.injection import DELAY
 from tests.faults.actors.moments import MOMENTS, Moment, message_kinds
 from tests.faults.actors.rig import Rig
 
@@ -14,8 +13,4 @@ def test_every_kind_of_message_is_here() -> None:
 @pytest.mark.parametrize("action", ["drop", "delay", "double"])
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.point)
 def test_a_message_goes_wrong(rig: Rig, moment: Moment, action: str) -> None:
-    fault = rig.arm(action, moment.point)
-    moment.meet(rig, fault)
-    if action == "delay":
-        rig.moving_for(DELAY)
-    rig.settle()
+    moment.goes_wrong(rig, action)

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from actors.membership import Membership
-from tests.faults.actors.injection import DELAY
 from tests.faults.actors.moments import OF_REPLICAS, Moment
 from tests.faults.actors.rig import Rig
 from tests.faults.actors.shared import Shared
@@ -31,16 +30,10 @@ def test_every_handler_of_the_membership_is_here() -> None:
 @pytest.mark.parametrize("action", ["drop", "delay", "double"])
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.point)
 def test_a_message_goes_wrong(rig: Rig, moment: Moment, action: str) -> None:
-    fault = rig.arm(action, moment.point)
-    moment.meet(rig, fault)
-    if action == "delay":
-        rig.moving_for(DELAY)
-    rig.settle()
+    moment.goes_wrong(rig, action)
 
 
 @pytest.mark.parametrize("action", ["raise", "memory"])
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.point)
 def test_a_handler_fails(rig: Rig, moment: Moment, action: str) -> None:
-    fault = rig.arm(action, moment.point)
-    moment.meet(rig, fault)
-    rig.settle()
+    moment.goes_wrong(rig, action)
