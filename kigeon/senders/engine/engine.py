@@ -147,7 +147,9 @@ class Engine:
         self._busy += 1
         self._stirred.set()
         try:
-            self._undecided.add(await self._place(await self._reader.open(envelopes)))
+            items = await self._reader.open(envelopes)
+            self._tell_evicted()
+            self._undecided.add(await self._place(items))
         finally:
             self._busy -= 1
 

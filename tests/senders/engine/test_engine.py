@@ -93,7 +93,10 @@ def test_a_position_that_can_not_be_read_sends_everything_again_and_loses_nothin
     assert len(loki.pushes) == 1
 
 
-def test_what_was_evicted_before_it_was_read_is_counted(server: NatsServer, loki: Loki) -> None:
+def test_what_was_evicted_before_it_was_read_is_counted_and_said_at_once(
+    server: NatsServer, loki: Loki, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("kigeon.senders.engine.engine.CALM_INTERVAL", 60.0)
     event = make_event(1)
 
     async def main() -> None:
@@ -106,6 +109,9 @@ def test_what_was_evicted_before_it_was_read_is_counted(server: NatsServer, loki
             async with sending(client, loki) as engine:
                 report = await until_sent(engine, 2)
                 assert report["evicted"] == 40
+                assert [record.__dict__["events"] for record in caplog.records if "were evicted" in record.message] == [
+                    40
+                ]
 
     asyncio.run(main())
 
