@@ -4,8 +4,9 @@
 protocol between the actors sends lost messages again. (Thespian would call the handler a second time with the same
 message.) The same holds for the actor's loop (:mod:`actors.loop`): an asyncio event loop for everything that waits,
 which turns in the actor's thread while no message is there. Handlers run outside of it; :meth:`KigeonActor.post` hands
-an object from the loop, or from a thread, to the actor: it puts the object into a queue and wakes the actor through a
-socket that Thespian watches.
+an object from the loop, or from a thread, to the actor (:mod:`actors.mailbox`).
+
+An actor has a process of its own, or shares one, and its loop, with others (:mod:`actors.host`).
 
 Lifecycle, in this order: ``Start`` → :meth:`started` (and :meth:`work` in the loop) → messages → ``Stop`` →
 :meth:`finish` in the loop → ``Stopped``.
@@ -17,19 +18,21 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import threading
 import time
-from collections import deque
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from contextvars import Context, copy_context
+from typing import Any, Protocol
 
 from thespian.actors import ActorTypeDispatcher, ThespianWatch, WatchMessage
 
 from actors.loop import Loop
+from actors.mailbox import Mailbox
 from actors.messages import ChildSpec, Ping, Pong, Start, Stop, Stopped, Tenured
+from actors.places import Hosted, Place
 from actors.transport import UnixTransport, register
-from kigeon.observability.logs import bind, configure
+from kigeon.config.settings import GlobalSettings
+from kigeon.observability.logs import bind, configure, speaking_as
 from kigeon.processes import crash_on_fatal_signals, give_memory_back
 from kigeon.tenure import Tenure
 
@@ -62,6 +65,20 @@ def crash(reason: str, error: BaseException | None = None) -> None:
         os._exit(CRASHED)
 
 
+def guarded(reason: str, action: Callable[..., None], *arguments: Any) -> None:
+    """Call *action*; crash for *reason* if it raises anything."""
+    try:
+        action(*arguments)
+    except BaseException as error:  # noqa: BLE001 - an actor that failed ends: there is nothing to let through
+        crash(reason, error)
+
+
+def _crash_of_a_thread(failed: threading.ExceptHookArgs) -> None:
+    """Crash; the record says of which actor the thread was."""
+    context: Context = getattr(failed.thread, "context", None) or copy_context()
+    context.run(crash, "a thread failed", failed.exc_value)
+
+
 def enter_process(name: str) -> None:
     """Set up a process that Thespian has forked for the actor *name*: signals, logs, and crashes of threads."""
     crash_on_fatal_signals()
@@ -69,30 +86,45 @@ def enter_process(name: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logging.root, logging.Logger.root, logging.Logger.manager = _ROOT, _ROOT, _MANAGER
-    threading.excepthook = lambda failed: crash("a thread failed", failed.exc_value)
+    threading.excepthook = _crash_of_a_thread
     # The process inherited its parent's handlers, and may crash before Start tells its name.
     bind({"actor": name})
+
+
+class Home(Protocol):
+    """The process of an actor that shares one."""
+
+    def begin_process(self, settings: GlobalSettings, context: Mapping[str, str]) -> Loop:
+        """Return the loop of the process, which begins with the first of its actors."""
+
+    def post_for(self, resident: KigeonActor, item: object) -> None:
+        """Have *item* handed to *resident* in the actors' thread."""
+
+    def send_for(self, resident: KigeonActor, target: Any, message: Any) -> None:
+        """Send *message* in the name of *resident*."""
+
+    def tidy(self) -> None:
+        """Give freed memory back, from time to time."""
 
 
 class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
     """An actor that is told who it is by ``Start``, answers ``Ping``, and finishes on ``Stop``."""
 
-    def __init__(self, capabilities: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, capabilities: Mapping[str, Any] | None = None, name: str = "") -> None:
         """Make the actor: with *capabilities* in a process of its own, otherwise only as an object.
 
         Thespian, which has forked the process, passes them to a constructor that has an argument of this name.
         """
-        self.name = type(self).__name__.lower()
+        self.name = name or type(self).__name__.lower()
         if capabilities is not None:
             enter_process(self.name)
         self.supervisor: Any = None
         self.loop: Loop | None = None
         self.tenure = Tenure()
+        self._home: Home | None = None
+        self._context: Context | None = None
         self._tidied_at = time.monotonic()
-        self._posted: deque[object] = deque()
-        self._wake, self._woken = socket.socketpair()
-        self._wake.setblocking(False)
-        self._woken.setblocking(False)
+        self._mailbox = Mailbox()
 
     # ------------------------------------------------------------------------------------- for the actors to define
 
@@ -120,16 +152,20 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
 
     def post(self, item: object) -> None:
         """Pass *item* to :meth:`posted` in the actor's thread. Any thread may call this."""
-        self._posted.append(item)
-        try:
-            self._wake.send(b"\0")
-        except BlockingIOError:
-            return  # The actor has been woken already.
+        if self._home is not None:
+            self._home.post_for(self, item)
+        else:
+            self._mailbox.post(item)
 
     # --------------------------------------------------------------------------------------- for and from Thespian
 
     def send(self, targetAddr: Any, msg: Any) -> None:  # noqa: N803 - Thespian's names
         """Send a message: at most once."""
+        if self._home is not None:
+            self._home.send_for(self, targetAddr, msg)
+            return
+        if isinstance(targetAddr, Place):
+            targetAddr, msg = targetAddr.host, Hosted(targetAddr.name, msg)  # noqa: N806
         transport = self._transport()
         if transport is None or not transport.carry(targetAddr, msg):
             super().send(targetAddr, msg)
@@ -140,14 +176,20 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
 
     def receiveMessage(self, message: Any, sender: Any) -> ThespianWatch:
         """Dispatch *message*, and return the watch, which Thespian wants after every message."""
-        try:
-            if isinstance(message, WatchMessage):
-                self._take_posted()
-            else:
-                self.handle(message, sender)
-        except BaseException as error:  # noqa: BLE001 - an actor that failed ends: there is nothing to let through
-            crash(f"handling {type(message).__name__} failed", error)
-        return ThespianWatch([self._woken.fileno()])
+        if isinstance(message, WatchMessage):
+            for item in self._mailbox.take():
+                self.take_posted(item)
+        else:
+            self.take(message, sender)
+        return ThespianWatch([self._mailbox.fileno()])
+
+    def take(self, message: Any, sender: Any) -> None:
+        """Handle *message*; crash where that fails."""
+        self._within(f"handling {type(message).__name__} failed", self.handle, message, sender)
+
+    def take_posted(self, item: object) -> None:
+        """Handle what the loop or a thread has posted; crash where that fails."""
+        self._within(f"handling {type(item).__name__} failed", self._handle_posted, item)
 
     def handle(self, message: Any, sender: Any) -> None:
         """Call the handler of *message*: Thespian looks for it in every class of the actor and of the message."""
@@ -164,11 +206,8 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
         self.name = message.spec.name
         self.supervisor = sender
         self.tenure.begin(message.until)
-        settings = message.settings.global_
-        configure(settings.log_level, settings.log_format, context=context_of(message.spec))
-        self.loop = Loop(lambda error: crash("a task of its loop failed", error))
-        if (transport := self._transport()) is not None:
-            transport.loop = self.loop
+        settings, context = message.settings.global_, context_of(message.spec)
+        self.loop = (self._home or self).begin_process(settings, context)
         self.started(message)
         self.loop.spawn(self.work())
 
@@ -179,9 +218,7 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
         elif message.nonce > 0:
             # The Ping with nonce 0 is sent with Start, and may overtake it.
             crash("its Start was lost")
-        if time.monotonic() - self._tidied_at >= TIDY_EVERY:
-            self._tidied_at = time.monotonic()
-            give_memory_back()
+        (self._home or self).tidy()
 
     def receiveMsg_Tenured(self, message: Tenured, sender: Any) -> None:
         """Go on for longer; whose tenure has ended meanwhile ends."""
@@ -199,20 +236,42 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
         if not type(message).__module__.startswith("thespian."):
             log.error("a message has no handler", extra={"type": type(message).__name__})
 
+    # --------------------------------------------------------------------------------------- the process of an actor
+
+    def move_in(self, home: Home, name: str) -> None:
+        """Live as *name* in the process of *home*, with its loop; nothing has come for this actor yet."""
+        self._mailbox.close()
+        self._home, self.name = home, name
+        self._context = speaking_as({"actor": name})
+
+    def begin_process(self, settings: GlobalSettings, context: Mapping[str, str]) -> Loop:
+        """Begin what a process has once, its logs, of which each record holds *context*, and its loop."""
+        configure(settings.log_level, settings.log_format, context=context)
+        loop = Loop(lambda error: crash("a task of its loop failed", error))
+        if (transport := self._transport()) is not None:
+            transport.loop = loop
+        return loop
+
+    def tidy(self) -> None:
+        """Give freed memory back, from time to time."""
+        if time.monotonic() - self._tidied_at >= TIDY_EVERY:
+            self._tidied_at = time.monotonic()
+            give_memory_back()
+
     # ------------------------------------------------------------------------------------------------------- inside
 
-    def _take_posted(self) -> None:
-        try:
-            while self._woken.recv(4096):
-                pass
-        except BlockingIOError:
-            pass
-        while self._posted:
-            item = self._posted.popleft()
-            if isinstance(item, _Finished):
-                self.send(item.asker, Stopped(self.name, self.report()))
-            else:
-                self.posted(item)
+    def _within(self, reason: str, action: Callable[..., None], *arguments: Any) -> None:
+        """Call *action* as this actor: what is logged meanwhile, and by the tasks that begin, says so."""
+        if self._context is None:
+            guarded(reason, action, *arguments)
+        else:
+            self._context.run(guarded, reason, action, *arguments)
+
+    def _handle_posted(self, item: object) -> None:
+        if isinstance(item, _Finished):
+            self.send(item.asker, Stopped(self.name, self.report()))
+        else:
+            self.posted(item)
 
     async def _finish(self, grace: float, asker: Any) -> None:
         try:

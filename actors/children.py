@@ -9,6 +9,7 @@ from typing import Any
 
 from actors.acts import Acts, Tell
 from actors.messages import ChildSpec, Pong, Stop
+from actors.places import Place, process_of
 from actors.restarts import Lifeline
 from actors.roles import MEMBERSHIP, role_of
 
@@ -38,20 +39,32 @@ class Child:
         """Whether it works, and has not finished."""
         return self.ready and not self.stopped
 
-    def created(self, now: float) -> None:
-        """Note that it is created now."""
+    @property
+    def process(self) -> Any:
+        """The address by which Thespian knows its process; None where there is none."""
+        return process_of(self.address)
+
+    def created(self, now: float, process: Any, pid: int) -> None:
+        """Note that it is created now, in that process."""
         self.life.created(now)
         self.ready, self.told, self.stopped = False, False, False
+        self._found(process)
+        self.pid = pid
 
-    def answered(self, pong: Pong, address: Any, now: float) -> bool:
-        """Note its sign of life; one that hangs gives none. Return whether it is its first."""
+    def _found(self, process: Any) -> None:
+        """Note where it is: those of the pipeline share a process."""
+        self.address = Place(process, self.spec.name) if self.spec.pipeline else process
+
+    def answered(self, pong: Pong, process: Any, now: float) -> bool:
+        """Note its sign of life, by way of its *process*; one that hangs gives none. Return whether it is its first."""
         self.report = dict(pong.report)
         if pong.script is not None:
             self.spec = replace(self.spec, script=pong.script)
         self.life.answered(now)
         if self.ready:
             return False
-        self.ready, self.address = True, address
+        self.ready = True
+        self._found(process)
         return True
 
     def stop(self, grace: float) -> Acts:
@@ -107,6 +120,21 @@ class Children:
     def pipeline(self) -> list[Child]:
         """The actors that share an epoch."""
         return [child for child in self if child.spec.pipeline]
+
+    def beside(self, child: Child) -> Child | None:
+        """Return one in whose process *child* is to be, too; None where it is to have one of its own."""
+        return next((each for each in self.pipeline if child.spec.pipeline and each.pid), None)
+
+    def of_process(self, pid: int) -> list[Child]:
+        """Return those that live in the process with this id."""
+        return [child for child in self if pid and child.pid == pid]
+
+    def pid_of(self, process: Any) -> int:
+        """Return the id of the process with this address; 0 where no child is there.
+
+        Of those that share one, some may not have answered yet: their address is another one, of the same process.
+        """
+        return next((child.pid for child in self if child.address is not None and child.process == process), 0)
 
     def add(self, spec: ChildSpec) -> None:
         """Add a child that is to be created."""

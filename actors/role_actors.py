@@ -90,7 +90,7 @@ class RoleActors:
     def _end(self, child: Child) -> Acts:
         """Kill a child that may not run here any more; it is not replaced."""
         self._children.remove(child)
-        if not child.pid:
-            return []
+        if not child.pid or child.pid in self._roles.ending:
+            return []  # Another of its process has had it killed.
         self._roles.killed(child.spec, child.pid)
         return [Kill(child.pid)]

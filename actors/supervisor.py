@@ -21,6 +21,7 @@ from actors.acts import Acts, Tell
 from actors.base import KigeonActor
 from actors.children import Child, Children
 from actors.epochs import Epochs
+from actors.host import Host
 from actors.imports import import_actors
 from actors.messages import (
     BrokerFailing,
@@ -109,9 +110,7 @@ class Supervisor(KigeonActor):
 
     def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Any) -> None:
         """Have the child replaced. Thespian may tell the same end twice."""
-        for child in self._children:
-            if child.address is not None and child.address == message.childAddress:
-                self._ended(child, "it ended")
+        self._replace(self._children.pid_of(message.childAddress), "it ended")
 
     def receiveMsg_Resync(self, message: Resync, sender: Any) -> None:
         """Begin an epoch, unless one has begun since."""
@@ -165,9 +164,9 @@ class Supervisor(KigeonActor):
         elif child.life.is_hung(now):
             log.error("an actor does not answer, it is killed", extra={"actor": child.spec.name, "pid": child.pid})
             kill(child.pid)
-            self._ended(child, "it did not answer")
+            self._replace(child.pid, "it did not answer")
         elif child.pid and not child.ready and not is_running(child.pid):
-            self._ended(child, "it ended before it began")
+            self._replace(child.pid, "it ended before it began")
 
     def _look_within(self, seconds: float) -> None:
         """Look in so many *seconds*, if not earlier; what was asked for before is void then."""
@@ -179,27 +178,38 @@ class Supervisor(KigeonActor):
     def _create(self, child: Child, now: float) -> None:
         assert self._plan is not None, "children come with the plan"  # noqa: S101 - for the types
         plan = self._plan
-        module, _, name = child.spec.actor.rpartition(".")
-        child.created(now)
+        child.created(now, *self._process_for(child))
         self._look_within(LOOK_INTERVAL)
-        child.address = self.createActor(getattr(import_module(module), name))
-        # Thespian (4.0.1) has forked it by now. One that dies before it has connected back is told by nobody.
-        child.pid = self._myRef._child_procs[-1].childProc.pid
         until, queue = self._roles.until if child.role else math.inf, self._roles.by_way_of(plan.queue)
         self.send(child.address, Start(child.spec, plan.settings, queue, plan.cluster, until, self._roles.replica))
         self.send(child.address, Ping(0))
 
-    def _ended(self, child: Child, reason: str) -> None:
-        if child.life.due_at is not None:
-            return
+    def _process_for(self, child: Child) -> tuple[Any, int]:
+        """Return the address and the id of a new process for *child*, or of one that it shares."""
+        if (beside := self._children.beside(child)) is not None:
+            return beside.process, beside.pid
+        module, _, name = child.spec.actor.rpartition(".")
+        address = self.createActor(Host if child.spec.pipeline else getattr(import_module(module), name))
+        # Thespian (4.0.1) has forked it by now. One that dies before it has connected back is told by nobody.
+        return address, self._myRef._child_procs[-1].childProc.pid
+
+    def _replace(self, pid: int, reason: str) -> None:
+        """Have others take the places of those that lived in a process that has ended."""
+        ended, now = self._children.of_process(pid), time.monotonic()
+        for child in ended:
+            self._note_end(child, reason, now)
+        self._stop_next()
+        for child in ended:
+            if self._stopping is None and child.life.is_due(now) and self._roles.may_begin(child.spec):
+                self._create(child, now)
+
+    def _note_end(self, child: Child, reason: str, now: float) -> None:
         if child.spec == MEMBERSHIP:
             self._do(self._role_actors.lose_membership(child.pid))
-        now = time.monotonic()
         delay = child.ended(now)
         self._look_within(LOOK_INTERVAL)
         if self._stopping is not None:
             child.stopped = True
-            self._stop_next()
             return
         log.warning(
             "an actor is replaced",
@@ -207,8 +217,6 @@ class Supervisor(KigeonActor):
         )
         if child.spec.pipeline:
             self._epochs.demand()
-        if child.life.is_due(now) and self._roles.may_begin(child.spec):
-            self._create(child, now)
 
     def _follow(self) -> None:
         """Do as the new standing says: end the actors of roles that are lost, add those of roles that were taken."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from kigeon.backoff import Backoff
 from kigeon.errors import KubernetesError
 from kigeon.kube.lines import WatchEvent
+from kigeon.threads import ContextThread
 
 GONE = 410
 
@@ -50,7 +51,7 @@ class EarlyWatch:
         self._error: KubernetesError | None = None
         self._backoff = Backoff(base=0.5, cap=10.0)
         self._pause = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._thread = ContextThread(self._run, name="watch")
         self._thread.start()
 
     def complete(self, take_page: Callable[[str], None]) -> bool:

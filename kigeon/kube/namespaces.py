@@ -15,6 +15,7 @@ from kigeon.kube.labels import LabelBook, Labels
 from kigeon.kube.lines import WatchEvent
 from kigeon.kube.namespace_lookups import NAMESPACES, NamespaceLookups
 from kigeon.kube.watch import Resource
+from kigeon.threads import ContextThread
 
 LOOKUP_PATIENCE = 1.0
 """Seconds for which a caller waits for labels; a look-up that takes longer goes on, and may serve the next caller."""
@@ -43,9 +44,9 @@ class Namespaces:
 
     def start(self) -> None:
         """Begin to list and watch."""
-        threading.Thread(target=self._informer.run, name="namespaces", daemon=True).start()
+        ContextThread(self._informer.run, name="namespaces").start()
         if self._refresh:
-            threading.Thread(target=self._refresh_regularly, name="refresh", daemon=True).start()
+            ContextThread(self._refresh_regularly, name="refresh").start()
 
     def stop(self) -> None:
         """End the informer and all look-ups."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +15,7 @@ from kigeon.kube.outbox import Outbox
 from kigeon.kube.resume_anchor import ResumeAnchor, read_anchor
 from kigeon.kube.source import ClusterSource
 from kigeon.kube.watch import Resource
+from kigeon.threads import ContextThread
 
 EVENTS = Resource("/api/v1/events")
 
@@ -58,7 +58,7 @@ class ReadingThread:
         )
         self._read_at = time.monotonic()
         arguments = (resource_version, read_anchor(checkpoint.anchor), self._collector)
-        threading.Thread(target=self._read, args=arguments, name="reader", daemon=True).start()
+        ContextThread(self._read, arguments, "reader").start()
 
     def report(self) -> Mapping[str, Any]:
         """Return the reports of informer and collector, as plain data."""

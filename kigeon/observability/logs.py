@@ -25,6 +25,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
+from contextvars import Context, ContextVar, copy_context
 from types import MappingProxyType
 from typing import Any, TextIO
 
@@ -36,6 +37,8 @@ from kigeon.redaction import redact, redact_all
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+_spoken: ContextVar[Mapping[str, Any]] = ContextVar("kigeon.logs", default=NOTHING)
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -68,6 +71,17 @@ def bind(context: Mapping[str, Any]) -> None:
             handler.setFormatter(type(handler.formatter)(context))
 
 
+def speaking_as(context: Mapping[str, Any]) -> Context:
+    """Return a context in which every record holds *context*, above what its process has bound.
+
+    Tasks that are made in it speak as it does, and so do threads that are made as
+    :class:`~kigeon.threads.ContextThread`.
+    """
+    made = copy_context()
+    made.run(_spoken.set, context)
+    return made
+
+
 def definitions(form: str = "json") -> dict[str, Any]:
     """Return what :func:`logging.config.dictConfig` needs to write warnings as :func:`configure` does.
 
@@ -88,7 +102,7 @@ def context_of(record: logging.LogRecord) -> dict[str, Any]:
 
 
 class ContextFormatter(logging.Formatter):
-    """Writes each record with a *context* that all of them share."""
+    """Writes each record with a *context* that all of them share, and with that of who speaks."""
 
     def __init__(self, context: Mapping[str, Any] = NOTHING) -> None:
         super().__init__()
@@ -100,8 +114,8 @@ class ContextFormatter(logging.Formatter):
         return self._context
 
     def context_of(self, record: logging.LogRecord) -> dict[str, Any]:
-        """Return what all records hold, and, above it, what the ``extra`` of *record* holds."""
-        return {**self._context, **context_of(record)}
+        """Return what all records hold, above it what those of the speaker do, then the ``extra`` of *record*."""
+        return {**self._context, **_spoken.get(), **context_of(record)}
 
 
 class JsonFormatter(ContextFormatter):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from actors.acts import Tell
 from actors.children import Child, Children
 from actors.messages import ChildSpec, Pong, Stop
+from actors.places import Place
 from actors.restarts import ANSWER_DEADLINE, START_DEADLINE
 from actors.roles import MEMBERSHIP
 from actors.spec import children_of
@@ -17,15 +18,16 @@ SENDER = SPECS[-1]
 
 def begun(spec: ChildSpec = SENDER, now: float = 10.0) -> Child:
     """Return one that was created, and has answered."""
-    child = Child(spec, pid=7)
-    child.created(now)
+    child = Child(spec)
+    child.created(now, "new", 7)
     child.answered(Pong(1, spec.name, 7, {}), "there", now)
     return child
 
 
 def test_its_first_answer_tells_where_it_is_and_the_later_ones_how_it_fares() -> None:
-    child = Child(SENDER, pid=7)
-    child.created(10.0)
+    child = Child(SENDER)
+    child.created(10.0, "new", 7)
+    assert (child.address, child.ready) == ("new", False)
     assert child.answered(Pong(1, SENDER.name, 7, {"sent": 1}, "text"), "there", 11.0)
     assert (child.address, child.ready, child.report, child.spec.script) == ("there", True, {"sent": 1}, "text")
     assert not child.answered(Pong(2, SENDER.name, 7, {"sent": 2}), "elsewhere", 12.0)
@@ -50,7 +52,7 @@ def test_another_in_its_place_has_been_told_nothing() -> None:
     child.stopped = True
     assert child.ended(20.0) == 0.0
     assert (child.address, child.pid, child.ready) == (None, 0, False)
-    child.created(20.0)
+    child.created(20.0, "new", 8)
     child.answered(Pong(1, SENDER.name, 0, {}), "there", 20.0)
     assert child.stop(3.0) == [Tell("there", Stop(3.0))]
 
@@ -99,12 +101,33 @@ def test_the_next_of_its_name_has_the_hooks_text_that_was_loaded() -> None:
     assert children.status() == {}
 
 
+def test_those_of_the_pipeline_share_a_process() -> None:
+    children = table("watcher", "queue", "sender/out")
+    watcher, queue, sender = children
+    assert children.beside(watcher) is None
+    watcher.created(1.0, "new", 7)
+    assert children.beside(queue) is watcher
+    queue.created(1.0, "new", 7)
+    assert [watcher.address, queue.address] == [Place("new", "watcher"), Place("new", "queue")]
+    assert children.beside(sender) is None
+    watcher.answered(Pong(1, "watcher", 7, {}), "there", 2.0)
+    assert watcher.address == Place("there", "watcher")
+    assert [children.pid_of(address) for address in ("there", "new", "away")] == [7, 7, 0]
+    assert children.of_process(7) == [watcher, queue]
+    watcher.ended(3.0)
+    assert children.beside(watcher) is queue
+    queue.ended(3.0)
+    assert children.beside(watcher) is None
+    assert children.of_process(0) == children.of_process(7) == []
+    assert children.pid_of(None) == 0
+
+
 def test_they_begin_until_each_has_answered() -> None:
     children = table("watcher", "sender/out")
     begins = [children.are_beginning]
     assert children.hangs_at == math.inf
     for child in children:
-        child.created(5.0)
+        child.created(5.0, "new", 0)
         begins.append(children.are_beginning)
         assert children.hangs_at <= 5.0 + START_DEADLINE
         child.answered(Pong(1, child.spec.name, 0, {}), "there", 6.0)

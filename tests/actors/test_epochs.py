@@ -7,10 +7,9 @@ from actors.children import Children
 from actors.epochs import CONNECT_AGAIN, Epochs
 from actors.messages import Connect, Pong
 from actors.spec import children_of
-from tests.support.actors import SETTINGS
+from tests.support.actors import PIPELINE, SETTINGS, at
 
 SPECS = children_of(SETTINGS)
-PIPELINE = ("watcher", "deduplicator", "queue")
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def answers(children: Children, *names: str, **report: object) -> None:
 
 def connects(number: int) -> list[Tell]:
     """Return what begins the epoch of this *number*."""
-    return [Tell(name, Connect(number, *PIPELINE)) for name in PIPELINE]
+    return [Tell(at(name), Connect(number, *map(at, PIPELINE))) for name in PIPELINE]
 
 
 def test_the_first_begins_when_the_pipeline_is_there_and_once(children: Children) -> None:
@@ -99,5 +98,5 @@ def test_who_is_away_is_not_told_again(children: Children) -> None:
     queue = children.get("queue")
     assert queue is not None
     queue.ended(2.0)
-    connect = Connect(1, "watcher", "deduplicator", None)
-    assert epochs.repeat(100.0) == [Tell("watcher", connect), Tell("deduplicator", connect)]
+    connect = Connect(1, at("watcher"), at("deduplicator"), None)
+    assert epochs.repeat(100.0) == [Tell(at("watcher"), connect), Tell(at("deduplicator"), connect)]

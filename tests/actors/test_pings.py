@@ -5,23 +5,23 @@ from actors.children import Children
 from actors.messages import Ping, Pong
 from actors.pings import PING_EVERY, PING_OFTEN, Pings
 from actors.spec import children_of
-from tests.support.actors import SETTINGS
+from tests.support.actors import SETTINGS, at
 
 
-def begun(at: float) -> Children:
+def begun(time: float) -> Children:
     """Return children that were created then, and have answered."""
     children = Children()
     for spec in children_of(SETTINGS)[:2]:
         children.add(spec)
     for child in children:
-        child.created(at)
-        child.answered(Pong(1, child.spec.name, 0, {}), child.spec.name, at)
+        child.created(time, child.spec.name, 0)
+        child.answered(Pong(1, child.spec.name, 0, {}), child.spec.name, time)
     return children
 
 
 def asked(nonce: int) -> list[Tell]:
     """Return the questions with this *nonce*."""
-    return [Tell("watcher", Ping(nonce)), Tell("deduplicator", Ping(nonce))]
+    return [Tell(at("watcher"), Ping(nonce)), Tell(at("deduplicator"), Ping(nonce))]
 
 
 def test_each_is_asked_when_it_is_time_and_more_often_while_something_begins() -> None:
@@ -46,4 +46,4 @@ def test_who_is_gone_is_not_asked() -> None:
     watcher = children.get("watcher")
     assert watcher is not None
     watcher.ended(5.0)
-    assert Pings().ask(children, 10.0, is_busy=False) == [Tell("deduplicator", Ping(1))]
+    assert Pings().ask(children, 10.0, is_busy=False) == [Tell(at("deduplicator"), Ping(1))]

@@ -9,7 +9,7 @@ from actors.role_actors import RoleActors
 from actors.roles import HAND_OVER, MEMBERSHIP, Roles
 from actors.spec import children_of
 from kigeon.leases.records import Replica
-from tests.support.actors import SETTINGS
+from tests.support.actors import SETTINGS, at
 
 SPECS = children_of(SETTINGS)
 REPLICA = Replica("a", "kigeon-0", "", roles=("pipeline", "sender.out"))
@@ -32,8 +32,7 @@ class Replicated:
             if spec.name in names:
                 self.children.add(spec)
                 child = self.child(spec.name)
-                child.created(0.0)
-                child.pid = 100 + len(self.children)
+                child.created(0.0, spec.name, 100 + len(self.children))
                 child.answered(Pong(1, spec.name, child.pid, {}), spec.name, 0.0)
 
     def child(self, name: str) -> Child:
@@ -106,7 +105,7 @@ def test_who_gives_a_role_back_finishes_one_after_the_other(found: Replicated) -
     found.stands(pipeline=7)
     for name in ("watcher", "deduplicator", "queue"):
         (stop,) = found.actors.hand_over(10.0)
-        assert stop == Tell(name, Stop(HAND_OVER))
+        assert stop == Tell(at(name), Stop(HAND_OVER))
         assert found.actors.hand_over(10.0) == []
         found.child(name).stopped = True
     assert found.actors.hand_over(10.5) == [Kill(102), Kill(103), Kill(104)]
@@ -114,6 +113,14 @@ def test_who_gives_a_role_back_finishes_one_after_the_other(found: Replicated) -
     for pid in (102, 103, 104):
         found.roles.ended(pid)
     assert found.actors.hand_over(10.7) == [Tell("membership", RoleStopped("pipeline", 7))]
+
+
+def test_those_that_share_a_process_are_killed_once(found: Replicated) -> None:
+    found.add("watcher", "deduplicator", "queue")
+    for child in found.children.pipeline:
+        child.pid = 102
+    assert found.actors.end_all() == [Kill(102)]
+    assert len(found.children) == 1
 
 
 def test_who_does_not_finish_in_time_is_killed(found: Replicated) -> None:

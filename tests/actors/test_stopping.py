@@ -12,6 +12,7 @@ from actors.spec import children_of
 from actors.stopping import END_WITHIN, LEAST, Stopping
 from kigeon.config.settings import SenderSettings, Settings
 from kigeon.leases.records import Replica
+from tests.support.actors import at
 
 SPECS = children_of(Settings((SenderSettings("a", "stdout"), SenderSettings("b", "stdout"))))
 REPLICA = Replica("a", "kigeon-0", "", roles=("pipeline", "sender.a"))
@@ -31,8 +32,7 @@ class Ending:
         for spec in SPECS:
             self.children.add(spec)
         for pid, child in enumerate(self.children, 101):
-            child.created(0.0)
-            child.pid = pid
+            child.created(0.0, child.spec.name, pid)
             child.answered(Pong(1, child.spec.name, pid, {}), child.spec.name, 0.0)
         self.stopping = Stopping("root", DEADLINE, self.children, self.roles)
 
@@ -54,10 +54,10 @@ def ending() -> Ending:
 
 
 def test_the_pipeline_stops_one_by_one_then_all_senders(ending: Ending) -> None:
-    assert ending.go_on() == [Tell("watcher", Stop(10.0))]
+    assert ending.go_on() == [Tell(at("watcher"), Stop(10.0))]
     assert ending.go_on() == []
-    assert ending.stopped("watcher") == [Tell("deduplicator", Stop(10.0))]
-    assert ending.stopped("deduplicator") == [Tell("queue", Stop(10.0))]
+    assert ending.stopped("watcher") == [Tell(at("deduplicator"), Stop(10.0))]
+    assert ending.stopped("deduplicator") == [Tell(at("queue"), Stop(10.0))]
     assert ending.stopped("queue") == [Tell("sender/a", Stop(10.0)), Tell("sender/b", Stop(10.0))]
     assert ending.stopped("sender/b") == []
     assert ending.stopped("sender/a") == [Tell("root", Stopped("supervisor", ending.children.status()))]
@@ -72,13 +72,13 @@ def test_one_that_is_not_there_is_not_waited_for(ending: Ending) -> None:
 
 
 def test_however_late_it_is_there_is_time_to_finish(ending: Ending) -> None:
-    assert ending.go_on(100.0) == [Tell("watcher", Stop(LEAST))]
+    assert ending.go_on(100.0) == [Tell(at("watcher"), Stop(LEAST))]
 
 
 def test_alone_the_lease_ends_when_what_it_is_for_is_gone() -> None:
     ending = Ending(others=0)
     assert ending.stopping.leave() == []
-    assert ending.go_on() == [Tell("watcher", Stop(10.0))]
+    assert ending.go_on() == [Tell(at("watcher"), Stop(10.0))]
     acts = ending.stopped("watcher", "deduplicator", "queue", "sender/a", "sender/b")
     assert acts == [Kill(pid) for pid in range(102, 107)]
     assert ending.go_on() == []

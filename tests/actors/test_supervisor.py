@@ -7,8 +7,8 @@ import pytest
 from thespian.actors import ChildActorExited
 
 from actors import supervisor
-from actors.deduplicator import Deduplicator
 from actors.epochs import CONNECT_AGAIN
+from actors.host import Host
 from actors.membership import Membership
 from actors.messages import (
     BrokerFailing,
@@ -28,19 +28,19 @@ from actors.messages import (
     Supervise,
     Tenured,
 )
-from actors.queue import Queue
 from actors.restarts import ANSWER_DEADLINE, DELAYS, FAILS_AFTER, START_DEADLINE
 from actors.roles import HAND_OVER, SPENT_AFTER
 from actors.sender import Sender
 from actors.spec import children_of
 from actors.supervisor import Supervisor
-from actors.watcher import Watcher
 from kigeon.leases.records import Replica
-from tests.support.actors import ASKER, QUEUE, SENDER, SETTINGS, ActorHarness, MakeActor, ManualTime
+from tests.support.actors import ASKER, PIPELINE, QUEUE, SENDER, SETTINGS, ActorHarness, MakeActor, ManualTime, at
 
 CHILDREN = children_of(SETTINGS)
-WATCHER, DEDUPLICATOR, QUEUES, SENDERS = (f"address-{number}" for number in range(1, 5))
+HOST, SENDERS = "address-1", "address-2"
+WATCHER, DEDUPLICATOR, QUEUES = (at(name, HOST) for name in PIPELINE)
 SUPERVISE = Supervise(SETTINGS, QUEUE, None, CHILDREN)
+ALL = tuple(spec.name for spec in CHILDREN)
 LONG = 100.0
 """Seconds until whatever can be due is due."""
 
@@ -64,20 +64,22 @@ def made(make: MakeActor, killed: list[int]) -> Made:
     return made
 
 
-def answer(made: Made, number: int, script: str | None = None, **report: Any) -> Any:
-    """Let a child answer, the one that was made as the *number* th; return what was sent then."""
-    # A child that replaces another has its name.
-    spec = CHILDREN[(number - 1) % len(CHILDREN)]
-    pong = Pong(1, spec.name, 100 + number, report, script)
-    return made.receive(pong, f"address-{number}")
+def answer(made: Made, name: str, process: int = 0, script: str | None = None, **report: Any) -> Any:
+    """Let a child answer from the *process* that was made as so many th; return what was sent then."""
+    process = process or (2 if name == "sender/out" else 1)
+    return made.receive(Pong(1, name, 100 + process, report, script), f"address-{process}")
+
+
+def answer_all(made: Made, *names: str) -> Any:
+    """Let these children answer, or all; return what was sent then."""
+    return [sent for name in names or ALL for sent in answer(made, name)]
 
 
 @pytest.fixture
 def running(made: Made) -> Made:
     """One whose children are in their first epoch."""
-    for number in range(1, 5):
-        answer(made, number)
-    answer(made, 1, epoch=1)
+    answer_all(made)
+    answer(made, "watcher", epoch=1)
     made.take()
     return made
 
@@ -96,15 +98,18 @@ def status(made: Made) -> Status:
 
 
 def replacements(made: Made) -> list[type]:
-    """Return the classes of the children that were made after the first four."""
-    return list(made.created[4:])
+    """Return what was made after the first two processes."""
+    return list(made.created[2:])
 
 
 def test_it_makes_each_child_and_tells_it_to_start(make: MakeActor, killed: list[int]) -> None:
     made = make(Supervisor)
     found = made.receive(SUPERVISE, "root")
-    assert made.created == [Watcher, Deduplicator, Queue, Sender]
-    starts = [(f"address-{number}", Start(spec, SETTINGS, QUEUE)) for number, spec in enumerate(CHILDREN, 1)]
+    assert made.created == [Host, Sender]
+    starts = [
+        (to, Start(spec, SETTINGS, QUEUE))
+        for to, spec in zip((WATCHER, DEDUPLICATOR, QUEUES, SENDERS), CHILDREN, strict=True)
+    ]
     assert of(Start, found) == starts
     assert of(Ping, found) == [(to, Ping(0)) for to, _ in starts]
     assert made.wakeups
@@ -112,14 +117,14 @@ def test_it_makes_each_child_and_tells_it_to_start(make: MakeActor, killed: list
 
 def test_told_twice_it_makes_its_children_once(made: Made) -> None:
     assert made.receive(SUPERVISE, "root") == []
-    assert len(made.created) == 4
+    assert len(made.created) == 2
 
 
 def test_the_root_is_told_how_each_child_fares(made: Made) -> None:
-    answer(made, 3, script="text", stored=3)
+    answer(made, "queue", script="text", stored=3)
     found = status(made)
     assert list(found.children) == [spec.name for spec in CHILDREN]
-    assert found.children["queue"] == {"stored": 3, "pid": 103, "ready": True, "restarts": 0}
+    assert found.children["queue"] == {"stored": 3, "pid": 101, "ready": True, "restarts": 0}
     assert found.children["watcher"] == {"pid": 101, "ready": False, "restarts": 0}
     assert found.scripts == {"queue": "text"}
 
@@ -130,11 +135,10 @@ def test_a_server_that_does_not_store_is_told_once(made: Made) -> None:
 
 
 def test_an_epoch_begins_when_the_pipeline_is_there(made: Made) -> None:
-    assert answer(made, 1) == []
-    assert answer(made, 2) == []
+    assert answer_all(made, "watcher", "deduplicator") == []
     connect = Connect(1, WATCHER, DEDUPLICATOR, QUEUES)
-    assert answer(made, 3) == [(to, connect) for to in (WATCHER, DEDUPLICATOR, QUEUES)]
-    assert answer(made, 4) == []
+    assert answer(made, "queue") == [(to, connect) for to in (WATCHER, DEDUPLICATOR, QUEUES)]
+    assert answer(made, "sender/out") == []
 
 
 def test_what_no_child_says_changes_nothing(made: Made) -> None:
@@ -145,13 +149,12 @@ def test_what_no_child_says_changes_nothing(made: Made) -> None:
 
 
 def test_an_epoch_is_begun_again_while_the_watcher_is_not_in_it(made: Made, time: ManualTime) -> None:
-    for number in range(1, 5):
-        answer(made, number)
+    answer_all(made)
     time.now += CONNECT_AGAIN
     assert of(Connect, made.wake()) == []
     time.now += 0.1
     assert [to for to, _ in of(Connect, made.wake())] == [WATCHER, DEDUPLICATOR, QUEUES]
-    answer(made, 1, epoch=1)
+    answer(made, "watcher", epoch=1)
     time.now += CONNECT_AGAIN + 0.1
     assert of(Connect, made.wake()) == []
 
@@ -176,34 +179,47 @@ def exits(made: Made, number: int) -> list[tuple[Any, Any]]:
 
 
 def test_a_child_that_ended_is_replaced_at_once_and_once(running: Made) -> None:
-    found = exits(running, 4)
+    found = exits(running, 2)
     assert replacements(running) == [Sender]
-    assert of(Start, found) == [("address-5", Start(CHILDREN[3], SETTINGS, QUEUE))]
-    assert exits(running, 4) == []
-    assert status(running).children["sender/out"] == {"pid": 105, "ready": False, "restarts": 1}
+    assert of(Start, found) == [("address-3", Start(CHILDREN[3], SETTINGS, QUEUE))]
+    assert exits(running, 2) == []
+    assert status(running).children["sender/out"] == {"pid": 103, "ready": False, "restarts": 1}
+
+
+def test_those_that_share_a_process_are_replaced_together(running: Made) -> None:
+    found = exits(running, 1)
+    assert replacements(running) == [Host]
+    starts = [(at(name, "address-3"), name) for name in PIPELINE]
+    assert [(to, start.spec.name) for to, start in of(Start, found)] == starts
+    assert exits(running, 1) == []
+    told = status(running).children
+    assert [(told[name]["pid"], told[name]["ready"], told[name]["restarts"]) for name in PIPELINE] == [
+        (103, False, 1)
+    ] * 3
+    assert told["sender/out"]["restarts"] == 0
 
 
 def test_a_sender_begins_again_with_the_hooks_text_that_was_loaded(running: Made) -> None:
-    answer(running, 4, script="loaded")
-    ((_, start),) = of(Start, exits(running, 4))
+    answer(running, "sender/out", script="loaded")
+    ((_, start),) = of(Start, exits(running, 2))
     assert start.spec.script == "loaded"
 
 
-def test_an_epoch_begins_with_a_child_of_the_pipeline_that_is_new(running: Made) -> None:
-    assert of(Connect, exits(running, 2)) == []
-    connect = Connect(2, WATCHER, "address-5", QUEUES)
-    pong = Pong(1, "deduplicator", 105, {})
-    assert running.receive(pong, "address-5") == [(to, connect) for to in (WATCHER, "address-5", QUEUES)]
+def test_an_epoch_begins_with_a_pipeline_that_is_new(running: Made) -> None:
+    assert of(Connect, exits(running, 1)) == []
+    assert [answer(running, name, 3) for name in PIPELINE[:2]] == [[], []]
+    there = [at(name, "address-3") for name in PIPELINE]
+    assert answer(running, "queue", 3) == [(to, Connect(2, *there)) for to in there]
 
 
 def test_a_sender_that_is_new_disturbs_no_epoch(running: Made) -> None:
-    exits(running, 4)
-    assert running.receive(Pong(1, "sender/out", 105, {}), "address-5") == []
+    exits(running, 2)
+    assert answer(running, "sender/out", 3) == []
 
 
 def test_a_child_that_keeps_ending_is_replaced_ever_later(running: Made, time: ManualTime) -> None:
-    exits(running, 4)
-    exits(running, 5)
+    exits(running, 2)
+    exits(running, 3)
     assert replacements(running) == [Sender]
     time.now += DELAYS[1] - 0.01
     running.wake()
@@ -214,57 +230,69 @@ def test_a_child_that_keeps_ending_is_replaced_ever_later(running: Made, time: M
 
 
 def test_one_that_does_not_begin_in_time_is_killed(made: Made, killed: list[int], time: ManualTime) -> None:
-    for number in range(1, 4):
-        answer(made, number)
+    answer_all(made, *PIPELINE)
     time.now += START_DEADLINE
-    for number in range(1, 4):
-        answer(made, number)
+    answer_all(made, *PIPELINE)
     made.wake()
     assert (killed, replacements(made)) == ([], [])
     time.now += 0.1
     made.wake()
-    assert (killed, replacements(made)) == ([104], [Sender])
+    assert (killed, replacements(made)) == ([102], [Sender])
 
 
 def test_one_that_answers_no_more_is_killed(running: Made, killed: list[int], time: ManualTime) -> None:
     time.now += ANSWER_DEADLINE + 0.1
-    for number in range(1, 4):
-        answer(running, number)
+    answer_all(running, *PIPELINE)
     running.wake()
-    assert (killed, replacements(running)) == ([104], [Sender])
+    assert (killed, replacements(running)) == ([102], [Sender])
+
+
+def test_with_one_that_answers_no_more_those_end_that_share_its_process(
+    running: Made, killed: list[int], time: ManualTime
+) -> None:
+    time.now += ANSWER_DEADLINE + 0.1
+    answer_all(running, "watcher", "queue", "sender/out")
+    running.wake()
+    assert (killed, replacements(running)) == ([101], [Host])
 
 
 def test_one_that_ended_before_it_began_is_replaced(made: Made, killed: list[int]) -> None:
-    killed.append(104)
+    killed.append(102)
     made.wake()
     assert replacements(made) == [Sender]
+
+
+def test_with_one_that_did_not_begin_those_are_replaced_that_share_its_process(made: Made, killed: list[int]) -> None:
+    answer_all(made, "watcher", "queue")
+    killed.append(101)
+    made.wake()
+    assert replacements(made) == [Host]
 
 
 def test_it_stops_its_children_as_the_events_flow(running: Made) -> None:
     stop = Stop(10.0)
     assert running.receive(stop, "root") == [(WATCHER, stop)]
-    assert running.receive(Stopped("watcher", {"received": 3}), WATCHER) == [(DEDUPLICATOR, stop)]
-    assert running.receive(Stopped("deduplicator", {}), DEDUPLICATOR) == [(QUEUES, stop)]
-    assert running.receive(Stopped("queue", {}), QUEUES) == [(SENDERS, stop)]
+    assert running.receive(Stopped("watcher", {"received": 3}), HOST) == [(DEDUPLICATOR, stop)]
+    assert running.receive(Stopped("deduplicator", {}), HOST) == [(QUEUES, stop)]
+    assert running.receive(Stopped("queue", {}), HOST) == [(SENDERS, stop)]
     ((to, stopped),) = running.receive(Stopped("sender/out", {"sent": 3}), SENDERS)
     assert (to, stopped.name) == ("root", "supervisor")
     assert (stopped.report["watcher"]["received"], stopped.report["sender/out"]["sent"]) == (3, 3)
     assert running.receive(Stopped("sender/out", {}), SENDERS) == []
 
 
-def test_a_child_that_ends_while_it_is_to_stop_has_stopped(running: Made, time: ManualTime) -> None:
+def test_those_that_end_while_they_are_to_stop_have_stopped(running: Made, time: ManualTime) -> None:
     running.receive(Stop(10.0), "root")
     time.now += 4.0
-    assert exits(running, 1) == [(DEDUPLICATOR, Stop(6.0))]
+    assert exits(running, 1) == [(SENDERS, Stop(6.0))]
     time.now += LONG
-    assert exits(running, 2) == [(QUEUES, Stop(0.1))]
+    assert [(to, type(message)) for to, message in exits(running, 2)] == [("root", Stopped)]
     running.wake()
     assert replacements(running) == []
 
 
 def test_while_it_stops_no_epoch_is_begun_again(made: Made, time: ManualTime) -> None:
-    for number in range(1, 5):
-        answer(made, number)
+    answer_all(made)
     made.receive(Stop(10.0), "root")
     time.now += CONNECT_AGAIN + 0.1
     assert of(Connect, made.wake()) == []
@@ -309,7 +337,7 @@ def test_among_replicas_it_runs_what_the_replica_holds(among: Made) -> None:
     ((_, start),) = of(Start, found)
     assert (start.until, start.replica) == (2000.0, REPLICA)
     stands(among, 2, "sender.out", "pipeline")
-    assert among.created[2:] == [Watcher, Deduplicator, Queue]
+    assert among.created[2:] == [Host]
     assert list(status(among).children) == ["membership", "sender/out", "watcher", "deduplicator", "queue"]
 
 
@@ -325,7 +353,7 @@ def test_what_nobody_renews_is_killed_in_time(among: Made, time: ManualTime, kil
     assert killed == []
     time.now = 1003.5
     among.wake()
-    assert sorted(killed) == [102, 103, 104, 105]
+    assert sorted(killed) == [102, 103]
     assert list(status(among).children) == ["membership"]
     stands(among, 2, "sender.out", until=1010.0)
     assert among.created[-1] is Sender
@@ -348,27 +376,24 @@ def test_an_older_standing_is_no_news(among: Made, killed: list[int]) -> None:
 
 def test_a_role_is_given_back_when_its_actors_have_finished(among: Made, killed: list[int]) -> None:
     stands(among, 1, "pipeline")
-    for number, spec in zip((102, 103, 104), CHILDREN, strict=False):
-        among.receive(Pong(1, spec.name, number, {}), f"address-{number - 100}")
+    for name in PIPELINE:
+        answer(among, name, 2)
     among.take()
     found = stands(among, 2, pipeline=7)
     ((to, _),) = of(Stop, found)
-    assert to == "address-2", "the Watcher first"
+    assert to == at("watcher", "address-2"), "the Watcher first"
     found = among.receive(Stopped("watcher", {}), "address-2")
-    assert [to for to, _ in of(Stop, found)] == ["address-3"]
-    among.receive(Stopped("deduplicator", {}), "address-3")
-    found = among.receive(Stopped("queue", {}), "address-4")
-    assert sorted(killed) == [102, 103, 104]
+    assert [to for to, _ in of(Stop, found)] == [at("deduplicator", "address-2")]
+    among.receive(Stopped("deduplicator", {}), "address-2")
+    found = among.receive(Stopped("queue", {}), "address-2")
+    assert set(killed) == {102}
     assert of(RoleStopped, [*found, *among.wake()]) == [(MEMBER, RoleStopped("pipeline", 7))]
 
 
 def test_a_pipeline_that_is_taken_again_begins_another_epoch(among: Made) -> None:
     for time in (1, 2):
         stands(among, 2 * time, "pipeline")
-        first = len(among.created) - 2
-        found = []
-        for number, spec in enumerate(CHILDREN[:3], first):
-            found += among.receive(Pong(1, spec.name, 100 + number, {}), f"address-{number}")
+        found = [sent for name in PIPELINE for sent in answer(among, name, len(among.created))]
         assert {message.epoch for _, message in of(Connect, found)} == {time}
         stands(among, 2 * time + 1)
 
@@ -434,10 +459,10 @@ def test_who_does_not_finish_in_time_is_killed(among: Made, killed: list[int], t
 def test_with_its_membership_everything_ends(among: Made, killed: list[int]) -> None:
     stands(among, 1, "sender.out", "pipeline")
     among.receive(ChildActorExited(MEMBER), None)
-    assert sorted(killed) == [102, 103, 104, 105]
+    assert sorted(killed) == [102, 103]
     killed.append(101)
     among.wake()
-    assert among.created[5:] == [Membership], "not before what it was for is gone"
+    assert among.created[3:] == [Membership], "not before what it was for is gone"
 
 
 def test_what_ends_with_a_membership_that_hangs_is_not_replaced(

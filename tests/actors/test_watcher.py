@@ -68,8 +68,8 @@ class RecordingInformer:
 class SameThread:
     """Stands for the reading thread: runs at once, where it is started."""
 
-    def __init__(self, target: Any, args: tuple[Any, ...], **_: Any) -> None:
-        self.start = lambda: target(*args)
+    def __init__(self, target: Any, arguments: tuple[Any, ...], name: str) -> None:
+        self.start = lambda: target(*arguments)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def made(make: MakeActor, time: ManualTime, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(reading_thread, "time", time)
     monkeypatch.setattr(reading_thread, "Informer", RecordingInformer)
     monkeypatch.setattr(reading_thread, "ClusterAccess", lambda source: SimpleNamespace(server_time=time.time))
-    monkeypatch.setattr(reading_thread, "threading", SimpleNamespace(Thread=SameThread))
+    monkeypatch.setattr(reading_thread, "ContextThread", SameThread)
     made = make(Watcher)
     made.start(settings=AT_ONCE)
     return made

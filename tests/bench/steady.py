@@ -93,11 +93,12 @@ def kigeon(python: str, cluster: Cluster) -> Iterator[Roles]:
 
 def roles_of(running: Kigeon) -> dict[int, str]:
     """Return what each process of *running* is for."""
-    actors = {line["pid"]: line["actor"] for line in running.log() if line["message"] == "started"}
+    started = [(line["pid"], line["actor"]) for line in running.log() if line["message"] == "started"]
+    actors = {pid: "pipeline" if [found for found, _ in started].count(pid) > 1 else name for pid, name in started}
     roles = {pid: actors.get(pid, "logger") for pid in running.tree()}
     for pid in roles:
         below = {actors.get(child, "") for child in children(pid)}
-        if "watcher" in below:
+        if {"watcher", "pipeline"} & below:
             roles[pid] = "supervisor"
         elif below and pid != running.pid:
             roles[pid] = "admin"

@@ -11,9 +11,10 @@ from typing import Any, Generic, TypeVar
 import pytest
 from thespian.actors import WakeupMessage, WatchMessage
 
-from actors import base, supervisor, watcher
+from actors import base, host, supervisor, watcher
 from actors.base import KigeonActor
 from actors.messages import ChildSpec, QueueAddress, Start
+from actors.places import Place
 from kigeon.config.settings import SenderSettings, Settings
 
 A = TypeVar("A", bound=KigeonActor)
@@ -21,8 +22,18 @@ A = TypeVar("A", bound=KigeonActor)
 SENDER = SenderSettings("out", "stdout")
 SETTINGS = Settings((SENDER,))
 QUEUE = QueueAddress("nats://127.0.0.1:1", "secret")
+HERE = "here"
+"""The address of the process of every actor as an object."""
 ASKER = "asker"
 """The address that a message comes from where a test does not say another."""
+
+
+PIPELINE = ("watcher", "deduplicator", "queue")
+
+
+def at(name: str, process: str = "") -> Any:
+    """Return the address of the child *name*; that of its *process* is the same name unless a test says another."""
+    return Place(process or name, name) if name in PIPELINE else process or name
 
 
 class Crashed(Exception):
@@ -99,6 +110,7 @@ class ActorHarness(Generic[A]):
         self.actor.send = self._send  # type: ignore[method-assign]
         self.actor.createActor = self._create
         self.actor.wakeupAfter = lambda period, payload=None: self.wakeups.append(WakeupMessage(period, payload))
+        self.address = HERE
         self.actor._myRef = self
 
     def _send(self, targetAddr: Any, msg: Any) -> None:  # noqa: N803 - Thespian's names
@@ -151,8 +163,7 @@ class ActorHarness(Generic[A]):
         """Drop what is left to run, close what is open."""
         if self.actor.loop is not None:
             self.loop.drop()
-        self.actor._wake.close()
-        self.actor._woken.close()
+        self.actor._mailbox.close()
 
 
 MakeActor = Callable[[type[KigeonActor]], ActorHarness[Any]]
@@ -169,7 +180,7 @@ def detach(monkeypatch: pytest.MonkeyPatch) -> ManualTime:
     time = ManualTime()
     for module in (base, supervisor, watcher):
         monkeypatch.setattr(module, "time", time)
-    for module in (base, watcher):
+    for module in (base, host, watcher):
         monkeypatch.setattr(module, "crash", crash)
     for module in (base, supervisor):
         monkeypatch.setattr(module, "configure", lambda *_, **__: None)
