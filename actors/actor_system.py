@@ -1,4 +1,4 @@
-"""Runs one actor system: Thespian's admin and logger, the Supervisor, and their sockets."""
+"""Runs one actor system: Thespian's admin, the Supervisor, and their sockets."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class System:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The Supervisor, the admin and the logger; none before the Supervisor has answered."""
+        """The Supervisor and the admin; none before the Supervisor has answered."""
         return self._pids
 
     @property
@@ -82,7 +82,7 @@ class System:
         return len(self.ends) == len(self._pids)
 
     def is_alive(self) -> bool:
-        """Whether the admin, the logger and the Supervisor run."""
+        """Whether the admin and the Supervisor run."""
         if self._pids and self.tells_its_end:
             return not select.select(self.ends, [], [], 0)[0]
         return bool(self._pids) and all(is_running(pid) for pid in self._pids)
@@ -147,8 +147,6 @@ def _place_of(note: Path) -> str:
     return str(note.parent.absolute()) if here else temporary
 
 
-def _thespians(supervisor: int) -> tuple[int, ...]:
-    """Return the processes without which the actor system fails: the Supervisor, the admin and its logger."""
-    tree = parents()
-    admin = tree.get(supervisor, 0)
-    return (supervisor, admin, *(pid for pid, parent in tree.items() if parent == admin and pid != supervisor))
+def _thespians(supervisor: int) -> tuple[int, int]:
+    """Return the processes without which the actor system fails: the Supervisor and its parent, the admin."""
+    return supervisor, parents().get(supervisor, 0)

@@ -14,8 +14,9 @@ from kigeon.config.settings import Settings
 from kigeon.http.child import HttpChild
 from kigeon.observability.latest import GatheredEvents
 from kigeon.observability.snapshot import initial, moved, with_children
+from kigeon.roles import PIPELINE, PIPELINE_ACTORS
 
-THESPIAN = ("supervisor", "thespian-admin", "thespian-logger")
+THESPIAN = ("supervisor", "thespian-admin")
 
 
 class Outside:
@@ -78,6 +79,6 @@ class Outside:
         found = {"root": os.getpid(), "http": self._http.pid, "nats-server": snapshot.nats_server.pid}
         found |= dict(zip(THESPIAN, self._thespians, strict=False))
         for name, part in snapshot.children.items():
-            found[name] = part.pid
+            found[PIPELINE if name in PIPELINE_ACTORS else name] = part.pid
             found[f"{name}/hook"] = int(part.report.get("hookPid", 0)) if part.ready else 0
         return {name: pid for name, pid in found.items() if pid}

@@ -2,7 +2,7 @@
 
 It has no threads and holds no data. It waits for signals and for the ends of processes, asks the Supervisor every
 second how things are, and replaces what is gone: nats-server (:mod:`actors.keeping`); the actor system as a whole when
-its admin, its logger or the Supervisor ends or does not answer.
+its admin or the Supervisor ends or does not answer.
 """
 
 from __future__ import annotations

@@ -14,43 +14,28 @@ import pickle
 import signal
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from thespian.actors import ActorAddress, WatchMessage
+from thespian.system import multiprocCommon
+from thespian.system.addressManager import CannotPickleAddress
+from thespian.system.transport import (
+    ExternalInterfaceTransportInit,
+    ReceiveEnvelope,
+    SendStatus,
+    Thespian__Run_Expired,
+    Thespian__Run_HandlerResult,
+    Thespian__Run_Terminated,
+    TransmitIntent,
+    TransmitOnly,
+)
+from thespian.system.transport.TCPTransport import ExternalTransportCopy, TCPEndpoint, TCPTransport
+
+from actors import admin
 from actors.links import Happened, Links, frame
 from actors.loop import Loop
 from kigeon.processes import die_with_parent
-
-
-@contextmanager
-def _no_name_lookups() -> Iterator[None]:
-    """Prevent the import of Thespian from looking up the host's name, which hangs for minutes without a resolver."""
-    saved = socket.getfqdn, socket.getaddrinfo
-    socket.getfqdn = lambda name="": "localhost"
-    socket.getaddrinfo = lambda *args, **kwargs: []
-    try:
-        yield
-    finally:
-        socket.getfqdn, socket.getaddrinfo = saved
-
-
-with _no_name_lookups():
-    from thespian.actors import ActorAddress, WatchMessage
-    from thespian.system.addressManager import CannotPickleAddress
-    from thespian.system.multiprocCommon import multiprocessCommon
-    from thespian.system.transport import (
-        ExternalInterfaceTransportInit,
-        ReceiveEnvelope,
-        SendStatus,
-        Thespian__Run_Expired,
-        Thespian__Run_HandlerResult,
-        Thespian__Run_Terminated,
-        TransmitIntent,
-        TransmitOnly,
-    )
-    from thespian.system.transport.TCPTransport import ExternalTransportCopy, TCPEndpoint, TCPTransport
 
 SYSTEM_BASE = "kigeonUnixBase"
 """The name under which ActorSystem() finds this transport."""
@@ -263,7 +248,7 @@ class UnixTransport(TCPTransport):  # type: ignore[misc]
         return UnixTransport(ExternalTransportCopy(), self._adminAddr)
 
 
-class ActorSystemBase(multiprocessCommon):  # type: ignore[misc]
+class ActorSystemBase(multiprocCommon.multiprocessCommon):  # type: ignore[misc]
     """An actor system with a process for each actor, messages on Unix sockets, and support for ThespianWatch."""
 
     transportType = UnixTransport  # noqa: N815 - Thespian's name
@@ -286,6 +271,7 @@ def register() -> None:
     """Let ``ActorSystem(SYSTEM_BASE)`` find this module's base among Thespian's own."""
     # A text of each message, all of it, and of several times: for Thespian's own log, which nobody keeps.
     TransmitIntent.identify = Received.identify
+    admin.register()
     module = ModuleType(f"thespian.system.{SYSTEM_BASE}")
     module.ActorSystemBase = ActorSystemBase  # type: ignore[attr-defined]
     sys.modules[module.__name__] = module

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 PIPELINE = "pipeline"
-"""The role of Watcher, Deduplicator and Queue."""
+"""The role of Watcher, Deduplicator and Queue, and the name of the process that they share."""
+
+PIPELINE_ACTORS = ("watcher", "deduplicator", "queue")
+"""The actors of that role, in the order in which events flow."""
 
 _SENDER = "sender."
 

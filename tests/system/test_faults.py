@@ -11,7 +11,7 @@ from tests.support.events import assert_once, make_event
 from tests.support.flow import Flow, finish
 from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
-from tests.support.processes import descendants, is_running, title, wait_until
+from tests.support.processes import is_running, title, wait_until
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
@@ -39,16 +39,9 @@ def admin_of(kigeon: Kigeon) -> int:
     return int(stat.rpartition(")")[2].split()[1])
 
 
-def logger_of(kigeon: Kigeon) -> int:
-    """The logger is the admin's other child."""
-    supervisor = supervisor_of(kigeon)
-    below = set(descendants(supervisor))
-    return next(pid for pid in descendants(admin_of(kigeon)) if pid != supervisor and pid not in below)
-
-
 def test_the_actor_system_loses_what_it_needs(tmp_path: Path, api: ApiServer, loki: Loki, flow: Flow) -> None:
     with Kigeon(tmp_path, api, [loki_sender(loki)]) as kigeon:
-        for which in (supervisor_of, admin_of, logger_of):
+        for which in (supervisor_of, admin_of):
             loki.wait_for(len(loki.lines) + 50)
             queue = kigeon.actor("queue")
             os.kill(which(kigeon), signal.SIGKILL)

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +15,7 @@ from kigeon.standin.apiserver import ApiServer
 from tests.faults.actors.flow import Account, Flow
 from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
-from tests.support.processes import descendants, is_running, wait_until
+from tests.support.processes import is_running, wait_until
 
 REPOSITORY = Path(__file__).parents[3]
 PLUGIN = Path(__file__).with_name("plugin")
@@ -194,11 +193,6 @@ class Rig:
         """Return the process id of Thespian's admin: the Supervisor's parent."""
         return _parent_of(self.supervisor())
 
-    def logger(self) -> int:
-        """Return the process id of Thespian's logger: the admin's other child."""
-        supervisor, admin = self.supervisor(), self.admin()
-        return next(pid for pid in descendants(admin) if pid != supervisor and _parent_of(pid) == admin)
-
     def replaced(self, name: str, pid: int, timeout: float = 30.0) -> int:
         """Return the process id of the successor of an actor that was *pid*, when there is one."""
         wait_until(lambda: not is_running(pid), timeout, what=f"the end of {name}")
@@ -228,6 +222,3 @@ class Rig:
 
 def _parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-Harm = Callable[[Rig], int]

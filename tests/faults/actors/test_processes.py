@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.faults.actors.rig import CHILDREN, Harm, Rig
+from tests.faults.actors.rig import CHILDREN, Rig
 from tests.support.events import make_event
 from tests.support.processes import is_running, wait_until
 
@@ -44,18 +44,16 @@ def test_the_supervisor_can_have_no_more_memory(rig: Rig) -> None:
     rig.settle()
 
 
-@pytest.mark.parametrize("which", [Rig.admin, Rig.logger])
-def test_thespian_is_killed(rig: Rig, which: Harm) -> None:
+def test_thespian_is_killed(rig: Rig) -> None:
     queue = rig.actor("queue")
-    os.kill(which(rig), signal.SIGKILL)
+    os.kill(rig.admin(), signal.SIGKILL)
     rig.replaced("queue", queue)
     rig.settle()
 
 
-@pytest.mark.parametrize("which", [Rig.admin, Rig.logger])
-def test_thespian_is_stopped(rig: Rig, which: Harm) -> None:
+def test_thespian_is_stopped(rig: Rig) -> None:
     """Events flow on, actors are replaced, and kigeon ends in time."""
-    os.kill(which(rig), signal.SIGSTOP)
+    os.kill(rig.admin(), signal.SIGSTOP)
     rig.moving()
     for name in ("queue", "sender/one"):
         rig.replaced(name, rig.kill(name))
