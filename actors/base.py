@@ -110,12 +110,15 @@ class Home(Protocol):
 class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
     """An actor that is told who it is by ``Start``, answers ``Ping``, and finishes on ``Stop``."""
 
-    def __init__(self, capabilities: Mapping[str, Any] | None = None, name: str = "") -> None:
+    CALLED = ""
+    """The name of the actor before its Start, if that of its class is not."""
+
+    def __init__(self, capabilities: Mapping[str, Any] | None = None) -> None:
         """Make the actor: with *capabilities* in a process of its own, otherwise only as an object.
 
         Thespian, which has forked the process, passes them to a constructor that has an argument of this name.
         """
-        self.name = name or type(self).__name__.lower()
+        self.name = self.CALLED or type(self).__name__.lower()
         if capabilities is not None:
             enter_process(self.name)
         self.supervisor: Any = None

@@ -36,8 +36,10 @@ class Posted:
 class Host(KigeonActor):
     """Owns the process and the loop of its residents; a ``Start`` lets one move in."""
 
+    CALLED = PIPELINE
+
     def __init__(self, capabilities: Any = None) -> None:
-        super().__init__(capabilities, name=PIPELINE)
+        super().__init__(capabilities)
         self._residents: dict[str, KigeonActor] = {}
         self._mail: deque[tuple[Hosted, Any]] = deque()
 

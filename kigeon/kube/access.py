@@ -13,12 +13,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
-from kubernetes.config.config_exception import ConfigException
 
 from kigeon import __version__
 from kigeon.errors import KubernetesError, PluginFailed, StartError, Unauthorized, Unreachable, shorten
 from kigeon.kube.answers import error_of, read_all
 from kigeon.kube.client import credentials_of, load_client, shown
+from kigeon.kube.package import ConfigException
 from kigeon.kube.source import ClusterSource
 
 log = logging.getLogger(__name__)

@@ -9,14 +9,19 @@ from urllib.parse import unquote
 
 import urllib3
 import yaml
-from kubernetes import client as kubernetes_client
-from kubernetes import config as kubernetes_config
-from kubernetes.client.rest import should_bypass_proxies
-from kubernetes.config.config_exception import ConfigException
-from kubernetes.config.incluster_config import SERVICE_CERT_FILENAME, SERVICE_TOKEN_FILENAME, InClusterConfigLoader
 
 from kigeon.errors import PluginFailed, StartError, shorten
 from kigeon.kube.kubeconfig import active, read_kubeconfigs, with_plugin, without_plugin
+from kigeon.kube.package import (
+    SERVICE_CERT_FILENAME,
+    SERVICE_TOKEN_FILENAME,
+    ApiClient,
+    ConfigException,
+    Configuration,
+    InClusterConfigLoader,
+    load_kube_config_from_dict,
+    should_bypass_proxies,
+)
 from kigeon.kube.source import ClusterSource
 
 SIDE_BY_SIDE = 32
@@ -42,7 +47,7 @@ def load_client(source: ClusterSource, runs_plugin: bool = True) -> tuple[Any, f
     Raises :class:`StartError` with the place of the credentials and why they can't be used, :class:`PluginFailed` where
     an exec plugin fails.
     """
-    configuration = kubernetes_client.Configuration()
+    configuration = Configuration()
     try:
         until = _load_credentials(source, configuration, runs_plugin)
     except PluginFailed:
@@ -60,7 +65,7 @@ def load_client(source: ClusterSource, runs_plugin: bool = True) -> tuple[Any, f
             configuration.proxy = None
         if configuration.proxy and (auth := urllib3.util.parse_url(configuration.proxy).auth):
             configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=unquote(auth))
-        return kubernetes_client.ApiClient(configuration), until
+        return ApiClient(configuration), until
     except (urllib3.exceptions.HTTPError, ImportError, ValueError):
         # The error's text may hold the whole address, with the password.
         raise StartError("the proxy's address can't be used: http, https, or, with PySocks, socks5") from None
@@ -75,7 +80,7 @@ def _load_credentials(source: ClusterSource, configuration: Any, runs_plugin: bo
         return None
     config = read_kubeconfigs([source.kubeconfig, *source.more])
     config, until = with_plugin(config) if runs_plugin else (without_plugin(config), None)
-    kubernetes_config.load_kube_config_from_dict(config, client_configuration=configuration, persist_config=False)
+    load_kube_config_from_dict(config, client_configuration=configuration, persist_config=False)
     if active(config, "cluster").get("proxy-url"):
         # The cluster's own proxy-url takes precedence over NO_PROXY, which speaks of all clusters.
         configuration.no_proxy = None

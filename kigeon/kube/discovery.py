@@ -6,9 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from kubernetes.config.incluster_config import SERVICE_CERT_FILENAME, SERVICE_TOKEN_FILENAME
-
 from kigeon.errors import StartError
+from kigeon.kube.package import SERVICE_CERT_FILENAME, SERVICE_TOKEN_FILENAME
 from kigeon.kube.source import ClusterSource
 
 

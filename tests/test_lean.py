@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kigeon.queue.lean import without
+from kigeon.lean import without
 
 
 def run(script: str) -> str:
