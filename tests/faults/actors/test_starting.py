@@ -45,7 +45,7 @@ NEVER = [*((name, f"work@{name}") for name in CHILDREN), *(("supervisor", point)
 
 @pytest.mark.parametrize(("name", "point"), NEVER)
 def test_an_actor_never_starts_again(tmp_path: Path, name: str, point: str) -> None:
-    """Other processes go on, the log says so, ever more seldom; kigeon ends in time, and the next start makes it good."""
+    """Other processes go on, the log says so ever more seldom; kigeon ends in time, the next start makes it good."""
     with Rig(tmp_path, PATIENT) as rig:
         others = {other: rig.actor(other) for other in CHILDREN if other not in _process_of(name)}
         fault = rig.arm("raise", point, times=0)
