@@ -12,16 +12,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase, HTTPBasicAuth
-from requests.utils import check_header_validity
 
 from kigeon import __version__
 from kigeon.senders.delivery.pool import SIDE_BY_SIDE
 from kigeon.senders.loki.body import HEADERS
 from kigeon.senders.loki.entry import LokiDestination
+from kigeon.senders.loki.package import AuthBase, HTTPAdapter, HTTPBasicAuth, check_header_validity, requests
 
 PUSH_PATH = "/loki/api/v1/push"
 PUSH_TIMEOUT = (5.0, 15.0)

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import orjson
-import requests
 
 from kigeon.errors import SenderError, shorten
 from kigeon.senders.loki.connection import PUSH_TIMEOUT, new_session
 from kigeon.senders.loki.entry import LokiDestination
 from kigeon.senders.loki.labels import SERVICE_NAME
+from kigeon.senders.loki.package import requests
 from kigeon.senders.loki.streams import OWN_SERVICE
 
 QUERY_PATH = "/loki/api/v1/query_range"

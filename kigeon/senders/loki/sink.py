@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import requests
 import urllib3
 
 from kigeon.errors import shorten
@@ -21,6 +20,7 @@ from kigeon.senders.loki.body import body_of
 from kigeon.senders.loki.connection import Connection
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
 from kigeon.senders.loki.labels import LabelValues, label_reader, labels_of
+from kigeon.senders.loki.package import requests
 from kigeon.senders.loki.planner import LokiPlanner
 from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.streams import Stream, Streams
