@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from actors.base import KigeonActor
 from actors.messages import BrokerFailing, Connect, QueueOpened, Resync, Start, Store, Stored
@@ -16,8 +16,6 @@ from kigeon.queue.broker.streams import declaring
 from kigeon.queue.log.protocol import Disturbed, LogEnd
 from kigeon.queue.log.writer import Report, Writer
 
-T = TypeVar("T")
-
 MEASURE_EVERY = 15.0
 """Seconds between two measurements of the streams' sizes; fewer at the start."""
 
@@ -26,7 +24,10 @@ LOST_AFTER = 1.0
 
 
 class Queue(KigeonActor):
-    """Stores batches through a Writer in its loop, and answers when they are durable."""
+    """Stores batches through a Writer in its loop, and answers when they are durable.
+
+    The Writer is told what to do between two turns of the loop. Before there is one, only the latest epoch matters.
+    """
 
     def started(self, start: Start) -> None:
         """Prepare to write."""
@@ -69,14 +70,16 @@ class Queue(KigeonActor):
         if message.epoch != self._connect.epoch:
             self._batches.restart()
         self._connect = message
-        self._tell_writer(Writer.begin, message.epoch)
+        if self._writer is not None:
+            self._writer.begin(message.epoch)
 
     def receiveMsg_Store(self, message: Store, sender: Any) -> None:
         """Store the batches whose turn it is: messages may overtake one another."""
         if message.epoch != self._connect.epoch:
             return
         for ready in self._batches.accept(message.store_seq, message):
-            self._tell_writer(Writer.store, ready)
+            if self._writer is not None:
+                self._writer.store(ready)
 
     def posted(self, item: Any) -> None:
         """Pass on what the writer reports."""
@@ -127,12 +130,3 @@ class Queue(KigeonActor):
             self.send(self._connect.deduplicator, report)
         elif isinstance(report, Disturbed):
             self.send(self.supervisor, Resync(self._connect.epoch, report.reason))
-
-    def _tell_writer(self, what: Callable[[Writer, T], None], about: T) -> None:
-        """Call *what* of the writer in its loop; before there is a writer, only the latest epoch matters."""
-        if self._writer is not None and self.loop is not None:
-            self.loop.spawn(_tell(self._writer, what, about))
-
-
-async def _tell(writer: Writer, what: Callable[[Writer, T], None], about: T) -> None:
-    what(writer, about)
