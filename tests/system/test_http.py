@@ -63,7 +63,7 @@ def test_the_figures_are_the_accounts_and_no_outage_of_loki_is_one_of_health(
         assert (value(kigeon, "kigeon_sender_push_duration_seconds_count", sender="loki") or 0) >= 1
         assert (value(kigeon, "kigeon_watch_last_heard_timestamp_seconds") or 0) > 10**9
         names = {dict(labels).get("process") for name, labels in scrape(kigeon) if name.startswith("process_")}
-        assert names >= {"root", "http", "nats-server", "supervisor", "watcher", "deduplicator", "queue", "sender/loki"}
+        assert names == {"root", "http", "nats-server", "supervisor", "thespian-admin", "pipeline", "sender/loki"}
 
 
 def test_without_an_api_server_kigeon_is_live_and_not_ready(tmp_path: Path, loki: Loki) -> None:
