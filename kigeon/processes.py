@@ -6,7 +6,9 @@ import ctypes
 import os
 import pickle
 import signal
+import socket
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -51,6 +53,17 @@ def _result_of(work: Callable[[], T]) -> T | KigeonError:
         return work()
     except KigeonError as error:
         return error
+
+
+def close_in_forks(owned: socket.socket) -> None:
+    """Have every process that is forked from this one close its copy of a socket, which is this one's alone."""
+    kept = weakref.ref(owned)
+
+    def close() -> None:
+        if (found := kept()) is not None:
+            found.close()
+
+    os.register_at_fork(after_in_child=close)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -14,7 +14,7 @@ from typing import Self
 from kigeon.config.settings import Settings
 from kigeon.kube.source import ClusterSource
 from kigeon.operator.address import SOCKET, short_path
-from kigeon.processes import is_running
+from kigeon.processes import close_in_forks, is_running
 from kigeon.queue.broker.address import QueueAddress
 from kigeon.redaction import secrets_in
 
@@ -111,6 +111,7 @@ class AdminSocket:
                 listener.bind(path)
             listener.listen(8)
             listener.setblocking(False)
+            close_in_forks(listener)
         except OSError:
             listener.close()
             raise
