@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kigeon.lean import without
+from kigeon.lean import deferring, forget, standing_in, without
 
 
 def run(script: str) -> str:
@@ -30,3 +31,45 @@ def test_a_package_is_missing_for_a_while() -> None:
     with without("colorsys"), pytest.raises(ImportError):
         __import__("colorsys")
     assert __import__("colorsys")
+
+
+def test_a_deferred_module_runs_when_something_of_it_is_used_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "late.py").write_text("import sys\nsys.late_ran = True\nVALUE = 7\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "late_ran", False, raising=False)
+    with deferring("late"):
+        late: Any = __import__("late")
+    assert "late" in sys.modules
+    assert not vars(sys)["late_ran"]
+    assert late.VALUE == 7
+    assert vars(sys)["late_ran"]
+    forget("late")
+    assert "late" not in sys.modules
+
+
+def test_a_deferred_module_that_is_not_there_is_missing_at_once() -> None:
+    with deferring("nowhere_at_all"), pytest.raises(ImportError):
+        __import__("nowhere_at_all")
+
+
+def test_something_stands_in_for_a_module_for_a_while() -> None:
+    with standing_in("nowhere_at_all", value=7):
+        assert __import__("nowhere_at_all").value == 7
+    with pytest.raises(ImportError):
+        __import__("nowhere_at_all")
+
+
+def test_nothing_stands_in_for_a_module_that_is_imported_already() -> None:
+    with standing_in("json", dumps=None):
+        assert __import__("json").dumps(7) == "7"
+    assert "json" in sys.modules
+
+
+def test_a_package_is_forgotten_with_its_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    there: Any = object()
+    for name in ("there", "there.inner", "thereabouts"):
+        monkeypatch.setitem(sys.modules, name, there)
+    forget("there")
+    assert [name for name in ("there", "there.inner", "thereabouts") if name in sys.modules] == ["thereabouts"]

@@ -11,7 +11,10 @@ import pytest
 MAKER = '''
 import json, logging, os, pickle, socket, sys, tempfile, threading
 from actors.base import CRASHED, crash
-from actors.messages import ChildSpec, Ping, Start, Supervise
+from actors.host import Host
+from actors.messages import ChildSpec, Ping, Start, Stored, Supervise
+from actors.places import Hosted
+from kigeon.threads import ContextThread
 from kigeon.operator import process
 from kigeon.queue.broker.address import QueueAddress
 from kigeon.operator.admin_socket import RequestContext
@@ -55,6 +58,22 @@ class Quiet(Sender):
 actor = Quiet({})
 actor.receiveMsg_Start(Start(ChildSpec("sender/loki", "", sender=settings.senders[0]), settings, queue), None)
 """
+START_RESIDENT = """
+class Quiet(Watcher):
+    async def work(self):
+        pass
+
+    def receiveMsg_Stored(self, message, sender):
+        ContextThread(fail).start()
+        threading.Event().wait(20)
+
+sys.modules["quiet"] = type(sys)("quiet")
+sys.modules["quiet"].Quiet = Quiet
+actor = Host({})
+spec = ChildSpec("watcher", "quiet.Quiet", pipeline=True)
+actor.receiveMessage(Hosted("watcher", Start(spec, settings, queue)), None)
+"""
+FAIL = "def fail():\n    raise ValueError('no way')\n"
 IN_A_THREAD = """
 thread = threading.Thread(target=fail)
 thread.start()
@@ -82,10 +101,18 @@ logging.getLogger("kigeon").warning("here")
 """
 CASES = {
     "before its start": ("json", "Watcher({})\ncrash('no way')"),
-    "a thread fails": ("json", f"{START_SENDER}def fail():\n    raise ValueError('no way')\n{IN_A_THREAD}"),
+    "a thread fails": ("json", f"{START_SENDER}{FAIL}{IN_A_THREAD}"),
     "a thread crashes": ("json", f"{START_SENDER}def fail():\n    crash('no way')\n{IN_A_THREAD}"),
     "a library logs": ("json", f"{START_SENDER}logging.getLogger('nats').error('no way')"),
     "a handler fails": ("json", f"{START_SENDER}Quiet.report = None\nactor.receiveMessage(Ping(1), None)"),
+    "a resident's handler fails": (
+        "json",
+        f"{START_RESIDENT}Quiet.report = None\nactor.receiveMessage(Hosted('watcher', Ping(1)), None)",
+    ),
+    "a resident's thread fails": (
+        "json",
+        f"{START_RESIDENT}{FAIL}actor.receiveMessage(Hosted('watcher', Stored(1, 1, 1)), None)",
+    ),
     "text": ("text", f"{START_SENDER}logging.getLogger('kigeon').warning('here')"),
     "supervisor": ("json", SUPERVISE),
     "operator": ("json", ANSWER_AN_OPERATOR),
@@ -131,6 +158,15 @@ def test_a_crash_before_its_start_names_the_actor_and_not_who_made_it(told: Told
 def test_a_sender_that_crashes_says_which_it_is(told: Told, case: str, reason: str) -> None:
     status, said = told(case)
     assert (status, said["actor"], said["sender"], said["reason"]) == (70, "sender/loki", "loki", reason)
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [("a resident's handler fails", "handling Ping failed"), ("a resident's thread fails", "a thread failed")],
+)
+def test_one_that_shares_a_process_says_which_it_is_when_it_crashes(told: Told, case: str, reason: str) -> None:
+    status, said = told(case)
+    assert (status, said["actor"], said["reason"]) == (70, "watcher", reason)
 
 
 def test_what_a_library_logs_says_whose_it_is(told: Told) -> None:
