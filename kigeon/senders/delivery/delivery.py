@@ -17,7 +17,7 @@ from kigeon.senders.delivery.parking import Parking
 from kigeon.senders.delivery.planner import COMMON, Hold, PushPlanner, PushResult
 from kigeon.senders.delivery.planners import Planners
 from kigeon.senders.delivery.pool import SIDE_BY_SIDE, PushPool
-from kigeon.senders.delivery.sink import Sink
+from kigeon.senders.delivery.sink import Begun, Sink, begin_of
 from kigeon.senders.entry import Answer, Destination, Entry, PushStatus
 from kigeon.senders.progress.outcome import Outcome
 from kigeon.senders.progress.progress import Progress
@@ -75,6 +75,7 @@ class Delivery:
         self._sink = sink
         self._progress = progress
         self._elsewhere = elsewhere
+        self._begins = begin_of(sink)
         self._pool = PushPool()
         self._away = AwayOrigins()
         self._few = Limited(log)
@@ -171,11 +172,14 @@ class Delivery:
         return await self._ask(destination, [item.entry for item in push if item.entry is not None])
 
     async def _ask(self, destination: Destination, entries: Sequence[Entry]) -> Answer:
-        answer = await self._pool.run(
-            destination.origin, partial(self._figures.timed, partial(self._sink.push, destination, entries))
-        )
+        push = partial(self._figures.timed, partial(self._sink.push, destination, entries))
+        answer = await self._pool.run(destination.origin, push, partial(self._begin, destination, entries))
         self._away.note(destination, answer)
         return answer
+
+    def _begin(self, destination: Destination, entries: Sequence[Entry]) -> Begun | None:
+        begun = self._begins(destination, entries) if self._begins is not None else None
+        return self._figures.timing(begun) if begun is not None else None
 
     async def _settle(self, lane: Lane, result: PushResult, answer: Answer, work: Delivering) -> None:
         # Doubts and outcomes become durable in one save.

@@ -9,6 +9,7 @@ from typing import Any
 
 from kigeon.observability.histogram import AGE_SECONDS, PUSH_SECONDS, Histogram
 from kigeon.senders.delivery.lane import Item
+from kigeon.senders.delivery.sink import Begun
 from kigeon.senders.entry import Answer, PushStatus
 
 SILENT = "no_answer"
@@ -34,13 +35,17 @@ class PushFigures:
         self._since_event = Histogram(AGE_SECONDS)
         self._since_stored = Histogram(AGE_SECONDS)
 
-    def timed(self, push: Callable[[], Answer]) -> Answer:
-        """Push, and count the answer."""
-        began = time.monotonic()
+    def timed(self, push: Callable[[], Answer], since: float | None = None) -> Answer:
+        """Push, and count the answer; the push has begun at *since*, on the steady clock, or begins now."""
+        began = time.monotonic() if since is None else since
         answer = push()
         self._seconds.observe(time.monotonic() - began)
         self._outcomes[OUTCOMES[answer.status] if answer.answered else SILENT] += 1
         return answer
+
+    def timing(self, begun: Begun) -> Begun:
+        """Return *begun* as a push that is counted, with its time from now on, when it is finished."""
+        return _TimedPush(begun, self)
 
     def sent(self, items: Iterable[Item]) -> None:
         """Note the age of *items*, which have just been sent; events that were sent before do not count."""
@@ -57,3 +62,18 @@ class PushFigures:
             "secondsSinceEvent": self._since_event.report(),
             "secondsSinceStored": self._since_stored.report(),
         }
+
+
+class _TimedPush:
+    def __init__(self, begun: Begun, figures: PushFigures) -> None:
+        self._begun = begun
+        self._figures = figures
+        self._since = time.monotonic()
+        self.arrival = begun.arrival
+
+    @property
+    def is_at_hand(self) -> bool:
+        return self._begun.is_at_hand
+
+    def finish(self) -> Answer:
+        return self._figures.timed(self._begun.finish, self._since)

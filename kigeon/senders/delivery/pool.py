@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 
+from kigeon.senders.delivery.sink import Begun
 from kigeon.senders.entry import Answer
 
 SIDE_BY_SIDE = 4
@@ -39,14 +40,19 @@ class PushPool:
         self._silent = ThreadPoolExecutor(THREADS, "probe")
         self._origins: dict[str, Origin] = {}
 
-    async def run(self, origin_name: str, push: Callable[[], Answer]) -> Answer:
-        """Return what *push*, which blocks, returns; or the answer of another push, the probe of a silent origin."""
+    async def run(
+        self, origin_name: str, push: Callable[[], Answer], begin: Callable[[], Begun | None] = lambda: None
+    ) -> Answer:
+        """Return what *push*, which blocks, returns; or the answer of another push, the probe of a silent origin.
+
+        Where *begin* can begin the push without waiting, no thread is woken, unless its answer has to be waited for.
+        """
         origin = self._origin(origin_name)
         while True:
             if origin.answers:
                 async with origin.slots:
                     if origin.answers:
-                        return await self._ask(origin, self._answering, push)
+                        return await self._ask(origin, self._answering, push, begin())
             elif origin.probe is None:
                 return await self._find_out(origin, push)
             else:
@@ -78,7 +84,13 @@ class PushPool:
             probe.set_result(answer)
 
     @staticmethod
-    async def _ask(origin: Origin, threads: Executor, push: Callable[[], Answer]) -> Answer:
-        answer = await asyncio.get_running_loop().run_in_executor(threads, push)
+    async def _ask(origin: Origin, threads: Executor, push: Callable[[], Answer], begun: Begun | None = None) -> Answer:
+        if begun is not None:
+            await begun.arrival()
+            push = begun.finish
+        if begun is not None and begun.is_at_hand:
+            answer = push()
+        else:
+            answer = await asyncio.get_running_loop().run_in_executor(threads, push)
         origin.answers = answer.answered
         return answer

@@ -29,6 +29,30 @@ class Sink(Protocol):
         """Close the connections."""
 
 
+class Begun(Protocol):
+    """A push that a sink has begun without waiting."""
+
+    async def arrival(self) -> None:
+        """Return when an answer has begun to come, or none will."""
+
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether :meth:`finish` will not wait."""
+
+    def finish(self) -> Answer:
+        """Return what the answer means; it may wait, and raises nothing."""
+
+
+Begin = Callable[[Any, Sequence[Any]], Begun | None]
+"""Begins the push of entries to a destination in the loop's thread; None where a thread has to push them."""
+
+
+def begin_of(sink: Sink) -> Begin | None:
+    """Return the method ``begin``, which a *sink* may have: a push without a thread wakes the process less often."""
+    found: Begin | None = getattr(sink, "begin", None)
+    return found
+
+
 EntryOfFields = Callable[[EventFields, int], Entry]
 """Makes an entry of an event's fields and its time in nanoseconds, under the sender's own settings."""
 

@@ -8,6 +8,7 @@ Lost connections are counted: they are the only sign that Loki was restarted bet
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from kigeon import __version__
 from kigeon.senders.delivery.pool import SIDE_BY_SIDE
 from kigeon.senders.loki.body import HEADERS
 from kigeon.senders.loki.entry import LokiDestination
+from kigeon.senders.loki.exchange import Exchange
 from kigeon.senders.loki.package import AuthBase, HTTPAdapter, HTTPBasicAuth, check_header_validity, requests
 
 PUSH_PATH = "/loki/api/v1/push"
@@ -70,19 +72,38 @@ class Connection:
         self._retries = adapter.max_retries
         self._lock = threading.Lock()
         self._generation = number * MOST_LOSSES
-        self._pool.ConnectionCls = _telling(self._pool.ConnectionCls, self._note_loss)
+        self._pool.ConnectionCls = _telling(self._pool.ConnectionCls, self.note_loss)
 
     @property
     def generation(self) -> int:
         """Grows with each lost connection: Loki may have been restarted since."""
         return self._generation
 
+    def begin(self, body: bytes, tenant: str | None) -> Exchange | None:
+        """Write a push of *body* without waiting; None where that can't be done.
+
+        It takes an open and idle connection without TLS, whose answers can't be looked at before they are read.
+        """
+        connection = self._idle_connection() if self._pool.scheme == "http" else None
+        if connection is None:
+            return None
+        exchange = Exchange(connection, self._pool._put_conn, PUSH_TIMEOUT[1])
+        return exchange if exchange.send(self._target, body, self._headers_for(tenant)) else None
+
+    def _idle_connection(self) -> Any:
+        """Take the connection that was used last out of the pool, if it is open still; None otherwise."""
+        try:
+            connection = self._pool.pool.get_nowait()
+        except (AttributeError, queue.Empty):
+            return None  # The pool was closed, or all connections are used.
+        if connection is not None and connection.is_connected:
+            return connection
+        self._pool._put_conn(connection)
+        return None
+
     def post(self, body: bytes, tenant: str | None) -> urllib3.BaseHTTPResponse:
         """Push *body*; return the unread answer, also if it is a redirect. The caller closes it."""
-        headers = self._headers
-        if tenant:
-            check_header_validity((TENANT, tenant))
-            headers = {**headers, TENANT: tenant}
+        headers = self._headers_for(tenant)
         try:
             response: urllib3.BaseHTTPResponse = self._pool.urlopen(
                 "POST",
@@ -97,11 +118,18 @@ class Connection:
                 decode_content=False,
             )
         except urllib3.exceptions.HTTPError:
-            self._note_loss()
+            self.note_loss()
             raise
         return response
 
-    def _note_loss(self) -> None:
+    def _headers_for(self, tenant: str | None) -> dict[str, str]:
+        if not tenant:
+            return self._headers
+        check_header_validity((TENANT, tenant))
+        return {**self._headers, TENANT: tenant}
+
+    def note_loss(self) -> None:
+        """Note that a connection was lost in the midst of a push."""
         with self._lock:
             self._generation += 1
 

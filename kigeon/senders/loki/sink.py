@@ -19,6 +19,7 @@ from kigeon.senders.loki.answers import answer_of
 from kigeon.senders.loki.body import body_of
 from kigeon.senders.loki.connection import Connection
 from kigeon.senders.loki.entry import LokiDestination, LokiEntry
+from kigeon.senders.loki.exchange import ERRORS, Exchange
 from kigeon.senders.loki.labels import LabelValues, label_reader, labels_of
 from kigeon.senders.loki.package import requests
 from kigeon.senders.loki.planner import LokiPlanner
@@ -36,6 +37,10 @@ LATEST = 2**63 - 1
 
 With a later time in it, Loki would refuse a whole push in JSON, and read a wrong time in protobuf.
 """
+
+FEW = 128
+SMALL = 96 * 1024
+"""Entries, and bytes of them, in a push that needs no thread: a body of that size fits into a socket's buffer."""
 
 _ENTRY_OVERHEAD = 48
 """Bytes of a body around a line and its metadata: the timestamp, quotes, brackets."""
@@ -99,6 +104,19 @@ class LokiSink:
         answer, date = _ask(connection, destination, entries)
         return replace(answer, generation=connection.generation), date
 
+    def begin(self, destination: LokiDestination, entries: Sequence[LokiEntry]) -> BegunPush | None:
+        """Begin a push of few *entries* without waiting, in the loop's thread; None: a thread has to push them."""
+        if len(entries) > FEW or sum(entry.size for entry in entries) > SMALL:
+            return None
+        shared = replace(destination, tenant_id=None)
+        with self._lock:
+            connection = self._connections.get(shared)
+            if connection is None:
+                return None
+            self._connections.move_to_end(shared)
+        exchange = connection.begin(body_of(entries, destination.encoding), destination.tenant_id)
+        return BegunPush(connection, exchange) if exchange is not None else None
+
     def close(self) -> None:
         """Close every connection."""
         with self._lock:
@@ -127,6 +145,30 @@ class LokiSink:
                     self._connections.popitem(last=False)
             self._connections.move_to_end(shared)
             return connection
+
+
+class BegunPush:
+    """A push that was begun without waiting; :meth:`arrival` belongs to the loop, :meth:`finish` to any thread."""
+
+    def __init__(self, connection: Connection, exchange: Exchange) -> None:
+        self._connection = connection
+        self._exchange = exchange
+        self.arrival = exchange.arrival
+
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether :meth:`finish` will not wait."""
+        return self._exchange.is_at_hand
+
+    def finish(self) -> Answer:
+        """Read what Loki said, and return what it means."""
+        try:
+            status, body, headers = self._exchange.read(MAX_ANSWER)
+            answer = answer_of(status, body, headers.get("Retry-After"))
+        except ERRORS as error:
+            self._connection.note_loss()
+            answer = _no_answer(error)
+        return replace(answer, generation=self._connection.generation)
 
 
 def _ask(connection: Connection, destination: LokiDestination, entries: Sequence[LokiEntry]) -> tuple[Answer, str]:
