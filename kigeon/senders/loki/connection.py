@@ -82,13 +82,20 @@ class Connection:
     def begin(self, body: bytes, tenant: str | None) -> Exchange | None:
         """Write a push of *body* without waiting; None where that can't be done.
 
-        It takes an open and idle connection without TLS, whose answers can't be looked at before they are read.
+        It takes an open and idle connection without TLS, since an answer has to be looked at before it is read. Raises
+        as :meth:`post` does for a *tenant* that is no header.
         """
+        headers = self._headers_for(tenant)
+        # As http.client does: in the midst of a request it would cost the connection.
+        (tenant or "").encode("latin-1")
         connection = self._idle_connection() if self._pool.scheme == "http" else None
         if connection is None:
             return None
         exchange = Exchange(connection, self._pool._put_conn, PUSH_TIMEOUT[1])
-        return exchange if exchange.send(self._target, body, self._headers_for(tenant)) else None
+        if exchange.send(self._target, body, headers):
+            return exchange
+        self.note_loss()
+        return None
 
     def _idle_connection(self) -> Any:
         """Take the connection that was used last out of the pool, if it is open still; None otherwise."""

@@ -26,10 +26,11 @@ ERRORS = (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError, Valu
 class Exchange:
     """One request on *connection*, which is urllib3's, open and idle, and its answer.
 
-    Loki has *patience* seconds to answer. *back* is called with the connection when it is idle again, or closed.
+    Loki has *patience* seconds to answer. *back* is called with the connection when it is idle again, with None when
+    it was lost.
     """
 
-    def __init__(self, connection: Any, back: Callable[[Any], None], patience: float) -> None:
+    def __init__(self, connection: Any, back: Callable[[Any | None], None], patience: float) -> None:
         self._connection = connection
         self._back = back
         self._patience = patience
@@ -90,7 +91,7 @@ class Exchange:
     def abandon(self) -> None:
         """Close the connection: what was begun on it can't be ended."""
         self._connection.close()
-        self._back(self._connection)
+        self._back(None)
 
 
 def _settle(arrived: asyncio.Future[bool], is_there: bool) -> None:

@@ -114,7 +114,10 @@ class LokiSink:
             if connection is None:
                 return None
             self._connections.move_to_end(shared)
-        exchange = connection.begin(body_of(entries, destination.encoding), destination.tenant_id)
+        try:
+            exchange = connection.begin(body_of(entries, destination.encoding), destination.tenant_id)
+        except (requests.RequestException, UnicodeEncodeError):
+            return None  # What is wrong, :meth:`push` says.
         return BegunPush(connection, exchange) if exchange is not None else None
 
     def close(self) -> None:

@@ -86,6 +86,54 @@ def test_one_that_gave_no_answer_is_asked_by_one_push_until_it_answers(pool: Pus
     asyncio.run(main())
 
 
+class Beginning:
+    """A push that needs no thread until its answer has to be waited for; notes which thread read the answer."""
+
+    def __init__(self, answer: Answer, is_at_hand: bool = True) -> None:
+        self.is_at_hand = is_at_hand
+        self.read_by = ""
+        self._answer = answer
+
+    async def arrival(self) -> None:
+        await asyncio.sleep(0)
+
+    def finish(self) -> Answer:
+        self.read_by = threading.current_thread().name
+        return self._answer
+
+
+def never() -> Answer:
+    raise AssertionError("no thread was needed")
+
+
+@pytest.mark.parametrize(("is_at_hand", "thread"), [(True, "MainThread"), (False, "push_0")])
+def test_a_push_that_was_begun_wakes_a_thread_only_where_its_answer_has_to_be_waited_for(
+    pool: PushPool, is_at_hand: bool, thread: str
+) -> None:
+    async def main() -> None:
+        assert await pool.run("http://one", lambda: STORED) is STORED
+        begun = Beginning(STORED, is_at_hand)
+        assert await pool.run("http://one", never, lambda: begun) is STORED
+        assert begun.read_by == thread
+
+    asyncio.run(main())
+
+
+def test_one_that_is_not_known_to_answer_is_asked_by_a_thread(pool: PushPool) -> None:
+    async def main() -> None:
+        assert await pool.run("http://one", lambda: NOTHING, never_begins) is NOTHING
+        assert await pool.run("http://one", lambda: STORED, never_begins) is STORED
+        assert await pool.run("http://one", never, lambda: Beginning(NOTHING)) is NOTHING
+        assert await pool.run("http://one", lambda: STORED, never_begins) is STORED
+        assert await pool.run("http://one", lambda: STORED, lambda: None) is STORED, "what can't be begun"
+
+    asyncio.run(main())
+
+
+def never_begins() -> None:
+    raise AssertionError("it might hang")
+
+
 def test_a_push_that_is_given_up_leaves_others_to_find_out(pool: PushPool) -> None:
     hanging = Hanging(STORED)
 
