@@ -4,8 +4,9 @@ The stand-ins run in this process, on the same processors. It prints events a se
 last line, the processor time of all of kigeon's processes for an event (their start included), that of the stand-ins
 meanwhile, the memory of the whole tree (PSS), the latency of single events (from their creation in the API server to
 their being held), and the time from SIGTERM to exit. For a figure that can be compared across machines it prints the
-ratio to what this machine's Python does with the same events alone: parse each and gzip the lines. ``--cluster`` has kigeon use a JetStream cluster of
-three nats-servers, each stream on all three; they run on the same processors, and are not counted as kigeon's.
+ratio to what this machine's Python does with the same events alone: parse each and gzip the lines. ``--cluster`` has
+kigeon use a JetStream cluster of three nats-servers, each stream on all three; they run on the same processors, and are
+not counted as kigeon's.
 ``--profile`` draws what each process does while the backlog is sent (:mod:`tests.bench.profiling`).
 """
 
