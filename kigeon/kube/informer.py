@@ -13,7 +13,7 @@ from kigeon.kube.access import READ_TIMEOUT, ClusterAccess
 from kigeon.kube.contact import Contact
 from kigeon.kube.early import EarlyWatch
 from kigeon.kube.handler import Handler
-from kigeon.kube.lines import Page, WatchEvent, parse_page
+from kigeon.kube.lines import Page, WatchEvent
 from kigeon.kube.reflector import GONE, PAGE_SIZE, ListPage, Reflector, Step, VerifyResume
 from kigeon.kube.resume_anchor import ResumeAnchor, ResumeAnchors, question_for
 from kigeon.kube.watch import SILENCE, Resource, WatchLimits, WatchReader
@@ -129,7 +129,7 @@ class Informer:
         anchor = self._anchors.latest if not self._resource.query else None
         path, query = question_for(anchor, self._resource.path)
         try:
-            page = parse_page(self._access.read(path, {**self._resource.query, **query}, PROBE_TIMEOUT))
+            page = self._resource.parse(self._access.read(path, {**self._resource.query, **query}, PROBE_TIMEOUT))
             self._contact.heard()
         except KubernetesError as error:
             if not self._stop.is_set():
@@ -143,7 +143,7 @@ class Informer:
         query = {**self._resource.query, "limit": str(PAGE_SIZE)}
         if token:
             query["continue"] = token
-        page = parse_page(self._access.read(self._resource.path, query, READ_TIMEOUT))
+        page = self._resource.parse(self._access.read(self._resource.path, query, READ_TIMEOUT))
         self._contact.heard()
         if not token:
             self._drop_early()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,16 +131,34 @@ def parse_page(body: bytes) -> Page:
     try:
         found = orjson.loads(body)
         metadata, items = found["metadata"], found.get("items") or []
-        version, token = metadata["resourceVersion"], metadata.get("continue") or ""
-        objects = [(item, raw) for item in items if isinstance(item, dict) and (raw := _bytes(item)) is not None]
-        objects = [(item, raw) for item, raw in objects if len(raw) <= MAX_LINE_BYTES]
-        if not isinstance(version, str) or not isinstance(token, str):
-            raise TypeError("its metadata are of the wrong types")
-        if not _VERSION.fullmatch(version):
-            raise TypeError("it has no version to watch from")
+        return page_of(metadata, [written_again(item) for item in items])
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise KubernetesError(f"the API server's list can't be read ({error!r}): {shorten(body, 200)}") from error
+        raise unreadable_page(body, error) from error
+
+
+def unreadable_page(body: bytes, error: Exception) -> KubernetesError:
+    """Return the error that says why *body* is not a page."""
+    return KubernetesError(f"the API server's list can't be read ({error!r}): {shorten(body, 200)}")
+
+
+def page_of(metadata: dict[str, Any], items: Sequence[tuple[dict[str, Any], bytes] | None]) -> Page:
+    """Return the page with these *metadata*; an item that could not be read is None.
+
+    Raises what reading of the wrong types raises: KeyError, TypeError, AttributeError.
+    """
+    version, token = metadata["resourceVersion"], metadata.get("continue") or ""
+    if not isinstance(version, str) or not isinstance(token, str):
+        raise TypeError("its metadata are of the wrong types")
+    if not _VERSION.fullmatch(version):
+        raise TypeError("it has no version to watch from")
+    objects = [item for item in items if item is not None]
     return Page(version, token, objects, len(items) - len(objects))
+
+
+def written_again(item: Any) -> tuple[dict[str, Any], bytes] | None:
+    """Return an *item* with its JSON; None where it is no object, nested too deeply, or too long."""
+    raw = _bytes(item) if isinstance(item, dict) else None
+    return (item, raw) if raw is not None and len(raw) <= MAX_LINE_BYTES else None
 
 
 def continue_token_of(body: bytes) -> str:

@@ -10,6 +10,7 @@ from kigeon.events.checkpoint import WatcherCheckpoint
 from kigeon.events.kind import EventKinds
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.collector import EventCollector
+from kigeon.kube.event_pages import parse_event_page
 from kigeon.kube.informer import Informer
 from kigeon.kube.outbox import Outbox
 from kigeon.kube.resume_anchor import ResumeAnchor, read_anchor
@@ -17,7 +18,7 @@ from kigeon.kube.source import ClusterSource
 from kigeon.kube.watch import Resource
 from kigeon.threads import ContextThread
 
-EVENTS = Resource("/api/v1/events")
+EVENTS = Resource("/api/v1/events", parse=parse_event_page)
 
 HANGS_AFTER = 900.0
 """Seconds without a sign of life after which the reading thread counts as hung, longer than any of its time-outs."""

@@ -16,7 +16,7 @@ from kigeon.errors import KubernetesError, UnreadableEvent, shorten
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.answers import READ_ERRORS
 from kigeon.kube.chunks import WatchBody
-from kigeon.kube.lines import LineSplitter, WatchEvent, parse_line
+from kigeon.kube.lines import LineSplitter, Page, WatchEvent, parse_line, parse_page
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +32,11 @@ AT_ONCE = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A collection to list and watch, with its path and a query that narrows it down."""
+    """A collection to list and watch, with its path and a query that narrows it down; ``parse`` reads a page of it."""
 
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
+    parse: Callable[[bytes], Page] = parse_page
 
 
 @dataclass(frozen=True, slots=True)

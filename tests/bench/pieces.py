@@ -58,9 +58,12 @@ def pages() -> list[bytes]:
 def listing(bodies: list[bytes]) -> float:
     """Read a list, and cut batches of it."""
     from kigeon.kube.collector import EventCollector
-    from kigeon.kube.lines import parse_page
     from kigeon.kube.outbox import Outbox
 
+    try:
+        from kigeon.kube.event_pages import parse_event_page as parse
+    except ImportError:  # An earlier version.
+        from kigeon.kube.lines import parse_page as parse
     outbox = Outbox()
     outbox.connect(1)
     earlier = "by_namespace" not in (EventCollector.__init__.__annotations__)
@@ -75,7 +78,7 @@ def listing(bodies: list[bytes]) -> float:
 
     def read() -> None:
         for number, body in enumerate(bodies, 1):
-            collector.on_list_page(parse_page(body).items, "9" if number == len(bodies) else "")
+            collector.on_list_page(parse(body).items, "9" if number == len(bodies) else "")
 
     reader = Thread(target=read)
 

@@ -9,7 +9,7 @@ from random import Random
 
 from kigeon.errors import KubernetesError
 from kigeon.kube.access import ClusterAccess
-from kigeon.kube.lines import parse_page
+from kigeon.kube.event_pages import parse_event_page
 from kigeon.kube.reflector import Reflector
 from kigeon.kube.source import ClusterSource
 from kigeon.senders.entry import Answer, PushStatus
@@ -118,7 +118,7 @@ def cluster(seed: int, count: int) -> Account:
         access = ClusterAccess(ClusterSource(server.write_kubeconfig(Path(folder) / "config")))
         for _ in range(count):
             try:
-                page = parse_page(access.read("/api/v1/events", {}))
+                page = parse_event_page(access.read("/api/v1/events", {}))
                 account.figures["pages"] += 1
                 account.figures["items"] += len(page.items) + page.unreadable
                 reflector.page(page.resource_version, page.continue_token)
