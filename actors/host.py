@@ -1,8 +1,9 @@
 """The process that the actors of the pipeline share: Watcher, Deduplicator and Queue.
 
 A batch passes all three, and each does little about it. On an ordinary day what a batch costs is the wakes of
-processes that have slept, and what an interpreter takes of memory; three of them took a third of both. What one of the
-three loses when its process ends, the others have to do again anyway: they begin a new epoch together.
+processes that have slept; beside it stands what each interpreter takes of memory (``docs/performance.md`` has both for
+three processes and for one). What one of the three loses with its process, the others would have to do again anyway:
+they begin a new epoch together.
 
 Each *resident* is an actor as any other, with handlers, a report and a tenure of its own. The Host hands it what comes
 for it, and carries what it sends: to another resident at once, without a copy, after the handler has returned; to all
