@@ -1,4 +1,4 @@
-"""Thespian's admin, which itself writes what Thespian logs: Thespian has a process for that, which takes 4 MiB.
+"""Thespian's admin, which itself writes what Thespian logs: Thespian has a process for that, which takes 2 MiB.
 
 kigeon's actors write their records straight to standard error. What is left are records of Thespian's own, from its
 admin and from processes that have not become actors yet. It uses internals of the pinned version, where noted.
