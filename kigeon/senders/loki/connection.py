@@ -79,8 +79,8 @@ class Connection:
         """Grows with each lost connection: Loki may have been restarted since."""
         return self._generation
 
-    def begin(self, body: bytes, tenant: str | None) -> Exchange | None:
-        """Write a push of *body* without waiting; None where that can't be done.
+    def begin(self, make_body: Callable[[], bytes], tenant: str | None) -> Exchange | None:
+        """Write a push of a body without waiting; None where that can't be done: then none is made.
 
         It takes an open and idle connection without TLS, since an answer has to be looked at before it is read. Raises
         as :meth:`post` does for a *tenant* that is no header.
@@ -92,7 +92,7 @@ class Connection:
         if connection is None:
             return None
         exchange = Exchange(connection, self._pool._put_conn, PUSH_TIMEOUT[1])
-        if exchange.send(self._target, body, headers):
+        if exchange.send(self._target, make_body(), headers):
             return exchange
         self.note_loss()
         return None

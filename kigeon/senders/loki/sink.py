@@ -108,14 +108,12 @@ class LokiSink:
         """Begin a push of few *entries* without waiting, in the loop's thread; None: a thread has to push them."""
         if len(entries) > FEW or sum(entry.size for entry in entries) > SMALL:
             return None
-        shared = replace(destination, tenant_id=None)
         with self._lock:
-            connection = self._connections.get(shared)
-            if connection is None:
-                return None
-            self._connections.move_to_end(shared)
+            connection = self._known_connection(_shared(destination))
+        if connection is None:
+            return None
         try:
-            exchange = connection.begin(body_of(entries, destination.encoding), destination.tenant_id)
+            exchange = connection.begin(lambda: body_of(entries, destination.encoding), destination.tenant_id)
         except (requests.RequestException, UnicodeEncodeError):
             return None  # What is wrong, :meth:`push` says.
         return BegunPush(connection, exchange) if exchange is not None else None
@@ -137,17 +135,27 @@ class LokiSink:
         return route
 
     def _connection(self, destination: LokiDestination) -> Connection:
+        shared = _shared(destination)
         with self._lock:
-            # Tenants share connections.
-            shared = replace(destination, tenant_id=None)
-            connection = self._connections.get(shared)
+            connection = self._known_connection(shared)
             if connection is None:
                 connection = self._connections[shared] = Connection(shared, self._made)
                 self._made += 1
                 while len(self._connections) > MAX_CONNECTIONS:
                     self._connections.popitem(last=False)
-            self._connections.move_to_end(shared)
             return connection
+
+    def _known_connection(self, shared: LokiDestination) -> Connection | None:
+        """Return the connection that was made to *shared*, which is then the one used last; the lock is held."""
+        connection = self._connections.get(shared)
+        if connection is not None:
+            self._connections.move_to_end(shared)
+        return connection
+
+
+def _shared(destination: LokiDestination) -> LokiDestination:
+    """Return what tenants of one destination share: their connection."""
+    return replace(destination, tenant_id=None)
 
 
 class BegunPush:

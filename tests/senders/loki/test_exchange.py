@@ -11,6 +11,7 @@ import pytest
 
 from kigeon.senders.entry import Answer, PushStatus
 from kigeon.senders.loki import connection as connection_module
+from kigeon.senders.loki import sink as sink_module
 from kigeon.senders.loki.exchange import Exchange
 from kigeon.senders.loki.settings import LokiSettings
 from kigeon.senders.loki.sink import FEW, SMALL, BegunPush, LokiSink
@@ -104,9 +105,13 @@ def test_what_is_large_or_has_no_idle_connection_needs_a_thread(made: Made, loki
         assert fresh.begin(*made.entries(3)) is None
 
 
-def test_tls_needs_a_thread(certificate: tuple[Path, Path]) -> None:
+def test_tls_needs_a_thread_and_no_body_is_made_in_vain(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Loki(certificate) as loki, closing(Made(loki, insecure_skip_verify=True)) as made:
+        monkeypatch.setattr(sink_module, "body_of", lambda *_: pytest.fail("the thread makes the body"))
         assert made.begin(1) is None
+        monkeypatch.undo()
         assert made.push(1).status is PushStatus.DELIVERED
 
 
