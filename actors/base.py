@@ -192,7 +192,7 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
 
     def take_posted(self, item: object) -> None:
         """Handle what the loop or a thread has posted; crash where that fails."""
-        self._within(f"handling {type(item).__name__} failed", self._handle_posted, item)
+        self._within("handling what was posted failed", self._handle_posted, item)
 
     def handle(self, message: Any, sender: Any) -> None:
         """Call the handler of *message*: Thespian looks for it in every class of the actor and of the message."""
@@ -241,11 +241,11 @@ class KigeonActor(ActorTypeDispatcher):  # type: ignore[misc]
 
     # --------------------------------------------------------------------------------------- the process of an actor
 
-    def move_in(self, home: Home, name: str) -> None:
-        """Live as *name* in the process of *home*, with its loop; nothing has come for this actor yet."""
+    def move_in(self, home: Home, spec: ChildSpec) -> None:
+        """Live in the process of *home*, with its loop; nothing has come for this actor yet."""
         self._mailbox.close()
-        self._home, self.name = home, name
-        self._context = speaking_as({"actor": name})
+        self._home, self.name = home, spec.name
+        self._context = speaking_as(context_of(spec))
 
     def begin_process(self, settings: GlobalSettings, context: Mapping[str, str]) -> Loop:
         """Begin what a process has once, its logs, of which each record holds *context*, and its loop."""

@@ -20,7 +20,7 @@ from typing import Any
 
 from actors.base import KigeonActor, crash
 from actors.loop import Loop
-from actors.messages import Ping, Start
+from actors.messages import ChildSpec, Ping, Start
 from actors.places import Hosted, Place
 from kigeon.config.settings import GlobalSettings
 from kigeon.roles import PIPELINE
@@ -79,16 +79,16 @@ class Host(KigeonActor):
             hosted, sender = self._mail.popleft()
             resident = self._residents.get(hosted.name)
             if isinstance(hosted.message, Start) and resident is None:
-                resident = self._move_in(hosted.name, hosted.message)
+                resident = self._move_in(hosted.message.spec)
             if resident is not None:
                 resident.take(hosted.message, sender)
             elif isinstance(hosted.message, Ping) and hosted.message.nonce > 0:
                 # The Ping with nonce 0 is sent with Start, and may overtake it, as other messages may.
                 crash(f"the Start of {hosted.name} was lost")
 
-    def _move_in(self, name: str, start: Start) -> KigeonActor:
-        module, _, kind = start.spec.actor.rpartition(".")
+    def _move_in(self, spec: ChildSpec) -> KigeonActor:
+        module, _, kind = spec.actor.rpartition(".")
         resident: KigeonActor = getattr(import_module(module), kind)()
-        resident.move_in(self, name)
-        self._residents[name] = resident
+        resident.move_in(self, spec)
+        self._residents[spec.name] = resident
         return resident

@@ -14,8 +14,9 @@ Messages are short constant sentences. What varies is context: the ``extra`` of 
 
 What a process is, every record of it says: ``actor`` (``watcher``, ``sender/loki``, ``supervisor``, …; the root says
 ``root``, a process that answers an operator ``operator``, the one that serves HTTP ``http``), and in a sender's process
-``sender``, the sender's name. A record's own context wins: what the Supervisor says of a child has the child's name as
-``actor``.
+``sender``, the sender's name. Where several actors share a process, each speaks for itself (:func:`speaking_as`), and
+the process, where none of them does, is ``pipeline``. A record's own context wins: what the Supervisor says of a child
+has the child's name as ``actor``.
 """
 
 from __future__ import annotations
