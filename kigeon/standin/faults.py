@@ -62,9 +62,10 @@ class Faults:
             self._always.append((re.compile(path), asked, how))
 
     def heal(self) -> None:
-        """Answer every path as it should be."""
+        """Answer every path, and each of the next requests, as it should be."""
         with self._changed:
             self._always.clear()
+            self._failures.clear()
             self._changed.notify_all()
 
     def on_path(self, path: str, asked: Asked) -> Misbehaviour | None:

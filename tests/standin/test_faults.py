@@ -55,3 +55,9 @@ def test_a_line_is_injected(api: ApiServer, client: Client) -> None:
     api.wait_for_watches()
     api.faults.inject(b"rubbish")
     assert response.readline() == b"rubbish\n"
+
+
+def test_a_server_that_is_healed_owes_no_failure(api: ApiServer, client: Client) -> None:
+    api.faults.fail_next(3, 401)
+    api.faults.heal()
+    assert client.get("/api/v1/events")[0] == 200
