@@ -234,7 +234,7 @@ def test_the_reading_rests_until_a_batch_is_due(since: float, rest: float) -> No
     outbox = Outbox(wait=0.25, clock=lambda: now[0])
     outbox.connect(1)
     collector = EventCollector(outbox)
-    collector.on_events([parse_line(watch_line("ADDED", make_event(1)))])
+    collector.on_events([watch_line("ADDED", 1, "7")])
     stored(outbox)
     now[0] += since
     assert collector.rest() == pytest.approx(rest)
