@@ -25,6 +25,9 @@ from kigeon.kube.waiting import Received
 SHORTEST_REST = 0.005
 """Seconds below which a rest of the reading thread is not worth waking it up for."""
 
+LONGEST_REST = 1.0
+"""Seconds after which what has come is read although no batch is due: it is to be counted, the watch to be alive."""
+
 LONGEST_HOLD = 30.0
 """Seconds without another page of a list after which the Events of its earlier pages are handed on."""
 
@@ -108,7 +111,7 @@ class EventCollector:
         To wake the reading thread costs more than to read what has come; the connection's buffer holds it meanwhile.
         """
         seconds = self._outbox.unneeded_for()
-        return seconds if seconds >= SHORTEST_REST else 0.0
+        return min(seconds, LONGEST_REST) if seconds >= SHORTEST_REST else 0.0
 
     def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
         """Take lines of the watch beside a list; their Events are handed on among the listed ones, by their time."""
