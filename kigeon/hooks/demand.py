@@ -29,6 +29,9 @@ PRESSED = 0.1
 MOST_PRESSURE = 1.0
 """What the pressure rises to at most. It falls by :data:`LEAK` a second."""
 
+PARTS = 4
+"""Parts of a batch for each worker at most: events take different times, and processors are not all as free."""
+
 REMEMBERED = 500
 """Events that weigh as much as all before them in what an event takes."""
 
@@ -48,6 +51,10 @@ class Demand:
             return 1
         worth = math.ceil(self._each / WORTH)
         return max(1, min(self._most, worth, int(events * self._each / LEAST), events))
+
+    def parts(self, events: int, workers: int) -> int:
+        """Return into how many parts a batch is to be cut that so many workers share."""
+        return max(workers, min(workers * PARTS, int(events * self._each / LEAST)))
 
     def note(self, events: int, seconds: float, now: float) -> None:
         """Note that workers took *seconds* of processor time, together, for *events* that were done by *now*."""

@@ -6,6 +6,7 @@ A worker that dies or is killed costs only the event that it worked on; the rest
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -42,12 +43,29 @@ RESPAWN_DELAYS = (0.0, 0.0, 0.1, 0.5, 2.0, 10.0)
 
 @dataclass(slots=True)
 class HookCounts:
-    """What a runner has done so far; ``errors`` by the name of their class, ``kills`` because the time was up."""
+    """What a runner has done so far; ``errors`` by the name of their class, ``kills`` because the time was up.
+
+    ``seconds`` is how long its calls took, on the clock. ``used`` is the processor time that the worker took for
+    ``measured`` of them: those that ended with the worker that they began with.
+    """
 
     calls: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     kills: int = 0
     respawns: int = 0
+    seconds: float = 0.0
+    measured: int = 0
+    used: float = 0.0
+
+    def add(self, other: HookCounts) -> None:
+        """Add what another runner has done."""
+        self.calls += other.calls
+        self.errors.update(other.errors)
+        self.kills += other.kills
+        self.respawns += other.respawns
+        self.seconds += other.seconds
+        self.measured += other.measured
+        self.used += other.used
 
 
 class HookRunner:
@@ -71,7 +89,9 @@ class HookRunner:
     @property
     def pid(self) -> int:
         """The worker's process id; 0 while there is none."""
-        return self._worker.pid if self._worker else 0
+        # Other threads ask, too.
+        worker = self._worker
+        return worker.pid if worker else 0
 
     @property
     def source(self) -> str:
@@ -81,6 +101,7 @@ class HookRunner:
     def start(self, source: str | None = None) -> None:
         """Load *source*, or the script's file; :class:`HookLoadError` says what is wrong and where."""
         self._source = read_script(self._hook.script) if source is None else source
+        self._next = None
         self._spawn()
 
     def replace(self, source: str) -> None:
@@ -89,10 +110,12 @@ class HookRunner:
 
     def transform(self, events: Sequence[Mapping[str, Any]]) -> list[Result]:
         """Return exactly one result for each event, in order; raises nothing that a script can cause."""
+        began = time.monotonic()
         encoded = [encode(event) for event in events]
         asked = [index for index, frame in enumerate(encoded) if isinstance(frame, bytes)]
         answers = iter(self._ask([events[index] for index in asked], [f for f in encoded if isinstance(f, bytes)]))
         results = [frame if isinstance(frame, Failed) else next(answers) for frame in encoded]
+        self.counts.seconds += time.monotonic() - began
         self.counts.calls += len(results)
         self.counts.errors.update(type(result.error).__name__ for result in results if isinstance(result, Failed))
         return results
@@ -111,13 +134,20 @@ class HookRunner:
                 results.append(Failed(HookUnavailable("there is no worker: it was lost again and again")))
                 continue
             worker.send(b"".join(encoded[len(results) :]))
+            begun_at, used = len(results), worker.processor_seconds()
             try:
                 while len(results) < len(events):
                     self._take(worker, events, results)
+                self._measure(len(results) - begun_at, worker.processor_seconds() - used)
             except HookError as error:
                 results.append(Failed(error))
                 self._lose()
         return results
+
+    def _measure(self, events: int, seconds: float) -> None:
+        if math.isfinite(seconds):
+            self.counts.measured += events
+            self.counts.used += seconds
 
     def _take(self, worker: WorkerProcess, events: list[Mapping[str, Any]], results: list[Result]) -> None:
         """Add at least one of the worker's next results. Raises :class:`HookTimeout` when the worker's time is up."""

@@ -53,7 +53,7 @@ def test_the_least_of_both_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, may_run_on: int, granted: str, expected: int
 ) -> None:
     monkeypatch.setattr(module, "_CGROUPS", lay(tmp_path, {"cpu.max": f"{granted} 100000\n"}))
-    monkeypatch.setattr(module.os, "sched_getaffinity", lambda pid: set(range(may_run_on)))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(may_run_on)))
     monkeypatch.setattr(module, "_MEMBERSHIPS", lay(tmp_path, {"of-self": "0::/\n"}) / "of-self")
     assert processors() == expected
 
