@@ -19,7 +19,7 @@ from kigeon.errors import HookUnavailable
 from kigeon.hooks.demand import Demand
 from kigeon.hooks.processors import processors
 from kigeon.hooks.results import Failed, Result
-from kigeon.hooks.runner import HookCounts, HookRunner
+from kigeon.hooks.runner import HookRunner
 from kigeon.hooks.thread import RunnerThread
 
 MOST = 4
@@ -101,12 +101,14 @@ class HookPool:
         return self._source
 
     @property
-    def counts(self) -> HookCounts:
-        """What all the workers have done so far. Any thread may ask."""
-        total = HookCounts()
-        for counts in (runner.counts for runner in self._runners):
-            total.add(counts)
-        return total
+    def kills(self) -> int:
+        """How many workers were killed so far, because the time was up. Any thread may ask."""
+        return sum(runner.counts.kills for runner in self._runners)
+
+    @property
+    def respawns(self) -> int:
+        """How many workers were started in the place of one that was lost. Any thread may ask."""
+        return sum(runner.counts.respawns for runner in self._runners)
 
     @property
     def seconds(self) -> float:
@@ -162,4 +164,4 @@ class HookPool:
     def _used(self) -> tuple[int, float]:
         """Return how many events were measured so far, and the processor seconds that workers took for them."""
         counts = [runner.counts for runner in self._runners]
-        return sum(count.measured for count in counts), sum(count.used for count in counts)
+        return sum(each.measured for each in counts), sum(each.used for each in counts)

@@ -57,16 +57,6 @@ class HookCounts:
     measured: int = 0
     used: float = 0.0
 
-    def add(self, other: HookCounts) -> None:
-        """Add what another runner has done."""
-        self.calls += other.calls
-        self.errors.update(other.errors)
-        self.kills += other.kills
-        self.respawns += other.respawns
-        self.seconds += other.seconds
-        self.measured += other.measured
-        self.used += other.used
-
 
 class HookRunner:
     """One script with one configuration. ``config`` is what ``transform`` is given.

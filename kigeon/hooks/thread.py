@@ -46,8 +46,13 @@ class RunnerThread:
         Return whether it can be asked to work.
         """
         if (self._thread is None or not self._thread.is_alive()) and time.monotonic() >= self._again_at:
-            self._thread = ContextThread(self._run, (source,), "hook")
-            self._thread.start()
+            thread = ContextThread(self._run, (source,), "hook")
+            try:
+                thread.start()
+                self._thread = thread
+            except RuntimeError as error:
+                # There are as many threads as there may be.
+                self._failed(error)
         return self._takes
 
     def ask(self, work: Work) -> Future[bool] | None:
@@ -72,11 +77,14 @@ class RunnerThread:
             while (asked := self._next()) is not None:
                 _do(*asked, self.runner)
         except HookLoadError as error:
-            self._again_at = time.monotonic() + AGAIN
-            log.warning("another worker for the hook does not start, those that run go on", extra={"error": str(error)})
+            self._failed(error)
         finally:
             self._takes = False
             self.runner.close()
+
+    def _failed(self, error: Exception) -> None:
+        self._again_at = time.monotonic() + AGAIN
+        log.warning("another worker for the hook does not start, those that run go on", extra={"error": str(error)})
 
     def _next(self) -> tuple[Work, Future[bool]] | None:
         try:

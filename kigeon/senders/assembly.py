@@ -128,12 +128,11 @@ class HookTransform:
 
     def report(self) -> Mapping[str, Any]:
         """Return times and counts of the hook since the sender's process began, as plain data."""
-        counts = self._pool.counts
         return {
             "hookPids": self._pool.pids,
             "hookSeconds": self._seconds.report(),
-            "hookKills": counts.kills,
-            "hookRespawns": counts.respawns,
+            "hookKills": self._pool.kills,
+            "hookRespawns": self._pool.respawns,
             "troubles": [asdict(trouble) for trouble in self._troubles()],
         }
 

@@ -1,8 +1,10 @@
-"""What a hook costs that every event passes: ``python -m tests.bench.hook [--rounds N] [--events N] [--other PYTHON]``.
+"""What a hook costs: ``python -m tests.bench.hook [--rounds N] [--events N] [--dear-events N] [--other PYTHON]``.
 
-A backlog of one stream from list to Loki, with and without the hook, in turns. Events a second are counted from the
-first push that arrives to the last. kigeon runs as its user runs it, the stand-ins in this process, on the same
-processors. ``--other`` is the Python of another installation of kigeon (an earlier one), measured in the same turns.
+A backlog of one stream from list to Loki, in turns: without a hook; with a cheap one, which every event passes; with a
+dear one, which reckons for some 200 µs an event. Those with ``workers: 1`` and with as many workers as kigeon takes
+by itself. Events a second are counted from the first push that arrives to the last. kigeon runs as its user runs it,
+the stand-ins in this process, on the same processors. ``--other`` is the Python of another installation of kigeon (an
+earlier one), measured in the same turns where it knows the keys.
 """
 
 from __future__ import annotations
@@ -10,26 +12,75 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kigeon.config.settings import HookSettings
+from kigeon.hooks.runner import HookRunner
 from kigeon.standin.apiserver import ApiServer
 from tests.bench.lists import Figures, tell
 from tests.bench.streams import wait_for_lines
 from tests.support.events import make_event
 from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
-from tests.support.processes import processor_seconds
+from tests.support.processes import processor_seconds, title
 
-SCRIPT = "def transform(config, event):\n    return config\n"
+CHEAP = "def transform(config, event):\n    return config\n"
+
+DEAR = "def transform(config, event):\n    x = 0\n    for i in range({}):\n        x += i\n    return config\n"
+
+STEPS = 22_000
+"""Steps of the dear script; how long an event of it takes is measured, and told."""
 
 
-def backlog(python: str, count: int, has_hook: bool) -> Figures:
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A script ("" for none), and the hook's other keys."""
+
+    name: str
+    script: str = ""
+    hook: Mapping[str, Any] = field(default_factory=dict)
+
+
+def kinds(steps: int) -> list[Kind]:
+    """Return what is measured."""
+    dear = DEAR.format(steps)
+    return [
+        Kind("without a hook"),
+        Kind("cheap, 1 worker", CHEAP, {"workers": 1}),
+        Kind("cheap", CHEAP),
+        Kind("dear, 1 worker", dear, {"workers": 1}),
+        Kind("dear", dear),
+    ]
+
+
+def each_takes(script: str) -> float:
+    """Return the processor seconds of its worker that a script takes for an event."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "hook.star"
+        path.write_text(script)
+        runner = HookRunner(HookSettings(path, timeout=1.0), {"url": "http://loki:3100"})
+        runner.start()
+        try:
+            runner.transform([make_event(number) for number in range(2000)])
+        finally:
+            runner.close()
+        return runner.counts.used / runner.counts.measured
+
+
+def workers(kigeon: Kigeon) -> int:
+    """Return how many workers a hook has."""
+    return sum("worker.py" in title(pid) for pid in kigeon.tree())
+
+
+def backlog(python: str, count: int, kind: Kind) -> Figures:
     """Measure a backlog from the first arrival to the last."""
     with ApiServer() as api, Loki() as loki, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "pass.star").write_text(SCRIPT)
-        hook: dict[str, Any] = {"hook": {"script": str(folder / "pass.star")}} if has_hook else {}
+        (folder / "hook.star").write_text(kind.script)
+        hook: dict[str, Any] = {"hook": {"script": str(folder / "hook.star"), **kind.hook}} if kind.script else {}
         api.put_events(make_event(number) for number in range(count))
         kigeon = Kigeon(folder / "kigeon", api, [loki_sender(loki, **hook)], global_={"logLevel": "info"})
         kigeon.python = python
@@ -39,6 +90,7 @@ def backlog(python: str, count: int, has_hook: bool) -> Figures:
             return {
                 "events/s": (count - first.lines) / (last.time - first.time),
                 "processor µs/event": processor_seconds(kigeon.tree()) / count * 1e6,
+                "workers at the end": workers(kigeon),
             }
 
 
@@ -46,15 +98,24 @@ def main() -> None:
     """Measure in turns."""
     parser = argparse.ArgumentParser(description="what a hook costs")
     parser.add_argument("--events", type=int, default=50_000)
+    parser.add_argument("--dear-events", type=int, default=30_000, help="with the dear script")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of the dear script")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="kinds that begin so")
     parser.add_argument("--other", action="append", default=[], help="the Python of another installation")
     asked = parser.parse_args()
     pythons = {"": sys.executable, **{f" (other {number})": name for number, name in enumerate(asked.other)}}
+    chosen = [kind for kind in kinds(asked.steps) if kind.name.startswith(asked.only)]
+    for kind in chosen:
+        if kind.script and not kind.hook:
+            sys.stdout.write(f"{kind.name}: {each_takes(kind.script) * 1e6:.1f} µs an event of its worker\n")
     found: dict[str, list[Figures]] = {}
     for _ in range(asked.rounds):
-        for kind, has_hook in (("without a hook", False), ("with a hook", True)):
+        for kind in chosen:
             for name, python in pythons.items():
-                found.setdefault(kind + name, []).append(backlog(python, asked.events, has_hook))
+                if not (name and kind.hook):
+                    count = asked.dear_events if kind.name.startswith("dear") else asked.events
+                    found.setdefault(kind.name + name, []).append(backlog(python, count, kind))
     sys.stdout.write(f"{'':69} {'least':>10} {'median':>10} {'most':>10}\n")
     for what, rounds in found.items():
         tell(what, rounds)

@@ -63,6 +63,16 @@ def test_a_small_batch_is_not_shared_by_many(events: int, workers: int) -> None:
     assert flowing(200e-6, 4500, 2.0).workers(events) == workers
 
 
+@pytest.mark.parametrize(
+    ("each", "events", "workers", "parts"),
+    [(200e-6, 500, 2, 8), (200e-6, 500, 4, 16), (30e-6, 500, 2, 7), (200e-6, 20, 2, 2), (200e-6, 1, 2, 2)],
+)
+def test_a_part_is_not_worth_less_than_it_costs_to_hand_it_out(
+    each: float, events: int, workers: int, parts: int
+) -> None:
+    assert flowing(each, 0.9 / each, 2.0).parts(events, workers) == parts
+
+
 def test_an_event_is_one_workers_however_long_it_takes() -> None:
     assert flowing(0.05, 18, 5.0, batch=3).workers(1) == 1
 

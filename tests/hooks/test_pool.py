@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -23,6 +24,7 @@ from kigeon.hooks.pool import MOST, HookPool
 from kigeon.hooks.processors import processors
 from kigeon.hooks.results import Failed, Result, Skipped, Transformed
 from kigeon.hooks.runner import HookRunner
+from kigeon.threads import ContextThread
 from tests.hooks.scripts import CONFIG, of, write
 from tests.support.events import make_event
 from tests.support.processes import children, is_running, title, wait_until
@@ -80,6 +82,14 @@ def complete(pool: HookPool) -> list[int]:
     return pool.pids
 
 
+def calls_of(pool: HookPool) -> int:
+    return sum(runner.counts.calls for runner in pool._runners)
+
+
+def errors_of(pool: HookPool) -> Counter[str]:
+    return sum((runner.counts.errors for runner in pool._runners), Counter())
+
+
 def name_of(result: Result) -> str:
     assert isinstance(result, Transformed)
     assert result.config is not None
@@ -105,14 +115,14 @@ def test_each_event_has_its_own_result_in_order_whoever_did_it(tmp_path: Path) -
     numbers = count()
     with pooled(tmp_path, MARKED) as pool:
         assert len(set(complete(pool))) == 3
-        before = pool.counts.calls
+        before = calls_of(pool)
         for size in (1, 2, 3, 7, 500, 499, 2000, 0):
             events = events_of(next(numbers) for _ in range(size))
             assert [name_of(result) for result in pool.transform(events)] == names(events)
         calls = [runner.counts.calls for runner in pool._runners]
         assert all(calls)
-        assert sum(calls) == pool.counts.calls == before + 3012
-        assert pool.counts.errors == {}
+        assert sum(calls) == calls_of(pool) == before + 3012
+        assert errors_of(pool) == {}
 
 
 @pytest.mark.usefixtures("pressed")
@@ -131,10 +141,10 @@ def test_what_ends_or_holds_up_a_worker_costs_the_event_at_hand_alone(
         results = pool.transform(events)
         assert failures(results) == dict.fromkeys(bad, error)
         assert are_right(events, results, bad)
-        assert pool.counts.errors == {error.__name__: 3}
-        assert pool.counts.kills == 3 * kills
+        assert errors_of(pool) == {error.__name__: 3}
+        assert pool.kills == 3 * kills
         complete(pool)
-        assert pool.counts.respawns == (0 if reason == "loop" else 3)
+        assert pool.respawns == (0 if reason == "loop" else 3)
 
 
 @pytest.mark.usefixtures("pressed")
@@ -143,10 +153,10 @@ def test_an_event_that_ends_each_worker_is_tried_by_one_of_them(tmp_path: Path) 
     events = events_of(range(12), reason="memory")
     with pooled(tmp_path, HOSTILE) as pool:
         complete(pool)
-        before = pool.counts.calls
+        before = calls_of(pool)
         assert failures(pool.transform(events)) == dict.fromkeys(range(12), HookCrashed)
-        assert pool.counts.respawns <= 12
-        assert pool.counts.calls == before + 12
+        assert pool.respawns <= 12
+        assert calls_of(pool) == before + 12
 
 
 def ended(pid: int) -> None:
@@ -232,7 +242,7 @@ def test_one_that_was_being_started_with_the_former_text_works_with_the_new_one(
         assert held.wait(20)
         pool.replace(of("return None"))
         assert pool.transform(events_of(range(20))) == [Skipped()] * 20
-        assert pool.counts.calls == pool._first.counts.calls
+        assert calls_of(pool) == pool._first.counts.calls
         let_go.set()
         wait_until(lambda: all(other._takes for other in pool._others), what="all workers")
         assert pool.transform(events_of(range(20))) == [Skipped()] * 20
@@ -298,6 +308,22 @@ def test_one_that_can_not_be_started_is_said_and_not_tried_for_each_batch(
         complete(pool)
 
 
+@pytest.mark.usefixtures("pressed")
+def test_where_there_may_be_no_more_threads_those_that_run_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    events = events_of(range(100))
+    with pooled(tmp_path, MARKED) as pool:
+        with monkeypatch.context() as broken:
+            broken.setattr(ContextThread, "start", fail)
+            for _ in range(3):
+                assert are_right(events, pool.transform(events), set())
+        assert [vars(record)["error"] for record in caplog.records] == ["can't start new thread"] * 2
+
+
 DEAR = of("x = 0", "for i in range(40000):", "    x += i", "return config")
 """Takes milliseconds."""
 
@@ -320,7 +346,7 @@ def test_a_cheap_script_has_one_worker_whatever_there_is_to_do(tmp_path: Path) -
         for _ in range(20):
             pool.transform(events)
         assert pool.pids[1:] == [0, 0]
-        assert pool.counts.used / pool.counts.measured > 0
+        assert pool._used() > (0, 0.0)
 
 
 @pytest.mark.usefixtures("pressed")
