@@ -38,7 +38,7 @@ class Batch:
     @property
     def results(self) -> list[Result]:
         """The results, in the order of the events."""
-        return [result or _NO_WORKER for result in self._results]
+        return [result or _no_worker() for result in self._results]
 
     def left(self) -> list[int]:
         """Return the indices of the events that no worker has seen."""
@@ -68,7 +68,8 @@ class Batch:
             return None
 
 
-_NO_WORKER = Failed(HookUnavailable("there is no worker: each was lost again and again"))
+def _no_worker() -> Result:
+    return Failed(HookUnavailable("there is no worker: each was lost again and again"))
 
 
 def _is_unavailable(result: Result) -> bool:

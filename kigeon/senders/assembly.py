@@ -84,7 +84,9 @@ def preparer_of(
         if cluster is not None and sender.hook.enrich_pod:
             pods = PodLookup(ClusterAccess(cluster), sender.hook.pod_lookups_per_second)
         transform = HookTransform(sender, sender.hook, pods, script)
-    return Preparer(sink, passes, transform, transform.report if transform is not None else dict)
+    if transform is None:
+        return Preparer(sink, passes)
+    return Preparer(sink, passes, transform, transform.report, transform.close)
 
 
 class NamespaceMatcher:
