@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import re
 import select
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import urllib3
 
 AT_ONCE = 256 * 1024
 """Bytes that are read at once."""
+
+HELD = 128 * 1024
+"""Bytes that end a rest. The kernel makes the connection's buffer as large, so that the server is not held up."""
 
 MOST_HEAD = 4096
 """Bytes of a chunk's head, which is a hexadecimal number and extensions that nobody sends."""
@@ -71,6 +76,7 @@ class WatchBody:
     def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
         self._response = response
         self._file: Any = getattr(getattr(response, "_fp", None), "fp", None)
+        self._socket: socket.socket | None = getattr(getattr(self._file, "raw", None), "_sock", None)
 
     def __iter__(self) -> Iterator[bytes]:
         response = self._response
@@ -89,11 +95,28 @@ class WatchBody:
     @property
     def is_drained(self) -> bool:
         """Whether all bytes that have come were read; False where that can't be known."""
-        sock = getattr(getattr(self._file, "raw", None), "_sock", None)
-        if sock is None:
+        if self._file is None or self._socket is None or getattr(self._socket, "pending", lambda: 0)():
             return False
-        if getattr(sock, "pending", lambda: 0)():
-            return False
-        poll = select.poll()
-        poll.register(sock, select.POLLIN)
-        return not poll.poll(0)
+        return not _is_readable(self._socket, 0.0)
+
+    def rest(self, seconds: float) -> None:
+        """Return after *seconds*, or as soon as :data:`HELD` bytes have come, or the connection has ended.
+
+        The kernel counts the bytes: a burst ends the rest at once, a trickle wakes nobody. A system that can't count
+        them lets nobody rest.
+        """
+        if self._socket is None or seconds <= 0:
+            return
+        with suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, HELD)
+            try:
+                _is_readable(self._socket, seconds)
+            finally:
+                # Otherwise a read would wait for as many bytes.
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+
+
+def _is_readable(sock: socket.socket, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))

@@ -19,9 +19,11 @@ from kigeon.kube.lifetime import ObservedLifetime
 from kigeon.kube.lines import WatchEvent
 from kigeon.kube.list_at_hand import ListAtHand
 from kigeon.kube.outbox import Outbox
-from kigeon.kube.reading import ReadingPace
 from kigeon.kube.resume_anchor import anchor_of, write_anchor
 from kigeon.kube.waiting import Received
+
+SHORTEST_REST = 0.005
+"""Seconds below which a rest of the reading thread is not worth waking it up for."""
 
 LONGEST_HOLD = 30.0
 """Seconds without another page of a list after which the Events of its earlier pages are handed on."""
@@ -52,7 +54,6 @@ class EventCollector:
         self._clock = clock
         self._kinds = kinds or EventKinds()
         self._lock = Lock()
-        self._pace = ReadingPace(steady)
         self._list = ListAtHand(by_namespace)
         self._paged_at = 0.0
         self.received = 0
@@ -91,7 +92,6 @@ class EventCollector:
     def on_events(self, lines: Sequence[WatchEvent]) -> None:
         """Take lines of the watch; Events that were added or modified are handed on."""
         self._note_deleted(lines)
-        self._pace.read(sum(len(line.raw) for line in lines))
         news = [line for line in lines if line.type in ("ADDED", "MODIFIED")]
         received = [
             Received(identity_of(line.object), line.raw, line.resource_version, kind=self._kinds.of(line.object))
@@ -102,9 +102,13 @@ class EventCollector:
         if self._take(received):
             self.completeness.watched(self._clock())
 
-    def rest(self) -> None:
-        """Hold the reading thread while no batch is due, once all bytes that have come are read."""
-        self._outbox.linger(self._pace.rest(self._outbox.unneeded_for()))
+    def rest(self) -> float:
+        """Return for how many seconds nobody needs more events, since no batch is due; 0 where it is hardly worth it.
+
+        To wake the reading thread costs more than to read what has come; the connection's buffer holds it meanwhile.
+        """
+        seconds = self._outbox.unneeded_for()
+        return seconds if seconds >= SHORTEST_REST else 0.0
 
     def on_early_events(self, lines: Sequence[WatchEvent]) -> None:
         """Take lines of the watch beside a list; their Events are handed on among the listed ones, by their time."""

@@ -32,8 +32,8 @@ EARLY = WatchLimits((3600, 5400), 300.0)
 class Informer:
     """Lists and watches until it is stopped. ``stop`` may be called from any thread.
 
-    ``rest`` is called in the reading thread when all lines that have come were handed on, as far as can be known. It
-    may block for as long as nobody needs further lines.
+    ``rest`` is called in the reading thread when all lines that have come were handed on, as far as can be known, and
+    says for how many seconds nobody needs further lines.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Informer:
         silence: float = SILENCE,
         anchor: ResumeAnchor | None = None,
         watches_early: bool = False,
-        rest: Callable[[], None] = lambda: None,
+        rest: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._access = access
         self._resource = resource
@@ -57,10 +57,9 @@ class Informer:
         self._stop = threading.Event()
         self._again = threading.Event()
         self._watches_early = watches_early
-        self._rest = rest
         self._early: EarlyWatch | None = None
         self._contact = Contact()
-        self._reader = WatchReader(access, resource, self._is_interrupted, self._contact.heard, self._unreadable)
+        self._reader = WatchReader(access, resource, self._is_interrupted, self._contact.heard, self._unreadable, rest)
         self._news = WatchNews(resource.path, lambda: access.server_time() - time.time())
         self._limits = WatchLimits(silence=silence)
 
@@ -217,8 +216,6 @@ class Informer:
         if goes_on:
             self._anchors.changed((line.type, line.object) for line in goes_on)
             self._handler.on_events(goes_on)
-            if self._reader.is_drained:
-                self._rest()
         if len(goes_on) < len(lines):
             log.info("the watch ended", extra={"path": self._resource.path, "status": shorten(lines[-1].raw)})
         return len(goes_on) == len(lines)

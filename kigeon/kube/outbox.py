@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from threading import Condition, Event
+from threading import Condition
 
 from kigeon.events.checkpoint import CheckpointDelta, WatcherCheckpoint
 from kigeon.events.envelope import Envelope, pack
@@ -70,7 +70,6 @@ class Outbox:
         self._unsettled = Unsettled()
         self._untold = Untold()
         self._closed = False
-        self._closing = Event()
 
     def offer(self, received: Iterable[Received]) -> bool:
         """Append events; block while too many wait, which is the flow control. Return False once closed."""
@@ -82,11 +81,6 @@ class Outbox:
                 self._on_offer()
             self._condition.wait_for(lambda: self._closed or not self._waiting.is_full)
             return not self._closed
-
-    def linger(self, seconds: float) -> None:
-        """Hold the reading thread for so many *seconds*, or until the outbox is closed."""
-        if seconds > 0:
-            self._closing.wait(seconds)
 
     def note(self, unreadable: int = 0, watched_until: float = 0.0, lifetime: float = 0.0) -> None:
         """Add news to the next batch's :class:`~kigeon.events.checkpoint.CheckpointDelta`."""
@@ -120,7 +114,6 @@ class Outbox:
         """Accept no more events; a blocked :meth:`offer` returns. Accepted events can still be taken."""
         with self._condition:
             self._closed = True
-            self._closing.set()
             self._condition.notify_all()
 
     @property

@@ -51,6 +51,8 @@ class WatchReader:
     """Reads watches of one resource, also several at a time, each in a thread.
 
     *heard* is called when the API server gives a sign of life, *unreadable* with the number of skipped lines and why.
+    *rest* says for how many seconds nobody needs further lines, once all that had come were handed on: for so long, or
+    until many have come, none are read.
     """
 
     def __init__(
@@ -60,19 +62,19 @@ class WatchReader:
         is_interrupted: Callable[[], bool],
         heard: Callable[[], None],
         unreadable: Callable[[int, str], None],
+        rest: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._access = access
         self._resource = resource
         self._is_interrupted = is_interrupted
         self._heard = heard
         self._unreadable = unreadable
+        self._rest = rest
         self._open: set[urllib3.BaseHTTPResponse] = set()
         self.watches = 0
         """How many watches were opened."""
         self.beat = time.monotonic()
         """When the API server gave its last sign of life, on the steady clock."""
-        self.is_drained = False
-        """Whether the lines that were yielded last are all that had come."""
 
     @property
     def is_watching(self) -> bool:
@@ -132,13 +134,15 @@ class WatchReader:
                 return
             self.beat = time.monotonic()
             self._heard()
-            self.is_drained = self.beat - asked > AT_ONCE or body.is_drained
+            is_drained = self.beat - asked > AT_ONCE or body.is_drained
             lines = self._parse(splitter.feed(piece))
             if splitter.too_long:
                 self._unreadable(splitter.too_long, "a line of a watch is too long")
                 splitter.too_long = 0
             if lines:
                 yield lines
+                if is_drained:
+                    body.rest(self._rest())
             asked = time.monotonic()
 
     def _parse(self, lines: Sequence[bytes]) -> list[WatchEvent]:

@@ -52,6 +52,8 @@ class ApiServer:
     ``inject``, ``latency``.
     """
 
+    handler: type[Handler] = Handler
+
     def __init__(self, port: int = 0, context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self.store = Store()
         self.faults = Faults(self.store.changed)
@@ -62,7 +64,7 @@ class ApiServer:
         self.requests: deque[Request] = deque(maxlen=100_000)
         self.encodings: set[tuple[str, str]] = set()
         """The kinds of requests that came, each with its Accept-Encoding."""
-        handler = type("BoundHandler", (Handler,), {"api": self})
+        handler = type("BoundHandler", (self.handler,), {"api": self})
         self._server = (_ServerV6 if ":" in host else _Server)((host, port), handler)
         self._host = f"[{host}]" if ":" in host else host
         self._scheme = "http"

@@ -90,7 +90,7 @@ class Store:
                     metadata.setdefault("creationTimestamp", before.object["metadata"]["creationTimestamp"])
                 metadata.setdefault("uid", str(uuid4()))
                 metadata.setdefault("creationTimestamp", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-                stored = self._stored({**given, "metadata": metadata})
+                stored = self.stored({**given, "metadata": metadata})
                 collection.objects[key] = stored
                 self._record(collection, "MODIFIED" if before else "ADDED", stored)
             self.changed.notify_all()
@@ -102,7 +102,7 @@ class Store:
             for key in keys:
                 before = collection.objects.pop(key, None)
                 if before is not None:
-                    self._record(collection, "DELETED", self._stored(before.object))
+                    self._record(collection, "DELETED", self.stored(before.object))
             self.changed.notify_all()
 
     def keys(self, name: str) -> list[Key]:
@@ -179,13 +179,14 @@ class Store:
         with self.changed:
             self.version = version
             for collection in self.collections.values():
-                collection.objects = {key: self._stored(old.object) for key, old in collection.objects.items()}
+                collection.objects = {key: self.stored(old.object) for key, old in collection.objects.items()}
                 collection.versions.clear()
                 collection.lines.clear()
                 collection.floor = 0
             self.changed.notify_all()
 
-    def _stored(self, given: Mapping[str, Any]) -> Stored:
+    def stored(self, given: Mapping[str, Any]) -> Stored:
+        """Return *given* as it is stored, with a version of its own; the caller holds ``changed``."""
         self.version += 1
         metadata = {**given["metadata"], "resourceVersion": str(self.version)}
         obj = {

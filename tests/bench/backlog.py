@@ -1,10 +1,12 @@
 """A backlog from list to Loki, as a user runs kigeon: ``python -m tests.bench.backlog [EVENTS]``.
 
-The stand-ins run in this process, on the same processors. It prints events a second between the first push and the
-last line, the processor time of all of kigeon's processes for an event (their start included), that of the stand-ins
-meanwhile, the memory of the whole tree (PSS), the latency of single events (from their creation in the API server to
-their being held), and the time from SIGTERM to exit. For a figure that can be compared across machines it prints the
-ratio to what this machine's Python does with the same events alone: parse each and gzip the lines. ``--cluster`` has
+The stand-ins run in this process, on the same processors, and work as little as they can meanwhile
+(:mod:`tests.bench.light`); with ``--lifelike`` they make each page and look at each push while kigeon runs. It prints
+events a second between the first push and the last, and from the start of kigeon to the last; the processor time of all
+of kigeon's processes for an event (their start included), that of the stand-ins meanwhile, the memory of the whole tree
+(PSS), the latency of single events (from their creation in the API server to their being held), and the time from
+SIGTERM to exit. For a figure that can be compared across machines it prints the ratio to what this machine's Python
+does with the same events alone: parse each and gzip the lines. ``--cluster`` has
 kigeon use a JetStream cluster of three nats-servers, each stream on all three; they run on the same processors, and are
 not counted as kigeon's.
 ``--profile`` draws what each process does while the backlog is sent (:mod:`tests.bench.profiling`).
@@ -25,6 +27,7 @@ import orjson
 
 from kigeon.senders.line import fields_to_send, line_of
 from kigeon.standin.apiserver import ApiServer
+from tests.bench.light import PreparedApi, RecordingLoki
 from tests.bench.profiling import profiled
 from tests.bench.steady import roles_of
 from tests.support.events import assert_once, make_event
@@ -45,30 +48,32 @@ def main() -> None:
     parser.add_argument("events", type=int, nargs="?", default=50_000)
     parser.add_argument("--profile", type=Path, help="the folder for flame graphs of kigeon's processes")
     parser.add_argument("--cluster", action="store_true", help="on a JetStream cluster of three nats-servers")
+    parser.add_argument("--lifelike", action="store_true", help="stand-ins that do everything while kigeon runs")
     asked = parser.parse_args()
     count = asked.events
     events = [make_event(number) for number in range(count)]
     alone = reference(events)
     with ExitStack() as stack:
-        api, loki = stack.enter_context(ApiServer()), stack.enter_context(Loki())
+        api, loki = stack.enter_context(PreparedApi()), stack.enter_context(RecordingLoki())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         sections: dict[str, Any] = {"global_": {"logLevel": "info"}}
         if asked.cluster:
             sections["queue"] = stack.enter_context(NatsCluster(folder / "nats")).queue(folder / "secrets")
         api.put_events(events)
+        if not asked.lifelike:
+            api.prepare_list()
+            loki.record()
+        started, own = time.monotonic(), time.process_time()
         with Kigeon(folder / "kigeon", api, [loki_sender(loki)], **sections) as kigeon:
-            loki.wait_for(1)
-            began, own = time.monotonic(), time.process_time()
-            first = len(loki.lines)
             with profiled(asked.profile, roles_of(kigeon) if asked.profile else {}):
-                loki.wait_for(count, timeout=300)
-            rate = (count - first) / (time.monotonic() - began)
-            own = time.process_time() - own
-            tree = kigeon.tree()
-            say("events/s", rate)
+                own = loki.await_all(count) - own
+            tree, first, last = kigeon.tree(), loki.pushes[0], loki.pushes[-1]
+            rate = (count - first.lines) / (last.time - first.time)
+            say("events/s, first push to last", rate)
+            say("events/s, from the start", count / (last.time - started))
             say("ratio to parsing and gzipping them alone", rate / alone)
             say("processor µs/event, all processes", processor_seconds(tree) / count * 1e6)
-            say("processor µs/event, the stand-ins meanwhile", own / (count - first) * 1e6)
+            say("processor µs/event, the stand-ins meanwhile", own / count * 1e6)
             say("PSS of the whole tree, MiB", proportional_memory(tree) / 2**20)
             latencies = sorted(latency(api, loki, count + number, events) for number in range(SINGLE_EVENTS))
             say("latency of a single event, median, ms", latencies[SINGLE_EVENTS // 2] * 1e3)

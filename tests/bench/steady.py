@@ -64,6 +64,10 @@ class Cluster:
         """Return when Loki holds every event."""
         wait_for_lines(self.loki, self.made)
 
+    def catch_up(self) -> None:
+        """Return when nothing is on its way any more that would be counted with what comes next."""
+        self.await_all()
+
     def latency(self) -> float:
         """Return the seconds from an event's creation to its being held."""
         began = time.monotonic()
@@ -156,7 +160,7 @@ def at_rate(cluster: Cluster, roles: dict[int, str], rate: int, seconds: float) 
     held, used, began = cluster.made, {pid: (processor(pid), wakes(pid)) for pid in roles}, time.monotonic()
     made = put_steadily(cluster, rate, seconds)
     # What is on its way is not left to the next rate.
-    cluster.await_all()
+    cluster.catch_up()
     took = time.monotonic() - began
     names = ("all", *sorted(set(roles.values())))
     figures = {f"{what}: {role}": 0.0 for what in ("% of a core", "wakes/s") for role in names}
@@ -165,12 +169,13 @@ def at_rate(cluster: Cluster, roles: dict[int, str], rate: int, seconds: float) 
         for name in ("all", role):
             figures[f"% of a core: {name}"] += (processor(pid) - seconds_before) / took * 100
             figures[f"wakes/s: {name}"] += (wakes(pid) - wakes_before) / took
+    figures["PSS, MiB"] = proportional_memory(list(roles)) / 2**20
+    cluster.await_all()
     times = [push.time for push in cluster.loki.pushes for _ in range(push.lines)][held:]
     latencies = sorted(at - since for at, since in zip(times, made, strict=True))
     if latencies:
         figures["latency, p50, ms"] = median(latencies) * 1e3
         figures["latency, p99, ms"] = latencies[len(latencies) * 99 // 100] * 1e3
-    figures["PSS, MiB"] = proportional_memory(list(roles)) / 2**20
     return figures
 
 

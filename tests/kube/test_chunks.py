@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kigeon.kube.chunks import ChunkDecoder, WatchBody
+from kigeon.kube.chunks import HELD, ChunkDecoder, WatchBody
 from tests.support.processes import wait_until
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -49,20 +52,31 @@ def test_what_is_no_chunk_is_an_error(damaged: bytes) -> None:
 
 
 @contextmanager
-def answering(head: bytes) -> Iterator[tuple[urllib3.BaseHTTPResponse, socket.socket]]:
+def answering(
+    head: bytes, certificate: tuple[Path, Path] | None = None
+) -> Iterator[tuple[urllib3.BaseHTTPResponse, socket.socket]]:
     """Have a server answer with *head*; give what the client got, and the server's socket for the body."""
     accepted: list[socket.socket] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if certificate:
+        context.load_cert_chain(*map(str, certificate))
 
     def serve() -> None:
         connection, _ = listener.accept()
+        if certificate:
+            connection = context.wrap_socket(connection, server_side=True)
         connection.recv(65536)
         connection.sendall(head + b"\r\n")
         accepted.append(connection)
 
-    with socket.create_server(("127.0.0.1", 0)) as listener, urllib3.PoolManager() as pool:
+    trusted = str(certificate[0]) if certificate else None
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        urllib3.PoolManager(ca_certs=trusted, assert_hostname=False, retries=False) as pool,
+    ):
         thread = threading.Thread(target=serve)
         thread.start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        url = f"{'https' if certificate else 'http'}://localhost:{listener.getsockname()[1]}/"
         response = pool.request("GET", url, preload_content=False, timeout=urllib3.Timeout(connect=10, read=10))
         thread.join()
         with closing(accepted[0]):
@@ -115,3 +129,62 @@ def test_a_body_without_chunks_is_read_all_the_same(head: bytes) -> None:
         body = WatchBody(response)
         assert b"".join(body) == b"abcd"
         assert not body.is_drained
+
+
+LONG = 300.0
+"""Seconds that no test waits for."""
+
+
+@pytest.fixture(params=["plain", "TLS"])
+def watch(
+    request: pytest.FixtureRequest, certificate: tuple[Path, Path]
+) -> Iterator[tuple[WatchBody, urllib3.BaseHTTPResponse, socket.socket]]:
+    """A body, the response that it is of, and the server's socket."""
+    with answering(CHUNKED, certificate if request.param == "TLS" else None) as (response, server):
+        yield WatchBody(response), response, server
+
+
+Watch = tuple[WatchBody, urllib3.BaseHTTPResponse, socket.socket]
+
+
+def test_a_trickle_ends_no_rest_and_is_read_after_it(watch: Watch) -> None:
+    body, _, server = watch
+    server.sendall(b"1\r\na\r\n")
+    wait_until(lambda: not body.is_drained)
+    began = time.monotonic()
+    body.rest(0.05)
+    assert time.monotonic() - began >= 0.05
+    assert next(iter(body)) == b"a"
+
+
+def test_a_burst_ends_a_rest_at_once(watch: Watch) -> None:
+    body, _, server = watch
+    burst = chunked(*[b"x" * 1000] * (2 * HELD // 1000))
+    sending = threading.Thread(target=server.sendall, args=(burst,))
+    sending.start()
+    body.rest(LONG)
+    found = b"".join(body)
+    sending.join()
+    assert len(found) == 1000 * (2 * HELD // 1000)
+
+
+def test_the_end_of_the_connection_ends_a_rest(watch: Watch) -> None:
+    body, _, server = watch
+    threading.Thread(target=server.shutdown, args=(socket.SHUT_RDWR,)).start()
+    body.rest(LONG)
+    with pytest.raises((urllib3.exceptions.ProtocolError, OSError)):
+        list(body)
+
+
+def test_who_cuts_the_connection_ends_a_rest(watch: Watch) -> None:
+    body, response, _ = watch
+    sock = response.connection.sock  # type: ignore[union-attr]
+    threading.Thread(target=sock.shutdown, args=(socket.SHUT_RDWR,)).start()
+    body.rest(LONG)
+
+
+def test_nobody_rests_on_a_connection_that_is_closed() -> None:
+    with answering(CHUNKED) as (response, _):
+        body = WatchBody(response)
+        response.close()
+        body.rest(LONG)

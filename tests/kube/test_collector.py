@@ -12,7 +12,7 @@ from kigeon.events.envelope import unpack
 from kigeon.events.occurrence import identity_of
 from kigeon.kube import ordering
 from kigeon.kube.access import ClusterAccess
-from kigeon.kube.collector import LONGEST_HOLD, EventCollector
+from kigeon.kube.collector import LONGEST_HOLD, SHORTEST_REST, EventCollector
 from kigeon.kube.informer import Informer
 from kigeon.kube.lines import parse_line
 from kigeon.kube.outbox import Batch, Outbox
@@ -226,3 +226,15 @@ def test_what_can_not_be_read_is_told() -> None:
     watching = Watching()
     watching.collector.on_unreadable(3)
     assert watching.delta().unreadable == 3
+
+
+@pytest.mark.parametrize(("since", "rest"), [(0.0, 0.25), (0.1, 0.15), (0.25 - SHORTEST_REST / 2, 0.0), (0.25, 0.0)])
+def test_the_reading_rests_until_a_batch_is_due(since: float, rest: float) -> None:
+    now = [100.0]
+    outbox = Outbox(wait=0.25, clock=lambda: now[0])
+    outbox.connect(1)
+    collector = EventCollector(outbox)
+    collector.on_events([watch_line("ADDED", 1, "7")])
+    stored(outbox)
+    now[0] += since
+    assert collector.rest() == pytest.approx(rest)
