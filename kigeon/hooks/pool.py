@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -76,6 +76,17 @@ def _is_unavailable(result: Result) -> bool:
     return isinstance(result, Failed) and isinstance(result.error, HookUnavailable)
 
 
+def _totals(runners: Iterable[HookRunner]) -> tuple[int, float, float]:
+    """Return how many events were measured so far, what workers took for them of a processor (s), and all calls (s)."""
+    measured, used, seconds = 0, 0.0, 0.0
+    for runner in runners:
+        counts = runner.counts
+        measured += counts.measured
+        used += counts.used
+        seconds += counts.seconds
+    return measured, used, seconds
+
+
 class HookPool:
     """One script with one configuration, and its workers. ``config`` is what ``transform`` is given.
 
@@ -88,6 +99,8 @@ class HookPool:
         self._others = [RunnerThread(HookRunner(hook, config)) for _ in range(most - 1)]
         self._runners = [self._first, *(other.runner for other in self._others)]
         self._demand = Demand(most)
+        self.seconds = 0.0
+        """How long all calls took so far, on the clock."""
         self._source = ""
         self._next: str | None = None
 
@@ -111,11 +124,6 @@ class HookPool:
         """How many workers were started in the place of one that was lost. Any thread may ask."""
         return sum(runner.counts.respawns for runner in self._runners)
 
-    @property
-    def seconds(self) -> float:
-        """How long all calls took so far, on the clock."""
-        return sum(runner.counts.seconds for runner in self._runners)
-
     def start(self, source: str | None = None) -> None:
         """Load *source*, or the script's file; :class:`HookLoadError` says what is wrong and where."""
         self._first.start(source)
@@ -128,11 +136,14 @@ class HookPool:
     def transform(self, events: Sequence[Mapping[str, Any]]) -> list[Result]:
         """Return exactly one result for each event, in order; raises nothing that a script can cause."""
         self._renew()
-        before = self._used()
-        others = self._team(self._demand.workers(len(events)))
+        workers = self._demand.workers(len(events))
+        others = self._team(workers) if workers > 1 else ()
+        runners = self._runners if others else self._runners[:1]
+        measured, used, seconds = _totals(runners)
         results = self._share(events, others) if others else self._first.transform(events)
-        after = self._used()
-        self._demand.note(after[0] - before[0], after[1] - before[1], time.monotonic())
+        now_measured, now_used, now_seconds = _totals(runners)
+        self._demand.note(now_measured - measured, now_used - used, time.monotonic())
+        self.seconds += now_seconds - seconds
         return results
 
     def close(self) -> None:
@@ -151,7 +162,7 @@ class HookPool:
         """Return those of the first *workers* but one that can work now; those that are not there are begun."""
         return [other for other in self._others[: workers - 1] if other.begin(self._source)]
 
-    def _share(self, events: Sequence[Mapping[str, Any]], others: list[RunnerThread]) -> list[Result]:
+    def _share(self, events: Sequence[Mapping[str, Any]], others: Sequence[RunnerThread]) -> list[Result]:
         batch = Batch(events, self._source)
         has_first = True
         # Whoever has no worker leaves, and what it could not do is done by those that have one.
@@ -161,8 +172,3 @@ class HookPool:
             has_first = has_first and batch.work(self._first)
             others = [other for other, future in asked if future.result()]
         return batch.results
-
-    def _used(self) -> tuple[int, float]:
-        """Return how many events were measured so far, and the processor seconds that workers took for them."""
-        counts = [runner.counts for runner in self._runners]
-        return sum(each.measured for each in counts), sum(each.used for each in counts)

@@ -131,13 +131,13 @@ class HookRunner:
                 results.append(Failed(HookUnavailable("there is no worker: it was lost again and again")))
                 continue
             worker.send(b"".join(encoded[len(results) :]))
-            begun_at, began, used = len(results), time.monotonic(), worker.processor_seconds()
-            each = 0.0
+            begun_at, began, each = len(results), time.monotonic(), 0.0
+            used_before = used = worker.processor_seconds()
             try:
                 while len(results) < len(events):
-                    self._take(worker, events, results, each * PATIENCE)
+                    used = self._take(worker, events, results, each * PATIENCE, used)
                     each = (time.monotonic() - began) / (len(results) - begun_at)
-                self._measure(len(results) - begun_at, worker.processor_seconds() - used)
+                self._measure(len(results) - begun_at, used - used_before)
             except HookError as error:
                 results.append(Failed(error))
                 self._lose()
@@ -148,13 +148,16 @@ class HookRunner:
             self.counts.measured += events
             self.counts.used += seconds
 
-    def _take(self, worker: WorkerProcess, events: list[Mapping[str, Any]], results: list[Result], each: float) -> None:
+    def _take(
+        self, worker: WorkerProcess, events: list[Mapping[str, Any]], results: list[Result], each: float, used: float
+    ) -> float:
         """Add at least one of the worker's next results, and give others *each* seconds to come, for each.
 
+        *used* is the processor time that the worker has used so far; what it has used afterwards is returned.
         Raises :class:`HookTimeout` when the worker's time is up.
         """
         due = len(results)
-        began, used = time.monotonic(), worker.processor_seconds()
+        began, now_used = time.monotonic(), used
         over = False
         while len(results) == due:
             try:
@@ -172,18 +175,17 @@ class HookRunner:
                 self.counts.kills += 1
                 raise HookTimeout(f"transform did not return within {self._hook.timeout:g} s, its worker was killed")
             # Read once more before the kill: if this process got no processor time, the result may be there already.
-            over = self._is_over(worker, began, used)
+            now_used = worker.processor_seconds()
+            over = self._is_over(now_used - used, time.monotonic() - began)
+        return now_used
 
     def _told(self, payload: bytes) -> bytes:
         return hide(payload.decode("utf-8", "replace"), self._secrets).encode()
 
-    def _is_over(self, worker: WorkerProcess, began: float, used: float) -> bool:
+    def _is_over(self, used: float, passed: float) -> bool:
         """Return whether the call takes too long. The worker stops most scripts itself; this is for the others."""
         timeout = self._hook.timeout
-        return (
-            worker.processor_seconds() - used > timeout * 1.5 + 0.05
-            or time.monotonic() - began > timeout * CEILING + 1.0
-        )
+        return used > timeout * 1.5 + 0.05 or passed > timeout * CEILING + 1.0
 
     def _living_worker(self) -> WorkerProcess | None:
         if (changed := self._next) is not None:

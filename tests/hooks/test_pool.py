@@ -346,7 +346,8 @@ def test_a_cheap_script_has_one_worker_whatever_there_is_to_do(tmp_path: Path) -
         for _ in range(20):
             pool.transform(events)
         assert pool.pids[1:] == [0, 0]
-        assert pool._used() > (0, 0.0)
+        assert pool._first.counts.measured == calls_of(pool)
+        assert 0 < pool._first.counts.used < pool.seconds
 
 
 @pytest.mark.usefixtures("pressed")
