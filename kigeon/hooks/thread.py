@@ -17,7 +17,7 @@ from kigeon.threads import ContextThread
 log = logging.getLogger(__name__)
 
 KEPT = 60.0
-"""Seconds for which a worker is kept that is not needed: it holds some 10 MiB."""
+"""Seconds for which a worker is kept that is not needed: it takes 11 MiB."""
 
 AGAIN = 10.0
 """Seconds after which a worker is tried again that could not be started."""

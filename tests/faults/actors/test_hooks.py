@@ -262,19 +262,38 @@ def test_each_of_several_workers_is_killed_in_mid_batch(tmp_path: Path) -> None:
     kills = 0
     with Hooked(tmp_path, DEAR, ("use-default",), workers=3) as hooked:
         sender = hooked.kigeon.actor("sender/use-default")
-        pressed(hooked, sender, 3)
-        for _ in range(3):
+        hooked.happen(1)
+        hooked.check()
+        # What comes from now on is watched, in the order in which it happens.
+        for index in range(3):
+            worker = pressed(hooked, sender, 3)[index]
+            wait_until(lambda: all(map(has_loaded, workers_of(sender))), what="workers that have loaded")
             held = len(hooked.lokis["use-default"].lines)
             hooked.happen(1000)
             hooked.lokis["use-default"].wait_for(held + 1)
-            for worker in workers_of(sender):
-                os.kill(worker, signal.SIGKILL)
-                kills += 1
+            os.kill(worker, signal.SIGKILL)
+            wait_until(lambda gone=worker: not is_running(gone))
+            kills += 1
         hooked.check()
-        assert kills >= 3
-        assert sum(line.tenant != "hooked" for line in hooked.lokis["use-default"].lines) <= kills
+        lines = hooked.lokis["use-default"].lines
+        assert sum(line.tenant != "hooked" for line in lines) <= kills
+        assert are_in_order([line for line in lines if line.tenant == "hooked"], hooked.good)
         assert hooked.kigeon.actor("sender/use-default") == sender
         assert hooked.kigeon.stop() == 0
+
+
+def has_loaded(worker: int) -> bool:
+    """Return whether a worker has loaded the interpreter of scripts."""
+    return "starlark" in Path(f"/proc/{worker}/maps").read_text()
+
+
+def are_in_order(lines: list[Line], events: list[dict[str, Any]]) -> bool:
+    """Return whether the lines of each stream came in the order in which the events happened."""
+    numbers = {event["metadata"]["uid"]: number for number, event in enumerate(events)}
+    streams: dict[object, list[int]] = {}
+    for line in lines:
+        streams.setdefault(line.labels, []).append(numbers[line.fields["uid"]])
+    return all(found == sorted(found) for found in streams.values())
 
 
 MONSTERS = {
