@@ -3,7 +3,8 @@
 A list of many Events that nobody has seen, in many namespaces and in a single one: when the first of them is at Loki,
 and the last. A list of as many that are all known (a *relist*): how long it takes until what came after it is at Loki,
 and what it takes of all processes for each Event. Beside each the most memory (PSS) that the whole tree had, looked at
-four times a second. kigeon runs as its user runs it; the stand-ins run in this process, on the same processors.
+four times a second. kigeon runs as its user runs it; the stand-ins run in this process, on the same processors, and
+work as little as they can while it is measured (:mod:`tests.bench.light`).
 ``--other`` is the Python of another installation of kigeon (an earlier version): it is measured in the same turns.
 """
 
@@ -22,6 +23,7 @@ from threading import Event, Thread
 from typing import Any, Self
 
 from kigeon.standin.apiserver import ApiServer
+from tests.bench.light import PreparedApi, RecordingLoki
 from tests.bench.steady import processor, roles_of
 from tests.bench.streams import wait_for_lines
 from tests.support.events import make_event
@@ -84,11 +86,13 @@ def running(python: str, api: ApiServer, loki: Loki) -> Iterator[tuple[Kigeon, P
 
 def listed(python: str, count: int, namespaces: int) -> Figures:
     """Measure a list of *count* new Events, from the start of kigeon on."""
-    with ApiServer() as api, Loki() as loki:
+    with PreparedApi() as api, RecordingLoki() as loki:
         api.put_events(event_of(number, namespaces) for number in range(count))
+        api.prepare_list()
+        loki.record()
         began = time.monotonic()
         with running(python, api, loki) as (kigeon, peak):
-            wait_for_lines(loki, count)
+            loki.await_all(count)
             first, last = loki.pushes[0].time, loki.pushes[-1].time
             return {
                 "first at Loki after, s": first - began,
@@ -103,10 +107,12 @@ def listed(python: str, count: int, namespaces: int) -> Figures:
 
 def relisted(python: str, count: int) -> Figures:
     """Measure a list of *count* known Events."""
-    with ApiServer() as api, Loki() as loki:
+    with PreparedApi() as api, RecordingLoki() as loki:
         api.put_events(event_of(number, NAMESPACES) for number in range(count))
+        api.prepare_list()
+        loki.record()
         with running(python, api, loki) as (kigeon, _):
-            wait_for_lines(loki, count)
+            loki.await_all(count)
             api.wait_for_watches()
             roles = roles_of(kigeon)
             with Peak(kigeon) as peak:
