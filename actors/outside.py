@@ -80,5 +80,7 @@ class Outside:
         found |= dict(zip(THESPIAN, self._thespians, strict=False))
         for name, part in snapshot.children.items():
             found[PIPELINE if name in PIPELINE_ACTORS else name] = part.pid
-            found[f"{name}/hook"] = int(part.report.get("hookPid", 0)) if part.ready else 0
+            workers: Sequence[int] = part.report.get("hookPids", ()) if part.ready else ()
+            for number, pid in enumerate(workers, 1):
+                found[f"{name}/hook" if number == 1 else f"{name}/hook-{number}"] = pid
         return {name: pid for name, pid in found.items() if pid}

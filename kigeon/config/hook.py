@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from kigeon.config.validators import Section, boolean, duration, one_of, rate, some_text
+from kigeon.config.validators import Section, boolean, duration, one_of, rate, some_text, whole
+
+MOST_WORKERS = 64
+"""Each is a process; a sender can't feed more than a few of them unless the script is very slow."""
 
 HOOK = Section(
     {
@@ -12,5 +15,6 @@ HOOK = Section(
         "enrichPod": (boolean, False),
         "skipOnPodNotFound": (boolean, False),
         "podLookupsPerSecond": (rate, 200.0),
+        "workers": (whole(1, MOST_WORKERS), None),
     }
 )

@@ -161,6 +161,7 @@ class _Builder:
             found["enrichPod"],
             found["skipOnPodNotFound"],
             found["podLookupsPerSecond"],
+            found["workers"],
         )
 
 

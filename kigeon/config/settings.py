@@ -126,6 +126,7 @@ class HookSettings:
     """``eventsenders[].config.hook``: the script, its limits (seconds for each event), and what an error means.
 
     ``pod_lookups_per_second`` is how many Pods the API server is asked for in a second at most, with ``enrich_pod``.
+    ``workers`` is how many processes run the script at most; None: as many as there are processors, up to four.
     """
 
     script: Path
@@ -134,6 +135,7 @@ class HookSettings:
     enrich_pod: bool = False
     skip_on_pod_not_found: bool = False
     pod_lookups_per_second: float = 200.0
+    workers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,6 +188,17 @@ def rate(given: Any) -> float:
     return float(given)
 
 
+def whole(least: int, most: int) -> Validator:
+    """A whole number within bounds."""
+
+    def validate(given: Any) -> int:
+        if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= most:
+            raise Wrong(f"must be a whole number from {least} to {most}", "for example 2")
+        return given
+
+    return validate
+
+
 def labels(key: Callable[[str], str], value: Callable[[str], bool], what: str) -> Validator:
     """A mapping of label names to values; *key* returns what is wrong with a name, *value* says if a value is valid."""
 

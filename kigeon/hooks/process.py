@@ -21,9 +21,12 @@ _HELD = 1024 * 1024
 """Bytes that the pipe to a worker is to hold: hundreds of events, written at once."""
 
 EACH = 5e-6
-"""Seconds that are given to each further frame that is waited for: less than the shortest call takes."""
+"""Seconds that are given to each further frame that is waited for, at the least: less than the shortest call takes."""
 
-LONGEST = 0.001
+AT_ONCE = 200
+"""Frames that are waited for at once, at the most: the pipe from a worker is to have room for them."""
+
+LONGEST = 0.02
 """Seconds that are given to all of them at once, at the most."""
 
 
@@ -73,10 +76,10 @@ class WorkerProcess:
         """Queue *data*; the following exchanges write it."""
         self._unsent += data
 
-    def exchange(self, seconds: float, wanted: int = 1) -> list[tuple[bytes, bytes]]:
+    def exchange(self, seconds: float, wanted: int = 1, each: float = EACH) -> list[tuple[bytes, bytes]]:
         """Write what can be written, and return the frames that come within *seconds*; none, when none comes.
 
-        Where several are *wanted*, the next ones are given a moment to come too.
+        Where several are *wanted*, the next ones are given a moment to come too: *each* seconds for each.
 
         Raises :class:`WorkerEnded`, or :class:`~kigeon.hooks.frames.BrokenStream`.
         """
@@ -90,7 +93,7 @@ class WorkerProcess:
             if readable:
                 if wanted > 1:
                     # A look for each of them costs as much as the call, on both sides.
-                    time.sleep(min(wanted * EACH, LONGEST))
+                    time.sleep(min(min(wanted, AT_ONCE) * max(each, EACH), LONGEST))
                 data = os.read(self._out_of, _CHUNK)
                 if not data:
                     raise WorkerEnded(self._how_it_ended())

@@ -147,7 +147,8 @@ def _pushes(snapshot: Snapshot) -> Iterator[Family]:
         "How old events were when they were sent, since they happened (event) or were stored (arrival).",
     )
     hook = Family("kigeon_sender_hook_duration_seconds", "histogram", "How long the hook took for an event.")
-    kills = Family("kigeon_sender_hook_kills_total", "counter", "Times the hook's worker was killed, being too slow.")
+    kills = Family("kigeon_sender_hook_kills_total", "counter", "Times a hook's worker was killed, being too slow.")
+    workers = Family("kigeon_sender_hook_workers", "gauge", "Workers that the hook has now.")
     streams = Family("kigeon_sender_streams", "gauge", "Streams of the destinations by what is known of them.")
     unproven = Family("kigeon_sender_unproven_events", "gauge", "Events that were sent and of which no proof has come.")
     blocked = Family("kigeon_sender_blocked_destinations", "gauge", "Destinations, or streams, that take nothing now.")
@@ -159,12 +160,13 @@ def _pushes(snapshot: Snapshot) -> Iterator[Family]:
         age.add_histogram(report.get("secondsSinceStored"), sender=name, since="arrival")
         hook.add_histogram(report.get("hookSeconds"), sender=name)
         kills.add(report.get("hookKills"), sender=name)
+        workers.add(sum(map(bool, report["hookPids"])) if "hookPids" in report else None, sender=name)
         known = report.get("streams", {})
         for state in ("known", "proven", "held"):
             streams.add(known.get(state), sender=name, state=state)
         unproven.add(known.get("unproven"), sender=name)
         blocked.add(len(report["blocked"]) if "blocked" in report else None, sender=name)
-    yield from (pushes, seconds, age, hook, kills, streams, unproven, blocked)
+    yield from (pushes, seconds, age, hook, kills, workers, streams, unproven, blocked)
 
 
 def _parts(snapshot: Snapshot) -> Iterator[Family]:

@@ -96,10 +96,13 @@ async def look_up_presence(
         run = partial(asyncio.get_running_loop().run_in_executor, thread)
         preparer = await run(preparer_of, sender, context.settings, context.cluster, sink)
         start = 0
-        for page in raw:
-            await run(_prepare, preparer, page, asked[start : start + len(page)], inventory, sought)
-            start += len(page)
-            await answer.progress(f"{sender.name}: finding the streams of events", start, len(asked))
+        try:
+            for page in raw:
+                await run(_prepare, preparer, page, asked[start : start + len(page)], inventory, sought)
+                start += len(page)
+                await answer.progress(f"{sender.name}: finding the streams of events", start, len(asked))
+        finally:
+            await run(preparer.close)
         lines = 0
         for label, keys in inventory.held():
             while found := await run(sought.found, islice(keys, AT_ONCE)):

@@ -13,8 +13,8 @@ from kigeon.errors import HookError, HookUnavailable
 from kigeon.events.fields import namespace_of
 from kigeon.finding import Trouble
 from kigeon.hooks.cache import ConfigCache
+from kigeon.hooks.pool import HookPool
 from kigeon.hooks.results import Failed, Skipped, Transformed
-from kigeon.hooks.runner import HookRunner
 from kigeon.hooks.watch import ScriptWatch, WatchThread
 from kigeon.kube.access import ClusterAccess
 from kigeon.kube.namespaces import NamespaceFilter, Namespaces
@@ -71,7 +71,7 @@ def preparer_of(
     namespaces: Namespaces | None = None,
     script: Script = Script(),
 ) -> Preparer:
-    """Return a sender's preparer, with its hook's worker started; its filter uses *namespaces*, or its own watch.
+    """Return a sender's preparer, with its hook's first worker started; its filter uses *namespaces*, or its own watch.
 
     Raises :class:`~kigeon.errors.HookLoadError` when the script can't be loaded.
     """
@@ -84,7 +84,9 @@ def preparer_of(
         if cluster is not None and sender.hook.enrich_pod:
             pods = PodLookup(ClusterAccess(cluster), sender.hook.pod_lookups_per_second)
         transform = HookTransform(sender, sender.hook, pods, script)
-    return Preparer(sink, passes, transform, transform.report if transform is not None else dict)
+    if transform is None:
+        return Preparer(sink, passes)
+    return Preparer(sink, passes, transform, transform.report, transform.close)
 
 
 class NamespaceMatcher:
@@ -117,28 +119,22 @@ class HookTransform:
         self._hook = hook
         self._pods = pods
         self._log = Limited(log)
-        self._runner = HookRunner(hook, sender.config)
-        self._runner.start(script.source)
+        self._pool = HookPool(hook, sender.config)
+        self._pool.start(script.source)
         self._took = script.took
-        self._took(self._runner.source)
-        self._watch = WatchThread(ScriptWatch(hook, self._runner.source), self._changed)
+        self._took(self._pool.source)
+        self._watch = WatchThread(ScriptWatch(hook, self._pool.source), self._changed)
         self._configs = ConfigCache(TYPES[sender.type].config)
         self._seconds = Histogram(HOOK_SECONDS)
         self._trouble: Trouble | None = None
 
-    @property
-    def pid(self) -> int:
-        """The worker's process id."""
-        return self._runner.pid
-
     def report(self) -> Mapping[str, Any]:
         """Return times and counts of the hook since the sender's process began, as plain data."""
-        counts = self._runner.counts
         return {
-            "hookPid": self.pid,
+            "hookPids": self._pool.pids,
             "hookSeconds": self._seconds.report(),
-            "hookKills": counts.kills,
-            "hookRespawns": counts.respawns,
+            "hookKills": self._pool.kills,
+            "hookRespawns": self._pool.respawns,
             "troubles": [asdict(trouble) for trouble in self._troubles()],
         }
 
@@ -149,25 +145,25 @@ class HookTransform:
             yield self._pods.trouble
 
     def close(self) -> None:
-        """End the worker, the look-ups and the watch of the script."""
+        """End the workers, the look-ups and the watch of the script."""
         self._watch.close()
-        self._runner.close()
+        self._pool.close()
         if self._pods is not None:
             self._pods.close()
 
     def _changed(self, source: str) -> None:
-        self._runner.replace(source)
+        self._pool.replace(source)
         self._took(source)
 
     def __call__(self, events: Sequence[Event]) -> list[SendWith | Final | Deferred]:
         """Run the hook on *events*."""
         steps: list[SendWith | Final | Deferred | None] = [None] * len(events)
         shown = self._enrich(events, steps)
-        began = time.monotonic()
-        results = self._runner.transform(list(shown.values()))
+        before = self._pool.seconds
+        results = self._pool.transform(list(shown.values()))
         if shown:
             # The events go to the hook together: each counts with the mean time.
-            self._seconds.observe((time.monotonic() - began) / len(shown), len(shown))
+            self._seconds.observe((self._pool.seconds - before) / len(shown), len(shown))
         for index, result in zip(shown, results, strict=True):
             try:
                 steps[index] = self._step(result)

@@ -65,10 +65,13 @@ class Preparer:
         passes: NamespacePredicate | None = None,
         transform: Transform | None = None,
         report: Callable[[], Mapping[str, Any]] = dict,
+        close: Callable[[], None] = lambda: None,
     ) -> None:
         self._sink = sink
         self.report = report
         """Returns what preparing came to, as plain data."""
+        self.close = close
+        """Ends what preparing has started."""
         self._passes = passes
         self._transform = transform
         self._entry_of_fields = None if self.may_wait else entry_of_fields(sink)

@@ -51,8 +51,10 @@ def test_the_full_example_shows_every_key() -> None:
 
 def test_what_is_commented_out_is_valid_too(tmp_path: Path) -> None:
     text = (FOLDER / "full.yaml").read_text("utf-8").replace("../hooks", str(FOLDER.parent / "hooks"))
-    text, count = re.subn(r"^(\s+)# (tenantID:|basicAuth:|  \w+: (?! |send))", r"\1\2", text, flags=re.MULTILINE)
-    assert count == 6
+    text, count = re.subn(
+        r"^(\s+)# (tenantID:|basicAuth:|workers:|  \w+: (?! |send))", r"\1\2", text, flags=re.MULTILINE
+    )
+    assert count == 7
     file = tmp_path / "kigeon.yaml"
     file.write_text(text, "utf-8")
     loki = load_settings(file, config_types(), {}).senders[0].settings

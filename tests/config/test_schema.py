@@ -331,6 +331,13 @@ ONE_PROBLEM: list[tuple[str, Told]] = [
         )
         for wrong in ("0", "-1", "10001", "true", "fast", ".nan")
     ),
+    *(
+        (
+            SENDER + f"    hook: {{script: here.star, workers: {wrong}}}\n",
+            (f"{CONFIG}.hook.workers", "6:31", "must be a whole number from 1 to 64", "for example 2"),
+        )
+        for wrong in ("0", "-1", "65", "2.0", "true", "two", "null")
+    ),
     (
         SENDER + "    hook: {script: here.star, skipOnPodNotFound: true}\n",
         (

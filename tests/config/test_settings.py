@@ -46,7 +46,7 @@ eventsenders:
     structuredMetadata: []
     encoding: json
     hook: {script: hooks/a.star, timeout: 1s, onError: fail, enrichPod: true, skipOnPodNotFound: true,
-           podLookupsPerSecond: 50}
+           podLookupsPerSecond: 50, workers: 3}
 - name: out-1
   type: stdout
 """
@@ -70,7 +70,7 @@ def test_every_key_arrives_in_its_setting(tmp_path: Path, script: Path) -> None:
     assert found.http == HttpSettings("[::1]:9090", True)
     assert (loki.name, loki.type) == ("loki", "loki")
     assert loki.filter == FilterSettings({"example.com/team": "shop", "empty": ""}, True, 600.0)
-    assert loki.hook == HookSettings(script, 1.0, "fail", True, True, 50.0)
+    assert loki.hook == HookSettings(script, 1.0, "fail", True, True, 50.0, 3)
     assert loki.settings == LokiSettings(
         "https://loki:3100",
         "shop",

@@ -147,7 +147,7 @@ def hooks(seed: int, count: int) -> Account:
                 for _ in range(max(count // 300, 1)):
                     _transform(account, Preparer(LokiSink(loki), None, transform), random, 100)
             finally:
-                transform._runner.close()
+                transform._pool.close()
     return account
 
 

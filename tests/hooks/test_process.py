@@ -94,7 +94,12 @@ def test_what_several_events_come_to_is_read_together_and_a_single_one_is_not_wa
         assert waits == []
         worker.send(frames.encode(frames.EVENT, b"{}") * events)
         assert worker.exchange(10.0, wanted=events) == [(frames.SAME, b"")] * events
-        assert waits == [process.LONGEST]
+        assert waits == [process.AT_ONCE * process.EACH]
+        worker.send(frames.encode(frames.EVENT, b"{}") * events)
+        assert worker.exchange(10.0, wanted=events, each=50e-6) == [(frames.SAME, b"")] * events
+        worker.send(frames.encode(frames.EVENT, b"{}") * events)
+        assert worker.exchange(10.0, wanted=events, each=1.0) == [(frames.SAME, b"")] * events
+        assert waits[1:] == [process.AT_ONCE * 50e-6, process.LONGEST]
     finally:
         worker.close()
 

@@ -27,7 +27,8 @@ SENDER = {
     "pushes": {"delivered": 2, "no_answer": 1},
     "pushSeconds": histogram(1, 2, 3), "secondsSinceEvent": histogram(0, 1, 5),
     "secondsSinceStored": histogram(5, 5, 5),
-    "hookSeconds": histogram(4, 4, 4), "hookKills": 1, "streams": {"known": 4, "proven": 3, "held": 1, "unproven": 2},
+    "hookSeconds": histogram(4, 4, 4), "hookKills": 1, "hookPids": [71, 0, 73],
+    "streams": {"known": 4, "proven": 3, "held": 1, "unproven": 2},
     "blocked": ["http://loki"], "held": [
         {"destination": "http://loki", "stream": "", "state": "away", "reason": "503", "cure": "", "since": 9_990.0,
          "next": 10_010.0, "events": 2},

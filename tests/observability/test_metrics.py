@@ -54,6 +54,7 @@ def value(samples: Samples, name: str, **labels: str) -> float | None:
         ("kigeon_sender_push_duration_seconds_sum", {"sender": "loki"}, 3.5),
         ("kigeon_sender_event_age_seconds_count", {"sender": "loki", "since": "arrival"}, 5),
         ("kigeon_sender_hook_duration_seconds_count", {"sender": "loki"}, 4),
+        ("kigeon_sender_hook_workers", {"sender": "loki"}, 2),
         ("kigeon_sender_streams", {"sender": "loki", "state": "held"}, 1),
         ("kigeon_sender_blocked_destinations", {"sender": "loki"}, 1),
         ("kigeon_actor_restarts_total", {"actor": "sender/loki"}, 2),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -41,20 +41,26 @@ HOSTILE_HOOK = "".join(
 
 MENDED = f"def transform(config, event):\n    {HOOKED}"
 
+DEAR = f"def transform(config, event):\n    x = 0\n    for i in range(50000):\n        x += i\n    {HOOKED}"
+"""Takes half a millisecond for each event."""
+
 ON_ERROR = ("use-default", "skip", "fail")
 
 
 class Hooked:
-    """kigeon with a sender, and a Loki, for each onError; a context manager."""
+    """kigeon with a sender, and a Loki, for each of *errors*, its onError; a context manager.
 
-    def __init__(self, folder: Path, script: str) -> None:
+    *more* are other keys of the hook.
+    """
+
+    def __init__(self, folder: Path, script: str, errors: Sequence[str] = ON_ERROR, **more: Any) -> None:
         self._stack = ExitStack()
         self.api = self._stack.enter_context(ApiServer())
-        self.lokis = {error: self._stack.enter_context(Loki()) for error in ON_ERROR}
+        self.lokis = {error: self._stack.enter_context(Loki()) for error in errors}
         self.hook = folder / "hook.star"
         self.hook.write_text(script)
         senders = [
-            loki_sender(loki, error, hook={"script": str(self.hook), "onError": error})
+            loki_sender(loki, error, hook={"script": str(self.hook), "onError": error, **more})
             for error, loki in self.lokis.items()
         ]
         self.kigeon = Kigeon(folder / "kigeon", self.api, senders)
@@ -171,17 +177,17 @@ def test_a_worker_is_killed_in_mid_batch(tmp_path: Path) -> None:
         assert len(hooked.good) - len(hooked.lokis["skip"].lines) <= kills
 
 
-def stopped_early(hooked: Hooked, sender: int) -> int:
+def stopped_early(hooked: Hooked, sender: int, spared: frozenset[int] = frozenset(), events: int = 1) -> int:
     """Have a sender begin another worker, and stop that before it asks to end with its parent; return its process id.
 
-    It asks by a library that is not loaded before.
+    It asks by a library that is not loaded before. The workers that are *spared* stay.
     """
     while True:
-        for worker in workers_of(sender):
+        for worker in set(workers_of(sender)) - spared:
             os.kill(worker, signal.SIGKILL)
             wait_until(lambda gone=worker: not is_running(gone))
-        hooked.happen(1)
-        (worker,) = wait_until(lambda: workers_of(sender), what="another worker")
+        hooked.happen(events)
+        (worker,) = wait_until(lambda: set(workers_of(sender)) - spared, what="another worker")
         freeze(worker)
         if "_ctypes" not in Path(f"/proc/{worker}/maps").read_text():
             return worker
@@ -204,6 +210,90 @@ def test_a_worker_that_is_stopped_while_it_begins_is_ended_although_its_sender_d
         hooked.check(repeated=200)
         assert [record["pid"] for record in told(hooked, "ending a process whose parent has ended")] == [left]
         assert hooked.kigeon.stop() == 0
+
+
+def pressed(hooked: Hooked, sender: int, count: int) -> list[int]:
+    """Have so much happen that a sender's hook has so many workers; return their process ids, the first one first."""
+
+    def are_there() -> bool:
+        return len(workers_of(sender)) == count
+
+    for _ in range(20):
+        hooked.happen(1000)
+        wait_until(lambda: are_there() or all_arrived(hooked), what=f"{count} workers, or all events")
+        if are_there():
+            return sorted(workers_of(sender))
+    raise AssertionError(f"there are never {count} workers")
+
+
+def all_arrived(hooked: Hooked) -> bool:
+    return all(len(loki.lines) >= len(hooked.good) for loki in hooked.lokis.values())
+
+
+def test_one_of_several_workers_that_is_stopped_while_it_begins_is_ended_too(tmp_path: Path) -> None:
+    with Hooked(tmp_path, DEAR, ("fail",), workers=2) as hooked:
+        sender = hooked.kigeon.actor("sender/fail")
+        first, _ = pressed(hooked, sender, 2)
+        hooked.check()
+        left = stopped_early(hooked, sender, frozenset({first}), 1000)
+        os.kill(sender, signal.SIGKILL)
+        wait_until(lambda: not is_running(first) and not is_running(left), what="the end of the workers")
+        hooked.happen(50)
+        hooked.check(repeated=4000)
+        assert [record["pid"] for record in told(hooked, "ending a process whose parent has ended")] == [left]
+        assert hooked.kigeon.stop() == 0
+
+
+def test_several_workers_end_with_their_sender_and_also_those_that_are_stopped(tmp_path: Path) -> None:
+    with Hooked(tmp_path, DEAR, ("fail",), workers=3) as hooked:
+        sender = hooked.kigeon.actor("sender/fail")
+        workers = pressed(hooked, sender, 3)
+        for worker in workers[1:]:
+            freeze(worker)
+        os.kill(sender, signal.SIGKILL)
+        wait_until(lambda: not any(map(is_running, workers)), what="the end of the workers")
+        hooked.happen(50)
+        hooked.check(repeated=4000)
+        assert tenants(hooked.lokis["fail"].lines, hooked.good) == {"hooked"}
+        assert hooked.kigeon.stop() == 0
+
+
+def test_each_of_several_workers_is_killed_in_mid_batch(tmp_path: Path) -> None:
+    kills = 0
+    with Hooked(tmp_path, DEAR, ("use-default",), workers=3) as hooked:
+        sender = hooked.kigeon.actor("sender/use-default")
+        hooked.happen(1)
+        hooked.check()
+        # What comes from now on is watched, in the order in which it happens.
+        for index in range(3):
+            worker = pressed(hooked, sender, 3)[index]
+            wait_until(lambda: all(map(has_loaded, workers_of(sender))), what="workers that have loaded")
+            held = len(hooked.lokis["use-default"].lines)
+            hooked.happen(1000)
+            hooked.lokis["use-default"].wait_for(held + 1)
+            os.kill(worker, signal.SIGKILL)
+            wait_until(lambda gone=worker: not is_running(gone))
+            kills += 1
+        hooked.check()
+        lines = hooked.lokis["use-default"].lines
+        assert sum(line.tenant != "hooked" for line in lines) <= kills
+        assert are_in_order([line for line in lines if line.tenant == "hooked"], hooked.good)
+        assert hooked.kigeon.actor("sender/use-default") == sender
+        assert hooked.kigeon.stop() == 0
+
+
+def has_loaded(worker: int) -> bool:
+    """Return whether a worker has loaded the interpreter of scripts."""
+    return "starlark" in Path(f"/proc/{worker}/maps").read_text()
+
+
+def are_in_order(lines: list[Line], events: list[dict[str, Any]]) -> bool:
+    """Return whether the lines of each stream came in the order in which the events happened."""
+    numbers = {event["metadata"]["uid"]: number for number, event in enumerate(events)}
+    streams: dict[object, list[int]] = {}
+    for line in lines:
+        streams.setdefault(line.labels, []).append(numbers[line.fields["uid"]])
+    return all(found == sorted(found) for found in streams.values())
 
 
 MONSTERS = {
