@@ -1,10 +1,10 @@
 """Decides how many workers a batch of events is worth, by what the last ones took. Does no I/O.
 
-Another worker helps where the one is what the sender waits for. That takes two things. The script is *dear*: its
+Another worker helps where the one is what the sender waits for. That takes two things. The script is *expensive*: its
 worker takes longer for an event than the sender's own interpreter, which could not feed a second one. And it is
 *pressed*: there is so much to do that one worker would be at work for most of the time. A script that takes a
-millisecond for each of forty events a second is dear and not pressed, one that returns its config is pressed by a
-backlog and not dear; both stay with one worker, and cost what they cost with one.
+millisecond for each of forty events a second is expensive and not pressed, one that returns its config is pressed by a
+backlog and not expensive; both stay with one worker, and cost what they cost with one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import math
 WORTH = 25e-6
 """Processor seconds of a worker for an event, for each of which one more worker is worth having.
 
-A sender takes some 20 µs of its own interpreter for an event.
+A sender with a hook takes more than 20 µs of its own interpreter for an event.
 """
 
 LEAST = 0.002

@@ -41,7 +41,7 @@ PATIENCE = 1 / 3
 """The part of the time that the results of a batch took so far for which the others are left alone.
 
 To look for each on its own costs 50 µs. The worker is never waited for longer than it takes, unless events that are
-cheap come behind dear ones.
+cheap come behind expensive ones.
 """
 
 RESPAWN_DELAYS = (0.0, 0.0, 0.1, 0.5, 2.0, 10.0)

@@ -53,6 +53,7 @@ class ApiServer:
     """
 
     handler: type[Handler] = Handler
+    """What answers requests."""
 
     def __init__(self, port: int = 0, context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self.store = Store()

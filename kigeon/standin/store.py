@@ -48,6 +48,11 @@ class Collection:
         head = f'{{"type":"{event}","object":{{"kind":"{self.kind}","apiVersion":"v1",'.encode()
         return head + stored.item[1:] + b"}\n"
 
+    def record(self, version: int, line: bytes) -> None:
+        """Add a *line* to the history."""
+        self.versions.append(version)
+        self.lines.append(line)
+
 
 Snapshot = tuple[int, list[tuple[Key, bytes]]]
 """A version, and the objects at that version in the order of keys."""
@@ -92,7 +97,7 @@ class Store:
                 metadata.setdefault("creationTimestamp", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
                 stored = self.stored({**given, "metadata": metadata})
                 collection.objects[key] = stored
-                self._record(collection, "MODIFIED" if before else "ADDED", stored)
+                collection.record(stored.version, collection.line("MODIFIED" if before else "ADDED", stored))
             self.changed.notify_all()
 
     def delete(self, name: str, keys: Iterable[Key]) -> None:
@@ -102,7 +107,8 @@ class Store:
             for key in keys:
                 before = collection.objects.pop(key, None)
                 if before is not None:
-                    self._record(collection, "DELETED", self.stored(before.object))
+                    stored = self.stored(before.object)
+                    collection.record(stored.version, collection.line("DELETED", stored))
             self.changed.notify_all()
 
     def keys(self, name: str) -> list[Key]:
@@ -194,7 +200,3 @@ class Store:
             "metadata": metadata,
         }
         return Stored(obj, orjson.dumps(obj), self.version)
-
-    def _record(self, collection: Collection, event: str, stored: Stored) -> None:
-        collection.versions.append(stored.version)
-        collection.lines.append(collection.line(event, stored))

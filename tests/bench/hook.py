@@ -1,11 +1,11 @@
-"""What a hook costs: ``python -m tests.bench.hook [--rounds N] [--events N] [--dear-events N] [--other PYTHON]``.
+"""What a hook costs: ``python -m tests.bench.hook [--rounds N] [--events N] [--expensive-events N] [--other PYTHON]``.
 
-A backlog of one stream from list to Loki, in turns: without a hook; with a cheap one, which every event passes; with a
-dear one, which reckons for some 200 µs an event. Those with ``workers: 1`` and with as many workers as kigeon takes
-by itself. Events a second are counted from the first push that arrives to the last. kigeon runs as its user runs it,
-the stand-ins in this process, on the same processors; they work before and after (:mod:`tests.bench.light`). Then
-follows what the workers of the dear one do where nothing else runs, in batches of 500. ``--other`` is the Python of
-another installation of kigeon (an earlier one), measured in the same turns where it knows the keys.
+A backlog of one stream from list to Loki, in turns: without a hook; with a cheap one, which every event passes; with an
+expensive one, which reckons for some 200 µs an event. Those with ``workers: 1`` and with as many workers as kigeon
+takes by itself. Events a second are counted from the first push that arrives to the last. kigeon runs as its user runs
+it, the stand-ins in this process, on the same processors; they work before and after (:mod:`tests.bench.light`). Then
+follows what the workers of the expensive one do where nothing else runs, in batches of 500. ``--other`` is the Python
+of another installation of kigeon (an earlier one), measured in the same turns where it knows the keys.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -23,20 +24,19 @@ from typing import Any
 from kigeon.config.settings import HookSettings
 from kigeon.hooks.pool import HookPool
 from kigeon.hooks.processors import processors
-from kigeon.hooks.runner import HookRunner
 from tests.bench.light import PreparedApi, RecordingLoki
 from tests.bench.lists import Figures, tell
+from tests.bench.steady import processor
 from tests.support.events import make_event
 from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.processes import processor_seconds, title
 
 CHEAP = "def transform(config, event):\n    return config\n"
 
-DEAR = "def transform(config, event):\n    x = 0\n    for i in range({}):\n        x += i\n    return config\n"
+EXPENSIVE = "def transform(config, event):\n    x = 0\n    for i in range({}):\n        x += i\n    return config\n"
 
 STEPS = 22_000
-"""Steps of the dear script; how long an event of it takes is measured, and told."""
-
+"""Steps of the expensive script; how long an event of it takes is measured, and told."""
 
 BATCH = 500
 """Events that a sender prepares at once."""
@@ -56,48 +56,50 @@ class Kind:
 
 def kinds(steps: int) -> list[Kind]:
     """Return what is measured."""
-    dear = DEAR.format(steps)
+    expensive = EXPENSIVE.format(steps)
     return [
         Kind("without a hook"),
         Kind("cheap, 1 worker", CHEAP, {"workers": 1}),
         Kind("cheap", CHEAP),
-        Kind("dear, 1 worker", dear, {"workers": 1}),
-        Kind("dear", dear),
+        Kind("expensive, 1 worker", expensive, {"workers": 1}),
+        Kind("expensive", expensive),
     ]
 
 
-def each_takes(script: str) -> float:
-    """Return the processor seconds of its worker that a script takes for an event."""
-    with tempfile.TemporaryDirectory() as name:
-        path = Path(name) / "hook.star"
-        path.write_text(script)
-        runner = HookRunner(HookSettings(path, timeout=1.0), {"url": "http://loki:3100"})
-        runner.start()
-        try:
-            runner.transform([make_event(number) for number in range(2000)])
-        finally:
-            runner.close()
-        return runner.counts.used / runner.counts.measured
-
-
-def alone(script: str, workers: int, batches: int = 40) -> Figures:
-    """Measure a hook without the rest of kigeon."""
+@contextmanager
+def pooled(script: str, workers: int) -> Iterator[HookPool]:
+    """Return a started pool of *script*; it is closed at the end."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "hook.star"
         path.write_text(script)
         pool = HookPool(HookSettings(path, timeout=1.0, workers=workers), {"url": "http://loki:3100"})
-        events = [make_event(number) for number in range(BATCH)]
         try:
             pool.start()
-            until = time.monotonic() + WARM
-            while time.monotonic() < until:
-                pool.transform(events)
-            began, own = time.monotonic(), time.process_time()
-            for _ in range(batches):
-                pool.transform(events)
-            took, own = time.monotonic() - began, time.process_time() - own
+            yield pool
         finally:
             pool.close()
+
+
+def each_takes(script: str) -> float:
+    """Return the processor seconds of its worker that a script takes for an event."""
+    with pooled(script, 1) as pool:
+        (pid,) = pool.pids
+        before = processor(pid)
+        pool.transform([make_event(number) for number in range(2000)])
+        return (processor(pid) - before) / 2000
+
+
+def alone(script: str, workers: int, batches: int = 40) -> Figures:
+    """Measure a hook without the rest of kigeon."""
+    events = [make_event(number) for number in range(BATCH)]
+    with pooled(script, workers) as pool:
+        until = time.monotonic() + WARM
+        while time.monotonic() < until:
+            pool.transform(events)
+        began, own = time.monotonic(), time.process_time()
+        for _ in range(batches):
+            pool.transform(events)
+        took, own = time.monotonic() - began, time.process_time() - own
         return {"events/s": batches * BATCH / took, "processor µs/event of its sender": own / batches / BATCH * 1e6}
 
 
@@ -131,8 +133,8 @@ def arguments() -> argparse.Namespace:
     """Return what to measure."""
     parser = argparse.ArgumentParser(description="what a hook costs")
     parser.add_argument("--events", type=int, default=50_000)
-    parser.add_argument("--dear-events", type=int, default=30_000, help="with the dear script")
-    parser.add_argument("--steps", type=int, default=STEPS, help="of the dear script")
+    parser.add_argument("--expensive-events", type=int, default=30_000, help="with the expensive script")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of the expensive script")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="kinds that begin so")
     parser.add_argument("--other", action="append", default=[], help="the Python of another installation")
@@ -144,10 +146,10 @@ def measured(asked: argparse.Namespace, chosen: Sequence[Kind]) -> Iterator[tupl
     pythons = {"": sys.executable, **{f" (other {number})": name for number, name in enumerate(asked.other)}}
     for kind, (name, python) in product(chosen, pythons.items()):
         if not (name and kind.hook):
-            count = asked.dear_events if kind.name.startswith("dear") else asked.events
+            count = asked.dear_events if kind.name.startswith("expensive") else asked.events
             yield kind.name + name, backlog(python, count, kind)
     for count in range(1, processors() + 1) if not asked.only else ():
-        yield f"dear, alone, at most {count}", alone(DEAR.format(asked.steps), count)
+        yield f"expensive, alone, at most {count}", alone(EXPENSIVE.format(asked.steps), count)
 
 
 def main() -> None:

@@ -85,8 +85,7 @@ class PreparedApi(ApiServer):
                 stored, line = self._next.popleft()
                 metadata = stored.object["metadata"]
                 collection.objects[metadata["namespace"], metadata["name"]] = stored
-                collection.versions.append(stored.version)
-                collection.lines.append(line)
+                collection.record(stored.version, line)
             self.store.changed.notify_all()
 
 

@@ -23,7 +23,7 @@ from statistics import median
 
 from kigeon.standin.apiserver import ApiServer
 from tests.bench.memory import size_of
-from tests.bench.steady import SETTLED, Cluster, processor, put_steadily
+from tests.bench.steady import SETTLED, Cluster, latencies, processor, put_steadily
 from tests.support.http import DIRECT, LISTEN, address, get
 from tests.support.kigeon import Kigeon, loki_sender
 from tests.support.loki import Loki
@@ -69,7 +69,7 @@ def main() -> None:
 def tell_of_scrapes(kigeon: Kigeon, cluster: Cluster, serving: int, seconds: float) -> None:
     """Print what the process takes unasked, and what it takes when it is asked."""
     began = processor(serving)
-    put_steadily(cluster, RATE, seconds)
+    put_steadily(cluster.put, RATE, seconds)
     idle = (processor(serving) - began) / seconds
     costs = {path: cost_of(kigeon, cluster, serving, path) for path in ("/metrics", "/", "/api/status")}
     say("unasked, % of a core", idle * 100)
@@ -83,7 +83,7 @@ def cost_of(kigeon: Kigeon, cluster: Cluster, serving: int, path: str) -> float:
     """Return the seconds of the processor for one request, each a second apart: what is fresh is not written again."""
     used = 0.0
     for _ in range(SCRAPES):
-        put_steadily(cluster, RATE, 1.1)
+        put_steadily(cluster.put, RATE, 1.1)
         before = processor(serving)
         assert get(kigeon, path)[0] == 200
         used += processor(serving) - before
@@ -112,14 +112,13 @@ def turn(kigeon: Kigeon, cluster: Cluster, serving: int, seconds: float) -> tupl
     """Return latency at p50 and p99, seconds of the processor of those that work with events, % of a core of HTTP."""
     held, pids = cluster.made, [pid for pid in kigeon.tree() if pid != serving]
     before, own, began = sum(map(processor, pids)), processor(serving), time.monotonic()
-    made = put_steadily(cluster, RATE, seconds)
+    made = put_steadily(cluster.put, RATE, seconds)
     cluster.await_all()
     took = time.monotonic() - began
-    times = [push.time for push in cluster.loki.pushes for _ in range(push.lines)][held:]
-    latencies = sorted(at - since for at, since in zip(times, made, strict=True))
+    found = latencies(cluster.loki, held, made)
     used = sum(map(processor, pids)) - before
     share = (processor(serving) - own) / took * 100
-    return median(latencies), latencies[len(latencies) * 99 // 100], used, share
+    return median(found), found[len(found) * 99 // 100], used, share
 
 
 @contextmanager

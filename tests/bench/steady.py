@@ -158,7 +158,7 @@ def measure(cluster: Cluster, roles: Roles, seconds: float, profile: Path | None
 def at_rate(cluster: Cluster, roles: dict[int, str], rate: int, seconds: float) -> Figures:
     """Return the figures of one rate, over so many *seconds*."""
     held, used, began = cluster.made, {pid: (processor(pid), wakes(pid)) for pid in roles}, time.monotonic()
-    made = put_steadily(cluster, rate, seconds)
+    made = put_steadily(cluster.put, rate, seconds)
     # What is on its way is not left to the next rate.
     cluster.catch_up()
     took = time.monotonic() - began
@@ -171,23 +171,31 @@ def at_rate(cluster: Cluster, roles: dict[int, str], rate: int, seconds: float) 
             figures[f"wakes/s: {name}"] += (wakes(pid) - wakes_before) / took
     figures["PSS, MiB"] = proportional_memory(list(roles)) / 2**20
     cluster.await_all()
-    times = [push.time for push in cluster.loki.pushes for _ in range(push.lines)][held:]
-    latencies = sorted(at - since for at, since in zip(times, made, strict=True))
-    if latencies:
-        figures["latency, p50, ms"] = median(latencies) * 1e3
-        figures["latency, p99, ms"] = latencies[len(latencies) * 99 // 100] * 1e3
+    found = latencies(cluster.loki, held, made)
+    if found:
+        figures["latency, p50, ms"] = median(found) * 1e3
+        figures["latency, p99, ms"] = found[len(found) * 99 // 100] * 1e3
     return figures
 
 
-def put_steadily(cluster: Cluster, rate: int, seconds: float) -> list[float]:
-    """Make *rate* events a second, evenly; return when each was made."""
+def latencies(loki: Loki, held: int, made: Sequence[float]) -> list[float]:
+    """Return the seconds from an event's creation to its push, sorted; the n-th pushed is taken for the n-th *made*.
+
+    They came after *held* others.
+    """
+    pushed = [push.time for push in loki.pushes for _ in range(push.lines)][held:]
+    return sorted(at - since for at, since in zip(pushed, made, strict=True))
+
+
+def put_steadily(put: Callable[[int], object], rate: int, seconds: float) -> list[float]:
+    """Have *put* make *rate* events a second, evenly; return when each was made."""
     began = time.monotonic()
     made: list[float] = []
     while (now := time.monotonic()) < began + seconds:
         due = min(int((now - began) * rate) + 1, int(rate * seconds)) - len(made)
         if due > 0:
             made += [now] * due
-            cluster.put(due)
+            put(due)
         time.sleep(max(STEP, 1 / rate) if rate else seconds)
     return made
 

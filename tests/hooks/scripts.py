@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from kigeon.config.settings import HookSettings
 from kigeon.hooks.results import Result
 from kigeon.hooks.runner import HookRunner
@@ -30,6 +32,14 @@ def running(folder: Path, source: str, timeout: float = 0.1) -> Iterator[HookRun
         yield runner
     finally:
         runner.close()
+
+
+@contextmanager
+def no_worker_starts(folder: Path) -> Iterator[None]:
+    """Have each worker end that is started during a block; *folder* is one of the test's."""
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr("kigeon.hooks.process._WORKER", folder / "missing.py")
+        yield
 
 
 def of(*lines: str) -> str:

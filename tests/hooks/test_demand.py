@@ -1,4 +1,4 @@
-"""When another worker pays: where the script is dear, and there is so much to do that one is always at work."""
+"""When another worker pays: where the script is expensive, and there is so much to do that one is always at work."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def flowing(each: float, rate: float, seconds: float, most: int = 4, batch: int 
         (0.1, 16, 16),
     ],
 )
-def test_a_backlog_is_shared_by_as_many_as_the_script_is_dear(each: float, most: int, workers: int) -> None:
+def test_a_backlog_is_shared_by_as_many_as_the_script_is_expensive(each: float, most: int, workers: int) -> None:
     demand = flowing(each, 0.9 / each, 2.0, most)
     assert demand.workers(BATCH) == workers
 

@@ -25,7 +25,7 @@ from kigeon.hooks.processors import processors
 from kigeon.hooks.results import Failed, Result, Skipped, Transformed
 from kigeon.hooks.runner import HookRunner
 from kigeon.threads import ContextThread
-from tests.hooks.scripts import CONFIG, of, write
+from tests.hooks.scripts import CONFIG, no_worker_starts, of, write
 from tests.support.events import make_event
 from tests.support.processes import children, is_running, title, wait_until
 
@@ -166,14 +166,11 @@ def ended(pid: int) -> None:
 
 @pytest.mark.usefixtures("pressed")
 @pytest.mark.parametrize("lost", [[0], [1], [2], [1, 2], [0, 1]])
-def test_what_a_worker_can_not_do_that_is_not_there_is_done_by_the_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: list[int]
-) -> None:
+def test_what_a_worker_can_not_do_that_is_not_there_is_done_by_the_others(tmp_path: Path, lost: list[int]) -> None:
     events = events_of(range(300))
     with pooled(tmp_path, MARKED) as pool:
         pids = complete(pool)
-        with monkeypatch.context() as broken:
-            broken.setattr("kigeon.hooks.process._WORKER", tmp_path / "missing.py")
+        with no_worker_starts(tmp_path):
             for index in lost:
                 ended(pids[index])
             for _ in range(3):
@@ -185,15 +182,12 @@ def test_what_a_worker_can_not_do_that_is_not_there_is_done_by_the_others(
 
 
 @pytest.mark.usefixtures("pressed")
-def test_without_any_worker_events_are_undecided_and_nothing_waits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_any_worker_events_are_undecided_and_nothing_waits(tmp_path: Path) -> None:
     events = events_of(range(300))
     with pooled(tmp_path, MARKED) as pool:
         for pid in complete(pool):
             ended(pid)
-        with monkeypatch.context() as broken:
-            broken.setattr("kigeon.hooks.process._WORKER", tmp_path / "missing.py")
+        with no_worker_starts(tmp_path):
             assert set(failures(pool.transform(events)).values()) == {HookUnavailable}
             assert len(failures(pool.transform(events))) == 300
         wait_until(lambda: not failures(pool.transform(events)), what="the workers' return")
@@ -264,9 +258,7 @@ def test_closing_ends_all_also_those_that_are_being_started(tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("pressed")
-def test_one_that_is_not_needed_for_a_while_ends_and_comes_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_is_not_needed_for_a_while_ends_and_comes_again(tmp_path: Path) -> None:
     events = events_of(range(100))
     with pooled(tmp_path, MARKED) as pool:
         for other in pool._others:
@@ -293,8 +285,7 @@ def test_one_that_can_not_be_started_is_said_and_not_tried_for_each_batch(
     events = events_of(range(100))
     with pooled(tmp_path, MARKED) as pool:
         monkeypatch.setattr(HookRunner, "start", fail)
-        with monkeypatch.context() as broken:
-            broken.setattr("kigeon.hooks.process._WORKER", tmp_path / "missing.py")
+        with no_worker_starts(tmp_path):
             pool.transform(events)
             wait_until(lambda: len(caplog.records) == 2, what="warnings")
             for _ in range(5):
@@ -324,12 +315,12 @@ def test_where_there_may_be_no_more_threads_those_that_run_go_on(
         assert [vars(record)["error"] for record in caplog.records] == ["can't start new thread"] * 2
 
 
-DEAR = of("x = 0", "for i in range(40000):", "    x += i", "return config")
+EXPENSIVE = of("x = 0", "for i in range(40000):", "    x += i", "return config")
 """Takes milliseconds."""
 
 
-def test_others_are_begun_where_the_script_is_dear_and_there_is_much_to_do(tmp_path: Path) -> None:
-    with pooled(tmp_path, DEAR, timeout=5.0) as pool:
+def test_others_are_begun_where_the_script_is_expensive_and_there_is_much_to_do(tmp_path: Path) -> None:
+    with pooled(tmp_path, EXPENSIVE, timeout=5.0) as pool:
         events = events_of(range(100))
         assert pool.transform(events[:1]) == [Transformed()]
         assert pool.pids[1:] == [0, 0]
@@ -353,7 +344,7 @@ def test_a_cheap_script_has_one_worker_whatever_there_is_to_do(tmp_path: Path) -
 @pytest.mark.usefixtures("pressed")
 def test_one_worker_where_one_is_asked_for(tmp_path: Path) -> None:
     threads = threading.active_count()
-    with pooled(tmp_path, DEAR, workers=1, timeout=5.0) as pool:
+    with pooled(tmp_path, EXPENSIVE, workers=1, timeout=5.0) as pool:
         pool.transform(events_of(range(50)))
         assert len(pool.pids) == 1
         assert threading.active_count() == threads

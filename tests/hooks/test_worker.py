@@ -19,7 +19,7 @@ from kigeon.hooks import results as results_module
 from kigeon.hooks import runner as runner_module
 from kigeon.hooks.results import Failed, Result, Skipped, Transformed
 from kigeon.hooks.runner import HookRunner
-from tests.hooks.scripts import CONFIG, of, once, running
+from tests.hooks.scripts import CONFIG, no_worker_starts, of, once, running
 from tests.support.events import make_event
 from tests.support.processes import freeze, is_running, wait_until
 
@@ -191,13 +191,10 @@ def test_what_can_not_be_shown_to_a_hook_costs_its_event_alone(tmp_path: Path, v
     assert "can't be shown to the hook" in str(error_of(second))
 
 
-def test_without_a_worker_events_fail_at_once_until_there_is_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_worker_events_fail_at_once_until_there_is_one(tmp_path: Path) -> None:
     events = events_of(["same"] * 50)
     with running(tmp_path, SCRIPT) as runner:
-        with monkeypatch.context() as broken:
-            broken.setattr("kigeon.hooks.process._WORKER", tmp_path / "missing.py")
+        with no_worker_starts(tmp_path):
             os.kill(runner.pid, signal.SIGKILL)
             first, *others = map(answer, runner.transform(events))
             assert first in (HookCrashed, HookUnavailable), "it may have been at hand when the worker died"
