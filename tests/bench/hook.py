@@ -146,7 +146,7 @@ def measured(asked: argparse.Namespace, chosen: Sequence[Kind]) -> Iterator[tupl
     pythons = {"": sys.executable, **{f" (other {number})": name for number, name in enumerate(asked.other)}}
     for kind, (name, python) in product(chosen, pythons.items()):
         if not (name and kind.hook):
-            count = asked.dear_events if kind.name.startswith("expensive") else asked.events
+            count = asked.expensive_events if kind.name.startswith("expensive") else asked.events
             yield kind.name + name, backlog(python, count, kind)
     for count in range(1, processors() + 1) if not asked.only else ():
         yield f"expensive, alone, at most {count}", alone(EXPENSIVE.format(asked.steps), count)
